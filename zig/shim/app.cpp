@@ -1,0 +1,257 @@
+#include "app.h"
+
+#include "body.h"
+
+#include <algorithm>
+#include <cassert>
+#include <ctime>
+#include <utility>
+
+namespace sk {
+
+namespace {
+
+constexpr std::string_view SERVER_PREFIX = "Server: ";
+
+std::string_view serverHeaderOf(const sk_app_options &options) {
+  return options.server_header ? std::string_view(options.server_header, options.server_header_length)
+                               : std::string_view();
+}
+
+std::string hostNameOf(uWS::HttpRequest *request) {
+  std::string_view host = request->header("host");
+  size_t end = host.rfind(':');
+  /* An IPv6 literal has colons of its own, inside brackets. */
+  if (end != std::string_view::npos && host.find(']', end) == std::string_view::npos) {
+    host = host.substr(0, end);
+  }
+  std::string name(host);
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c | 32 : c; });
+  return name;
+}
+
+/* Pipelined requests wait while their connection owes a response, or more output than it should. */
+bool holdNextRequest(void *user) {
+  auto *socket = static_cast<Socket *>(user);
+  uint32_t tag = us_socket_tag(raw(socket));
+  if (!tag) {
+    return false;
+  }
+  Slot &slot = slotAt(tag);
+  bool indebted = socket->getBufferedAmount() > slot.app->options.max_backpressure_bytes;
+  /* RFC 9112 section 9.6: what follows the request whose response closes the connection is not processed. */
+  bool closing = httpData(socket)->state & HttpData::HTTP_CONNECTION_CLOSE;
+  if (!(slot.flags & PENDING) && !indebted && !closing) {
+    return false;
+  }
+  if (!(slot.flags & PIPELINE_HELD)) {
+    slot.flags |= PIPELINE_HELD;
+    us_socket_pause(raw(socket));
+  }
+  if (indebted && !closing && !(slot.flags & PENDING)) {
+    continueWhenWritable(slot);
+  }
+  return true;
+}
+
+} // namespace
+
+App::App(const sk_app_options &given) : options(given), server_header(serverHeaderOf(given)) {
+  if (options.server_header) {
+    server_field = std::string(SERVER_PREFIX) + server_header + "\r\n";
+  }
+  limits.maxRequestLine = options.max_target_bytes;
+  limits.maxHeaderBytes = options.max_header_bytes;
+  limits.maxHeaderCount = options.max_header_count;
+  limits.maxBody = options.max_body_bytes;
+  limits.acceptProxyProtocol = options.accept_proxy_protocol != 0;
+  uWS::HttpParser::holdNext = holdNextRequest;
+
+  us_socket_context_set_max_sockets(context(), options.max_connections);
+  us_socket_context_set_backlog(context(), static_cast<int>(options.backlog));
+  engine.filter([this](HttpResponse *response, int change) {
+    if (change > 0) {
+      onOpen(response);
+    } else {
+      onClose(response);
+    }
+  });
+  auto dispatch = [this](HttpResponse *response, uWS::HttpRequest *request) { onRequest(response, request); };
+  engine.any("/*", dispatch);
+  engine.httpContext->onHttp("?", "/*", dispatch);
+}
+
+void App::onOpen(HttpResponse *response) {
+  uint32_t index = allocateSlot();
+  if (index == SLOT_COUNT) {
+    response->close();
+    return;
+  }
+  Slot &slot = slotAt(index);
+  slot.kind = Kind::Http;
+  slot.socket = response;
+  slot.app = this;
+  us_socket_set_tag(raw(response), index);
+  httpData(response)->limits = &limits;
+  connections++;
+}
+
+void App::onClose(HttpResponse *response) {
+  uint32_t index = us_socket_tag(raw(response));
+  if (!index) {
+    return;
+  }
+  us_socket_set_tag(raw(response), 0);
+  Slot &slot = slotAt(index);
+  bool pending = slot.flags & PENDING;
+  uint32_t handle = handleOf(slot);
+  invalidateHandles(slot);
+  delete std::exchange(slot.held, nullptr);
+  slot.flags = 0;
+  if (pending) {
+    options.on_abort(handle);
+  }
+  connectionClosed(slot);
+}
+
+void App::connectionClosed(Slot &slot) {
+  assert(connections > 0);
+  connections--;
+  if (slot.request) {
+    /* A handler is running for it: onRequest releases the slot when it is done with it. */
+    slot.flags = 0;
+  } else {
+    releaseSlot(indexOf(slot));
+  }
+  if (draining && connections == 0) {
+    options.on_drained();
+  }
+}
+
+void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
+  Slot &slot = slotAt(us_socket_tag(raw(response)));
+  beginRequest(slot, response, request);
+  Dispatch dispatch{this, &slot, request};
+  std::string_view method = request->getCaseSensitiveMethod();
+  std::string_view url = request->getUrl();
+
+  dispatching = true;
+  bool routed = false;
+  if (!hosts.empty()) {
+    auto table = hosts.find(hostNameOf(request));
+    if (table != hosts.end()) {
+      routed = table->second.route(dispatch, method, url);
+    }
+  }
+  routed = routed || routes.route(dispatch, method, url) || (method == "HEAD" && routes.route(dispatch, "GET", url));
+  if (!routed) {
+    options.on_missing(handleOf(slot));
+  }
+  dispatching = false;
+  applyPendingRoutes();
+
+  slot.request = nullptr;
+  if (us_socket_is_closed(0, raw(response))) {
+    if (!us_socket_tag(raw(response))) {
+      releaseSlot(indexOf(slot));
+    }
+    return;
+  }
+  leaveRequest(slot);
+}
+
+RouteTable &App::tableFor(std::string_view host) {
+  if (host.empty()) {
+    return routes;
+  }
+  return hosts[std::string(host)];
+}
+
+void App::addRoute(std::string_view host, std::string_view method, std::string_view pattern, sk_request_fn handler) {
+  if (dispatching) {
+    pending_routes.push_back({std::string(host), std::string(method), std::string(pattern), handler});
+  } else {
+    tableFor(host).add(method, pattern, handler);
+  }
+}
+
+void App::removeHost(std::string_view host) {
+  if (dispatching) {
+    pending_removals.emplace_back(host);
+  } else if (auto found = hosts.find(host); found != hosts.end()) {
+    hosts.erase(found);
+  }
+}
+
+void App::applyPendingRoutes() {
+  for (PendingRoute &route : pending_routes) {
+    tableFor(route.host).add(route.method, route.pattern, route.handler);
+  }
+  pending_routes.clear();
+  for (std::string &host : pending_removals) {
+    hosts.erase(host);
+  }
+  pending_removals.clear();
+}
+
+std::string_view App::dateField() {
+  renderCommonFields();
+  return {common, date_length};
+}
+
+std::string_view App::commonFields() {
+  renderCommonFields();
+  return {common, common_length};
+}
+
+void App::renderCommonFields() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec == rendered_second) {
+    return;
+  }
+  rendered_second = now.tv_sec;
+  date_length = 0;
+  if (options.date_header) {
+    tm parts;
+    gmtime_r(&now.tv_sec, &parts);
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    /* Not strftime: the names of RFC 9110 section 5.6.7 do not follow the locale. */
+    date_length = static_cast<size_t>(snprintf(common, sizeof(common), "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                                               days[parts.tm_wday], parts.tm_mday, months[parts.tm_mon],
+                                               parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec));
+  }
+  assert(date_length + server_field.length() <= sizeof(common));
+  memcpy(common + date_length, server_field.data(), server_field.length());
+  common_length = date_length + server_field.length();
+}
+
+} // namespace sk
+
+using namespace sk;
+
+/* Longer values would not fit the block of common fields; the caller checks too. */
+constexpr size_t SERVER_HEADER_MAX = 128;
+
+sk_app *sk_app_create(const sk_app_options *options) {
+  assert(options->on_missing && options->on_abort && options->on_body && options->on_writable && options->on_drained);
+  if (options->server_header_length > SERVER_HEADER_MAX) {
+    return nullptr;
+  }
+  auto *app = new sk_app(*options);
+  if (app->engine.constructorFailed()) {
+    delete app;
+    return nullptr;
+  }
+  return app;
+}
+
+void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
+                  const char *pattern, size_t pattern_length, sk_request_fn handler) {
+  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, handler);
+}
+
+void sk_app_remove_host(sk_app *app, const char *host, size_t host_length) { app->removeHost({host, host_length}); }
+
+uint32_t sk_app_connections(sk_app *app) { return app->connections; }

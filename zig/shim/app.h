@@ -1,0 +1,105 @@
+/* An app: its routes, its limits, its listeners, and the life of its connections. */
+#ifndef SK_APP_H
+#define SK_APP_H
+
+#include "engine.h"
+#include "slot_table.h"
+#include "socketify.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sk {
+
+struct App;
+
+/* What a route's handler needs to know while the router walks. */
+struct Dispatch {
+  App *app;
+  Slot *slot;
+  uWS::HttpRequest *request;
+};
+
+using Router = uWS::HttpRouter<Dispatch>;
+
+/* The routes of one host name, or of all others. */
+class RouteTable {
+public:
+  void add(std::string_view method, std::string_view pattern, sk_request_fn handler);
+  /* False when no route took the request. */
+  bool route(const Dispatch &dispatch, std::string_view method, std::string_view url);
+
+private:
+  /* Several handlers of one method and pattern form a chain: the engine's router takes one each. */
+  using Chain = std::vector<sk_request_fn>;
+
+  Router router;
+  std::map<std::string, std::unique_ptr<Chain>> chains;
+};
+
+struct App {
+  explicit App(const sk_app_options &options);
+
+  sk_app_options options;
+  std::string server_header;
+  uWS::HttpLimits limits;
+  EngineApp engine;
+  RouteTable routes;
+  std::map<std::string, RouteTable, std::less<>> hosts;
+  bool draining = false;
+  uint32_t connections = 0;
+  std::vector<us_listen_socket_t *> listeners;
+
+  void addRoute(std::string_view host, std::string_view method, std::string_view pattern, sk_request_fn handler);
+  void removeHost(std::string_view host);
+  us_socket_context_t *context() { return reinterpret_cast<us_socket_context_t *>(engine.httpContext); }
+
+  /* The Date and Server lines, rendered once a second. */
+  std::string_view commonFields();
+  std::string_view dateField();
+  std::string_view serverField() const { return server_field; }
+
+  /* Called when a connection's slot dies; `slot` is released here. */
+  void connectionClosed(Slot &slot);
+
+private:
+  struct PendingRoute {
+    std::string host, method, pattern;
+    sk_request_fn handler;
+  };
+
+  void onOpen(HttpResponse *response);
+  void onClose(HttpResponse *response);
+  void onRequest(HttpResponse *response, uWS::HttpRequest *request);
+  void applyPendingRoutes();
+  RouteTable &tableFor(std::string_view host);
+  void renderCommonFields();
+
+  /* Routes cannot change while the router walks: what handlers add waits here. */
+  std::vector<PendingRoute> pending_routes;
+  std::vector<std::string> pending_removals;
+  bool dispatching = false;
+  std::string server_field;
+  int64_t rendered_second = -1;
+  size_t date_length = 0;
+  size_t common_length = 0;
+  char common[256];
+};
+
+/* A new request of the connection: the handles of the one before are stale from now on. */
+void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request);
+/* After the handlers returned: keeps the engine from giving up on a response that comes later. */
+void leaveRequest(Slot &slot);
+/* Reads the connection's held requests when enough of its output has been taken. */
+void continueWhenWritable(Slot &slot);
+
+} // namespace sk
+
+struct sk_app : sk::App {
+  using sk::App::App;
+};
+
+#endif

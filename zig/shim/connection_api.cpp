@@ -1,0 +1,83 @@
+/* sk_res_*: the connection behind a response. */
+#include "app.h"
+
+#include <cstring>
+
+using namespace sk;
+
+namespace {
+
+constexpr int32_t ADDRESS_BYTES_MAX = 16;
+
+} // namespace
+
+int32_t sk_res_pause(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  us_socket_pause(raw(slot->socket));
+  us_socket_timeout(0, raw(slot->socket), 0);
+  return SK_OK;
+}
+
+int32_t sk_res_resume(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  us_socket_resume(raw(slot->socket));
+  if ((slot->flags & HAS_BODY) && !(slot->flags & BODY_DONE)) {
+    us_socket_timeout(0, raw(slot->socket), HttpContext::HTTP_IDLE_TIMEOUT_S);
+  }
+  return SK_OK;
+}
+
+int32_t sk_res_close(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  slot->socket->close();
+  return SK_OK;
+}
+
+int32_t sk_res_remote_address(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  if (!slot) {
+    return SK_STALE;
+  }
+  int length = ADDRESS_BYTES_MAX;
+  us_socket_remote_address(0, raw(slot->socket), sk_loop_scratch(), &length);
+  return length;
+}
+
+int32_t sk_res_local_address(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  if (!slot) {
+    return SK_STALE;
+  }
+  int length = ADDRESS_BYTES_MAX;
+  us_socket_local_address(raw(slot->socket), sk_loop_scratch(), &length);
+  return length;
+}
+
+int32_t sk_res_remote_port(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  return slot ? us_socket_remote_port(raw(slot->socket)) : SK_STALE;
+}
+
+int32_t sk_res_local_port(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  return slot ? us_socket_local_port(0, raw(slot->socket)) : SK_STALE;
+}
+
+int32_t sk_res_proxied_address(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_STALE;
+  }
+  std::string_view address = static_cast<HttpResponse *>(slot->socket)->getProxiedRemoteAddress();
+  memcpy(sk_loop_scratch(), address.data(), address.length());
+  return static_cast<int32_t>(address.length());
+}

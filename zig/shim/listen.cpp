@@ -1,0 +1,72 @@
+/* Opening, draining and closing. */
+#include "app.h"
+
+#include <cerrno>
+
+using namespace sk;
+
+namespace {
+
+/* The resolver's codes are small negative numbers, as negated errno would be. */
+constexpr int32_t RESOLVER_ERROR_BASE = -100000;
+
+int32_t listened(sk_app *app, us_listen_socket_t *listener) {
+  if (!listener) {
+    int error = us_socket_context_listen_error(app->context());
+    return error < 0 ? RESOLVER_ERROR_BASE + error : -(error ? error : EINVAL);
+  }
+  app->listeners.push_back(listener);
+  int port = us_socket_local_port(0, reinterpret_cast<us_socket_t *>(listener));
+  return port < 0 ? 0 : port;
+}
+
+/* Bytes that a connection owes, or owes us: then it is not idle. */
+bool isIdle(Socket *socket, const Slot &slot) {
+  return slot.kind == Kind::Http && !(slot.flags & PENDING) && socket->getBufferedAmount() == 0;
+}
+
+} // namespace
+
+int32_t sk_app_listen(sk_app *app, const char *host, int32_t port, int32_t exclusive) {
+  int options = exclusive ? LIBUS_LISTEN_EXCLUSIVE_PORT : LIBUS_LISTEN_DEFAULT;
+  return listened(app, us_socket_context_listen(0, app->context(), host, port, options, sizeof(HttpData)));
+}
+
+int32_t sk_app_listen_unix(sk_app *app, const char *path) {
+  return listened(app, us_socket_context_listen_unix(0, app->context(), path, LIBUS_LISTEN_DEFAULT, sizeof(HttpData)));
+}
+
+int32_t sk_app_listen_fd(sk_app *app, int32_t fd) {
+  return listened(app, us_socket_context_listen_fd(0, app->context(), fd, sizeof(HttpData)));
+}
+
+int32_t sk_app_drain(sk_app *app) {
+  us_socket_context_close_listeners(app->context());
+  app->listeners.clear();
+  app->draining = true;
+  us_socket_context_for_each(app->context(), [](us_socket_t *s, void *) {
+    auto *socket = reinterpret_cast<Socket *>(s);
+    uint32_t index = us_socket_tag(s);
+    if (index && isIdle(socket, slotAt(index))) {
+      socket->shutdown();
+      socket->close();
+    }
+  }, nullptr);
+  return static_cast<int32_t>(app->connections);
+}
+
+void sk_app_close(sk_app *app) {
+  app->listeners.clear();
+  app->engine.close();
+}
+
+int32_t sk_app_destroy(sk_app *app) {
+  if (sk_loop_pump() == SK_BUSY) {
+    return SK_BUSY;
+  }
+  sk_app_close(app);
+  /* One more turn lets the socket layer free what was closed, while its context still exists. */
+  sk_loop_pump();
+  delete app;
+  return SK_OK;
+}

@@ -1,0 +1,29 @@
+/* The thread's event loop, driven by a descriptor. */
+#include "engine.h"
+#include "socketify.h"
+
+#include <memory>
+
+namespace {
+
+thread_local std::unique_ptr<char[]> scratch;
+
+} // namespace
+
+uint32_t sk_abi_version() { return SK_ABI_VERSION; }
+
+int32_t sk_loop_fd() { return us_loop_fd(sk::currentLoop()); }
+
+int32_t sk_loop_pump() { return us_loop_pump(sk::currentLoop()) < 0 ? SK_BUSY : SK_OK; }
+
+char *sk_loop_scratch() {
+  if (!scratch) {
+    scratch = std::make_unique<char[]>(SK_SCRATCH_BYTES);
+  }
+  return scratch.get();
+}
+
+void sk_loop_free() {
+  uWS::Loop::get()->free();
+  scratch.reset();
+}

@@ -1,0 +1,105 @@
+/* sk_req_*: what the request says, while its handler runs. */
+#include "app.h"
+
+#include <cassert>
+#include <cstring>
+
+using namespace sk;
+
+namespace {
+
+/* Only a handler's own call may look at the request: its bytes are in the receive buffer. */
+uWS::HttpRequest *requestOf(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  return slot ? slot->request : nullptr;
+}
+
+int32_t give(std::string_view text) {
+  assert(text.length() <= SK_SCRATCH_BYTES);
+  memcpy(sk_loop_scratch(), text.data(), text.length());
+  return static_cast<int32_t>(text.length());
+}
+
+/* Fills the scratch buffer with lines. */
+struct LineWriter {
+  char *begin = sk_loop_scratch();
+  char *out = begin;
+
+  void line(std::string_view text) {
+    assert(static_cast<size_t>(out - begin) + text.length() + 1 <= SK_SCRATCH_BYTES);
+    memcpy(out, text.data(), text.length());
+    out += text.length();
+    *out++ = '\n';
+  }
+
+  void number(int value) {
+    char digits[12];
+    line({digits, static_cast<size_t>(snprintf(digits, sizeof(digits), "%d", value))});
+  }
+
+  /* Without the LF after the last line. */
+  int32_t length() const { return static_cast<int32_t>(out - begin) - 1; }
+};
+
+} // namespace
+
+int32_t sk_req_method(uint32_t handle) {
+  uWS::HttpRequest *request = requestOf(handle);
+  return request ? give(request->rawMethod()) : SK_STALE;
+}
+
+int32_t sk_req_url(uint32_t handle) {
+  uWS::HttpRequest *request = requestOf(handle);
+  return request ? give(request->getUrl()) : SK_STALE;
+}
+
+int32_t sk_req_full_url(uint32_t handle) {
+  uWS::HttpRequest *request = requestOf(handle);
+  return request ? give(request->getFullUrl()) : SK_STALE;
+}
+
+int32_t sk_req_header(uint32_t handle, const char *name, int32_t length) {
+  uWS::HttpRequest *request = requestOf(handle);
+  if (!request) {
+    return SK_STALE;
+  }
+  std::string_view value = request->header({name, static_cast<size_t>(length)});
+  return value.data() ? give(value) : SK_ABSENT;
+}
+
+int32_t sk_req_parameter(uint32_t handle, int32_t index) {
+  uWS::HttpRequest *request = requestOf(handle);
+  if (!request) {
+    return SK_STALE;
+  }
+  if (index < 0 || index >= request->parameterCount()) {
+    return SK_ABSENT;
+  }
+  return give(request->getParameter(static_cast<unsigned short>(index)));
+}
+
+int32_t sk_req_is_ancient(uint32_t handle) {
+  uWS::HttpRequest *request = requestOf(handle);
+  return request ? request->isAncient() : SK_STALE;
+}
+
+int32_t sk_req_dump(uint32_t handle) {
+  uWS::HttpRequest *request = requestOf(handle);
+  if (!request) {
+    return SK_STALE;
+  }
+  LineWriter writer;
+  writer.number(request->isAncient());
+  writer.line(request->rawMethod());
+  writer.line(request->getFullUrl());
+  int parameters = request->parameterCount();
+  writer.number(parameters);
+  for (int i = 0; i < parameters; i++) {
+    writer.line(request->getParameter(static_cast<unsigned short>(i)));
+  }
+  for (auto [name, value] : *request) {
+    writer.line(name);
+    writer.line(value);
+  }
+  return writer.length();
+}

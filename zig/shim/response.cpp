@@ -1,0 +1,186 @@
+#include "response.h"
+
+#include "body.h"
+
+#include <cassert>
+#include <climits>
+
+namespace sk {
+
+namespace {
+
+/* Heads up to this size are composed on the stack. */
+constexpr size_t STACK_HEAD_BYTES = 4096;
+
+bool mustClose(const Slot &slot) { return httpData(slot.socket)->state & HttpData::HTTP_CONNECTION_CLOSE; }
+
+/* The peer gets everything and a FIN, then the connection goes. */
+void closeWhenFlushed(Socket *socket) {
+  if (socket->getBufferedAmount() == 0) {
+    socket->shutdown();
+    socket->close();
+  }
+}
+
+void readHeldRequests(Slot &slot) {
+  slot.flags &= static_cast<uint16_t>(~PIPELINE_HELD);
+  us_socket_resume(raw(slot.socket));
+  us_socket_schedule_data(raw(slot.socket));
+}
+
+} // namespace
+
+Cork::Cork(Socket *s) : socket(s), mine(!s->isCorked() && s->canCork()) {
+  if (mine) {
+    socket->corkUnchecked();
+  }
+}
+
+void Cork::release() {
+  if (mine) {
+    socket->uncork();
+    mine = false;
+  }
+}
+
+void writeAll(Socket *socket, std::string_view data) {
+  while (!data.empty()) {
+    size_t piece = std::min<size_t>(data.length(), INT_MAX);
+    socket->write(data.data(), static_cast<int>(piece));
+    data.remove_prefix(piece);
+  }
+}
+
+Framing framingFor(const Slot &slot, int status, bool sized) {
+  if (status == 204 || status == 304) {
+    return Framing::None;
+  }
+  if (sized) {
+    return Framing::Sized;
+  }
+  return slot.flags & ANCIENT ? Framing::UntilClose : Framing::Chunked;
+}
+
+bool writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_t flags) {
+  assert(!(slot.flags & HEAD_SENT));
+  HeadFacts facts = inspect(head);
+  if (!facts.valid) {
+    return false;
+  }
+  Socket *socket = slot.socket;
+  HttpData *data = httpData(socket);
+  Framing framing = flags & SK_NO_BODY ? Framing::None : framingFor(slot, facts.status, sized);
+  /* A client that was never told to continue may or may not send its body: what follows cannot be told apart. */
+  bool unsure = (slot.flags & EXPECTS_100) && !(slot.flags & BODY_DONE);
+  bool until_close = framing == Framing::UntilClose && !(slot.flags & HEAD_REQUEST);
+  if ((flags & SK_END_CONNECTION) || facts.wants_close || slot.app->draining || unsure || until_close) {
+    data->state |= HttpData::HTTP_CONNECTION_CLOSE;
+  }
+  if ((slot.flags & HEAD_REQUEST) || framing == Framing::None) {
+    slot.flags |= MUTE;
+  }
+  slot.flags |= HEAD_SENT;
+  if (framing == Framing::Sized) {
+    slot.flags |= SIZED;
+    slot.total_length = length;
+  }
+  bool close = mustClose(slot);
+  size_t bound = composedBound(head, *slot.app);
+  uWS::LoopData *loop = socket->getLoopData();
+  if (socket->isCorked() && data->buffer.length() == 0 && loop->corkOffset + bound <= uWS::LoopData::CORK_BUFFER_SIZE) {
+    loop->corkOffset += static_cast<unsigned int>(
+        compose(loop->corkBuffer + loop->corkOffset, head, facts, *slot.app, framing, length, close));
+  } else if (bound <= STACK_HEAD_BYTES) {
+    char composed[STACK_HEAD_BYTES];
+    writeAll(socket, {composed, compose(composed, head, facts, *slot.app, framing, length, close)});
+  } else {
+    std::string composed(bound, '\0');
+    writeAll(socket, {composed.data(), compose(composed.data(), head, facts, *slot.app, framing, length, close)});
+  }
+  return true;
+}
+
+void finish(Slot &slot) {
+  assert(slot.flags & PENDING);
+  HttpData *data = httpData(slot.socket);
+  data->markDone();
+  /* The engine drops what is left of the request's body once nobody listens. */
+  dropBody(slot);
+  slot.flags &= static_cast<uint16_t>(~PENDING);
+  invalidateHandles(slot);
+}
+
+int32_t settle(Slot &slot) {
+  Socket *socket = slot.socket;
+  unsigned int timeout = slot.app->options.keep_alive_timeout_s;
+  bool buffered = socket->getBufferedAmount() != 0;
+  us_socket_timeout(0, raw(socket), buffered ? HttpContext::HTTP_IDLE_TIMEOUT_S : timeout);
+  if (mustClose(slot)) {
+    /* A corked socket is closed by whoever corked it, after sending. */
+    if (!socket->isCorked()) {
+      closeWhenFlushed(socket);
+    }
+  } else if (slot.flags & PIPELINE_HELD) {
+    readHeldRequests(slot);
+  }
+  return buffered ? SK_BUFFERED : SK_OK;
+}
+
+void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request) {
+  HttpData *data = httpData(response);
+  /* The engine looks for the exact value; RFC 9110 section 7.6.1 makes it a list. */
+  if (request->connectionClose()) {
+    data->state |= HttpData::HTTP_CONNECTION_CLOSE;
+  } else {
+    data->state &= ~HttpData::HTTP_CONNECTION_CLOSE;
+  }
+  data->inStream = nullptr;
+  invalidateHandles(slot);
+  slot.socket = response;
+  slot.request = request;
+  slot.total_length = 0;
+  uint16_t flags = PENDING;
+  if (request->isAncient()) {
+    flags |= ANCIENT;
+  }
+  if (request->hasBody()) {
+    flags |= HAS_BODY;
+  }
+  if (request->expectsContinue()) {
+    flags |= EXPECTS_100;
+  }
+  if (request->rawMethod() == "HEAD") {
+    flags |= HEAD_REQUEST;
+  }
+  slot.flags = flags;
+}
+
+void leaveRequest(Slot &slot) {
+  if (!(slot.flags & PENDING)) {
+    return;
+  }
+  auto *response = static_cast<HttpResponse *>(slot.socket);
+  /* Aborts are seen by the close filter; the engine only wants to know that somebody cares. */
+  response->onAborted([]() {});
+  if ((slot.flags & HAS_BODY) && !(slot.flags & BODY_WANTED)) {
+    attachBody(slot);
+  }
+}
+
+void continueWhenWritable(Slot &slot) {
+  auto *response = static_cast<HttpResponse *>(slot.socket);
+  response->onWritable([response](uintmax_t) {
+    Slot &held = slotAt(us_socket_tag(raw(response)));
+    response->AsyncSocket::write(nullptr, 0, true, 0);
+    if (response->getBufferedAmount() <= held.app->options.max_backpressure_bytes) {
+      httpData(response)->onWritable = nullptr;
+      us_socket_timeout(0, raw(response), held.app->options.keep_alive_timeout_s);
+      readHeldRequests(held);
+    } else {
+      us_socket_timeout(0, raw(response), HttpContext::HTTP_IDLE_TIMEOUT_S);
+    }
+    return true;
+  });
+}
+
+} // namespace sk

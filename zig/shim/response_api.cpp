@@ -1,0 +1,250 @@
+/* sk_res_*: sending. */
+#include "response.h"
+
+#include "body.h"
+
+#include <algorithm>
+
+using namespace sk;
+
+namespace {
+
+constexpr std::string_view CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view LAST_CHUNK = "0\r\n\r\n";
+
+/* The cork that Python holds across several calls: it must be let go even when its connection dies meanwhile. */
+thread_local Socket *user_cork = nullptr;
+
+void writeChunk(Socket *socket, std::string_view data) {
+  char size_line[20];
+  int length = snprintf(size_line, sizeof(size_line), "%zx\r\n", data.length());
+  writeAll(socket, {size_line, static_cast<size_t>(length)});
+  writeAll(socket, data);
+  writeAll(socket, "\r\n");
+}
+
+void writeBody(Slot &slot, std::string_view data) {
+  if ((slot.flags & MUTE) || data.empty()) {
+    return;
+  }
+  if (slot.flags & (SIZED | ANCIENT)) {
+    writeAll(slot.socket, data);
+  } else {
+    writeChunk(slot.socket, data);
+  }
+}
+
+/* The rest of a response whose head is out: the last chunk, or nothing. */
+void endStream(Slot &slot, std::string_view data) {
+  writeBody(slot, data);
+  if (!(slot.flags & (MUTE | ANCIENT))) {
+    writeAll(slot.socket, LAST_CHUNK);
+  }
+}
+
+/* A sized response that ends short of its length can only be cut: what follows would be taken for its body. */
+bool endsShort(const Slot &slot, size_t length) {
+  return (slot.flags & SIZED) && !(slot.flags & MUTE) && httpData(slot.socket)->offset + length != slot.total_length;
+}
+
+int32_t send(uint32_t handle, const Head &head, std::string_view body, int32_t flags) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  bool streaming = slot->flags & HEAD_SENT;
+  if (streaming && !head.block.empty()) {
+    return SK_BUSY;
+  }
+  if (streaming && endsShort(*slot, body.length())) {
+    slot->socket->close();
+    return SK_BAD_HEAD;
+  }
+  Cork cork(slot->socket);
+  if (streaming) {
+    if (flags & SK_END_CONNECTION) {
+      httpData(slot->socket)->state |= HttpData::HTTP_CONNECTION_CLOSE;
+    }
+    if (slot->flags & SIZED) {
+      writeBody(*slot, body);
+    } else {
+      endStream(*slot, body);
+    }
+  } else {
+    if (!writeHead(*slot, head, true, body.length(), flags)) {
+      cork.release();
+      return SK_BAD_HEAD;
+    }
+    if (!(slot->flags & MUTE)) {
+      writeAll(slot->socket, body);
+    }
+  }
+  finish(*slot);
+  cork.release();
+  return settle(*slot);
+}
+
+std::string_view view(const char *data, size_t length) { return {data, length}; }
+
+Head headOf(const char *head, int32_t length, int32_t fields) { return {view(head, static_cast<size_t>(length)), fields}; }
+
+} // namespace
+
+int32_t sk_res_send(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body,
+                    int32_t body_length, int32_t flags) {
+  return send(handle, headOf(head, head_length, fields), view(body, static_cast<size_t>(body_length)), flags);
+}
+
+int32_t sk_res_send_large(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body,
+                          size_t body_length, int32_t flags) {
+  return send(handle, headOf(head, head_length, fields), view(body, body_length), flags);
+}
+
+int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
+                     int32_t length) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  if ((slot->flags & HEAD_SENT) && head_length) {
+    return SK_BUSY;
+  }
+  Cork cork(slot->socket);
+  if (!(slot->flags & HEAD_SENT) && !writeHead(*slot, headOf(head, head_length, fields), false, 0, 0)) {
+    cork.release();
+    return SK_BAD_HEAD;
+  }
+  writeBody(*slot, view(data, static_cast<size_t>(length)));
+  cork.release();
+  if (us_socket_is_closed(0, raw(slot->socket))) {
+    return SK_GONE;
+  }
+  return slot->socket->getBufferedAmount() ? SK_BUFFERED : SK_OK;
+}
+
+int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
+                       int32_t length, uint64_t total_length, int32_t flags) {
+  constexpr int32_t RESULT = 4, TAKEN = 1, COMPLETE = 2;
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  if ((slot->flags & HEAD_SENT) && head_length) {
+    return SK_BUSY;
+  }
+  Cork cork(slot->socket);
+  if (!(slot->flags & HEAD_SENT) &&
+      !writeHead(*slot, headOf(head, head_length, fields), true, total_length, flags)) {
+    cork.release();
+    return SK_BAD_HEAD;
+  }
+  HttpData *state = httpData(slot->socket);
+  std::string_view piece = view(data, static_cast<size_t>(length));
+  piece = piece.substr(0, std::min<uint64_t>(piece.length(), slot->total_length - state->offset));
+  bool taken = true;
+  if (slot->flags & MUTE) {
+    state->offset = slot->total_length;
+  } else if (!piece.empty()) {
+    auto [written, failed] = slot->socket->write(piece.data(), static_cast<int>(piece.length()), true);
+    state->offset += static_cast<unsigned int>(written);
+    taken = static_cast<size_t>(written) == piece.length() && !failed;
+  }
+  bool complete = state->offset >= slot->total_length;
+  if (complete) {
+    finish(*slot);
+  }
+  cork.release();
+  if (complete) {
+    settle(*slot);
+  } else if (!taken) {
+    us_socket_timeout(0, raw(slot->socket), HttpContext::HTTP_IDLE_TIMEOUT_S);
+  }
+  return RESULT + (taken ? TAKEN : 0) + (complete ? COMPLETE : 0);
+}
+
+int32_t sk_res_write_continue(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  if ((slot->flags & HEAD_SENT) || (slot->flags & ANCIENT)) {
+    return SK_BUSY;
+  }
+  slot->flags &= static_cast<uint16_t>(~EXPECTS_100);
+  Cork cork(slot->socket);
+  writeAll(slot->socket, CONTINUE);
+  cork.release();
+  return SK_OK;
+}
+
+int32_t sk_res_want_writable(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  auto *response = static_cast<HttpResponse *>(slot->socket);
+  response->onWritable([handle, response](uintmax_t) {
+    response->AsyncSocket::write(nullptr, 0, true, 0);
+    Slot *waiting = findHttpSlot(handle);
+    if (!waiting) {
+      return true;
+    }
+    if (response->getBufferedAmount() == 0) {
+      waiting->app->options.on_writable(handle);
+    } else {
+      us_socket_timeout(0, raw(response), HttpContext::HTTP_IDLE_TIMEOUT_S);
+    }
+    return true;
+  });
+  return SK_OK;
+}
+
+uint64_t sk_res_write_offset(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  return slot ? httpData(slot->socket)->offset : UINT64_MAX;
+}
+
+int32_t sk_res_set_write_offset(uint32_t handle, uint64_t offset) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  httpData(slot->socket)->offset = offset;
+  return SK_OK;
+}
+
+int64_t sk_res_buffered_bytes(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  return slot ? slot->socket->getBufferedAmount() : SK_ABSENT;
+}
+
+int32_t sk_res_cork(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  if (user_cork || slot->socket->isCorked() || !slot->socket->canCork()) {
+    return SK_BUSY;
+  }
+  slot->socket->corkUnchecked();
+  user_cork = slot->socket;
+  return SK_OK;
+}
+
+int32_t sk_res_uncork(uint32_t) {
+  if (!user_cork) {
+    return SK_BUSY;
+  }
+  Socket *socket = user_cork;
+  user_cork = nullptr;
+  if (us_socket_is_closed(0, raw(socket))) {
+    socket->uncork();
+    return SK_GONE;
+  }
+  socket->uncork();
+  Slot &slot = slotAt(us_socket_tag(raw(socket)));
+  if (!(slot.flags & PENDING)) {
+    return settle(slot);
+  }
+  return socket->getBufferedAmount() ? SK_BUFFERED : SK_OK;
+}

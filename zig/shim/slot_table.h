@@ -1,0 +1,76 @@
+/* The table that turns handles into live connections.
+ *
+ * A handle is generation (12 bits) over slot (20 bits). A slot belongs to one connection; its generation moves on with every
+ * request, so a handle kept too long no longer matches and is recognised as stale. */
+#ifndef SK_SLOT_TABLE_H
+#define SK_SLOT_TABLE_H
+
+#include <cstddef>
+#include <cstdint>
+
+namespace uWS {
+template <bool> struct AsyncSocket;
+struct HttpRequest;
+} // namespace uWS
+
+namespace sk {
+
+struct App;
+struct HeldBody;
+
+constexpr uint32_t SLOT_BITS = 20;
+constexpr uint32_t SLOT_COUNT = 1u << SLOT_BITS;
+constexpr uint32_t GENERATION_MAX = (1u << (32 - SLOT_BITS)) - 1;
+
+enum class Kind : uint8_t { Free, Http, WebSocket };
+
+/* What is known of the current request and response of a connection. */
+enum Flag : uint16_t {
+  PENDING = 1,         /* the response has not ended */
+  HEAD_REQUEST = 2,    /* HEAD: no body whatever the handler gives */
+  ANCIENT = 4,         /* HTTP/1.0: no chunked coding */
+  HEAD_SENT = 8,       /* status line and fields are out */
+  SIZED = 16,          /* the head announced a Content-Length */
+  MUTE = 32,           /* the answer has no body: HEAD, 204, 304 */
+  HAS_BODY = 64,       /* the request carries content */
+  BODY_WANTED = 128,   /* the handler asked for it */
+  BODY_DONE = 256,     /* all of it was delivered */
+  EXPECTS_100 = 512,   /* the client waits for 100 (Continue) */
+  HOLD_PAUSED = 1024,  /* reading stopped because nobody asked for the body yet */
+  PIPELINE_HELD = 2048 /* further requests wait for this response, reading stopped */
+};
+
+struct Slot {
+  uWS::AsyncSocket<false> *socket;
+  App *app;
+  uWS::HttpRequest *request; /* only while its handler runs */
+  HeldBody *held;            /* body that arrived before the handler asked for it */
+  const void *owner;         /* thread that runs the connection's loop */
+  uint64_t total_length;     /* of a sized response */
+  uint32_t generation;
+  uint32_t next_free;
+  uint16_t flags;
+  Kind kind;
+};
+static_assert(sizeof(Slot) <= 64);
+
+/* Index of a fresh slot, or SLOT_COUNT when all are taken. Thread-safe. */
+uint32_t allocateSlot();
+void releaseSlot(uint32_t index);
+
+Slot &slotAt(uint32_t index);
+uint32_t indexOf(const Slot &slot);
+uint32_t handleOf(const Slot &slot);
+
+/* Ends the validity of all handles given out for the slot. */
+void invalidateHandles(Slot &slot);
+
+/* Identifies the calling thread. */
+const void *currentThread();
+
+/* The live slot of a handle, or nullptr when it is stale or belongs to another thread. */
+Slot *findSlot(uint32_t handle);
+Slot *findHttpSlot(uint32_t handle);
+
+} // namespace sk
+#endif

@@ -1,0 +1,185 @@
+/* The C ABI of socketify's native library: the only symbols it exports.
+ *
+ * Rules of this boundary
+ *  - Text crosses as pointer and length; nothing is NUL-terminated unless a parameter says so. Nobody frees what the
+ *    other side allocated, and nothing is kept beyond a call unless a comment says so.
+ *  - A response or websocket is a handle: a 32-bit number made of a slot and its generation. A handle that is stale, or that
+ *    belongs to another thread's loop, is recognised; the call does nothing and returns SK_GONE
+ *    (SK_STALE where the result is a length or a number).
+ *  - Functions that return text write it into the loop's scratch buffer (sk_loop_scratch) and return its length in bytes.
+ *  - No function blocks, and none may be called from a thread other than the one that created the app, except where a
+ *    comment says so.
+ */
+#ifndef SOCKETIFY_H
+#define SOCKETIFY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SK_API __attribute__((visibility("default")))
+
+/* Raised with every change of this header that an older caller would misread. */
+#define SK_ABI_VERSION 1
+
+/* Bytes of the scratch buffer; no text that a function returns is ever longer. */
+#define SK_SCRATCH_BYTES 262144
+
+/* Results of the response functions. */
+#define SK_BUFFERED 0    /* accepted; part of it waits in memory for the client to read */
+#define SK_OK 1          /* accepted and handed to the kernel, or to the packet that leaves when the handler returns */
+#define SK_GONE 2        /* nothing happened: the response ended before, or the client left */
+#define SK_BAD_HEAD (-1) /* the status line or a field is not valid; nothing was sent */
+#define SK_ABSENT (-2)   /* there is no such header, parameter or body */
+#define SK_BUSY (-3)     /* not now: the head was sent already, or the loop is running */
+#define SK_STALE (-4)    /* what SK_GONE says, where a result can be a length or a number */
+
+/* Flags of sk_res_send and sk_res_try_end. */
+#define SK_END_CONNECTION 1 /* close the connection after this response */
+#define SK_NO_BODY 2        /* send no body and no Content-Length but the one among the fields */
+
+/* Called once per request, on the loop's thread, with the response's handle.
+ * Returns 0 when the handler took the request and 1 to pass it on to the next matching route. */
+typedef int32_t (*sk_request_fn)(uint32_t handle);
+/* The client left before the response ended; the handle is stale from now on. */
+typedef void (*sk_abort_fn)(uint32_t handle);
+/* A piece of the request's body, valid during the call. `last` is 1 with the final piece, which may be empty. */
+typedef void (*sk_body_fn)(uint32_t handle, const char *data, size_t length, int32_t last);
+/* The connection takes data again. */
+typedef void (*sk_writable_fn)(uint32_t handle);
+/* The last connection of an app that drains is closed. */
+typedef void (*sk_drained_fn)(void);
+
+/* Everything an app knows from birth. Text is copied. */
+typedef struct sk_app_options {
+  uint64_t max_body_bytes;         /* larger bodies get 413; UINT64_MAX for no limit */
+  uint32_t max_target_bytes;       /* longer request targets get 414 */
+  uint32_t max_header_bytes;       /* larger header sections get 431 */
+  uint32_t max_header_count;       /* more fields get 431 */
+  uint32_t keep_alive_timeout_s;   /* seconds an idle connection is kept; 0 for ever */
+  uint32_t max_connections;        /* at this number accepting pauses; 0 for no limit */
+  uint32_t backlog;                /* of the listening sockets */
+  uint32_t max_backpressure_bytes; /* no further request of a connection is read while it owes more than this */
+  int32_t date_header;             /* 1 to send Date */
+  int32_t accept_proxy_protocol;   /* 1 to honour PROXY protocol v2 */
+  const char *server_header;       /* value of the Server field, or NULL to send none */
+  size_t server_header_length;
+  sk_request_fn on_missing; /* no route matched */
+  sk_abort_fn on_abort;
+  sk_body_fn on_body;
+  sk_writable_fn on_writable;
+  sk_drained_fn on_drained;
+} sk_app_options;
+
+typedef struct sk_app sk_app;
+
+/* ---- Library ---------------------------------------------------------------------------------------------------- */
+
+SK_API uint32_t sk_abi_version(void);
+
+/* ---- Event loop: one per thread, created by the first call that needs it ----------------------------------------- */
+
+/* The descriptor that is readable whenever sk_loop_pump has something to do. */
+SK_API int32_t sk_loop_fd(void);
+/* Handles everything that is ready, without waiting. SK_BUSY when called from inside itself. */
+SK_API int32_t sk_loop_pump(void);
+/* The address of this thread's scratch buffer of SK_SCRATCH_BYTES. */
+SK_API char *sk_loop_scratch(void);
+/* Frees this thread's loop. Every app of the thread must have been destroyed. */
+SK_API void sk_loop_free(void);
+
+/* ---- App --------------------------------------------------------------------------------------------------------- */
+
+/* NULL when memory or descriptors are exhausted. */
+SK_API sk_app *sk_app_create(const sk_app_options *options);
+/* Adds a handler for a method ("*" for every one) and pattern. Handlers of the same method and pattern are asked in the
+ * order of their adding. `host` (lower case, may be empty) limits the route to requests for that host name. */
+SK_API void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
+                         const char *pattern, size_t pattern_length, sk_request_fn handler);
+/* Forgets the routes of one host name. */
+SK_API void sk_app_remove_host(sk_app *app, const char *host, size_t host_length);
+/* Listens on a host (NUL-terminated name or address, NULL for all) and port (0 picks one). Returns the bound port, a negated
+ * errno, or the resolver's error (EAI_*, negative) minus 100000. */
+SK_API int32_t sk_app_listen(sk_app *app, const char *host, int32_t port, int32_t exclusive);
+/* Listens on a Unix-domain socket (NUL-terminated path). Returns 0 or a negated errno. */
+SK_API int32_t sk_app_listen_unix(sk_app *app, const char *path);
+/* Listens on a descriptor that listens already; it is duplicated. Returns the bound port (0 for Unix) or a negated errno. */
+SK_API int32_t sk_app_listen_fd(sk_app *app, int32_t fd);
+/* Stops listening, closes idle connections, and lets the others end with their response (Connection: close).
+ * Returns how many are still open; on_drained is called when the last of them closes. */
+SK_API int32_t sk_app_drain(sk_app *app);
+/* Number of open connections. */
+SK_API uint32_t sk_app_connections(sk_app *app);
+/* Closes every listener and connection; pending responses are aborted. */
+SK_API void sk_app_close(sk_app *app);
+/* Closes and frees. Not from inside a callback (SK_BUSY). */
+SK_API int32_t sk_app_destroy(sk_app *app);
+
+/* ---- Request: only inside the request callback of the same handle; SK_STALE after it ------------------------------- */
+
+SK_API int32_t sk_req_method(uint32_t handle);
+SK_API int32_t sk_req_url(uint32_t handle);
+SK_API int32_t sk_req_full_url(uint32_t handle);
+/* SK_ABSENT without such a field. `name` is in lower case. */
+SK_API int32_t sk_req_header(uint32_t handle, const char *name, int32_t length);
+/* SK_ABSENT beyond the last parameter. */
+SK_API int32_t sk_req_parameter(uint32_t handle, int32_t index);
+/* 1 for HTTP/1.0, 0 for HTTP/1.1. */
+SK_API int32_t sk_req_is_ancient(uint32_t handle);
+/* Everything at once, as lines separated by LF: version ("0" or "1"), method, full URL, number of parameters, each parameter, then
+ * name and value of each field. No part can hold an LF. */
+SK_API int32_t sk_req_dump(uint32_t handle);
+
+/* ---- Response ------------------------------------------------------------------------------------------------------
+ * `head` is the status line's code and reason, then name and value of each field, all separated by LF (no LF at the end);
+ * empty for "200 OK" without fields. `fields` is the number of fields, which proves that no part holds an LF.
+ * After the head was sent by sk_res_write or sk_res_try_end, head must be empty. */
+
+/* The whole response in one packet. */
+SK_API int32_t sk_res_send(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body,
+                           int32_t body_length, int32_t flags);
+/* The same for bodies of 2 GiB and more. */
+SK_API int32_t sk_res_send_large(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body,
+                                 size_t body_length, int32_t flags);
+/* A piece of a body of unknown length: chunked, or ended by close for HTTP/1.0. */
+SK_API int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
+                            int32_t length);
+/* Writes what fits of a body of total_length bytes; `data` continues at the write offset. Returns SK_GONE, SK_BAD_HEAD, or
+ * 4 plus 1 when everything passed was taken plus 2 when the response is complete. */
+SK_API int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
+                              int32_t length, uint64_t total_length, int32_t flags);
+/* Asks for the body: on_body is called at once with what is here, and later with the rest.
+ * SK_OK, or SK_ABSENT when there is none or it was delivered already. */
+SK_API int32_t sk_res_read_body(uint32_t handle);
+/* An informational 100 (Continue). */
+SK_API int32_t sk_res_write_continue(uint32_t handle);
+/* Asks for on_writable when the connection takes data again. */
+SK_API int32_t sk_res_want_writable(uint32_t handle);
+/* Bytes of the body given so far to try_end; (uint64_t)-1 when gone. */
+SK_API uint64_t sk_res_write_offset(uint32_t handle);
+SK_API int32_t sk_res_set_write_offset(uint32_t handle, uint64_t offset);
+/* Bytes that wait in memory for the client to read, or SK_ABSENT when gone. */
+SK_API int64_t sk_res_buffered_bytes(uint32_t handle);
+/* Packs what follows into one packet until sk_res_uncork. SK_BUSY when it is packed already. */
+SK_API int32_t sk_res_cork(uint32_t handle);
+SK_API int32_t sk_res_uncork(uint32_t handle);
+/* Stops and continues reading from the connection. */
+SK_API int32_t sk_res_pause(uint32_t handle);
+SK_API int32_t sk_res_resume(uint32_t handle);
+/* Cuts the connection; on_abort is called. */
+SK_API int32_t sk_res_close(uint32_t handle);
+/* Packed addresses (4 or 16 bytes; empty for Unix-domain sockets), and ports; SK_STALE when gone. */
+SK_API int32_t sk_res_remote_address(uint32_t handle);
+SK_API int32_t sk_res_remote_port(uint32_t handle);
+SK_API int32_t sk_res_local_address(uint32_t handle);
+SK_API int32_t sk_res_local_port(uint32_t handle);
+/* What a PROXY protocol v2 header said; empty without one. */
+SK_API int32_t sk_res_proxied_address(uint32_t handle);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
