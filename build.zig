@@ -1,0 +1,73 @@
+//! zig build          the native library, into the prefix and where `import socketify` finds it
+//! zig build test     the Zig tests
+//! zig build bench    C++ servers on the same engine and sockets, the ceiling of what Python can reach
+//! zig build fuzz     the parser's fuzz tests (with --fuzz=LIMIT, or for ever with --fuzz)
+//! zig build fmt      checks the formatting of the Zig code
+const std = @import("std");
+const Engine = @import("zig/build/Engine.zig");
+const Native = @import("zig/build/Native.zig");
+const Options = @import("zig/build/Options.zig");
+
+/// Roots of the layers in Zig; each one's tests run alone.
+const zig_layers = [_]struct { name: []const u8, root: []const u8 }{
+    .{ .name = "usockets", .root = "zig/usockets/usockets.zig" },
+    .{ .name = "http", .root = "zig/http/http.zig" },
+};
+
+pub fn build(b: *std.Build) void {
+    const options: Options = .init(b);
+    const native: Native = .{ .b = b, .engine = .init(b), .options = options };
+    addLibrary(b, native);
+    addTests(b, options);
+    addBench(b, native);
+    addFormatCheck(b);
+}
+
+fn addLibrary(b: *std.Build, native: Native) void {
+    const library = native.addSharedLibrary();
+    b.installArtifact(library);
+    b.getInstallStep().dependOn(&b.addInstallFile(native.engine.license, "share/licenses/uWebSockets/LICENSE").step);
+
+    // The source tree can only use a library for the machine it is on.
+    const target = native.options.target.result;
+    const host = b.graph.host.result;
+    if (target.os.tag != host.os.tag or target.cpu.arch != host.cpu.arch or target.abi != host.abi) return;
+    const in_tree = b.addUpdateSourceFiles();
+    const name = b.fmt("socketify/native/libsocketify{s}", .{target.dynamicLibSuffix()});
+    in_tree.addCopyFileToSource(library.getEmittedBin(), name);
+    b.getInstallStep().dependOn(&in_tree.step);
+}
+
+fn addTests(b: *std.Build, options: Options) void {
+    const test_step = b.step("test", "Run the Zig tests");
+    const fuzz_step = b.step("fuzz", "Run the fuzz tests (with --fuzz[=limit])");
+    for (zig_layers) |layer| {
+        const module = b.createModule(.{
+            .root_source_file = b.path(layer.root),
+            .target = options.target,
+            // Assertions are half of what the tests check.
+            .optimize = if (options.optimize == .debug) .debug else .safe,
+            .link_libc = true,
+        });
+        const tests = b.addTest(.{ .name = layer.name, .root_module = module });
+        const run = b.addRunArtifact(tests);
+        test_step.dependOn(&run.step);
+        if (std.mem.eql(u8, layer.name, "http")) fuzz_step.dependOn(&run.step);
+    }
+}
+
+fn addBench(b: *std.Build, native: Native) void {
+    const step = b.step("bench", "Build the C++ servers that the benchmarks compare with");
+    for ([_][]const u8{ "hello", "echo" }) |name| {
+        const module = native.createModule();
+        module.addCSourceFile(.{ .file = b.path(b.fmt("bench/native/{s}.cpp", .{name})), .flags = native.cppFlags() });
+        const executable = b.addExecutable(.{ .name = b.fmt("bench_{s}", .{name}), .root_module = module });
+        native.tune(executable);
+        step.dependOn(&b.addInstallArtifact(executable, .{}).step);
+    }
+}
+
+fn addFormatCheck(b: *std.Build) void {
+    const check = b.addFmt(.{ .paths = b.pathList(&.{ "build.zig", "build.zig.zon", "zig" }), .check = true });
+    b.step("fmt", "Check the formatting of the Zig code").dependOn(&check.step);
+}

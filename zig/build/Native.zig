@@ -1,0 +1,103 @@
+//! The native code as one module: layers 1 and 2 in Zig, and the engine's headers for the C++ on top of them.
+const Native = @This();
+
+const std = @import("std");
+const Engine = @import("Engine.zig");
+const Options = @import("Options.zig");
+const Module = std.Build.Module;
+
+b: *std.Build,
+engine: Engine,
+options: Options,
+
+/// The version script's name says what it keeps.
+pub const exported_symbols = "zig/build/exported_symbols.map";
+
+/// A module with layers 1 and 2 in Zig, that C++ files can be added to.
+pub fn createModule(native: Native) *Module {
+    const b = native.b;
+    const module = b.createModule(.{
+        .root_source_file = b.path("zig/root.zig"),
+        .target = native.options.target,
+        .optimize = native.options.optimize,
+        .strip = native.options.strip,
+        .link_libc = true,
+        .link_libcpp = true,
+        .pic = true,
+        .omit_frame_pointer = native.options.optimize != .debug,
+        // The engine reads and writes past the ends of what it was given on purpose (padding of its parser and masks).
+        .sanitize_c = if (native.options.optimize == .debug) null else .off,
+    });
+    // Ours before the engine's: these headers stand in for its own.
+    module.addIncludePath(b.path("zig/shim"));
+    module.addIncludePath(b.path("zig/http/include"));
+    module.addIncludePath(b.path("zig/usockets"));
+    // As system headers, so that warnings are about our code only.
+    module.addSystemIncludePath(native.engine.include);
+    module.addSystemIncludePath(native.engine.sockets_include);
+    return module;
+}
+
+/// Flags of every C++ file that includes the engine: its templates must be the same everywhere.
+pub fn cppFlags(native: Native) []const []const u8 {
+    const common = [_][]const u8{
+        "-std=c++20",
+        "-fno-exceptions",
+        "-fno-rtti",
+        "-fvisibility=hidden",
+        "-fvisibility-inlines-hidden",
+        // The shim composes responses in the engine's cork buffer itself, in one pass, and keeps the engine's
+        // per-connection state in step: that state is private to the engine's classes.
+        "-fno-access-control",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        // Compression comes from a zlib found at run time; the engine's own would need it at build time.
+        "-DUWS_NO_ZLIB",
+        "-DUWS_WITH_PROXY",
+    };
+    return if (native.options.optimize == .debug) &common else &(common ++ .{"-O3"});
+}
+
+pub fn addSharedLibrary(native: Native) *std.Build.Step.Compile {
+    const b = native.b;
+    const module = native.createModule();
+    module.addCSourceFiles(.{
+        .root = b.path("zig/shim"),
+        .files = shimSources(b) catch |err| std.debug.panic("cannot list zig/shim: {t}", .{err}),
+        .flags = native.cppFlags(),
+    });
+    const library = b.addLibrary(.{ .name = "socketify", .linkage = .dynamic, .root_module = module });
+    if (native.options.target.result.ofmt == .elf) library.setVersionScript(b.path(exported_symbols));
+    native.tune(library);
+    return library;
+}
+
+/// What every release artifact is linked with.
+pub fn tune(native: Native, artifact: *std.Build.Step.Compile) void {
+    artifact.link_function_sections = true;
+    artifact.link_data_sections = true;
+    artifact.link_gc_sections = true;
+    if (native.options.lto) artifact.lto = .full;
+}
+
+fn shimSources(b: *std.Build) ![]const []const u8 {
+    const arena = b.graph.arena;
+    const io = b.graph.io;
+    b.dependOnDirectoryContents(b.path("zig/shim"));
+    var names: std.ArrayList([]const u8) = .empty;
+    var directory = try b.root.openDir(io, "zig/shim", .{ .iterate = true });
+    defer directory.close(io);
+    var entries = directory.iterate();
+    while (try entries.next(io)) |entry| {
+        if (entry.kind == .file and std.mem.endsWith(u8, entry.name, ".cpp"))
+            try names.append(arena, b.graph.dupeString(entry.name));
+    }
+    // The order of a directory is the file system's; the build's shall always be the same.
+    std.mem.sortUnstable([]const u8, names.items, {}, lessThan);
+    return names.items;
+}
+
+fn lessThan(_: void, a: []const u8, b: []const u8) bool {
+    return std.mem.lessThan(u8, a, b);
+}

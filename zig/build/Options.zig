@@ -1,0 +1,47 @@
+//! What the command line chose, with this project's defaults.
+const Options = @This();
+
+const std = @import("std");
+
+target: std.Build.ResolvedTarget,
+optimize: std.builtin.Optimize,
+strip: bool,
+lto: bool,
+
+pub fn init(b: *std.Build) Options {
+    const target = b.resolveTargetQuery(targetQuery(b));
+    const optimize = b.option(std.builtin.Optimize, "optimize", "debug, safe, fast (default) or small") orelse .fast;
+    return .{
+        .target = target,
+        .optimize = optimize,
+        .strip = b.option(bool, "strip", "Leave debug information out (default: unless debug)") orelse
+            (optimize != .debug),
+        .lto = b.option(bool, "lto", "Link-time optimization (default: for Linux, unless debug)") orelse
+            (optimize != .debug and target.result.os.tag == .linux),
+    };
+}
+
+/// The oldest C library that what is built for GNU/Linux runs with: manylinux2014.
+const glibc_floor: std.SemanticVersion = .{ .major = 2, .minor = 17, .patch = 0 };
+
+/// Without -Dtarget and -Dcpu, the library is made to be given away: for every CPU of this machine's architecture, and
+/// every C library of its kind since the floor.
+fn targetQuery(b: *std.Build) std.Target.Query {
+    const host = b.graph.host.result;
+    var query = b.standardTargetOptionsQueryOnly(.{ .default_target = .{
+        .cpu_arch = host.cpu.arch,
+        .cpu_model = .baseline,
+        .os_tag = host.os.tag,
+        .abi = host.abi,
+    } });
+    if (query.glibc_version != null) return query;
+    const os = query.os_tag orelse host.os.tag;
+    // A target that names its system but no C library gets Zig's choice, musl.
+    const abi = query.abi orelse if (query.os_tag == null) host.abi else return query;
+    if (os == .linux and abi == .gnu) {
+        query.os_tag = os;
+        query.abi = abi;
+        query.glibc_version = glibc_floor;
+    }
+    return query;
+}

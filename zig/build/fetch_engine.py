@@ -1,0 +1,156 @@
+"""Gets the headers of the pinned engine (uWebSockets) from the Python package index, through pip.
+
+The engine's headers travel complete in one source distribution. This program lets pip find and download that archive by
+name, so that mirrors, proxies and certificates work as the user configured them for pip; checks its SHA-256; and unpacks
+the headers and the licence, nothing else. `zig build` runs it once and keeps the result in its cache.
+
+No code of the archive runs. pip insists on asking a source distribution for its metadata before it saves it, which would
+run the archive's setup script and install what that needs (a compiler, in the worst case). The answer comes from a build
+backend of our own instead, put in front of the real one for the time of the call.
+
+Usage: python fetch_engine.py OUTPUT_DIRECTORY
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Iterator
+
+PACKAGE = "socketify"
+VERSION = "0.0.28"
+SHA256 = "2346c2f65c90edc5dd90ce04309507dc7b87117b5d10ff5894919f4c632b244e"
+ENGINE_ROOT = f"{PACKAGE}-{VERSION}/src/socketify/uWebSockets/"
+
+# The archive's build backend is setuptools: this stands in for it and answers the only question that pip asks.
+STAND_IN_BACKEND = f'''
+import os
+
+def get_requires_for_build_wheel(config_settings=None):
+    return []
+
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    name = "{PACKAGE}-{VERSION}.dist-info"
+    directory = os.path.join(metadata_directory, name)
+    os.makedirs(directory)
+    with open(os.path.join(directory, "METADATA"), "w", encoding="utf-8") as file:
+        file.write("Metadata-Version: 2.1\\nName: {PACKAGE}\\nVersion: {VERSION}\\n")
+    return name
+'''
+
+
+class FetchError(Exception):
+    """The archive could not be obtained, or is not the pinned one."""
+
+
+def is_wanted(path: str) -> bool:
+    """Tells whether a file, by its path below the engine's root, belongs to what the build uses."""
+    if path in ("LICENSE", "uSockets/src/libusockets.h"):
+        return True
+    folder, _, name = path.rpartition("/")
+    return folder == "src" and name.endswith(".h")
+
+
+def pythons_with_pip() -> Iterator[str]:
+    """Yields interpreters that can run pip: this one first, then those on PATH."""
+    candidates = [sys.executable, shutil.which("python3"), shutil.which("python")]
+    seen: set[str] = set()
+    for candidate in candidates:
+        if not candidate or candidate in seen:
+            continue
+        seen.add(candidate)
+        if subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True).returncode == 0:
+            yield candidate
+
+
+def download(directory: Path) -> Path:
+    """Lets pip download the archive into a directory and returns its path.
+
+    Raises FetchError when there is no pip, or when pip fails (its own words are part of the message).
+    """
+    python = next(pythons_with_pip(), None)
+    if python is None:
+        raise FetchError(f"{sys.executable} has no pip, and neither has any python3 or python on PATH")
+    backend = directory / "backend" / "setuptools"
+    backend.mkdir(parents=True)
+    (backend / "__init__.py").touch()
+    (backend / "build_meta.py").write_text(STAND_IN_BACKEND, encoding="utf-8")
+    requirements = directory / "requirements.txt"
+    requirements.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
+    downloads = directory / "downloads"
+    environment = dict(os.environ)
+    search_path = [str(backend.parent), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(part for part in search_path if part)
+    # These settings are about what gets installed; here nothing is, and constraints without hashes would be refused.
+    for name in ("PIP_REQUIRE_VIRTUALENV", "PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"):
+        environment.pop(name, None)
+    command = [python, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    command += ["--no-deps", "--no-binary", PACKAGE, "--no-build-isolation", "--require-hashes"]
+    command += ["--dest", str(downloads), "--requirement", str(requirements)]
+    result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if result.returncode != 0:
+        raise FetchError(f"pip said:\n{result.stdout.strip()}")
+    archives = sorted(downloads.iterdir())
+    if len(archives) != 1:
+        raise FetchError(f"pip was expected to leave one archive, but left {[archive.name for archive in archives]}")
+    return archives[0]
+
+
+def check(archive: Path) -> None:
+    """Raises FetchError unless the archive is the pinned one."""
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if digest != SHA256:
+        raise FetchError(f"{archive.name} has SHA-256 {digest}")
+
+
+def unpack(archive: Path, output: Path) -> None:
+    """Writes the wanted files of the archive below the output directory."""
+    count = 0
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            if not member.isfile() or not member.name.startswith(ENGINE_ROOT):
+                continue
+            path = member.name[len(ENGINE_ROOT) :]
+            content = tar.extractfile(member) if is_wanted(path) else None
+            if content is None:
+                continue
+            target = output / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.read())
+            count += 1
+    if not count:
+        raise FetchError(f"{archive.name} holds nothing below {ENGINE_ROOT}")
+
+
+def main(arguments: list[str]) -> int:
+    """Fetches into the directory named by the only argument; returns the exit status."""
+    if len(arguments) != 1:
+        print(__doc__, file=sys.stderr)
+        return 2
+    try:
+        with tempfile.TemporaryDirectory(prefix="socketify-engine-") as temporary:
+            archive = download(Path(temporary))
+            check(archive)
+            unpack(archive, Path(arguments[0]))
+    except (FetchError, OSError, tarfile.TarError) as error:
+        print(
+            f"Could not get the engine's headers: {error}\n\n"
+            f"Wanted: the source distribution of {PACKAGE} {VERSION} from the Python package index\n"
+            f"        SHA-256 {SHA256}\n"
+            "Without a network: download and unpack that archive elsewhere, and hand its folder src/socketify/uWebSockets\n"
+            "to the build with -Duwebsockets=DIR (DIR holds src/App.h and uSockets/src/libusockets.h), or, for pip, in the\n"
+            "environment variable SOCKETIFY_UWEBSOCKETS.",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
