@@ -66,6 +66,7 @@ App::App(const sk_app_options &given) : options(given), server_header(serverHead
   limits.maxBody = options.max_body_bytes;
   limits.acceptProxyProtocol = options.accept_proxy_protocol != 0;
   uWS::HttpParser::holdNext = holdNextRequest;
+  uWS::HttpParser::callAgain = [](void *user) { us_socket_schedule_data(raw(static_cast<Socket *>(user))); };
 
   us_socket_context_set_max_sockets(context(), options.max_connections);
   us_socket_context_set_backlog(context(), static_cast<int>(options.backlog));

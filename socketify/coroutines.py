@@ -1,0 +1,121 @@
+"""Coroutine handlers: stepped at once, and asyncio tasks from their first real wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import types
+from collections.abc import Coroutine, Generator
+from typing import Any, Callable, Optional
+
+_enter_task: Callable[[asyncio.AbstractEventLoop, asyncio.Task[Any]], None] = asyncio.tasks._enter_task  # type: ignore[attr-defined]  # noqa: SLF001
+_leave_task: Callable[[asyncio.AbstractEventLoop, asyncio.Task[Any]], None] = asyncio.tasks._leave_task  # type: ignore[attr-defined]  # noqa: SLF001
+
+ErrorReport = Callable[[BaseException], None]
+
+
+@types.coroutine
+def _continue(coroutine: Any, yielded: Any, context: contextvars.Context) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that was stepped elsewhere until it yielded something to wait for."""
+    while True:
+        try:
+            value = yield yielded
+        except BaseException as error:  # noqa: BLE001 - whatever is thrown belongs to the coroutine
+            step: tuple[Any, ...] = (coroutine.throw, error)
+        else:
+            step = (coroutine.send, value)
+        try:
+            yielded = context.run(*step)
+        except StopIteration as stop:
+            return stop.value
+
+
+class _Spare:
+    """A task that waits for a coroutine to carry on."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._given: asyncio.Future[None] = loop.create_future()
+        self._work: Optional[tuple[Any, Any, contextvars.Context, ErrorReport]] = None
+        self.task: asyncio.Task[None] = loop.create_task(self._main())
+
+    def give(self, coroutine: Any, yielded: Any, context: contextvars.Context, report: ErrorReport) -> None:
+        self._work = (coroutine, yielded, context, report)
+        self._given.set_result(None)
+
+    async def _main(self) -> None:
+        cancelled: Optional[asyncio.CancelledError] = None
+        try:
+            await self._given
+        except asyncio.CancelledError as error:
+            if self._work is None:
+                raise
+            # The coroutine was given, and its time-out came before this task's first turn.
+            cancelled = error
+        assert self._work is not None
+        coroutine, yielded, context, report = self._work
+        self._work = None
+        try:
+            if cancelled is not None:
+                try:
+                    yielded = context.run(coroutine.throw, cancelled)
+                except StopIteration:
+                    return
+            await _continue(coroutine, yielded, context)
+        except Exception as error:  # noqa: BLE001 - the app's error handler decides
+            report(error)
+
+
+class CoroutineRunner:
+    """Runs coroutines of handlers on one event loop.
+
+    A coroutine that finishes without waiting never becomes a task of its own: it is stepped in the name of a spare one, so
+    that ``asyncio.current_task()``, time-outs and context variables work from its first line. When it waits, the spare
+    task is its task from then on.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._spare: Optional[_Spare] = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    def start(self, coroutine: Coroutine[Any, Any, Any], on_wait: Callable[[], object], report: ErrorReport) -> bool:
+        """Step a coroutine; True when it is done.
+
+        Args:
+            coroutine: what a handler returned.
+            on_wait: called before it waits for the first time.
+            report: gets the exception that it raised.
+        """
+        spare = self._spare
+        if spare is None or spare.task.done():
+            self._spare = spare = _Spare(self._loop)
+        context = contextvars.copy_context()
+        failure: Optional[BaseException] = None
+        _enter_task(self._loop, spare.task)
+        try:
+            yielded = context.run(coroutine.send, None)
+        except StopIteration:
+            return True
+        except BaseException as error:  # noqa: BLE001 - reported below, outside of the task
+            failure = error
+        finally:
+            _leave_task(self._loop, spare.task)
+        if failure is not None:
+            report(failure)
+            return True
+        on_wait()
+        self._spare = None
+        self._running.add(spare.task)
+        spare.task.add_done_callback(self._running.discard)
+        spare.give(coroutine, yielded, context, report)
+        return False
+
+    async def close(self) -> None:
+        """Cancel what still runs, and wait until it is done."""
+        tasks = list(self._running)
+        if self._spare is not None:
+            tasks.append(self._spare.task)
+            self._spare = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

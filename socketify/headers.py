@@ -1,0 +1,83 @@
+"""Status lines and fields of a response, as bytes that can never break a message (RFC 9110 sections 5.1, 5.5 and 15)."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Union
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_STATUS = re.compile(rb"[2-9][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?")
+_LINES: dict[int, bytes] = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
+
+
+def status_line(status: Union[int, str, bytes]) -> bytes:
+    """Code and reason phrase of a final response.
+
+    An int gets its standard reason phrase, or none when it has none.
+
+    Raises:
+        TypeError: the status is not int, str or bytes.
+        ValueError: it is not a code from 200 to 999, or the phrase holds control characters.
+    """
+    if isinstance(status, int):
+        line = _LINES.get(status) or b"%d " % status
+    elif isinstance(status, str):
+        line = _latin1(status, "status")
+    elif isinstance(status, bytes):
+        line = status
+    else:
+        message = f"status must be int, str or bytes, not {type(status).__name__}"
+        raise TypeError(message)
+    if not _STATUS.fullmatch(line):
+        message = f"status must be a code from 200 to 999 and a reason phrase, not {status!r}"
+        raise ValueError(message)
+    return line if len(line) > len(b"200") else line + b" "
+
+
+def field_name(name: Union[str, bytes]) -> bytes:
+    """A field name (RFC 9110 section 5.1).
+
+    Raises:
+        TypeError: it is not str or bytes.
+        ValueError: it is not a token.
+    """
+    if not isinstance(name, (str, bytes)):
+        message = f"header name must be str or bytes, not {type(name).__name__}"
+        raise TypeError(message)
+    encoded = _latin1(name, "header name") if isinstance(name, str) else name
+    if not _NAME.fullmatch(encoded):
+        message = f"header name is not a token: {name!r}"
+        raise ValueError(message)
+    return encoded
+
+
+def field_value(name: bytes, value: Union[str, bytes, int]) -> bytes:
+    """A field value (RFC 9110 section 5.5).
+
+    Raises:
+        TypeError: it is not str, bytes or int.
+        ValueError: it holds control characters, or characters outside latin-1.
+    """
+    if isinstance(value, str):
+        encoded = _latin1(value, f"value of header {name.decode('latin-1')!r}")
+    elif isinstance(value, bytes):
+        encoded = value
+    elif isinstance(value, int):
+        encoded = b"%d" % value
+    else:
+        message = f"value of header {name.decode('latin-1')!r} must be str, bytes or int, not {type(value).__name__}"
+        raise TypeError(message)
+    if not _VALUE.fullmatch(encoded):
+        message = f"value of header {name.decode('latin-1')!r} holds control characters: {value!r}"
+        raise ValueError(message)
+    return encoded
+
+
+def _latin1(text: str, what: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        message = f"{what} has characters outside latin-1: {text!r}"
+        raise ValueError(message) from None

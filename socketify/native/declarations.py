@@ -1,0 +1,105 @@
+"""What zig/shim/socketify.h says, in ctypes: every callback, struct, constant and function, once."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+
+ABI_VERSION = 1
+SCRATCH_BYTES = 262144
+
+BUFFERED = 0
+OK = 1
+GONE = 2
+BAD_HEAD = -1
+ABSENT = -2
+BUSY = -3
+STALE = -4
+
+END_CONNECTION = 1
+NO_BODY = 2
+
+RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32)
+AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
+BodyCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
+WritableCallback = ctypes.PYFUNCTYPE(None, c_uint32)
+DrainedCallback = ctypes.PYFUNCTYPE(None)
+
+
+class AppOptionsStruct(ctypes.Structure):
+    """``sk_app_options``."""
+
+    _fields_ = [  # noqa: RUF012 - ctypes reads it as it is
+        ("max_body_bytes", c_uint64),
+        ("max_target_bytes", c_uint32),
+        ("max_header_bytes", c_uint32),
+        ("max_header_count", c_uint32),
+        ("keep_alive_timeout_s", c_uint32),
+        ("max_connections", c_uint32),
+        ("backlog", c_uint32),
+        ("max_backpressure_bytes", c_uint32),
+        ("date_header", c_int32),
+        ("accept_proxy_protocol", c_int32),
+        ("server_header", c_char_p),
+        ("server_header_length", c_size_t),
+        ("on_missing", RequestCallback),
+        ("on_abort", AbortCallback),
+        ("on_body", BodyCallback),
+        ("on_writable", WritableCallback),
+        ("on_drained", DrainedCallback),
+    ]
+
+
+_HEAD = (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_int32)
+
+# Name: result and parameters. Functions of the hot path are called without conversion by argument types (see UNCHECKED):
+# plain integers then pass as C ints and bytes as pointers, which takes half the time.
+FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
+    "sk_abi_version": (c_uint32, ()),
+    "sk_loop_fd": (c_int32, ()),
+    "sk_loop_pump": (c_int32, ()),
+    "sk_loop_scratch": (c_void_p, ()),
+    "sk_loop_free": (None, ()),
+    "sk_app_create": (c_void_p, (ctypes.POINTER(AppOptionsStruct),)),
+    "sk_app_route": (
+        None,
+        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, RequestCallback),
+    ),
+    "sk_app_remove_host": (None, (c_void_p, c_char_p, c_size_t)),
+    "sk_app_listen": (c_int32, (c_void_p, c_char_p, c_int32, c_int32)),
+    "sk_app_listen_unix": (c_int32, (c_void_p, c_char_p)),
+    "sk_app_listen_fd": (c_int32, (c_void_p, c_int32)),
+    "sk_app_drain": (c_int32, (c_void_p,)),
+    "sk_app_connections": (c_uint32, (c_void_p,)),
+    "sk_app_close": (None, (c_void_p,)),
+    "sk_app_destroy": (c_int32, (c_void_p,)),
+    "sk_req_method": (c_int32, (c_uint32,)),
+    "sk_req_url": (c_int32, (c_uint32,)),
+    "sk_req_full_url": (c_int32, (c_uint32,)),
+    "sk_req_header": (c_int32, (c_uint32, c_char_p, c_int32)),
+    "sk_req_parameter": (c_int32, (c_uint32, c_int32)),
+    "sk_req_is_ancient": (c_int32, (c_uint32,)),
+    "sk_req_dump": (c_int32, (c_uint32,)),
+    "sk_res_send": (c_int32, (*_HEAD, c_int32)),
+    "sk_res_send_large": (c_int32, (*_HEAD[:5], c_size_t, c_int32)),
+    "sk_res_write": (c_int32, _HEAD),
+    "sk_res_try_end": (c_int32, (*_HEAD, c_uint64, c_int32)),
+    "sk_res_read_body": (c_int32, (c_uint32,)),
+    "sk_res_write_continue": (c_int32, (c_uint32,)),
+    "sk_res_want_writable": (c_int32, (c_uint32,)),
+    "sk_res_write_offset": (c_uint64, (c_uint32,)),
+    "sk_res_set_write_offset": (c_int32, (c_uint32, c_uint64)),
+    "sk_res_buffered_bytes": (c_int64, (c_uint32,)),
+    "sk_res_cork": (c_int32, (c_uint32,)),
+    "sk_res_uncork": (c_int32, (c_uint32,)),
+    "sk_res_pause": (c_int32, (c_uint32,)),
+    "sk_res_resume": (c_int32, (c_uint32,)),
+    "sk_res_close": (c_int32, (c_uint32,)),
+    "sk_res_remote_address": (c_int32, (c_uint32,)),
+    "sk_res_remote_port": (c_int32, (c_uint32,)),
+    "sk_res_local_address": (c_int32, (c_uint32,)),
+    "sk_res_local_port": (c_int32, (c_uint32,)),
+    "sk_res_proxied_address": (c_int32, (c_uint32,)),
+}
+
+UNCHECKED = frozenset({"sk_res_send", "sk_res_write", "sk_req_method", "sk_req_url", "sk_req_full_url", "sk_req_header"})

@@ -1,0 +1,37 @@
+"""Finding and loading the native library."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import declarations
+
+_SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
+
+
+def load_library() -> Any:
+    """Load the library that lies beside this file.
+
+    Calls keep the interpreter lock (``ctypes.PyDLL``): nothing native blocks.
+
+    Raises:
+        ImportError: there is no such library, or it was built for another version of this package.
+    """
+    path = Path(__file__).with_name("libsocketify" + _SUFFIX)
+    if not path.exists():
+        message = f"the native library is missing: {path} (in a source tree, run: python -m ziglang build)"
+        raise ImportError(message)
+    lib = ctypes.PyDLL(str(path))
+    for name, (result, parameters) in declarations.FUNCTIONS.items():
+        function = getattr(lib, name)
+        function.restype = result
+        if name not in declarations.UNCHECKED:
+            function.argtypes = parameters
+    found = lib.sk_abi_version()
+    if found != declarations.ABI_VERSION:
+        message = f"{path} has ABI {found}, this package needs {declarations.ABI_VERSION}: build it again"
+        raise ImportError(message)
+    return lib

@@ -1,0 +1,152 @@
+"""The request, as a handler sees it."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional, Union
+from urllib.parse import parse_qsl
+
+from .native import lib
+from .native.declarations import ABSENT, STALE
+
+_dump = lib.sk_req_dump
+_header = lib.sk_req_header
+_method = lib.sk_req_method
+_url = lib.sk_req_url
+_full_url = lib.sk_req_full_url
+_parameter = lib.sk_req_parameter
+_is_ancient = lib.sk_req_is_ancient
+
+
+class _Snapshot:
+    """Everything that a request said, copied out of the receive buffer."""
+
+    __slots__ = ("ancient", "full_url", "headers", "method", "parameters")
+
+    def __init__(self, dump: str) -> None:
+        lines = dump.split("\n")
+        self.ancient = lines[0] == "1"
+        self.method = lines[1]
+        self.full_url = lines[2]
+        first_field = 4 + int(lines[3])
+        self.parameters = lines[4:first_field]
+        self.headers = list(zip(lines[first_field::2], lines[first_field + 1 :: 2]))
+
+
+class Request:
+    """A request. Valid until its handler returns or first waits, unless preserved.
+
+    Raises (every accessor):
+        RuntimeError: the request is gone because the handler returned without :meth:`preserve`.
+    """
+
+    __slots__ = ("__weakref__", "_handle", "_names", "_snapshot", "_view", "_yielded")
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        self._handle = 0
+        self._yielded = 0
+        self._names: tuple[str, ...] = ()
+        self._snapshot: Optional[_Snapshot] = None
+
+    def _text(self, length: int) -> str:
+        if length == STALE:
+            message = "the request is gone: call preserve() before the handler returns"
+            raise RuntimeError(message)
+        return str(self._view[:length], "latin-1")
+
+    def _parsed(self) -> _Snapshot:
+        snapshot = self._snapshot
+        return snapshot if snapshot is not None else _Snapshot(self._text(_dump(self._handle)))
+
+    def preserve(self) -> Request:
+        """Copy what the request knows, so that it outlives the handler's first wait."""
+        if self._snapshot is None:
+            self._snapshot = self._parsed()
+        return self
+
+    def get_method(self) -> str:
+        """Give the method as it was sent (RFC 9110 section 9.1), which is in upper case for standard methods."""
+        return self._text(_method(self._handle)) if self._snapshot is None else self._snapshot.method
+
+    def get_url(self) -> str:
+        """Give the path, without the query."""
+        if self._snapshot is None:
+            return self._text(_url(self._handle))
+        return self._snapshot.full_url.partition("?")[0]
+
+    def get_full_url(self) -> str:
+        """Give the path with the query."""
+        return self._text(_full_url(self._handle)) if self._snapshot is None else self._snapshot.full_url
+
+    def get_header(self, lower_case_name: str) -> Optional[str]:
+        """Give the first value of a field, decoded as latin-1, or None."""
+        if self._snapshot is None:
+            name = lower_case_name.encode("latin-1", "replace")
+            length = _header(self._handle, name, len(name))
+            return None if length == ABSENT else self._text(length)
+        for name_given, value in self._snapshot.headers:
+            if name_given == lower_case_name:
+                return value
+        return None
+
+    def get_headers(self) -> dict[str, str]:
+        """Give all fields by lower-case name; repeated ones are joined by commas (RFC 9110 section 5.3)."""
+        headers: dict[str, str] = {}
+        for name, value in self._parsed().headers:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return headers
+
+    def for_each_header(self, callback: Callable[[str, str], object]) -> Request:
+        """Call back with the lower-case name and value of every field, in the order of sending."""
+        for name, value in self._parsed().headers:
+            callback(name, value)
+        return self
+
+    def get_query(self, name: str) -> Optional[str]:
+        """Give the first value of a query parameter, percent-decoded, or None."""
+        for key, value in self._pairs():
+            if key == name:
+                return value
+        return None
+
+    def get_queries(self) -> dict[str, str]:
+        """Give the first value of every query parameter, percent-decoded."""
+        queries: dict[str, str] = {}
+        for key, value in self._pairs():
+            queries.setdefault(key, value)
+        return queries
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        query = self.get_full_url().partition("?")[2]
+        return parse_qsl(query, keep_blank_values=True) if query else []
+
+    def get_parameter(self, index: Union[int, str]) -> Optional[str]:
+        """Give a parameter of the route by its position or name, or None."""
+        if isinstance(index, str):
+            if index not in self._names:
+                return None
+            index = self._names.index(index)
+        if self._snapshot is None:
+            length = _parameter(self._handle, index)
+            return None if length == ABSENT else self._text(length)
+        return self._snapshot.parameters[index] if 0 <= index < len(self._snapshot.parameters) else None
+
+    def get_parameters(self) -> list[str]:
+        """Give all parameters of the route, in their order."""
+        return list(self._parsed().parameters)
+
+    def set_yield(self, flag: Union[bool, int]) -> Request:
+        """Pass the request on to the next matching route when the handler returns."""
+        self._yielded = 1 if flag else 0
+        return self
+
+    def get_yield(self) -> bool:
+        """Tell whether the request will be passed on."""
+        return bool(self._yielded)
+
+    def is_ancient(self) -> bool:
+        """Tell whether this is HTTP/1.0."""
+        if self._snapshot is not None:
+            return self._snapshot.ancient
+        found: int = _is_ancient(self._handle)
+        return bool(found) if found != STALE else bool(self._text(STALE))

@@ -1,0 +1,132 @@
+//! The chunked transfer coding (RFC 9112 section 7.1), byte by byte where it is syntax and in one piece where it is data.
+const std = @import("std");
+const assert = std.debug.assert;
+const syntax = @import("syntax.zig");
+const Limits = @import("head.zig").Limits;
+const Text = @import("head.zig").Text;
+
+/// Hexadecimal digits of a chunk size: 60 bits cannot overflow the sum.
+const size_digits_max = 15;
+
+const State = enum(u8) { size_first, size, extension, size_lf, data, data_cr, data_lf, line_first, trailer, trailer_lf, last_lf };
+
+pub const Decoder = extern struct {
+    remaining: u64 = 0,
+    total: u64 = 0,
+    /// Bytes of extensions or trailers so far.
+    bounded: u32 = 0,
+    digits: u8 = 0,
+    state: State = .size_first,
+
+    fn sizeByte(decoder: *Decoder, c: u8, limits: *const Limits) Refusal!void {
+        if (decoder.state == .size_first) {
+            decoder.remaining = 0;
+            decoder.digits = 0;
+            decoder.bounded = 0;
+        }
+        if (std.fmt.charToDigit(c, 16)) |digit| {
+            decoder.digits += 1;
+            if (decoder.digits > size_digits_max) return error.BadRequest;
+            decoder.remaining = decoder.remaining * 16 + digit;
+            decoder.state = .size;
+            return;
+        } else |_| {}
+        if (decoder.state == .size_first) return error.BadRequest;
+        decoder.total +|= decoder.remaining;
+        if (decoder.total > limits.max_body) return error.ContentTooLarge;
+        decoder.state = switch (c) {
+            '\r' => .size_lf,
+            ';', ' ', '\t' => .extension,
+            else => return error.BadRequest,
+        };
+    }
+
+    fn countByte(decoder: *Decoder, c: u8, max: u32) Refusal!void {
+        if (!syntax.isFieldByte(c)) return error.BadRequest;
+        decoder.bounded += 1;
+        if (decoder.bounded > max) return error.FieldsTooLarge;
+    }
+};
+
+/// What a step found.
+pub const Step = enum(i32) { more = 0, data = 1, end = 2 };
+
+const Refusal = error{ BadRequest, ContentTooLarge, FieldsTooLarge };
+
+/// Takes from `input` up to the next piece of data, which is put into `out`.
+pub fn step(decoder: *Decoder, input: *Text, limits: *const Limits, out: *Text) Refusal!Step {
+    while (input.len > 0) {
+        if (decoder.state == .data) {
+            const count = @min(decoder.remaining, input.len);
+            out.* = .{ .ptr = input.ptr, .len = count };
+            take(input, count);
+            decoder.remaining -= count;
+            if (decoder.remaining == 0) decoder.state = .data_cr;
+            return .data;
+        }
+        const c = input.ptr[0];
+        take(input, 1);
+        switch (decoder.state) {
+            .size_first, .size => try decoder.sizeByte(c, limits),
+            .extension => {
+                if (c == '\r') {
+                    decoder.state = .size_lf;
+                } else try decoder.countByte(c, limits.max_chunk_extension_bytes);
+            },
+            .size_lf => {
+                if (c != '\n') return error.BadRequest;
+                decoder.state = if (decoder.remaining == 0) .line_first else .data;
+            },
+            .data => unreachable,
+            .data_cr => {
+                if (c != '\r') return error.BadRequest;
+                decoder.state = .data_lf;
+            },
+            .data_lf => {
+                if (c != '\n') return error.BadRequest;
+                decoder.state = .size_first;
+            },
+            .line_first => {
+                if (c == '\r') {
+                    decoder.state = .last_lf;
+                } else {
+                    // Trailer fields are checked for their syntax and dropped: nothing here gives them a meaning.
+                    if (!syntax.token_table[c]) return error.BadRequest;
+                    decoder.state = .trailer;
+                    try decoder.countByte(c, limits.max_trailer_bytes);
+                }
+            },
+            .trailer => {
+                if (c == '\r') {
+                    decoder.state = .trailer_lf;
+                } else try decoder.countByte(c, limits.max_trailer_bytes);
+            },
+            .trailer_lf => {
+                if (c != '\n') return error.BadRequest;
+                decoder.state = .line_first;
+            },
+            .last_lf => {
+                if (c != '\n') return error.BadRequest;
+                decoder.* = .{};
+                return .end;
+            },
+        }
+    }
+    return .more;
+}
+
+fn take(input: *Text, count: usize) void {
+    assert(count <= input.len);
+    input.ptr += count;
+    input.len -= count;
+}
+
+/// A `Step`, or a negated `Error`.
+export fn http_chunk_step(decoder: *Decoder, input: *Text, limits: *const Limits, out: *Text) i32 {
+    const found = step(decoder, input, limits, out) catch |err| return -@backingInt(switch (err) {
+        error.BadRequest => syntax.Error.bad_request,
+        error.ContentTooLarge => .content_too_large,
+        error.FieldsTooLarge => .header_fields_too_large,
+    });
+    return @backingInt(found);
+}

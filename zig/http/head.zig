@@ -1,0 +1,208 @@
+//! The head of a request: request line and fields, checked and found in place. Field names are lowered where they stand.
+const std = @import("std");
+const syntax = @import("syntax.zig");
+const semantics = @import("semantics.zig");
+const Error = syntax.Error;
+
+/// Fields that a head can hold at most, whatever the limits say.
+pub const fields_max = 128;
+const method_max = 32;
+
+pub const Limits = extern struct {
+    max_request_line: u32,
+    max_header_bytes: u32,
+    max_header_count: u32,
+    max_chunk_extension_bytes: u32,
+    max_trailer_bytes: u32,
+    accept_proxy_protocol: bool,
+    max_body: u64,
+};
+
+pub const Text = extern struct {
+    ptr: [*]u8,
+    len: usize,
+
+    pub fn from(text: []u8) Text {
+        return .{ .ptr = text.ptr, .len = text.len };
+    }
+
+    pub fn slice(text: Text) []u8 {
+        return text.ptr[0..text.len];
+    }
+};
+
+pub const Field = extern struct { name: Text, value: Text };
+
+pub const Head = extern struct {
+    method: Text,
+    /// Path and query, "*", or the authority of CONNECT.
+    target: Text,
+    host: Text,
+    content_length: u64,
+    field_count: u32,
+    ancient: bool,
+    close: bool,
+    chunked: bool,
+    expects_continue: bool,
+    has_length: bool,
+    fields: [fields_max]Field,
+};
+
+const Failure = error{ Incomplete, Refused };
+
+/// One pass over a buffer that may end anywhere.
+const Parser = struct {
+    data: []u8,
+    at: usize = 0,
+    limits: *const Limits,
+    head: *Head,
+    reason: Error = .bad_request,
+
+    fn refuse(parser: *Parser, reason: Error) Failure {
+        parser.reason = reason;
+        return error.Refused;
+    }
+
+    fn peek(parser: *Parser) Failure!u8 {
+        if (parser.at == parser.data.len) return error.Incomplete;
+        return parser.data[parser.at];
+    }
+
+    fn expect(parser: *Parser, byte: u8) Failure!void {
+        if (try parser.peek() != byte) return error.Refused;
+        parser.at += 1;
+    }
+
+    fn endOfLine(parser: *Parser) Failure!void {
+        try parser.expect('\r');
+        try parser.expect('\n');
+    }
+
+    fn token(parser: *Parser) Failure![]u8 {
+        const begin = parser.at;
+        while (syntax.token_table[try parser.peek()]) parser.at += 1;
+        if (parser.at == begin) return error.Refused;
+        return parser.data[begin..parser.at];
+    }
+
+    fn method(parser: *Parser) Failure!void {
+        const text = parser.token() catch |err| {
+            if (err == error.Incomplete and parser.data.len - parser.at > method_max) return error.Refused;
+            return err;
+        };
+        if (text.len > method_max) return error.Refused;
+        parser.head.method = .from(text);
+        try parser.expect(' ');
+    }
+
+    fn target(parser: *Parser) Failure!void {
+        const begin = parser.at;
+        while (true) {
+            if (parser.at - begin > parser.limits.max_request_line) return parser.refuse(.uri_too_long);
+            const c = try parser.peek();
+            if (c == ' ') break;
+            // RFC 3986: visible ASCII; a fragment is never sent.
+            if (c <= 0x20 or c >= 0x7f or c == '#') return error.Refused;
+            parser.at += 1;
+        }
+        if (parser.at == begin) return error.Refused;
+        parser.head.target = .from(parser.data[begin..parser.at]);
+        parser.at += 1;
+    }
+
+    fn version(parser: *Parser) Failure!void {
+        for ("HTTP/") |c| try parser.expect(c);
+        const major = try parser.digit();
+        try parser.expect('.');
+        const minor = try parser.digit();
+        if (major != 1) return parser.refuse(.version_not_supported);
+        parser.head.ancient = minor == 0;
+        try parser.endOfLine();
+    }
+
+    fn digit(parser: *Parser) Failure!u8 {
+        const c = try parser.peek();
+        if (c < '0' or c > '9') return error.Refused;
+        parser.at += 1;
+        return c - '0';
+    }
+
+    fn value(parser: *Parser) Failure![]u8 {
+        const begin = parser.at;
+        skipFieldBytes(parser);
+        if (try parser.peek() != '\r') return error.Refused;
+        const text = parser.data[begin..parser.at];
+        try parser.endOfLine();
+        return syntax.trim(text);
+    }
+
+    fn skipFieldBytes(parser: *Parser) void {
+        const lanes = 16;
+        const Chunk = @Vector(lanes, u8);
+        while (parser.at + lanes <= parser.data.len) {
+            const chunk: Chunk = parser.data[parser.at..][0..lanes].*;
+            const control = chunk < @as(Chunk, @splat(0x20));
+            const delete = chunk == @as(Chunk, @splat(0x7f));
+            if (@reduce(.Or, control) or @reduce(.Or, delete)) break;
+            parser.at += lanes;
+        }
+        while (parser.at < parser.data.len and syntax.isFieldByte(parser.data[parser.at])) parser.at += 1;
+    }
+
+    fn fields(parser: *Parser) Failure!void {
+        const begin = parser.at;
+        const head = parser.head;
+        head.field_count = 0;
+        const count_max = @min(parser.limits.max_header_count, fields_max);
+        while (true) {
+            if (parser.at - begin > parser.limits.max_header_bytes) return parser.refuse(.header_fields_too_large);
+            const result = parser.field() catch |err| {
+                // Too large is too large, whether the end of the line has come or not.
+                if (err == error.Incomplete and parser.data.len - begin > parser.limits.max_header_bytes)
+                    return parser.refuse(.header_fields_too_large);
+                return err;
+            };
+            const each = result orelse break;
+            if (head.field_count == count_max) return parser.refuse(.header_fields_too_large);
+            head.fields[head.field_count] = each;
+            head.field_count += 1;
+        }
+        if (parser.at - begin > parser.limits.max_header_bytes + 2) return parser.refuse(.header_fields_too_large);
+    }
+
+    /// Null at the empty line.
+    fn field(parser: *Parser) Failure!?Field {
+        if (try parser.peek() == '\r') {
+            try parser.endOfLine();
+            return null;
+        }
+        const name = try parser.token();
+        for (name) |*c| c.* = syntax.lower(c.*);
+        try parser.expect(':');
+        return .{ .name = .from(name), .value = .from(try parser.value()) };
+    }
+
+    fn run(parser: *Parser) Failure!void {
+        // RFC 9112 section 2.2: one empty line before a request is tolerated.
+        if (try parser.peek() == '\r') try parser.endOfLine();
+        try parser.method();
+        try parser.target();
+        try parser.version();
+        try parser.fields();
+    }
+};
+
+/// Bytes of the head, 0 when it is not complete yet, or a negated `Error`.
+pub fn parse(data: []u8, limits: *const Limits, head: *Head) i32 {
+    var parser: Parser = .{ .data = data, .limits = limits, .head = head };
+    parser.run() catch |err| return switch (err) {
+        error.Incomplete => 0,
+        error.Refused => -@backingInt(parser.reason),
+    };
+    semantics.interpret(head, limits) catch |err| return -@backingInt(semantics.codeOf(err));
+    return @intCast(parser.at);
+}
+
+export fn http_parse_head(data: [*]u8, length: usize, limits: *const Limits, head: *Head) i32 {
+    return parse(data[0..length], limits, head);
+}

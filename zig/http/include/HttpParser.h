@@ -1,0 +1,316 @@
+/* Stands in for the engine's header of this name: its HttpRequest and HttpParser, over the parser in Zig.
+ *
+ * The engine's HttpContext and HttpRouter use the members that their own version has; the shim uses the others. */
+#ifndef UWS_HTTPPARSER_H
+#define UWS_HTTPPARSER_H
+
+#include "ChunkedEncoding.h"
+#include "HttpErrors.h"
+#include "MoveOnlyFunction.h"
+#include "ProxyParser.h"
+#include "QueryParser.h"
+
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace uWS {
+
+/* What a parser returns instead of its user when the request is refused. */
+static void *FULLPTR = (void *) ~(uintptr_t) 0;
+
+struct HttpField {
+    HttpText name, value;
+};
+
+/* Filled by http_parse_head (zig/http/head.zig holds the same struct). */
+struct HttpHead {
+    static constexpr unsigned int MAX_FIELDS = 128;
+
+    HttpText method, target, host;
+    uint64_t contentLength;
+    uint32_t fieldCount;
+    bool ancient, close, chunked, expectsContinue, hasLength;
+    HttpField fields[MAX_FIELDS];
+};
+
+/* Bytes of the head, 0 when more is needed, or a negated HttpError. */
+extern "C" int32_t http_parse_head(char *data, size_t length, const HttpLimits *limits, HttpHead *head);
+
+struct HttpRequest {
+    friend struct HttpParser;
+
+    bool isAncient() const { return head.ancient; }
+    bool getYield() const { return yielded; }
+    void setYield(bool yield) { yielded = yield; }
+
+    struct HeaderIterator {
+        const HttpField *field;
+
+        bool operator!=(const HeaderIterator &other) const { return field != other.field; }
+        HeaderIterator &operator++() {
+            field++;
+            return *this;
+        }
+        std::pair<std::string_view, std::string_view> operator*() const { return {field->name, field->value}; }
+    };
+
+    HeaderIterator begin() const { return {head.fields}; }
+    HeaderIterator end() const { return {head.fields + head.fieldCount}; }
+
+    /* The first field of that name, or a view of nullptr. Expect is hidden from the engine, which would answer it
+     * before anybody looked at the request. */
+    std::string_view getHeader(std::string_view lowerCasedHeader) const {
+        if (lowerCasedHeader == "expect") {
+            return {nullptr, 0};
+        }
+        return header(lowerCasedHeader);
+    }
+
+    std::string_view header(std::string_view lowerCasedHeader) const {
+        for (uint32_t i = 0; i < head.fieldCount; i++) {
+            const HttpField &field = head.fields[i];
+            if (field.name.length == lowerCasedHeader.length() && std::string_view(field.name) == lowerCasedHeader) {
+                return field.value;
+            }
+        }
+        return {nullptr, 0};
+    }
+
+    std::string_view getUrl() const { return std::string_view(head.target).substr(0, pathLength); }
+    std::string_view getFullUrl() const { return head.target; }
+    std::string_view rawMethod() const { return head.method; }
+
+    /* The router's name for the method: its own, or "?" for those that it does not know. */
+    std::string_view getCaseSensitiveMethod() const {
+        static constexpr std::string_view known[] = {"GET",     "POST",    "HEAD",  "PUT",  "DELETE",
+                                                     "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+        for (std::string_view method : known) {
+            if (method == std::string_view(head.method)) {
+                return method;
+            }
+        }
+        return "?";
+    }
+
+    std::string_view getMethod() const { return head.method; }
+
+    std::string_view getQuery() const {
+        std::string_view target = head.target;
+        return pathLength < target.length() ? target.substr(pathLength + 1) : std::string_view(nullptr, 0);
+    }
+
+    std::string_view getQuery(std::string_view key) const {
+        return getDecodedQueryValue(key, std::string_view(head.target).substr(pathLength));
+    }
+
+    void setParameters(std::pair<int, std::string_view *> values) { parameters = values; }
+
+    int parameterCount() const { return parameters.first + 1; }
+
+    std::string_view getParameter(unsigned short index) const {
+        return index < parameterCount() ? parameters.second[index] : std::string_view();
+    }
+
+    bool connectionClose() const { return head.close; }
+    bool expectsContinue() const { return head.expectsContinue; }
+    uint64_t contentLength() const { return head.contentLength; }
+    bool isChunked() const { return head.chunked; }
+    bool hasBody() const { return head.chunked || head.contentLength > 0; }
+
+private:
+    HttpHead head;
+    size_t pathLength;
+    bool yielded;
+    std::pair<int, std::string_view *> parameters;
+
+    void interpret() {
+        std::string_view target = head.target;
+        pathLength = std::min(target.find('?'), target.length());
+        yielded = false;
+        parameters = {-1, nullptr};
+    }
+};
+
+struct HttpParser {
+    using RequestHandler = MoveOnlyFunction<void *(void *, HttpRequest *)>;
+    using DataHandler = MoveOnlyFunction<void *(void *, std::string_view, bool)>;
+
+    /* Asked before each request: true keeps what has come until a later call, which may bring no bytes. */
+    static inline bool (*holdNext)(void *user) = nullptr;
+    /* Asks for such a later call. */
+    static inline void (*callAgain)(void *user) = nullptr;
+
+    const HttpLimits *limits = &defaultLimits();
+
+    /* The engine's entry: {error, FULLPTR} for a refused request; what a handler returned if it is not `user`, and then
+     * this object may be gone; else {0, user}. */
+    std::pair<unsigned int, void *> consumePostPadded(char *data, unsigned int length, void *user, void *reserved,
+                                                      RequestHandler &&onRequest, DataHandler &&onData) {
+        Call call{user, onRequest, onData};
+        if (stash.empty()) {
+            return consume(call, data, length, reserved);
+        }
+        size_t had = stash.length();
+        stash.append(data, length);
+        /* Only a new line can complete a head, and only at the end of a line can one be refused. */
+        bool news = wasHeld || bodyActive() || failure || memchr(stash.data() + had, '\n', length) ||
+                    stash.length() > limits->maxRequestLine;
+        if (!news) {
+            return {0, user};
+        }
+        /* Handlers may destroy this object: the bytes they look at must outlive it. */
+        std::string bytes = std::move(stash);
+        stash.clear();
+        return consume(call, bytes.data(), bytes.length(), reserved);
+    }
+
+private:
+    struct Call {
+        void *user;
+        RequestHandler &onRequest;
+        DataHandler &onData;
+        unsigned int requests = 0;
+    };
+
+    std::string stash;
+    uint64_t remaining = 0;
+    ChunkedDecoder decoder;
+    unsigned int failure = 0;
+    bool chunked = false;
+    bool wasHeld = false;
+    bool proxyDone = false;
+
+    static const HttpLimits &defaultLimits() {
+        static const HttpLimits limits;
+        return limits;
+    }
+
+    bool bodyActive() const { return chunked || remaining; }
+
+    std::pair<unsigned int, void *> consume(Call &call, char *data, size_t length, void *reserved) {
+        HttpText input{data, length};
+        wasHeld = false;
+        if (limits->acceptProxyProtocol && !proxyDone && !skipProxyHeader(input, reserved)) {
+            stash.assign(input.data, input.length);
+            return {0, call.user};
+        }
+        while (true) {
+            if (bodyActive()) {
+                void *returned = consumeBody(call, input);
+                if (returned != call.user) {
+                    return {failure, returned};
+                }
+                if (bodyActive()) {
+                    return {0, call.user};
+                }
+            }
+            if (!input.length && !failure) {
+                return {0, call.user};
+            }
+            if (holdNext && holdNext(call.user)) {
+                wasHeld = true;
+                stash.assign(input.data, input.length);
+                return {0, call.user};
+            }
+            if (failure) {
+                return {failure, FULLPTR};
+            }
+            HttpRequest request;
+            int32_t consumed = http_parse_head(input.data, input.length, limits, &request.head);
+            if (consumed < 0) {
+                return refuse(call, static_cast<unsigned int>(-consumed), input);
+            }
+            if (consumed == 0) {
+                stash.assign(input.data, input.length);
+                return {0, call.user};
+            }
+            input.data += consumed;
+            input.length -= static_cast<size_t>(consumed);
+            void *returned = deliver(call, request);
+            if (returned != call.user) {
+                return {0, returned};
+            }
+        }
+    }
+
+    /* Responses to earlier requests of the same packet are still in the cork buffer: they go first. */
+    std::pair<unsigned int, void *> refuse(Call &call, unsigned int error, const HttpText &input) {
+        failure = error;
+        if (!call.requests || !callAgain) {
+            return {error, FULLPTR};
+        }
+        wasHeld = true;
+        stash.assign(input.data, input.length);
+        callAgain(call.user);
+        return {0, call.user};
+    }
+
+    void *deliver(Call &call, HttpRequest &request) {
+        request.interpret();
+        bool isChunked = request.head.chunked;
+        uint64_t length = request.head.contentLength;
+        call.requests++;
+        void *returned = call.onRequest(call.user, &request);
+        if (returned != call.user) {
+            return returned;
+        }
+        chunked = isChunked;
+        remaining = length;
+        return bodyActive() ? call.user : call.onData(call.user, {}, true);
+    }
+
+    void *consumeBody(Call &call, HttpText &input) {
+        if (!chunked) {
+            size_t count = static_cast<size_t>(std::min<uint64_t>(remaining, input.length));
+            if (!count) {
+                return call.user;
+            }
+            std::string_view piece(input.data, count);
+            input.data += count;
+            input.length -= count;
+            remaining -= count;
+            return call.onData(call.user, piece, remaining == 0);
+        }
+        while (input.length) {
+            HttpText piece{nullptr, 0};
+            int32_t step = http_chunk_step(&decoder, &input, limits, &piece);
+            if (step < 0) {
+                failure = static_cast<unsigned int>(-step);
+                return FULLPTR;
+            }
+            if (step == CHUNKED_END) {
+                chunked = false;
+                return call.onData(call.user, {}, true);
+            }
+            if (step == CHUNKED_DATA) {
+                void *returned = call.onData(call.user, piece, false);
+                if (returned != call.user) {
+                    return returned;
+                }
+            }
+        }
+        return call.user;
+    }
+
+    /* True when requests begin. */
+    bool skipProxyHeader(HttpText &input, void *reserved) {
+#ifdef UWS_WITH_PROXY
+        auto [done, offset] = static_cast<ProxyParser *>(reserved)->parse({input.data, input.length});
+        if (!done) {
+            return false;
+        }
+        input.data += offset;
+        input.length -= offset;
+#else
+        (void) reserved;
+        (void) input;
+#endif
+        proxyDone = true;
+        return true;
+    }
+};
+
+} // namespace uWS
+#endif

@@ -1,0 +1,144 @@
+//! What the fields of a head mean for the message: its body, its host, its connection.
+const std = @import("std");
+const syntax = @import("syntax.zig");
+const Head = @import("head.zig").Head;
+const Limits = @import("head.zig").Limits;
+const Text = @import("head.zig").Text;
+
+/// 10^18 - 1 fits in 64 bits with room to spare.
+const length_digits_max = 18;
+
+pub const Refusal = error{ BadRequest, ContentTooLarge, NotImplemented, ExpectationFailed };
+
+pub fn codeOf(refusal: Refusal) syntax.Error {
+    return switch (refusal) {
+        error.BadRequest => .bad_request,
+        error.ContentTooLarge => .content_too_large,
+        error.NotImplemented => .not_implemented,
+        error.ExpectationFailed => .expectation_failed,
+    };
+}
+
+pub fn interpret(head: *Head, limits: *const Limits) Refusal!void {
+    var hosts: u32 = 0;
+    var transfer_encodings: u32 = 0;
+    var keep_alive = false;
+    head.content_length = 0;
+    head.has_length = false;
+    head.chunked = false;
+    head.expects_continue = false;
+    head.close = false;
+    for (head.fields[0..head.field_count]) |*field| {
+        const name = field.name.slice();
+        const value = field.value.slice();
+        switch (name.len) {
+            4 => if (std.mem.eql(u8, name, "host")) {
+                hosts += 1;
+                head.host = field.value;
+            },
+            6 => if (std.mem.eql(u8, name, "expect")) {
+                if (!syntax.equalsIgnoringCase(value, "100-continue")) return error.ExpectationFailed;
+                head.expects_continue = !head.ancient;
+            },
+            10 => if (std.mem.eql(u8, name, "connection")) {
+                var options = std.mem.splitScalar(u8, value, ',');
+                while (options.next()) |option| {
+                    const text = std.mem.trim(u8, option, " \t");
+                    if (syntax.equalsIgnoringCase(text, "close")) head.close = true;
+                    if (syntax.equalsIgnoringCase(text, "keep-alive")) keep_alive = true;
+                }
+            },
+            14 => if (std.mem.eql(u8, name, "content-length")) try contentLength(head, value),
+            17 => if (std.mem.eql(u8, name, "transfer-encoding")) {
+                transfer_encodings += 1;
+                // Several fields are one list: a second one could only add to chunked, which must be last and alone.
+                if (transfer_encodings > 1) return error.BadRequest;
+                try transferEncoding(value);
+                head.chunked = true;
+            },
+            else => {},
+        }
+    }
+    // RFC 9112 section 6.1: both lengths, or chunked in HTTP/1.0, are smuggling.
+    if (head.chunked and (head.has_length or head.ancient)) return error.BadRequest;
+    if (hosts > 1 or (hosts == 0 and !head.ancient)) return error.BadRequest;
+    if (hosts == 1) try checkAuthority(head.host.slice(), true) else head.host = .{ .ptr = head.target.ptr, .len = 0 };
+    head.close = head.close or (head.ancient and !keep_alive);
+    try interpretTarget(head);
+    if (head.content_length > limits.max_body) return error.ContentTooLarge;
+}
+
+/// RFC 9112 section 6.3: digits; a list is accepted when all its members are the same.
+fn contentLength(head: *Head, value: []const u8) Refusal!void {
+    var members = std.mem.splitScalar(u8, value, ',');
+    while (members.next()) |member| {
+        const text = std.mem.trim(u8, member, " \t");
+        if (text.len == 0) return error.BadRequest;
+        for (text) |c| {
+            if (c < '0' or c > '9') return error.BadRequest;
+        }
+        const digits = std.mem.trimStart(u8, text, "0");
+        if (digits.len > length_digits_max) return error.ContentTooLarge;
+        var length: u64 = 0;
+        for (digits) |c| length = length * 10 + (c - '0');
+        if (head.has_length and head.content_length != length) return error.BadRequest;
+        head.has_length = true;
+        head.content_length = length;
+    }
+}
+
+/// RFC 9112 section 6.1: only chunked, once and last. 400 where the end of the message cannot be known, 501 for other codings.
+fn transferEncoding(value: []const u8) Refusal!void {
+    if (syntax.equalsIgnoringCase(value, "chunked")) return;
+    var chunked: u32 = 0;
+    var last_chunked = false;
+    var codings = std.mem.splitScalar(u8, value, ',');
+    while (codings.next()) |coding| {
+        last_chunked = syntax.equalsIgnoringCase(std.mem.trim(u8, coding, " \t"), "chunked");
+        if (last_chunked) chunked += 1;
+    }
+    if (chunked > 1 or (chunked == 1 and !last_chunked)) return error.BadRequest;
+    return error.NotImplemented;
+}
+
+fn checkAuthority(text: []const u8, may_be_empty: bool) Refusal!void {
+    if (text.len == 0 and !may_be_empty) return error.BadRequest;
+    for (text) |c| {
+        if (!syntax.authority_table[c]) return error.BadRequest;
+    }
+}
+
+/// RFC 9112 section 3.2: the four forms.
+fn interpretTarget(head: *Head) Refusal!void {
+    const target = head.target.slice();
+    const method = head.method.slice();
+    if (std.mem.eql(u8, method, "CONNECT")) return checkAuthority(target, false);
+    if (target[0] == '/') return;
+    if (target.len == 1 and target[0] == '*') {
+        return if (std.mem.eql(u8, method, "OPTIONS")) {} else error.BadRequest;
+    }
+    return absoluteForm(head, target);
+}
+
+/// The path is what is routed; the authority takes the place of Host (RFC 9112 section 3.2.2).
+fn absoluteForm(head: *Head, target: []u8) Refusal!void {
+    const scheme_end = std.mem.indexOf(u8, target, "://") orelse return error.BadRequest;
+    const scheme = target[0..scheme_end];
+    if (!syntax.equalsIgnoringCase(scheme, "http") and !syntax.equalsIgnoringCase(scheme, "https")) return error.BadRequest;
+    const begin = scheme_end + 3;
+    const end = std.mem.indexOfAnyPos(u8, target, begin, "/?") orelse target.len;
+    // One byte to the left, over the scheme, which leaves room for the slash of an empty path.
+    std.mem.copyForwards(u8, target[begin - 1 .. end - 1], target[begin..end]);
+    const authority = target[begin - 1 .. end - 1];
+    try checkAuthority(authority, false);
+    head.host = .from(authority);
+    for (head.fields[0..head.field_count]) |*field| {
+        if (std.mem.eql(u8, field.name.slice(), "host")) field.value = head.host;
+    }
+    if (end < target.len and target[end] == '/') {
+        head.target = .from(target[end..]);
+    } else {
+        target[end - 1] = '/';
+        head.target = .from(target[end - 1 ..]);
+    }
+}

@@ -1,0 +1,85 @@
+//! Lingering close (RFC 9112 section 9.6): a peer that still sends would lose our last reply to a reset, so what it
+//! sends is discarded for a short while.
+const std = @import("std");
+const sys = @import("sys.zig");
+const Poll = @import("poll.zig").Poll;
+const Loop = @import("loop.zig").Loop;
+const timeout = @import("timeout.zig");
+
+/// Connections that may linger at once in a loop.
+const lingering_max = 1024;
+const linger_seconds = 2;
+/// Bytes discarded at once.
+const discard_bytes: usize = 1024 * 1024;
+
+pub const Linger = extern struct {
+    poll: Poll,
+    deadline: u32,
+    next: ?*Linger = null,
+    prev: ?*Linger = null,
+};
+
+const Input = enum { none, some, ended };
+
+fn discardInput(fd: c_int) Input {
+    var found: Input = .none;
+    var rounds: u32 = 0;
+    while (rounds < 4) : (rounds += 1) {
+        // TCP drops with MSG_TRUNC what it would have copied.
+        const count = sys.recv(fd, null, discard_bytes, sys.msg_dontwait | sys.msg_trunc);
+        if (count == 0) return .ended;
+        if (count < 0) return if (sys.errno() == .AGAIN) found else .ended;
+        found = .some;
+    }
+    return found;
+}
+
+/// Closes a descriptor whose sending side is shut down.
+pub fn close(loop: *Loop, fd: c_int) void {
+    const lingers = discardInput(fd) == .some and loop.lingering_count < lingering_max;
+    if (!lingers) {
+        _ = sys.close(fd);
+        return;
+    }
+    const entry = sys.create(Linger, 0) orelse {
+        _ = sys.close(fd);
+        return;
+    };
+    entry.* = .{ .poll = .{ .fd = fd, .kind = .linger }, .deadline = loop.tick() + linger_seconds };
+    entry.next = loop.lingering;
+    if (entry.next) |next| next.prev = entry;
+    loop.lingering = entry;
+    loop.lingering_count += 1;
+    // The descriptor is in the set already, pointing to a socket that is about to go.
+    entry.poll.interest = @intCast(sys.epollin);
+    entry.poll.moved(loop);
+    timeout.need(loop, entry.deadline);
+}
+
+pub fn discard(loop: *Loop, entry: *Linger) void {
+    if (discardInput(entry.poll.fd) == .ended) end(loop, entry);
+}
+
+fn end(loop: *Loop, entry: *Linger) void {
+    if (entry.prev) |prev| prev.next = entry.next else loop.lingering = entry.next;
+    if (entry.next) |next| next.prev = entry.prev;
+    loop.lingering_count -= 1;
+    loop.redirectReady(&entry.poll, null);
+    _ = sys.close(entry.poll.fd);
+    sys.free(entry);
+}
+
+/// Ends what lingered long enough; returns the next deadline.
+pub fn expire(loop: *Loop, now: u32) u32 {
+    var nearest: u32 = std.math.maxInt(u32);
+    var next = loop.lingering;
+    while (next) |entry| {
+        next = entry.next;
+        if (entry.deadline <= now) end(loop, entry) else nearest = @min(nearest, entry.deadline);
+    }
+    return nearest;
+}
+
+pub fn closeAll(loop: *Loop) void {
+    while (loop.lingering) |entry| end(loop, entry);
+}

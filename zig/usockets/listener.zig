@@ -1,0 +1,238 @@
+//! Listening sockets and accepting.
+const std = @import("std");
+const sys = @import("sys.zig");
+const Poll = @import("poll.zig").Poll;
+const Loop = @import("loop.zig").Loop;
+const Context = @import("context.zig").Context;
+const Socket = @import("socket.zig").Socket;
+const address = @import("address.zig");
+const timeout = @import("timeout.zig");
+
+/// Connections accepted per event, so that a flood of them does not starve those that exist.
+const accepts_per_turn = 256;
+const option_exclusive: c_int = 1;
+const unix_path_offset = 2;
+const unix_path_max = 107;
+
+pub const Listener = extern struct {
+    poll: Poll,
+    context: *Context,
+    next: ?*Listener = null,
+    socket_ext_bytes: u32,
+    is_tcp: bool,
+    /// Of a Unix-domain socket that we made, to be removed with it.
+    path: [unix_path_max + 1]u8 = @splat(0),
+
+    pub fn close(listening: *Listener) void {
+        const context = listening.context;
+        var link = &context.listeners;
+        while (link.*) |each| : (link = &each.next) {
+            if (each == listening) {
+                link.* = listening.next;
+                break;
+            }
+        }
+        const loop = context.loop;
+        loop.redirectReady(&listening.poll, null);
+        _ = sys.close(listening.poll.fd);
+        if (listening.path[0] != 0) _ = sys.unlink(@ptrCast(&listening.path));
+        loop.active -= 1;
+        sys.free(listening);
+    }
+
+    fn pause(listening: *Listener) void {
+        listening.poll.remove(listening.context.loop, sys.epollin);
+    }
+};
+
+pub fn resumeAll(context: *Context) void {
+    if (context.isFull()) return;
+    var next = context.listeners;
+    while (next) |listening| : (next = listening.next) {
+        listening.poll.add(context.loop, sys.epollin);
+    }
+}
+
+/// Descriptors may be free again.
+pub fn retryStarved(loop: *Loop) void {
+    if (!loop.starved) return;
+    loop.starved = false;
+    var context = loop.contexts;
+    while (context) |each| : (context = each.next) resumeAll(each);
+}
+
+pub fn acceptAll(listening: *Listener) void {
+    const context = listening.context;
+    var accepted: u32 = 0;
+    while (accepted < accepts_per_turn) : (accepted += 1) {
+        if (context.isFull()) {
+            listening.pause();
+            return;
+        }
+        const fd = sys.accept4(listening.poll.fd, null, null, sys.cloexec | sys.nonblock);
+        if (fd < 0) switch (sys.errno()) {
+            .AGAIN => return,
+            .MFILE, .NFILE, .NOBUFS, .NOMEM => {
+                // The connection stays in the backlog; polling for it would spin.
+                context.loop.starved = true;
+                listening.pause();
+                timeout.need(context.loop, context.loop.tick() + 1);
+                return;
+            },
+            .BADF, .INVAL, .NOTSOCK => return,
+            // The peer gave up, or its network failed: the next one may be well.
+            else => continue,
+        };
+        open(listening, fd);
+        // The open callback may have closed the listener; it is not looked at any more then.
+        if (context.listeners == null) return;
+    }
+}
+
+fn open(listening: *Listener, fd: c_int) void {
+    const context = listening.context;
+    if (listening.is_tcp) {
+        const on: c_int = 1;
+        _ = sys.setsockopt(fd, sys.ipproto_tcp, sys.tcp_nodelay, &on, @sizeOf(c_int));
+    }
+    const socket = Socket.create(context, fd, listening.socket_ext_bytes) orelse {
+        _ = sys.close(fd);
+        return;
+    };
+    if (!socket.poll.start(context.loop, sys.epollin)) {
+        _ = sys.close(fd);
+        sys.free(socket);
+        return;
+    }
+    socket.acceptor = context;
+    context.accepted += 1;
+    context.link(socket);
+    _ = context.on_open.?(socket, 0, null, 0);
+}
+
+fn fail(context: *Context, code: c_int) ?*Listener {
+    context.listen_error = code;
+    return null;
+}
+
+fn failAndClose(context: *Context, fd: c_int) ?*Listener {
+    const code = sys.errnoValue();
+    _ = sys.close(fd);
+    return fail(context, code);
+}
+
+fn register(context: *Context, fd: c_int, ext_size: c_int, is_tcp: bool) ?*Listener {
+    const listening = sys.create(Listener, 0) orelse return failAndClose(context, fd);
+    listening.* = .{
+        .poll = .{ .fd = fd, .kind = .listener },
+        .context = context,
+        .next = context.listeners,
+        .socket_ext_bytes = @intCast(ext_size),
+        .is_tcp = is_tcp,
+    };
+    if (!listening.poll.start(context.loop, sys.epollin)) {
+        sys.free(listening);
+        return failAndClose(context, fd);
+    }
+    context.listeners = listening;
+    context.listen_error = 0;
+    context.loop.active += 1;
+    return listening;
+}
+
+fn bindTo(info: *const sys.Addrinfo, options: c_int, dual_stack: bool, backlog: c_int) c_int {
+    const fd = sys.socket(info.family, info.socktype | sys.cloexec | sys.nonblock, info.protocol);
+    if (fd < 0) return -1;
+    const on: c_int = 1;
+    _ = sys.setsockopt(fd, sys.sol_socket, sys.so_reuseaddr, &on, @sizeOf(c_int));
+    if (options & option_exclusive == 0) _ = sys.setsockopt(fd, sys.sol_socket, sys.so_reuseport, &on, @sizeOf(c_int));
+    if (info.family == sys.af_inet6) {
+        const only: c_int = @intFromBool(!dual_stack);
+        _ = sys.setsockopt(fd, sys.ipproto_ipv6, sys.ipv6_v6only, &only, @sizeOf(c_int));
+    }
+    if (sys.bind(fd, info.addr.?, info.addrlen) != 0 or sys.listen(fd, backlog) != 0) {
+        const code = sys.errnoValue();
+        _ = sys.close(fd);
+        std.c._errno().* = code;
+        return -1;
+    }
+    return fd;
+}
+
+export fn us_socket_context_listen(ssl: c_int, context: *Context, host: ?[*:0]const u8, port: c_int, options: c_int, ext_size: c_int) ?*Listener {
+    _ = ssl;
+    const hints: sys.Addrinfo = .{ .flags = sys.ai_passive, .socktype = sys.sock_stream };
+    var service: [16]u8 = undefined;
+    service[(std.fmt.bufPrint(service[0 .. service.len - 1], "{d}", .{port}) catch unreachable).len] = 0;
+    const service_text: [*:0]const u8 = @ptrCast(&service);
+    var found: ?*sys.Addrinfo = null;
+    const resolved = sys.getaddrinfo(host, service_text, &hints, &found);
+    if (resolved != 0) return fail(context, resolved);
+    defer sys.freeaddrinfo(found.?);
+    var code: c_int = 0;
+    // Without a host, IPv6 comes first: it serves both families where it is on.
+    for ([_]c_int{ sys.af_inet6, sys.af_inet }) |family| {
+        var info = found;
+        while (info) |each| : (info = each.next) {
+            if (each.family != family) continue;
+            const fd = bindTo(each, options, host == null, context.backlog);
+            if (fd >= 0) return register(context, fd, ext_size, true);
+            code = sys.errnoValue();
+            if (host == null and code == @backingInt(sys.Errno.ADDRINUSE)) return fail(context, code);
+        }
+    }
+    return fail(context, code);
+}
+
+/// A socket file that nobody listens on is left over from a process that died.
+fn isStale(path: *const sys.SockaddrStorage, length: u32) bool {
+    const fd = sys.socket(sys.af_unix, sys.sock_stream | sys.cloexec | sys.nonblock, 0);
+    if (fd < 0) return false;
+    defer _ = sys.close(fd);
+    // ECONNREFUSED is only said of sockets; other files are never removed.
+    return sys.connect(fd, path, length) != 0 and sys.errno() == .CONNREFUSED;
+}
+
+export fn us_socket_context_listen_unix(ssl: c_int, context: *Context, path: [*:0]const u8, options: c_int, ext_size: c_int) ?*Listener {
+    _ = .{ ssl, options };
+    const text = std.mem.span(path);
+    if (text.len == 0 or text.len > unix_path_max) return fail(context, @backingInt(sys.Errno.NAMETOOLONG));
+    var storage: sys.SockaddrStorage = .{ .family = @intCast(sys.af_unix) };
+    @memcpy(storage.data[0..text.len], text);
+    const length: u32 = @intCast(unix_path_offset + text.len + 1);
+    const fd = sys.socket(sys.af_unix, sys.sock_stream | sys.cloexec | sys.nonblock, 0);
+    if (fd < 0) return fail(context, sys.errnoValue());
+    var bound = sys.bind(fd, &storage, length);
+    if (bound != 0 and sys.errno() == .ADDRINUSE) {
+        if (isStale(&storage, length)) {
+            _ = sys.unlink(path);
+            bound = sys.bind(fd, &storage, length);
+        } else std.c._errno().* = @backingInt(sys.Errno.ADDRINUSE);
+    }
+    if (bound != 0) return failAndClose(context, fd);
+    if (sys.listen(fd, context.backlog) != 0) return failAndClose(context, fd);
+    const listening = register(context, fd, ext_size, false) orelse return null;
+    @memcpy(listening.path[0..text.len], text);
+    return listening;
+}
+
+export fn us_socket_context_listen_fd(ssl: c_int, context: *Context, given: c_int, ext_size: c_int) ?*Listener {
+    _ = ssl;
+    const f_dupfd_cloexec: c_int = 1030;
+    const f_getfl: c_int = 3;
+    const f_setfl: c_int = 4;
+    var accepting: c_int = 0;
+    var length: u32 = @sizeOf(c_int);
+    if (sys.getsockopt(given, sys.sol_socket, sys.so_acceptconn, &accepting, &length) != 0)
+        return fail(context, sys.errnoValue());
+    if (accepting == 0) return fail(context, @backingInt(sys.Errno.INVAL));
+    const fd = sys.fcntl(given, f_dupfd_cloexec, @as(c_int, 3));
+    if (fd < 0) return fail(context, sys.errnoValue());
+    _ = sys.fcntl(fd, f_setfl, sys.fcntl(fd, f_getfl) | sys.nonblock);
+    return register(context, fd, ext_size, address.localPort(fd) >= 0);
+}
+
+export fn us_listen_socket_close(ssl: c_int, listening: *Listener) void {
+    _ = ssl;
+    listening.close();
+}

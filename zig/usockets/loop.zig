@@ -1,0 +1,218 @@
+//! The event loop: one epoll set, one wake-up descriptor, one timer for all sockets.
+const std = @import("std");
+const assert = std.debug.assert;
+const sys = @import("sys.zig");
+const Poll = @import("poll.zig").Poll;
+const Context = @import("context.zig").Context;
+const Socket = @import("socket.zig").Socket;
+const Timer = @import("timer.zig").Timer;
+const linger = @import("linger.zig");
+const listener = @import("listener.zig");
+const timeout = @import("timeout.zig");
+
+/// Bytes of the receive buffer that all sockets of a loop share (LIBUS_RECV_BUFFER_LENGTH).
+pub const receive_bytes: usize = 512 * 1024;
+/// Bytes that a parser may write before and behind what was received (LIBUS_RECV_BUFFER_PADDING).
+pub const padding_bytes: usize = 32;
+const events_max = 1024;
+
+pub const LoopCallback = *const fn (*Loop) callconv(.c) void;
+
+/// A walk over a context's sockets that stays right when sockets come and go meanwhile.
+pub const Walk = struct {
+    next: ?*Socket,
+    outer: ?*Walk,
+};
+
+pub const Loop = extern struct {
+    epoll_fd: c_int,
+    running: bool = false,
+    /// A wake-up was asked for that the loop has not seen yet.
+    wake_pending: std.atomic.Value(bool) = .init(false),
+    wakeup: Poll,
+    sweep: Poll,
+    on_wakeup: LoopCallback,
+    on_pre: LoopCallback,
+    on_post: LoopCallback,
+    receive_memory: [*]u8,
+    contexts: ?*Context = null,
+    /// Sockets whose memory is freed when the turn ends.
+    closed: ?*Socket = null,
+    /// Sockets that want their data callback once more.
+    scheduled: ?*Socket = null,
+    lazy_timers: ?*Timer = null,
+    lingering: ?*linger.Linger = null,
+    lingering_count: u32 = 0,
+    /// Listeners that ran out of descriptors.
+    starved: bool = false,
+    /// Tick the sweep timer is armed for, or 0.
+    armed_tick: u32 = 0,
+    now_tick: u32,
+    /// Polls that keep us_loop_run going.
+    active: u32 = 0,
+    turn: i64 = 0,
+    ready_index: u32 = 0,
+    ready_count: u32 = 0,
+    walks: ?*anyopaque = null,
+    ready: [events_max]sys.EpollEvent = undefined,
+
+    pub fn receiveBuffer(loop: *Loop) [*]u8 {
+        return loop.receive_memory + padding_bytes;
+    }
+
+    pub fn wake(loop: *Loop) void {
+        if (loop.wake_pending.swap(true, .acq_rel)) return;
+        const one: u64 = 1;
+        // Fails only when the counter is full, and then the loop wakes all the same.
+        _ = sys.write(loop.wakeup.fd, @ptrCast(&one), @sizeOf(u64));
+    }
+
+    /// The tick of this moment; inside a turn, the one of its beginning.
+    pub fn tick(loop: *Loop) u32 {
+        if (!loop.running) loop.now_tick = sys.monotonicTick();
+        return loop.now_tick;
+    }
+
+    pub fn beginWalk(loop: *Loop, walk: *Walk) void {
+        walk.outer = @ptrCast(@alignCast(loop.walks));
+        loop.walks = walk;
+    }
+
+    pub fn endWalk(loop: *Loop, walk: *Walk) void {
+        assert(loop.walks == @as(*anyopaque, walk));
+        loop.walks = walk.outer;
+    }
+
+    /// A socket leaves its list: no walk may step on it.
+    pub fn skipInWalks(loop: *Loop, socket: *Socket) void {
+        var walk: ?*Walk = @ptrCast(@alignCast(loop.walks));
+        while (walk) |each| : (walk = each.outer) {
+            if (each.next == socket) each.next = socket.next;
+        }
+    }
+
+    /// Events of this turn that were not handled yet now belong to `new`, or to nobody.
+    pub fn redirectReady(loop: *Loop, old: *Poll, new: ?*Poll) void {
+        for (loop.ready[loop.ready_index..loop.ready_count]) |*event| {
+            if (event.data.ptr == @intFromPtr(old)) event.data.ptr = @intFromPtr(new);
+        }
+    }
+
+    fn iterate(loop: *Loop, timeout_ms: c_int) void {
+        assert(!loop.running);
+        loop.running = true;
+        loop.now_tick = sys.monotonicTick();
+        loop.on_pre(loop);
+        const count = sys.epoll_wait(loop.epoll_fd, &loop.ready, events_max, timeout_ms);
+        loop.now_tick = sys.monotonicTick();
+        loop.turn += 1;
+        Timer.runLazy(loop);
+        loop.ready_count = if (count > 0) @intCast(count) else 0;
+        loop.ready_index = 0;
+        while (loop.ready_index < loop.ready_count) {
+            const event = loop.ready[loop.ready_index];
+            loop.ready_index += 1;
+            if (event.data.ptr != 0) dispatch(loop, @ptrFromInt(event.data.ptr), event.events);
+        }
+        loop.ready_count = 0;
+        loop.ready_index = 0;
+        Socket.deliverScheduled(loop);
+        Socket.freeClosed(loop);
+        loop.on_post(loop);
+        loop.running = false;
+        // What the post callback closed must not wait for traffic.
+        if (loop.closed != null or loop.scheduled != null) loop.wake();
+    }
+
+    fn dispatch(loop: *Loop, poll: *Poll, events: u32) void {
+        switch (poll.kind) {
+            .socket => Socket.ready(@fieldParentPtr("poll", poll), events),
+            .listener => listener.acceptAll(@fieldParentPtr("poll", poll)),
+            .wakeup => {
+                drainCounter(poll.fd);
+                loop.wake_pending.store(false, .release);
+                loop.on_wakeup(loop);
+            },
+            .sweep => {
+                drainCounter(poll.fd);
+                timeout.sweep(loop);
+            },
+            .timer => {
+                drainCounter(poll.fd);
+                Timer.fire(@fieldParentPtr("poll", poll));
+            },
+            .linger => linger.discard(loop, @fieldParentPtr("poll", poll)),
+        }
+    }
+
+    fn drainCounter(fd: c_int) void {
+        var counter: u64 = undefined;
+        _ = sys.read(fd, @ptrCast(&counter), @sizeOf(u64));
+    }
+};
+
+export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: LoopCallback, on_post: LoopCallback, ext_size: c_uint) ?*Loop {
+    _ = hint;
+    const loop = sys.create(Loop, ext_size) orelse return null;
+    const memory = sys.calloc(1, receive_bytes + 2 * padding_bytes) orelse {
+        sys.free(loop);
+        return null;
+    };
+    loop.* = .{
+        .epoll_fd = sys.epoll_create1(sys.cloexec),
+        .wakeup = .{ .fd = sys.eventfd(0, sys.cloexec | sys.nonblock), .kind = .wakeup },
+        .sweep = .{ .fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock), .kind = .sweep },
+        .on_wakeup = on_wakeup,
+        .on_pre = on_pre,
+        .on_post = on_post,
+        .receive_memory = @ptrCast(memory),
+        .now_tick = sys.monotonicTick(),
+    };
+    if (loop.epoll_fd < 0 or !loop.wakeup.start(loop, sys.epollin) or !loop.sweep.start(loop, sys.epollin)) {
+        us_loop_free(loop);
+        return null;
+    }
+    return loop;
+}
+
+export fn us_loop_free(loop: *Loop) void {
+    assert(!loop.running);
+    Socket.freeClosed(loop);
+    linger.closeAll(loop);
+    for ([_]c_int{ loop.wakeup.fd, loop.sweep.fd, loop.epoll_fd }) |fd| {
+        if (fd >= 0) _ = sys.close(fd);
+    }
+    sys.free(loop.receive_memory);
+    sys.free(loop);
+}
+
+export fn us_loop_ext(loop: *Loop) *anyopaque {
+    return sys.extOf(Loop, loop);
+}
+
+export fn us_loop_run(loop: *Loop) void {
+    while (loop.active > 0) loop.iterate(-1);
+}
+
+export fn us_loop_pump(loop: *Loop) c_int {
+    if (loop.running) return -1;
+    loop.iterate(0);
+    return 0;
+}
+
+export fn us_loop_fd(loop: *Loop) c_int {
+    return loop.epoll_fd;
+}
+
+export fn us_wakeup_loop(loop: *Loop) void {
+    loop.wake();
+}
+
+/// Nothing to hook up: the sweep timer is armed by the first socket that needs it.
+export fn us_loop_integrate(loop: *Loop) void {
+    _ = loop;
+}
+
+export fn us_loop_iteration_number(loop: *Loop) c_longlong {
+    return loop.turn;
+}

@@ -1,0 +1,330 @@
+//! A connected socket.
+const std = @import("std");
+const assert = std.debug.assert;
+const sys = @import("sys.zig");
+const Poll = @import("poll.zig").Poll;
+const loop_module = @import("loop.zig");
+const Loop = loop_module.Loop;
+const Context = @import("context.zig").Context;
+const linger = @import("linger.zig");
+const listener = @import("listener.zig");
+
+/// Reads of one socket per turn, so that a fast sender does not starve the others.
+const reads_per_turn = 4;
+
+const Flags = struct {
+    const closed: u16 = 1;
+    const shut_down: u16 = 2;
+    const paused: u16 = 4;
+    const write_failed: u16 = 8;
+    const scheduled: u16 = 16;
+    const ended: u16 = 32;
+};
+
+pub const Socket = extern struct {
+    poll: Poll,
+    context: *Context,
+    next: ?*Socket = null,
+    prev: ?*Socket = null,
+    /// The context whose listener accepted it.
+    acceptor: ?*Context = null,
+    next_scheduled: ?*Socket = null,
+    /// Ticks, 0 for none.
+    deadline: u32 = 0,
+    long_deadline: u32 = 0,
+    tag: u32 = 0,
+    ext_bytes: u32 = 0,
+
+    comptime {
+        assert(@sizeOf(Socket) <= 96);
+    }
+
+    pub fn create(context: *Context, fd: c_int, ext_bytes: u32) ?*Socket {
+        const socket = sys.create(Socket, ext_bytes) orelse return null;
+        socket.* = .{ .poll = .{ .fd = fd, .kind = .socket }, .context = context, .ext_bytes = ext_bytes };
+        return socket;
+    }
+
+    fn has(socket: *const Socket, flag: u16) bool {
+        return socket.poll.flags & flag != 0;
+    }
+
+    fn set(socket: *Socket, flag: u16, on: bool) void {
+        if (on) socket.poll.flags |= flag else socket.poll.flags &= ~flag;
+    }
+
+    pub fn closed(socket: *const Socket) bool {
+        return socket.has(Flags.closed);
+    }
+
+    /// Events of the socket. The context's callbacks may close it, or move it to other memory.
+    pub fn ready(first: *Socket, events: u32) void {
+        var socket = first;
+        if (events & sys.epollerr != 0) {
+            _ = socket.close(0, null);
+            return;
+        }
+        if (events & sys.epollout != 0) {
+            socket.set(Flags.write_failed, false);
+            if (socket.context.on_writable) |callback| socket = callback(socket) orelse return;
+            if (socket.closed()) return;
+            if (!socket.has(Flags.write_failed) or socket.has(Flags.shut_down))
+                socket.poll.remove(socket.context.loop, sys.epollout);
+        }
+        if (events & sys.epollin != 0 and !socket.has(Flags.paused)) {
+            socket.receive();
+        } else if (events & sys.epollhup != 0) {
+            _ = socket.close(0, null);
+        }
+    }
+
+    fn receive(first: *Socket) void {
+        var socket = first;
+        const loop = socket.context.loop;
+        var reads: u32 = 0;
+        while (reads < reads_per_turn) : (reads += 1) {
+            const count = sys.recv(socket.poll.fd, loop.receiveBuffer(), loop_module.receive_bytes, 0);
+            if (count > 0) {
+                socket = socket.context.on_data.?(socket, loop.receiveBuffer(), @intCast(count)) orelse return;
+                if (socket.closed() or socket.has(Flags.paused)) return;
+                // A short read emptied the kernel's buffer.
+                if (count < loop_module.receive_bytes) return;
+            } else if (count == 0) {
+                socket.peerEnded();
+                return;
+            } else switch (sys.errno()) {
+                .AGAIN => return,
+                .INTR => continue,
+                else => {
+                    _ = socket.close(0, null);
+                    return;
+                },
+            }
+        }
+    }
+
+    fn peerEnded(socket: *Socket) void {
+        if (socket.has(Flags.shut_down)) {
+            _ = socket.close(0, null);
+            return;
+        }
+        socket.set(Flags.ended, true);
+        const after = socket.context.on_end.?(socket) orelse return;
+        // The end of input stays readable for ever.
+        if (!after.closed()) after.poll.remove(after.context.loop, sys.epollin);
+    }
+
+    pub fn close(socket: *Socket, code: c_int, reason: ?*anyopaque) *Socket {
+        if (socket.closed()) return socket;
+        const context = socket.context;
+        const loop = context.loop;
+        context.unlink(socket);
+        socket.set(Flags.closed, true);
+        socket.deadline = 0;
+        socket.long_deadline = 0;
+        loop.redirectReady(&socket.poll, null);
+        // Before the descriptor goes, so that the callback can still ask for addresses.
+        const result = context.on_close.?(socket, code, reason) orelse socket;
+        if (socket.has(Flags.shut_down) and !socket.has(Flags.ended)) {
+            linger.close(loop, socket.poll.fd);
+        } else {
+            _ = sys.close(socket.poll.fd);
+        }
+        socket.poll.fd = -1;
+        socket.discard(loop);
+        if (socket.acceptor) |acceptor| {
+            acceptor.accepted -= 1;
+            listener.resumeAll(acceptor);
+        }
+        listener.retryStarved(loop);
+        return result;
+    }
+
+    /// Frees the memory when the turn ends.
+    fn discard(socket: *Socket, loop: *Loop) void {
+        socket.next = loop.closed;
+        loop.closed = socket;
+        if (!loop.running) loop.wake();
+    }
+
+    pub fn freeClosed(loop: *Loop) void {
+        while (loop.closed) |socket| {
+            loop.closed = socket.next;
+            if (socket.has(Flags.scheduled)) unschedule(loop, socket);
+            sys.free(socket);
+        }
+    }
+
+    fn unschedule(loop: *Loop, socket: *Socket) void {
+        var link = &loop.scheduled;
+        while (link.*) |each| : (link = &each.next_scheduled) {
+            if (each == socket) {
+                link.* = socket.next_scheduled;
+                return;
+            }
+        }
+    }
+
+    pub fn deliverScheduled(loop: *Loop) void {
+        // What the callbacks schedule again waits for the next turn.
+        var next = loop.scheduled;
+        loop.scheduled = null;
+        while (next) |socket| {
+            next = socket.next_scheduled;
+            socket.next_scheduled = null;
+            socket.set(Flags.scheduled, false);
+            if (socket.closed()) continue;
+            _ = socket.context.on_data.?(socket, loop.receiveBuffer(), 0);
+        }
+    }
+
+    /// Writes what the kernel takes; asks for the writable event when it does not take everything.
+    fn send(socket: *Socket, pieces: []const sys.Iovec, more: bool) c_int {
+        if (socket.closed() or socket.has(Flags.shut_down)) return 0;
+        var total: usize = 0;
+        for (pieces) |piece| total += piece.len;
+        if (total == 0) return 0;
+        const flags = sys.msg_nosignal | if (more) sys.msg_more else @as(c_int, 0);
+        const message: sys.Msghdr = .{ .iov = pieces.ptr, .iovlen = pieces.len };
+        var count: isize = -1;
+        while (true) {
+            count = if (pieces.len == 1)
+                sys.send(socket.poll.fd, pieces[0].base, pieces[0].len, flags)
+            else
+                sys.sendmsg(socket.poll.fd, &message, flags);
+            if (count >= 0 or sys.errno() != .INTR) break;
+        }
+        const written: usize = if (count > 0) @intCast(count) else 0;
+        if (written < total) {
+            socket.set(Flags.write_failed, true);
+            socket.poll.add(socket.context.loop, sys.epollout);
+        }
+        return @intCast(written);
+    }
+
+    /// Moves the socket to another context and memory with another extension size.
+    fn adopt(old: *Socket, context: *Context, ext_bytes: u32) ?*Socket {
+        assert(!old.closed());
+        const loop = context.loop;
+        const new = sys.create(Socket, ext_bytes) orelse return null;
+        old.context.unlink(old);
+        new.* = old.*;
+        new.ext_bytes = ext_bytes;
+        new.next_scheduled = null;
+        new.set(Flags.scheduled, false);
+        context.link(new);
+        new.poll.moved(loop);
+        loop.redirectReady(&old.poll, &new.poll);
+        if (old.has(Flags.scheduled)) us_socket_schedule_data(new);
+        old.set(Flags.closed, true);
+        old.poll.fd = -1;
+        old.discard(loop);
+        return new;
+    }
+};
+
+export fn us_socket_write(ssl: c_int, socket: *Socket, data: [*]const u8, length: c_int, more: c_int) c_int {
+    _ = ssl;
+    if (length <= 0) return 0;
+    return socket.send(&.{.{ .base = data, .len = @intCast(length) }}, more != 0);
+}
+
+export fn us_socket_write2(ssl: c_int, socket: *Socket, header: [*]const u8, header_length: c_int, payload: [*]const u8, payload_length: c_int) c_int {
+    _ = ssl;
+    return socket.send(&.{
+        .{ .base = header, .len = @intCast(header_length) },
+        .{ .base = payload, .len = @intCast(payload_length) },
+    }, false);
+}
+
+/// Nothing is withheld but by MSG_MORE, which the next write ends.
+export fn us_socket_flush(ssl: c_int, socket: *Socket) void {
+    _ = .{ ssl, socket };
+}
+
+export fn us_socket_close(ssl: c_int, socket: *Socket, code: c_int, reason: ?*anyopaque) *Socket {
+    _ = ssl;
+    return socket.close(code, reason);
+}
+
+export fn us_socket_is_closed(ssl: c_int, socket: *Socket) c_int {
+    _ = ssl;
+    return @intFromBool(socket.closed());
+}
+
+export fn us_socket_is_established(ssl: c_int, socket: *Socket) c_int {
+    _ = ssl;
+    return @intFromBool(!socket.closed());
+}
+
+export fn us_socket_shutdown(ssl: c_int, socket: *Socket) void {
+    _ = ssl;
+    if (socket.closed() or socket.has(Flags.shut_down)) return;
+    socket.set(Flags.shut_down, true);
+    socket.poll.remove(socket.context.loop, sys.epollout);
+    _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
+}
+
+export fn us_socket_shutdown_read(ssl: c_int, socket: *Socket) void {
+    _ = ssl;
+    if (!socket.closed()) _ = sys.shutdown(socket.poll.fd, sys.shut_rd);
+}
+
+export fn us_socket_is_shut_down(ssl: c_int, socket: *Socket) c_int {
+    _ = ssl;
+    return @intFromBool(socket.has(Flags.shut_down));
+}
+
+export fn us_socket_ext(ssl: c_int, socket: *Socket) *anyopaque {
+    _ = ssl;
+    return sys.extOf(Socket, socket);
+}
+
+export fn us_socket_context(ssl: c_int, socket: *Socket) *Context {
+    _ = ssl;
+    return socket.context;
+}
+
+export fn us_socket_get_native_handle(ssl: c_int, socket: *Socket) ?*anyopaque {
+    _ = ssl;
+    return @ptrFromInt(@as(usize, @intCast(@max(socket.poll.fd, 0))));
+}
+
+export fn us_socket_server_name_userdata(ssl: c_int, socket: *Socket) ?*anyopaque {
+    _ = .{ ssl, socket };
+    return null;
+}
+
+export fn us_socket_context_adopt_socket(ssl: c_int, context: *Context, socket: *Socket, ext_size: c_int) ?*Socket {
+    _ = ssl;
+    return socket.adopt(context, @intCast(ext_size));
+}
+
+export fn us_socket_pause(socket: *Socket) void {
+    if (socket.closed()) return;
+    socket.set(Flags.paused, true);
+    socket.poll.remove(socket.context.loop, sys.epollin);
+}
+
+export fn us_socket_resume(socket: *Socket) void {
+    if (socket.closed() or !socket.has(Flags.paused)) return;
+    socket.set(Flags.paused, false);
+    if (!socket.has(Flags.ended)) socket.poll.add(socket.context.loop, sys.epollin);
+}
+
+export fn us_socket_tag(socket: *Socket) c_uint {
+    return socket.tag;
+}
+
+export fn us_socket_set_tag(socket: *Socket, tag: c_uint) void {
+    socket.tag = tag;
+}
+
+pub export fn us_socket_schedule_data(socket: *Socket) void {
+    if (socket.closed() or socket.has(Flags.scheduled)) return;
+    const loop = socket.context.loop;
+    socket.set(Flags.scheduled, true);
+    socket.next_scheduled = loop.scheduled;
+    loop.scheduled = socket;
+    if (!loop.running) loop.wake();
+}

@@ -1,0 +1,101 @@
+//! Timers of the engine. A fallthrough timer never wakes the loop: it is looked at when the loop is awake anyway.
+const sys = @import("sys.zig");
+const Poll = @import("poll.zig").Poll;
+const Loop = @import("loop.zig").Loop;
+
+pub const TimerCallback = *const fn (*Timer) callconv(.c) void;
+
+pub const Timer = extern struct {
+    poll: Poll,
+    loop: *Loop,
+    callback: ?TimerCallback = null,
+    next: ?*Timer = null,
+    /// Only of fallthrough timers.
+    due_ms: i64 = 0,
+    repeat_ms: i64 = 0,
+
+    fn isLazy(timer: *const Timer) bool {
+        return timer.poll.fd < 0;
+    }
+
+    pub fn fire(timer: *Timer) void {
+        if (timer.callback) |callback| callback(timer);
+    }
+
+    pub fn runLazy(loop: *Loop) void {
+        if (loop.lazy_timers == null) return;
+        const now = sys.monotonicMs();
+        var next = loop.lazy_timers;
+        while (next) |timer| {
+            next = timer.next;
+            if (timer.callback == null or timer.due_ms > now) continue;
+            if (timer.repeat_ms > 0) {
+                timer.due_ms = now + timer.repeat_ms;
+                timer.fire();
+            } else {
+                const callback = timer.callback.?;
+                timer.callback = null;
+                callback(timer);
+            }
+        }
+    }
+};
+
+export fn us_create_timer(loop: *Loop, fallthrough: c_int, ext_size: c_uint) ?*Timer {
+    const timer = sys.create(Timer, ext_size) orelse return null;
+    timer.* = .{ .poll = .{ .fd = -1, .kind = .timer }, .loop = loop };
+    if (fallthrough != 0) {
+        timer.next = loop.lazy_timers;
+        loop.lazy_timers = timer;
+        return timer;
+    }
+    timer.poll.fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock);
+    if (timer.poll.fd < 0 or !timer.poll.start(loop, sys.epollin)) {
+        if (timer.poll.fd >= 0) _ = sys.close(timer.poll.fd);
+        sys.free(timer);
+        return null;
+    }
+    loop.active += 1;
+    return timer;
+}
+
+export fn us_timer_ext(timer: *Timer) *anyopaque {
+    return sys.extOf(Timer, timer);
+}
+
+export fn us_timer_loop(timer: *Timer) *Loop {
+    return timer.loop;
+}
+
+export fn us_timer_set(timer: *Timer, callback: TimerCallback, delay_ms: c_int, repeat_ms: c_int) void {
+    timer.callback = callback;
+    if (timer.isLazy()) {
+        timer.due_ms = sys.monotonicMs() + delay_ms;
+        timer.repeat_ms = repeat_ms;
+        return;
+    }
+    const when: sys.Itimerspec = .{ .interval = timespec(repeat_ms), .value = timespec(delay_ms) };
+    _ = sys.timerfd_settime(timer.poll.fd, 0, &when, null);
+}
+
+fn timespec(ms: c_int) sys.Timespec {
+    return .{ .sec = @divTrunc(ms, 1000), .nsec = @as(isize, @rem(ms, 1000)) * 1_000_000 };
+}
+
+export fn us_timer_close(timer: *Timer) void {
+    const loop = timer.loop;
+    if (timer.isLazy()) {
+        var link = &loop.lazy_timers;
+        while (link.*) |each| : (link = &each.next) {
+            if (each == timer) {
+                link.* = timer.next;
+                break;
+            }
+        }
+    } else {
+        loop.redirectReady(&timer.poll, null);
+        _ = sys.close(timer.poll.fd);
+        loop.active -= 1;
+    }
+    sys.free(timer);
+}

@@ -1,0 +1,47 @@
+/* What the shim needs of the socket layer beyond the engine's libusockets.h. */
+#ifndef USOCKETS_EXT_H
+#define USOCKETS_EXT_H
+
+#include "libusockets.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The loop's descriptor: readable when us_loop_pump has something to do. */
+int us_loop_fd(struct us_loop_t *loop);
+/* One turn without waiting. -1 when called from inside a turn. */
+int us_loop_pump(struct us_loop_t *loop);
+
+/* Why the last listen on this context failed: an errno, or a negative EAI_* code; 0 when it did not. */
+int us_socket_context_listen_error(struct us_socket_context_t *context);
+/* Adopts a duplicate of a descriptor that listens already. */
+struct us_listen_socket_t *us_socket_context_listen_fd(int ssl, struct us_socket_context_t *context, int fd, int socket_ext_size);
+/* Of listeners opened from now on; 2048 at first. */
+void us_socket_context_set_backlog(struct us_socket_context_t *context, int backlog);
+/* Accepting pauses while this many accepted sockets are open; 0 for no limit. */
+void us_socket_context_set_max_sockets(struct us_socket_context_t *context, unsigned int max);
+/* Open sockets, without listeners. */
+unsigned int us_socket_context_count(struct us_socket_context_t *context);
+void us_socket_context_close_listeners(struct us_socket_context_t *context);
+/* Calls back for every open socket; the callback may close any. */
+void us_socket_context_for_each(struct us_socket_context_t *context, void (*visit)(struct us_socket_t *, void *user), void *user);
+
+/* Stops and continues reading, without touching what is known of writing. */
+void us_socket_pause(struct us_socket_t *s);
+void us_socket_resume(struct us_socket_t *s);
+/* A word that stays with the connection, also when it is adopted; 0 at first. */
+unsigned int us_socket_tag(struct us_socket_t *s);
+void us_socket_set_tag(struct us_socket_t *s, unsigned int tag);
+/* Calls on_data once more, with no bytes, at the end of this turn or in the next one. */
+void us_socket_schedule_data(struct us_socket_t *s);
+
+/* Port of the peer, or -1 where there is none. */
+int us_socket_remote_port(struct us_socket_t *s);
+/* Like us_socket_remote_address for our own end. */
+void us_socket_local_address(struct us_socket_t *s, char *buf, int *length);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
