@@ -332,6 +332,7 @@ class App:
             # The head is out: only a cut tells the client that the rest is missing.
             res.close()
             return
+        res._dirty = True
         res._status, res._fields = b"500 Internal Server Error", []
         res.end(b"Internal Server Error")
 

@@ -1,0 +1,86 @@
+"""A server in a thread of its own, and raw sockets to speak to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any, Callable, Optional
+
+import pytest
+
+from socketify import App
+
+
+class Server:
+    """An app that is served in a thread."""
+
+    def __init__(self, build: Callable[[App], Any], **options: Any) -> None:
+        self.port = 0
+        self.app: Optional[App] = None
+        self._build = build
+        self._options = options
+        self._ready = threading.Event()
+        self._failure: Optional[BaseException] = None
+        self._thread = threading.Thread(target=self._main)
+        self._thread.start()
+        assert self._ready.wait(10)
+        if self._failure is not None:
+            raise self._failure
+
+    def _main(self) -> None:
+        try:
+            app = self.app = App(**self._options)
+            self._build(app)
+            app.listen(0, lambda config: setattr(self, "port", config.port))
+            app.on_start(self._ready.set)
+            asyncio.run(app.serve())
+        except BaseException as error:
+            self._failure = error
+            self._ready.set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        assert self.app is not None
+        self.app.close()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+        if self._failure is not None:
+            raise self._failure
+
+    def connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        connection.settimeout(10)
+        return connection
+
+    def exchange(self, data: bytes) -> bytes:
+        """Send, and read until the server closes."""
+        with self.connect() as connection:
+            connection.sendall(data)
+            return read_all(connection)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def start(build: Callable[[App], Any], **options: Any) -> Server:
+        servers.append(Server(build, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from socketify import App, AppListenOptions, AppOptions
+
+PROGRAM = """
+import asyncio
+from socketify import App
+app = App(keep_alive_timeout=60)
+async def slow(res, req):
+    await asyncio.sleep(0.5)
+    res.end("slow")
+app.get("/", lambda res, req: res.end("Hello, World!"))
+app.get("/slow", slow)
+app.on_shutdown(lambda: print("stopped", flush=True))
+app.listen(0, lambda config: print(config.port, flush=True))
+app.run()
+"""
+
+
+class Program:
+    def __enter__(self) -> Program:
+        environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[1]))
+        if not (Path(__file__).parents[1] / "socketify" / "native" / "libsocketify.so").exists():
+            environment = dict(os.environ)
+        self.process = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, env=environment)
+        assert self.process.stdout is not None
+        self.stdout = self.process.stdout
+        self.url = f"http://127.0.0.1:{int(self.stdout.readline())}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.stdout.close()
+
+    def cpu_ticks(self) -> int:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_requests_finish(number: signal.Signals) -> None:
+    with Program() as program:
+        with socket.create_connection(("127.0.0.1", int(program.url.rpartition(":")[2]))) as connection:
+            connection.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+            time.sleep(0.2)
+            program.process.send_signal(number)
+            answer = connection.recv(1000)
+        assert b"Connection: close" in answer
+        assert answer.endswith(b"slow")
+        assert program.process.wait(5) == 0
+        assert program.stdout.read() == "stopped\n"
+
+
+def test_an_idle_server_uses_no_cpu() -> None:
+    with Program() as program, httpx.Client(base_url=program.url) as client:
+        assert client.get("/").text == "Hello, World!"
+        time.sleep(0.5)
+        before = program.cpu_ticks()
+        time.sleep(3)
+        assert program.cpu_ticks() - before <= 1
+
+
+def test_serve_lives_inside_a_running_loop() -> None:
+    async def main() -> str:
+        app = App()
+        ports: list[int] = []
+        app.get("/", lambda res, _req: res.end("inside")).listen(0, lambda config: ports.append(config.port))
+        serving = asyncio.create_task(app.serve())
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"http://127.0.0.1:{ports[0]}")
+        app.close()
+        await serving
+        return answer.text
+
+    assert asyncio.run(main()) == "inside"
+    assert asyncio.run(main()) == "inside"
+
+
+def test_listen_on_a_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "s.sock")
+
+    async def main() -> str:
+        app = App()
+        app.get("/", lambda res, _req: res.end("unix" + res.get_remote_address()))
+        app.listen(AppListenOptions(domain=path))
+        serving = asyncio.create_task(app.serve())
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=path)) as client:
+            answer = await client.get("http://unix/")
+        app.close()
+        await serving
+        return answer.text
+
+    assert asyncio.run(main()) == "unix"
+    assert not Path(path).exists()
+
+
+def test_listen_errors_say_which() -> None:
+    app = App()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}: the address is taken"):
+            app.listen(AppListenOptions(port=port, host="127.0.0.1"))
+    with pytest.raises(OSError, match="no such host"):
+        app.listen(AppListenOptions(port=1, host="no-such-host.invalid"))
+    with pytest.raises(OSError, match="/no/such/dir/s.sock"):
+        app.listen(AppListenOptions(domain="/no/such/dir/s.sock"))
+    app.close()
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(FileNotFoundError, match="key_file_name"):
+        AppOptions(key_file_name="/no/such/key.pem")
+    with pytest.raises(TypeError, match="port must be int"):
+        AppListenOptions(port="80")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="between"):
+        AppListenOptions(port=70000)
+    with pytest.raises(ValueError, match="domain excludes"):
+        AppListenOptions(port=1, domain="/x")
