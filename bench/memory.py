@@ -104,9 +104,7 @@ def main() -> int:
             print(f"CPU time idle for {arguments.idle_seconds:g} s: {ticks} ticks, {seconds * 1e6:,.0f} us")
             connections = growth_over_connections(server, arguments.connections)
             each = connections.bytes / arguments.connections
-            print(
-                f"{arguments.connections:,} idle connections: {connections.bytes / 1024:+,.0f} KiB, {each:,.0f} bytes each"
-            )
+            print(f"{arguments.connections:,} idle connections: {connections.bytes / 1024:+,.0f} KiB, {each:,.0f} bytes each")
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return 1

@@ -54,6 +54,7 @@ class App:
         shutdown_timeout: seconds that requests in flight get when the app stops.
         server_header: value of the Server field, at most 128 bytes; None to send none.
         date_header: whether Date is sent (RFC 9110 section 6.6.1).
+
     """
 
     def __init__(
@@ -213,7 +214,7 @@ class App:
                 result = handler(res, req)
                 if result is not None and inspect.iscoroutine(result):
                     self._start(result, res, req)
-            except BaseException as error:  # noqa: BLE001 - the app's error handler decides
+            except BaseException as error:
                 self._fail(error, res, req)
             result = None
             req._handle = 0
@@ -299,7 +300,7 @@ class App:
             result = function(*arguments)
             if inspect.iscoroutine(result):
                 self.run_async(result, res)
-        except Exception as error:  # noqa: BLE001 - the app's error handler decides
+        except Exception as error:
             self._fail(error, res, None)
 
     def _fail(self, error: BaseException, res: Optional[Response], req: Optional[Request]) -> None:
@@ -366,6 +367,7 @@ class App:
 
         Raises:
             RuntimeError: the app does not run.
+
         """
         if self._loop is None:
             coroutine.close()
@@ -377,7 +379,7 @@ class App:
         async def guarded() -> Any:
             try:
                 return await coroutine
-            except Exception as error:  # noqa: BLE001 - the app's error handler decides
+            except Exception as error:
                 self._fail(error, response, None)
 
         task = self._loop.create_task(guarded())
@@ -400,6 +402,7 @@ class App:
 
         Raises:
             OSError: the port is taken, the host unknown, or the path not permitted; the message says which.
+
         """
         given = port_or_options
         config = given if isinstance(given, AppListenOptions) else AppListenOptions(port=0 if given is None else given)
@@ -435,6 +438,7 @@ class App:
 
         Raises:
             RuntimeError: the app is closed, or served already.
+
         """
         self._alive()
         if self._loop is not None:

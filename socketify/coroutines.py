@@ -8,8 +8,8 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any, Callable, Optional
 
-_enter_task: Callable[[asyncio.AbstractEventLoop, asyncio.Task[Any]], None] = asyncio.tasks._enter_task  # type: ignore[attr-defined]  # noqa: SLF001
-_leave_task: Callable[[asyncio.AbstractEventLoop, asyncio.Task[Any]], None] = asyncio.tasks._leave_task  # type: ignore[attr-defined]  # noqa: SLF001
+_enter_task: Callable[[asyncio.AbstractEventLoop, asyncio.Task[Any]], None] = asyncio.tasks._enter_task
+_leave_task: Callable[[asyncio.AbstractEventLoop, asyncio.Task[Any]], None] = asyncio.tasks._leave_task
 
 ErrorReport = Callable[[BaseException], None]
 
@@ -20,7 +20,7 @@ def _continue(coroutine: Any, yielded: Any, context: contextvars.Context) -> Gen
     while True:
         try:
             value = yield yielded
-        except BaseException as error:  # noqa: BLE001 - whatever is thrown belongs to the coroutine
+        except BaseException as error:
             step: tuple[Any, ...] = (coroutine.throw, error)
         else:
             step = (coroutine.send, value)
@@ -61,7 +61,7 @@ class _Spare:
                 except StopIteration:
                     return
             await _continue(coroutine, yielded, context)
-        except Exception as error:  # noqa: BLE001 - the app's error handler decides
+        except Exception as error:
             report(error)
 
 
@@ -85,6 +85,7 @@ class CoroutineRunner:
             coroutine: what a handler returned.
             on_wait: called before it waits for the first time.
             report: gets the exception that it raised.
+
         """
         spare = self._spare
         if spare is None or spare.task.done():
@@ -96,7 +97,7 @@ class CoroutineRunner:
             yielded = context.run(coroutine.send, None)
         except StopIteration:
             return True
-        except BaseException as error:  # noqa: BLE001 - reported below, outside of the task
+        except BaseException as error:
             failure = error
         finally:
             _leave_task(self._loop, spare.task)

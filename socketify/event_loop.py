@@ -29,6 +29,7 @@ def attach(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
 
     Returns:
         A function that ends it.
+
     """
     descriptor = lib.sk_loop_fd()
     users: dict[asyncio.AbstractEventLoop, int] = _thread.__dict__.setdefault("users", {})
@@ -48,7 +49,7 @@ def attach(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Make an event loop: uvloop's where it is installed, else asyncio's own."""
     try:
-        import uvloop
+        import uvloop  # noqa: PLC0415 - it is optional
     except ImportError:
         return asyncio.new_event_loop()
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()

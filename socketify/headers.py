@@ -1,4 +1,4 @@
-"""Status lines and fields of a response, as bytes that can never break a message (RFC 9110 sections 5.1, 5.5 and 15)."""
+"""Status lines and fields of a response, as bytes that cannot break a message (RFC 9110 sections 5.1, 5.5, 15)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def status_line(status: Union[int, str, bytes]) -> bytes:
     Raises:
         TypeError: the status is not int, str or bytes.
         ValueError: it is not a code from 200 to 999, or the phrase holds control characters.
+
     """
     if isinstance(status, int):
         line = _LINES.get(status) or b"%d " % status
@@ -42,6 +43,7 @@ def field_name(name: Union[str, bytes]) -> bytes:
     Raises:
         TypeError: it is not str or bytes.
         ValueError: it is not a token.
+
     """
     if not isinstance(name, (str, bytes)):
         message = f"header name must be str or bytes, not {type(name).__name__}"
@@ -59,6 +61,7 @@ def field_value(name: bytes, value: Union[str, bytes, int]) -> bytes:
     Raises:
         TypeError: it is not str, bytes or int.
         ValueError: it holds control characters, or characters outside latin-1.
+
     """
     if isinstance(value, str):
         encoded = _latin1(value, f"value of header {name.decode('latin-1')!r}")

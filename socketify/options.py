@@ -15,6 +15,7 @@ class AppOptions:
 
     Raises:
         FileNotFoundError: a file that is named does not exist.
+
     """
 
     key_file_name: Optional[str] = None
@@ -51,6 +52,7 @@ class AppListenOptions:
     Raises:
         TypeError: an argument has the wrong type.
         ValueError: the port is out of range, or domain is given with host or port.
+
     """
 
     port: int = 0
@@ -59,9 +61,14 @@ class AppListenOptions:
     domain: Optional[str] = None
 
     def __post_init__(self) -> None:
-        for name, types in (("port", int), ("host", (str, type(None))), ("options", int), ("domain", (str, type(None)))):
+        for name, types in (
+            ("port", int),
+            ("host", (str, type(None))),
+            ("options", int),
+            ("domain", (str, type(None))),
+        ):
             value = getattr(self, name)
-            if not isinstance(value, types) or isinstance(value, bool):  # type: ignore[arg-type]
+            if not isinstance(value, types) or isinstance(value, bool):
                 wanted = "int" if types is int else "str or None"
                 message = f"{name} must be {wanted}, not {type(value).__name__}"
                 raise TypeError(message)

@@ -69,6 +69,7 @@ class Response:
 
         Raises:
             RuntimeError: the response ended before.
+
         """
         handle = self._handle
         if not handle:
@@ -121,6 +122,7 @@ class Response:
         Raises:
             ValueError, TypeError: see :func:`socketify.headers.status_line`.
             RuntimeError: the head was sent already.
+
         """
         line = status_line(status)
         if self._may_change_head("write_status"):
@@ -134,6 +136,7 @@ class Response:
         Raises:
             ValueError, TypeError: the name is not a token, or the value holds control characters.
             RuntimeError: the head was sent already.
+
         """
         encoded = field_name(name)
         value_encoded = field_value(encoded, value)
@@ -156,6 +159,7 @@ class Response:
 
         Raises:
             RuntimeError: the response ended before.
+
         """
         handle = self._handle
         if not handle:
@@ -217,7 +221,7 @@ class Response:
     # ---- the request's body
 
     def on_data(self, handler: Callable[[Response, bytes, bool], Any]) -> Response:
-        """Call back with every piece of the request's body: ``handler(res, chunk, is_end)``; at once when it is empty."""
+        """Call back with every piece of the request's body: ``handler(res, chunk, is_end)``."""
         if not self._handle:
             return self._late("on_data")
         self._read(lambda chunk, last: self._app._guard(self, handler, self, chunk, last))
@@ -257,6 +261,7 @@ class Response:
 
         Raises:
             UnicodeDecodeError: it is not of that encoding.
+
         """
         return (await self.get_data()).getvalue().decode(encoding)
 

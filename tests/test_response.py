@@ -12,7 +12,14 @@ from socketify import App
 
 @pytest.mark.parametrize(
     ("message", "expected"),
-    [("é", "é".encode()), (b"b", b"b"), (bytearray(b"a"), b"a"), (memoryview(b"v"), b"v"), (None, b""), ({"a": [1]}, b'{"a": [1]}')],
+    [
+        ("é", "é".encode()),
+        (b"b", b"b"),
+        (bytearray(b"a"), b"a"),
+        (memoryview(b"v"), b"v"),
+        (None, b""),
+        ({"a": [1]}, b'{"a": [1]}'),
+    ],
 )
 def test_end_takes_text_bytes_and_json(serve, message: object, expected: bytes) -> None:
     answer = httpx.get(serve(lambda app: app.get("/", lambda res, _req: res.end(message))).url)
@@ -25,7 +32,9 @@ def test_end_takes_text_bytes_and_json(serve, message: object, expected: bytes) 
 def test_status_and_headers_chain(serve) -> None:
     def handler(res, _req) -> None:
         res.write_status(201).write_header("X-A", 1).write_header(b"X-B", "b").write_header("Set-Cookie", "a=1")
-        res.write_header("Set-Cookie", "b=2").write_header("Content-Length", 99).write_header("Transfer-Encoding", "x").end("ok")
+        res.write_header("Set-Cookie", "b=2").write_header("Content-Length", 99).write_header("Transfer-Encoding", "x").end(
+            "ok"
+        )
 
     answer = httpx.get(serve(lambda app: app.get("/", handler)).url)
     assert (answer.status_code, answer.reason_phrase, answer.text) == (201, "Created", "ok")
@@ -36,8 +45,16 @@ def test_status_and_headers_chain(serve) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "error"),
-    [("X\r\n", "a", ValueError), ("X", "a\r\nB: c", ValueError), ("X", "a\0", ValueError), ("", "a", ValueError),
-     ("X", "☃", ValueError), (3, "a", TypeError), ("X", None, TypeError), ("X Y", "a", ValueError)],
+    [
+        ("X\r\n", "a", ValueError),
+        ("X", "a\r\nB: c", ValueError),
+        ("X", "a\0", ValueError),
+        ("", "a", ValueError),
+        ("X", "☃", ValueError),
+        (3, "a", TypeError),
+        ("X", None, TypeError),
+        ("X Y", "a", ValueError),
+    ],
 )
 def test_bad_headers_are_refused_and_the_answer_is_still_possible(serve, name, value, error) -> None:
     def handler(res, _req) -> None:

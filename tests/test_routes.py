@@ -85,9 +85,18 @@ def test_the_request_tells_everything(serve) -> None:
 
     def handler(res, req) -> None:
         seen.update(
-            method=req.get_method(), url=req.get_url(), full=req.get_full_url(), header=req.get_header("x-one"),
-            missing=req.get_header("x-none"), headers=req.get_headers(), query=req.get_query("a"), none=req.get_query("z"),
-            queries=req.get_queries(), parameters=req.get_parameters(), beyond=req.get_parameter(9), old=req.is_ancient(),
+            method=req.get_method(),
+            url=req.get_url(),
+            full=req.get_full_url(),
+            header=req.get_header("x-one"),
+            missing=req.get_header("x-none"),
+            headers=req.get_headers(),
+            query=req.get_query("a"),
+            none=req.get_query("z"),
+            queries=req.get_queries(),
+            parameters=req.get_parameters(),
+            beyond=req.get_parameter(9),
+            old=req.is_ancient(),
         )
         req.for_each_header(lambda name, value: seen.setdefault("each", []).append((name, value)))
         res.end("")

@@ -29,7 +29,7 @@ DrainedCallback = ctypes.PYFUNCTYPE(None)
 class AppOptionsStruct(ctypes.Structure):
     """``sk_app_options``."""
 
-    _fields_ = [  # noqa: RUF012 - ctypes reads it as it is
+    _fields_ = [
         ("max_body_bytes", c_uint64),
         ("max_target_bytes", c_uint32),
         ("max_header_bytes", c_uint32),
@@ -52,7 +52,7 @@ class AppOptionsStruct(ctypes.Structure):
 
 _HEAD = (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_int32)
 
-# Name: result and parameters. Functions of the hot path are called without conversion by argument types (see UNCHECKED):
+# Name: result and parameters. Functions of the hot path are called without conversion by argument types (UNCHECKED):
 # plain integers then pass as C ints and bytes as pointers, which takes half the time.
 FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_abi_version": (c_uint32, ()),

@@ -19,6 +19,7 @@ def load_library() -> Any:
 
     Raises:
         ImportError: there is no such library, or it was built for another version of this package.
+
     """
     path = Path(__file__).with_name("libsocketify" + _SUFFIX)
     if not path.exists():

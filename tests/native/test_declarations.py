@@ -52,9 +52,7 @@ def test_every_function_is_declared_as_the_header_says() -> None:
 
 
 def test_every_constant_is_the_headers() -> None:
-    constants = {
-        name: int(value.strip("()")) for name, value in re.findall(r"#define SK_(\w+) (\(?-?\d+\)?)", CODE)
-    }
+    constants = {name: int(value.strip("()")) for name, value in re.findall(r"#define SK_(\w+) (\(?-?\d+\)?)", CODE)}
     for name, value in constants.items():
         assert getattr(declarations, name) == value, name
 

@@ -13,11 +13,13 @@ options: Options,
 /// The version script's name says what it keeps.
 pub const exported_symbols = "zig/build/exported_symbols.map";
 
-/// A module with layers 1 and 2 in Zig, that C++ files can be added to.
-pub fn createModule(native: Native) *Module {
+pub const Content = enum { with_layers, headers_only };
+
+/// A module that C++ files can be added to, with layers 1 and 2 in Zig or only with the headers for them.
+pub fn createModule(native: Native, content: Content) *Module {
     const b = native.b;
     const module = b.createModule(.{
-        .root_source_file = b.path("zig/root.zig"),
+        .root_source_file = if (content == .with_layers) b.path("zig/root.zig") else null,
         .target = native.options.target,
         .optimize = native.options.optimize,
         .strip = native.options.strip,
@@ -61,7 +63,7 @@ pub fn cppFlags(native: Native) []const []const u8 {
 
 pub fn addSharedLibrary(native: Native) *std.Build.Step.Compile {
     const b = native.b;
-    const module = native.createModule();
+    const module = native.createModule(.with_layers);
     module.addCSourceFiles(.{
         .root = b.path("zig/shim"),
         .files = shimSources(b) catch |err| std.debug.panic("cannot list zig/shim: {t}", .{err}),

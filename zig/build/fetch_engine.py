@@ -20,8 +20,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 PACKAGE = "socketify"
 VERSION = "0.0.28"
@@ -65,7 +65,7 @@ def pythons_with_pip() -> Iterator[str]:
         if not candidate or candidate in seen:
             continue
         seen.add(candidate)
-        if subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True).returncode == 0:
+        if subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
             yield candidate
 
 
@@ -93,7 +93,7 @@ def download(directory: Path) -> Path:
     command = [python, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     command += ["--no-deps", "--no-binary", PACKAGE, "--no-build-isolation", "--require-hashes"]
     command += ["--dest", str(downloads), "--requirement", str(requirements)]
-    result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode != 0:
         raise FetchError(f"pip said:\n{result.stdout.strip()}")
     archives = sorted(downloads.iterdir())
