@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import weakref
 from typing import Any, Callable, Optional, Union
 
@@ -32,11 +33,21 @@ ErrorHandler = Callable[[BaseException, Optional[Response], Optional[Request]], 
 _RESOLVER_ERROR_BASE = -100000
 #: Pairs of request and response that are kept for reuse when no number was given.
 _DEFAULT_POOL_ITEMS = 64
-#: What a finished pair's reference counts are when nobody else holds it: the pair, the local name, the call's argument.
-_OWN_REFERENCES = 3
 _NO_LIMIT = 2**64 - 1
 _getrefcount: Optional[Callable[[object], int]] = getattr(sys, "getrefcount", None)
 _Pair = tuple[Response, Request]
+
+
+def _count_own_references() -> int:
+    """Count the references to a pair's member when nobody else holds it; interpreters differ."""
+    if _getrefcount is None:
+        return -1
+    pair = (object(), object())
+    first, second = pair
+    return _getrefcount(first) if first is not second else 0
+
+
+_OWN_REFERENCES = _count_own_references()
 
 
 class App:
@@ -220,7 +231,9 @@ class App:
             req._handle = 0
             yielded = req._yielded
             if res._handle and not yielded:
-                self._leave_pending(res)
+                # Somebody holds the response, or it dies with this call, and `_track` answers for it.
+                if res._handle not in self._live:
+                    self._track(res)
                 return 0
             res._handle = 0
             if getrefcount(res) == _OWN_REFERENCES and getrefcount(req) == _OWN_REFERENCES and len(pool) < pool_items:
@@ -242,18 +255,10 @@ class App:
         if not done and res._handle:
             self._track(res)
 
-    def _leave_pending(self, res: Response) -> None:
-        """Handle a response that its handler did not end: somebody holds it, or nobody ever will."""
-        if res._handle in self._live:
-            return
-        # Held by the caller's pair and names, by our parameter, and by the counting call.
-        if _getrefcount is not None and _getrefcount(res) <= _OWN_REFERENCES + 2:
-            self._fail(_unanswered(), res, None)
-        else:
-            self._track(res)
-
     def _track(self, res: Response) -> None:
+        """Follow a response that ends later, or answers 500 when the last one who could end it lets it go."""
         handle = res._handle
+        res._dirty = True
 
         def dropped(_: weakref.ref[Response]) -> None:
             if self._live.pop(handle, None) is not None:
@@ -422,7 +427,9 @@ class App:
         """Serve until SIGINT, SIGTERM or :meth:`close`. A second signal does not wait for requests in flight."""
         loop = new_event_loop()
         asyncio.set_event_loop(loop)
-        signals = (signal.SIGINT, signal.SIGTERM)
+        # Only the main thread is told of signals.
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        signals = (signal.SIGINT, signal.SIGTERM) if in_main_thread else ()
         try:
             for each in signals:
                 loop.add_signal_handler(each, self.close)

@@ -38,6 +38,21 @@ def test_errors_and_silence_become_500(serve, caplog: pytest.LogCaptureFixture) 
     assert len(caplog.records) == 4
 
 
+def test_late_and_kept_answers_are_no_errors(serve, caplog: pytest.LogCaptureFixture) -> None:
+    async def later(res, _req) -> None:
+        await asyncio.sleep(0.01)
+        res.end("later")
+
+    def elsewhere(res, _req) -> None:
+        asyncio.get_running_loop().call_later(0.01, res.end, "elsewhere")
+
+    server = serve(lambda app: app.get("/later", later).get("/elsewhere", elsewhere))
+    for _ in range(5):
+        assert httpx.get(server.url + "/later").text == "later"
+        assert httpx.get(server.url + "/elsewhere").text == "elsewhere"
+    assert caplog.records == []
+
+
 def test_the_error_handler_can_answer(serve) -> None:
     async def slow(error, res, req) -> None:
         await asyncio.sleep(0.01)

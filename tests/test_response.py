@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import threading
 
@@ -182,8 +183,6 @@ def test_remote_address(serve) -> None:
 
 
 def test_tasks_and_context_variables_work_from_the_first_line(serve) -> None:
-    import contextvars
-
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
     async def handler(res, req) -> None:

@@ -30,14 +30,19 @@ app.run()
 
 
 class Program:
+    def __init__(self, *arguments: str) -> None:
+        self.arguments = arguments or ("-c", PROGRAM)
+
     def __enter__(self) -> Program:
         environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[1]))
         if not (Path(__file__).parents[1] / "socketify" / "native" / "libsocketify.so").exists():
             environment = dict(os.environ)
-        self.process = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True, env=environment)
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", *self.arguments], stdout=subprocess.PIPE, text=True, env=environment
+        )
         assert self.process.stdout is not None
         self.stdout = self.process.stdout
-        self.url = f"http://127.0.0.1:{int(self.stdout.readline())}"
+        self.url = f"http://127.0.0.1:{int(self.stdout.readline().split()[-1])}"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,7 +120,7 @@ def test_listen_errors_say_which() -> None:
             app.listen(AppListenOptions(port=port, host="127.0.0.1"))
     with pytest.raises(OSError, match="no such host"):
         app.listen(AppListenOptions(port=1, host="no-such-host.invalid"))
-    with pytest.raises(OSError, match="/no/such/dir/s.sock"):
+    with pytest.raises(OSError, match=r"/no/such/dir/s\.sock"):
         app.listen(AppListenOptions(domain="/no/such/dir/s.sock"))
     app.close()
 
@@ -129,3 +134,10 @@ def test_options_are_checked() -> None:
         AppListenOptions(port=70000)
     with pytest.raises(ValueError, match="domain excludes"):
         AppListenOptions(port=1, domain="/x")
+
+
+def test_the_hello_example_runs() -> None:
+    with Program(str(Path(__file__).parents[1] / "examples" / "hello.py"), "0") as program:
+        assert httpx.get(program.url).text == "Hello, World!"
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(5) == 0

@@ -33,6 +33,8 @@ extern fn us_socket_remote_address(ssl: c_int, socket: *Socket, out: [*]u8, leng
 extern fn us_socket_write(ssl: c_int, socket: *Socket, data: [*]const u8, length: c_int, more: c_int) c_int;
 extern fn us_socket_write2(ssl: c_int, socket: *Socket, a: [*]const u8, a_length: c_int, b: [*]const u8, b_length: c_int) c_int;
 extern fn us_socket_timeout(ssl: c_int, socket: *Socket, seconds: c_uint) void;
+extern fn us_socket_long_timeout(ssl: c_int, socket: *Socket, minutes: c_uint) void;
+extern fn us_socket_is_shut_down(ssl: c_int, socket: *Socket) c_int;
 extern fn us_socket_close(ssl: c_int, socket: *Socket, code: c_int, reason: ?*anyopaque) *Socket;
 extern fn us_socket_shutdown(ssl: c_int, socket: *Socket) void;
 extern fn us_socket_pause(socket: *Socket) void;
@@ -47,6 +49,7 @@ const Seen = struct {
     closed: u32 = 0,
     ended: u32 = 0,
     timeouts: u32 = 0,
+    long_timeouts: u32 = 0,
     writable: u32 = 0,
     wakeups: u32 = 0,
     empty: u32 = 0,
@@ -106,6 +109,11 @@ fn onEnd(socket: *Socket) callconv(.c) ?*Socket {
     return us_socket_close(0, socket, 0, null);
 }
 
+fn onLongTimeout(socket: *Socket) callconv(.c) ?*Socket {
+    seen.long_timeouts += 1;
+    return socket;
+}
+
 fn onTimeout(socket: *Socket) callconv(.c) ?*Socket {
     seen.timeouts += 1;
     return us_socket_close(0, socket, 0, null);
@@ -138,6 +146,7 @@ const Server = struct {
         context.on_writable = onWritable;
         context.on_end = onEnd;
         context.on_timeout = onTimeout;
+        context.on_long_timeout = onLongTimeout;
     }
 
     fn deinit(server: Server) void {
@@ -381,6 +390,70 @@ test "a live Unix socket is not taken over, a stale one is" {
     listener.path[0] = 0;
     listener.close();
     try expect(us_socket_context_listen_unix(0, server.context, path, 0, 64) != null);
+}
+
+test "long time-outs count minutes, and fire beside the short ones" {
+    const server = Server.listening();
+    defer server.deinit();
+    const fd = try server.connect();
+    defer _ = sys.close(fd);
+    const socket = seen.last.?;
+    us_socket_long_timeout(0, socket, 2);
+    try expect(socket.long_deadline >= sys.monotonicTick() + 120);
+    // As if two minutes had passed.
+    socket.long_deadline = sys.monotonicTick() + 1;
+    us_socket_timeout(0, socket, 1);
+    const begin = sys.monotonicMs();
+    while (seen.timeouts == 0 and sys.monotonicMs() - begin < 4000) {
+        _ = readable(us_loop_fd(server.loop), 100);
+        _ = us_loop_pump(server.loop);
+    }
+    try expectEqual(@as(u32, 1), seen.long_timeouts);
+}
+
+test "our half can be closed while the peer still sends, and the peer's end closes" {
+    const server = Server.listening();
+    defer server.deinit();
+    const fd = try server.connect();
+    us_socket_shutdown(0, seen.last.?);
+    try expectEqual(@as(c_int, 1), us_socket_is_shut_down(0, seen.last.?));
+    var buffer: [8]u8 = undefined;
+    try expectEqual(@as(isize, 0), sys.recv(fd, &buffer, buffer.len, 0));
+    try expectEqual(@as(u32, 0), seen.closed);
+    _ = sys.close(fd);
+    server.settle();
+    try expectEqual(@as(u32, 1), seen.closed);
+}
+
+test "without a host both families are served, and the port can be shared" {
+    const server = Server.init();
+    defer server.deinit();
+    const listener = us_socket_context_listen(0, server.context, null, 0, 0, 64).?;
+    const port = us_socket_local_port(0, @ptrCast(listener));
+    try expect(us_socket_context_listen(0, server.context, null, port, 0, 64) != null);
+    const ipv4: Server = .{ .loop = server.loop, .context = server.context, .port = @intCast(port) };
+    const fd = try ipv4.connect();
+    defer _ = sys.close(fd);
+    var address: [16]u8 = undefined;
+    var length: c_int = address.len;
+    us_socket_remote_address(0, seen.last.?, &address, &length);
+    // An IPv4 client of a socket for both families has its own address.
+    try expectEqual(@as(c_int, 4), length);
+}
+
+test "no descriptor is left when everything is freed" {
+    const before = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
+    _ = sys.close(before);
+    {
+        const server = Server.listening();
+        defer server.deinit();
+        _ = sys.close(try server.connect());
+        server.settle();
+    }
+    const after = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
+    _ = sys.close(after);
+    // The kernel gives the lowest free number.
+    try expectEqual(before, after);
 }
 
 const Rlimit = extern struct { current: usize, max: usize };
