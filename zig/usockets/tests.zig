@@ -5,7 +5,7 @@ const Loop = @import("loop.zig").Loop;
 const Context = @import("context.zig").Context;
 const Socket = @import("socket.zig").Socket;
 const Listener = @import("listener.zig").Listener;
-const context_module = @import("context.zig");
+const timeout = @import("timeout.zig");
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const expectEqualStrings = std.testing.expectEqualStrings;
@@ -402,6 +402,7 @@ test "long time-outs count minutes, and fire beside the short ones" {
     try expect(socket.long_deadline >= sys.monotonicTick() + 120);
     // As if two minutes had passed.
     socket.long_deadline = sys.monotonicTick() + 1;
+    timeout.need(server.loop, socket.long_deadline);
     us_socket_timeout(0, socket, 1);
     const begin = sys.monotonicMs();
     while (seen.timeouts == 0 and sys.monotonicMs() - begin < 4000) {
