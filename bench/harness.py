@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 WRK_SCRIPT = Path(__file__).with_name("wrk.lua")
 # How the kernel spells the clock that counts the CPU time of a process, all its threads included.
 PROCESS_CPU_CLOCK = 2
@@ -117,8 +118,11 @@ class Server:
 
         Raises BenchmarkError when it ends or says something else before.
         """
+        # What is measured is the source tree, not a version that may be installed beside it.
+        search_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": search_path}
         with pinned(cpu):
-            self.process = subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True)
+            self.process = subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True, env=environment)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         match = re.fullmatch(r"listening (\d+)\n", line)
