@@ -8,7 +8,7 @@ const Text = @import("head.zig").Text;
 /// Hexadecimal digits of a chunk size: 60 bits cannot overflow the sum.
 const size_digits_max = 15;
 
-const State = enum(u8) { size_first, size, extension, size_lf, data, data_cr, data_lf, line_first, trailer, trailer_lf, last_lf };
+const State = enum(u8) { size_first, size, extension, size_lf, data, data_cr, data_lf, line_first, trailer_name, trailer, trailer_lf, last_lf };
 
 pub const Decoder = extern struct {
     remaining: u64 = 0,
@@ -92,9 +92,15 @@ pub fn step(decoder: *Decoder, input: *Text, limits: *const Limits, out: *Text) 
                 } else {
                     // Trailer fields are checked for their syntax and dropped: nothing here gives them a meaning.
                     if (!syntax.token_table[c]) return error.BadRequest;
-                    decoder.state = .trailer;
+                    decoder.state = .trailer_name;
                     try decoder.countByte(c, limits.max_trailer_bytes);
                 }
+            },
+            .trailer_name => {
+                if (c == ':') {
+                    decoder.state = .trailer;
+                } else if (!syntax.token_table[c]) return error.BadRequest;
+                try decoder.countByte(c, limits.max_trailer_bytes);
             },
             .trailer => {
                 if (c == '\r') {

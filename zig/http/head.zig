@@ -86,8 +86,10 @@ const Parser = struct {
     }
 
     fn method(parser: *Parser) Failure!void {
+        const begin = parser.at;
         const text = parser.token() catch |err| {
-            if (err == error.Incomplete and parser.data.len - parser.at > method_max) return error.Refused;
+            // Nothing else bounds what is kept of a request line that has no space.
+            if (err == error.Incomplete and parser.data.len - begin > method_max) return error.Refused;
             return err;
         };
         if (text.len > method_max) return error.Refused;
@@ -154,11 +156,14 @@ const Parser = struct {
         const head = parser.head;
         head.field_count = 0;
         const count_max = @min(parser.limits.max_header_count, fields_max);
+        // Bytes beyond the limit are never looked at, so that the outcome is the same however they arrive.
+        const window_max = @as(usize, parser.limits.max_header_bytes) + "\r\n".len;
+        const whole = parser.data;
+        defer parser.data = whole;
+        parser.data = whole[0..@min(whole.len, begin + window_max)];
         while (true) {
-            if (parser.at - begin > parser.limits.max_header_bytes) return parser.refuse(.header_fields_too_large);
             const result = parser.field() catch |err| {
-                // Too large is too large, whether the end of the line has come or not.
-                if (err == error.Incomplete and parser.data.len - begin > parser.limits.max_header_bytes)
+                if (err == error.Incomplete and parser.data.len - begin == window_max)
                     return parser.refuse(.header_fields_too_large);
                 return err;
             };
@@ -167,7 +172,6 @@ const Parser = struct {
             head.fields[head.field_count] = each;
             head.field_count += 1;
         }
-        if (parser.at - begin > parser.limits.max_header_bytes + 2) return parser.refuse(.header_fields_too_large);
     }
 
     /// Null at the empty line.

@@ -9,4 +9,5 @@ comptime {
 
 test {
     _ = @import("tests.zig");
+    _ = @import("fuzz.zig");
 }

@@ -101,10 +101,23 @@ fn transferEncoding(value: []const u8) Refusal!void {
     return error.NotImplemented;
 }
 
+/// RFC 3986 section 3.2 without userinfo: an address in brackets or a name, and a port of digits.
 fn checkAuthority(text: []const u8, may_be_empty: bool) Refusal!void {
-    if (text.len == 0 and !may_be_empty) return error.BadRequest;
-    for (text) |c| {
-        if (!syntax.authority_table[c]) return error.BadRequest;
+    if (text.len == 0) return if (may_be_empty) {} else error.BadRequest;
+    const bracketed = text[0] == '[';
+    const host_end = if (bracketed)
+        (std.mem.indexOfScalar(u8, text, ']') orelse return error.BadRequest) + 1
+    else
+        std.mem.indexOfScalar(u8, text, ':') orelse text.len;
+    const name = if (bracketed) text[1 .. host_end - 1] else text[0..host_end];
+    if (name.len == 0) return error.BadRequest;
+    for (name) |c| {
+        if (!syntax.host_table[c] and !(bracketed and c == ':')) return error.BadRequest;
+    }
+    if (host_end == text.len) return;
+    if (text[host_end] != ':') return error.BadRequest;
+    for (text[host_end + 1 ..]) |c| {
+        if (c < '0' or c > '9') return error.BadRequest;
     }
 }
 

@@ -13,8 +13,8 @@ pub const Error = enum(i32) {
 
 /// RFC 9110 section 5.6.2: tchar.
 pub const token_table = table("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-/// RFC 3986 section 3.2: what an authority without userinfo can hold.
-pub const authority_table = table("-._~%!$&'()*+,;=:[]0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+/// RFC 3986 section 3.2.2: what a registered name can hold.
+pub const host_table = table("-._~%!$&'()*+,;=0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
 
 fn table(comptime characters: []const u8) [256]bool {
     var result: [256]bool = @splat(false);

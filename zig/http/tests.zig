@@ -58,6 +58,11 @@ const refused = [_]struct { code: i32, text: []const u8 }{
     .{ .code = 1, .text = "GET  / HTTP/1.1\r\nHost: a\r\n\r\n" },
     .{ .code = 1, .text = "GET /#x HTTP/1.1\r\nHost: a\r\n\r\n" },
     .{ .code = 1, .text = "GET * HTTP/1.1\r\nHost: a\r\n\r\n" },
+    .{ .code = 1, .text = "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n" },
+    .{ .code = 1, .text = "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n" },
+    .{ .code = 1, .text = "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n" },
+    // A method that never ends must not be kept for ever.
+    .{ .code = 1, .text = &@as([64]u8, @splat('A')) },
     .{ .code = 6, .text = "GET / HTTP/2.0\r\nHost: a\r\n\r\n" },
     .{ .code = 7, .text = "GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n" },
     .{ .code = 4, .text = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n" },
@@ -137,8 +142,8 @@ test "a chunked body is the same in every fragmentation" {
 test "malformed chunks are refused" {
     var out: [64]u8 = undefined;
     for ([_][]const u8{
-        "5\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "x\r\n",         "\r\n",
-        "-1\r\n",                "5\r\nhello\n0\r\n\r\n",    "0\r\n bad\r\n", "fffffffffffffffff\r\n",
-        "0x5\r\nhello\r\n",
+        "5\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "x\r\n",            "\r\n",
+        "-1\r\n",                "5\r\nhello\n0\r\n\r\n",    "0\r\n bad\r\n",    "fffffffffffffffff\r\n",
+        "0x5\r\nhello\r\n",      "0\r\nno colon\r\n\r\n",    "0\r\nnocolon\r\n",
     }) |text| try std.testing.expectError(error.BadRequest, decode(&.{text}, &out));
 }

@@ -152,12 +152,9 @@ struct HttpParser {
         if (stash.empty()) {
             return consume(call, data, length, reserved);
         }
-        size_t had = stash.length();
         stash.append(data, length);
-        /* Only a new line can complete a head, and only at the end of a line can one be refused. */
-        bool news = wasHeld || bodyActive() || failure || memchr(stash.data() + had, '\n', length) ||
-                    stash.length() > limits->maxRequestLine;
-        if (!news) {
+        /* Within a field's value only control characters and the limit decide anything: no need to start again. */
+        if (inValue && stash.length() <= limits->maxHeaderBytes && isPlain({data, length})) {
             return {0, user};
         }
         /* Handlers may destroy this object: the bytes they look at must outlive it. */
@@ -174,12 +171,16 @@ private:
         unsigned int requests = 0;
     };
 
+    /* PROXY version 2: 16 bytes and two addresses of 18 bytes; what is not complete then never will be. */
+    static constexpr size_t PROXY_HEADER_MAX = 16 + 36;
+
     std::string stash;
     uint64_t remaining = 0;
     ChunkedDecoder decoder;
     unsigned int failure = 0;
     bool chunked = false;
-    bool wasHeld = false;
+    /* The stash ends within a field's value. */
+    bool inValue = false;
     bool proxyDone = false;
 
     static const HttpLimits &defaultLimits() {
@@ -187,12 +188,31 @@ private:
         return limits;
     }
 
+    static bool isPlain(std::string_view bytes) {
+        for (char c : bytes) {
+            if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    static bool endsInValue(std::string_view head) {
+        size_t newline = head.rfind('\n');
+        /* The first line may be the empty one that is tolerated: the request line has no field then. */
+        return newline != std::string_view::npos && newline > 1 && head.back() != '\r' &&
+               head.find(':', newline) != std::string_view::npos;
+    }
+
     bool bodyActive() const { return chunked || remaining; }
 
     std::pair<unsigned int, void *> consume(Call &call, char *data, size_t length, void *reserved) {
         HttpText input{data, length};
-        wasHeld = false;
+        inValue = false;
         if (limits->acceptProxyProtocol && !proxyDone && !skipProxyHeader(input, reserved)) {
+            if (input.length >= PROXY_HEADER_MAX) {
+                return refuse(call, HTTP_ERROR_400_BAD_REQUEST, input);
+            }
             stash.assign(input.data, input.length);
             return {0, call.user};
         }
@@ -200,7 +220,8 @@ private:
             if (bodyActive()) {
                 void *returned = consumeBody(call, input);
                 if (returned != call.user) {
-                    return {failure, returned};
+                    /* Only after a refusal is this object sure to be alive still. */
+                    return {returned == FULLPTR ? failure : 0, returned};
                 }
                 if (bodyActive()) {
                     return {0, call.user};
@@ -210,7 +231,6 @@ private:
                 return {0, call.user};
             }
             if (holdNext && holdNext(call.user)) {
-                wasHeld = true;
                 stash.assign(input.data, input.length);
                 return {0, call.user};
             }
@@ -224,6 +244,7 @@ private:
             }
             if (consumed == 0) {
                 stash.assign(input.data, input.length);
+                inValue = endsInValue(stash);
                 return {0, call.user};
             }
             input.data += consumed;
@@ -241,7 +262,6 @@ private:
         if (!call.requests || !callAgain) {
             return {error, FULLPTR};
         }
-        wasHeld = true;
         stash.assign(input.data, input.length);
         callAgain(call.user);
         return {0, call.user};
