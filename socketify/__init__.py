@@ -7,10 +7,25 @@
 """
 
 from .app import App
+from .event_loop import Loop
+from .extensions import AppExtension
+from .middleware import middleware
 from .options import AppListenOptions, AppOptions
 from .request import Request
 from .response import Response
+from .routers import MiddlewareRouter
 
 __version__ = "0.1.0"
 
-__all__ = ["App", "AppListenOptions", "AppOptions", "Request", "Response", "__version__"]
+__all__ = [
+    "App",
+    "AppExtension",
+    "AppListenOptions",
+    "AppOptions",
+    "Loop",
+    "MiddlewareRouter",
+    "Request",
+    "Response",
+    "__version__",
+    "middleware",
+]

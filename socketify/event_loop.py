@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import threading
-from typing import Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .native import lib
 from .native.declarations import SCRATCH_BYTES
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .lifecycle import Lifecycle
 
 _thread = threading.local()
 
@@ -24,26 +28,62 @@ def scratch_view() -> memoryview:
     return view
 
 
-def attach(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
-    """Let an asyncio loop drive the native loop of this thread: no polling, no timers.
+class Loop:
+    """The event loop of an app: asyncio's (or uvloop's) drives the native one of the same thread."""
 
-    Returns:
-        A function that ends it.
+    def __init__(self, app: Lifecycle) -> None:
+        self._app = app
 
-    """
-    descriptor = lib.sk_loop_fd()
-    users: dict[asyncio.AbstractEventLoop, int] = _thread.__dict__.setdefault("users", {})
-    if users.get(loop, 0) == 0:
-        loop.add_reader(descriptor, lib.sk_loop_pump)
-    users[loop] = users.get(loop, 0) + 1
+    @property
+    def loop(self) -> Optional[asyncio.AbstractEventLoop]:
+        """The asyncio loop that serves the app, or None while it is not served."""
+        return self._app._asyncio_loop
 
-    def detach() -> None:
-        users[loop] -= 1
-        if users[loop] == 0:
-            del users[loop]
-            loop.remove_reader(descriptor)
+    def is_running(self) -> bool:
+        """Tell whether the app is served."""
+        return self._app._asyncio_loop is not None
 
-    return detach
+    def create_future(self) -> asyncio.Future[Any]:
+        """Make a future of the loop.
+
+        Raises:
+            RuntimeError: the app does not run.
+
+        """
+        if self._app._asyncio_loop is None:
+            message = "create_future needs a running app"
+            raise RuntimeError(message)
+        return self._app._asyncio_loop.create_future()
+
+    def run_async(self, coroutine: Any, response: Optional[Connection] = None) -> asyncio.Task[Any]:
+        """Run a coroutine as a task, as :meth:`socketify.App.run_async` does."""
+        return self._app.run_async(coroutine, response)
+
+    def get_native_handle(self) -> int:
+        """Give the descriptor that is readable when the native loop of this thread has something to do."""
+        return int(lib.sk_loop_fd())
+
+    @staticmethod
+    def attach(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        """Let an asyncio loop drive the native loop of this thread: no polling, no timers.
+
+        Returns:
+            A function that ends it.
+
+        """
+        descriptor = lib.sk_loop_fd()
+        users: dict[asyncio.AbstractEventLoop, int] = _thread.__dict__.setdefault("users", {})
+        if users.get(loop, 0) == 0:
+            loop.add_reader(descriptor, lib.sk_loop_pump)
+        users[loop] = users.get(loop, 0) + 1
+
+        def detach() -> None:
+            users[loop] -= 1
+            if users[loop] == 0:
+                del users[loop]
+                loop.remove_reader(descriptor)
+
+        return detach
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

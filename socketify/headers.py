@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Union
+from typing import Any, Union
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _STATUS = re.compile(rb"[2-9][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?")
+_PAIR = 2
 _LINES: dict[int, bytes] = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
+
+Text = Union[str, bytes]
+Pairs = Iterable[tuple[Text, Union[str, bytes, int]]]
+#: What :meth:`socketify.Response.send` takes for its fields.
+Headers = Union[Pairs, Mapping[Any, Any]]
 
 
 def status_line(status: Union[int, str, bytes]) -> bytes:
@@ -22,7 +29,7 @@ def status_line(status: Union[int, str, bytes]) -> bytes:
         ValueError: it is not a code from 200 to 999, or the phrase holds control characters.
 
     """
-    if isinstance(status, int):
+    if isinstance(status, int) and not isinstance(status, bool):
         line = _LINES.get(status) or b"%d " % status
     elif isinstance(status, str):
         line = _latin1(status, "status")
@@ -67,7 +74,7 @@ def field_value(name: bytes, value: Union[str, bytes, int]) -> bytes:
         encoded = _latin1(value, f"value of header {name.decode('latin-1')!r}")
     elif isinstance(value, bytes):
         encoded = value
-    elif isinstance(value, int):
+    elif isinstance(value, int) and not isinstance(value, bool):
         encoded = b"%d" % value
     else:
         message = f"value of header {name.decode('latin-1')!r} must be str, bytes or int, not {type(value).__name__}"
@@ -76,6 +83,67 @@ def field_value(name: bytes, value: Union[str, bytes, int]) -> bytes:
         message = f"value of header {name.decode('latin-1')!r} holds control characters: {value!r}"
         raise ValueError(message)
     return encoded
+
+
+def flatten(headers: Headers, parts: list[Any]) -> None:
+    """Append the names and values of pairs to a list, unchecked.
+
+    Args:
+        headers: a mapping, or any iterable of pairs.
+        parts: gets name, value, name, value...
+
+    Raises:
+        TypeError: it is no such iterable, or yields what is no pair.
+        Exception: whatever the iterable itself raises.
+
+    """
+    if isinstance(headers, Mapping):
+        headers = headers.items()
+    elif isinstance(headers, (str, bytes, bytearray, memoryview)):
+        message = f"headers must be an iterable of name and value pairs, not {type(headers).__name__}"
+        raise TypeError(message)
+    try:
+        pairs = iter(headers)
+    except TypeError:
+        message = f"headers must be an iterable of name and value pairs, not {type(headers).__name__}"
+        raise TypeError(message) from None
+    for pair in pairs:
+        if type(pair) is not tuple and not isinstance(pair, (tuple, list)):
+            message = f"headers must yield pairs of name and value, not {pair!r}"
+            raise TypeError(message)
+        if len(pair) != _PAIR:
+            message = f"headers must yield pairs of name and value, not {len(pair)} items: {pair!r}"
+            raise TypeError(message)
+        parts += pair
+
+
+def join(parts: list[Any]) -> bytes:
+    """Join a status line, names and values to the block that the native side takes.
+
+    What the native side refuses gets its error from :func:`check`.
+
+    Raises:
+        TypeError, ValueError: see :func:`field_name` and :func:`field_value`.
+
+    """
+    try:
+        return "\n".join(parts).encode("latin-1")
+    except (TypeError, UnicodeEncodeError):
+        return b"\n".join(checked(parts))
+
+
+def checked(parts: list[Any]) -> list[bytes]:
+    """Check a status line, names and values, and give them as bytes.
+
+    Raises:
+        TypeError, ValueError: see :func:`status_line`, :func:`field_name` and :func:`field_value`.
+
+    """
+    result = [status_line(parts[0])]
+    for index in range(1, len(parts), _PAIR):
+        name = field_name(parts[index])
+        result += (name, field_value(name, parts[index + 1]))
+    return result
 
 
 def _latin1(text: str, what: str) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Union
-from urllib.parse import parse_qsl
+from typing import Any, Callable, Optional, Union
+from urllib.parse import parse_qsl, unquote
 
 from .native import lib
 from .native.declarations import ABSENT, STALE
@@ -15,6 +15,10 @@ _url = lib.sk_req_url
 _full_url = lib.sk_req_full_url
 _parameter = lib.sk_req_parameter
 _is_ancient = lib.sk_req_is_ancient
+
+
+def _decoded(text: str) -> str:
+    return unquote(text) if "%" in text else text
 
 
 class _Snapshot:
@@ -39,14 +43,26 @@ class Request:
         RuntimeError: the request is gone because the handler returned without :meth:`preserve`.
     """
 
-    __slots__ = ("__weakref__", "_handle", "_names", "_snapshot", "_view", "_yielded")
+    __slots__ = ("__weakref__", "_dirty", "_extras", "_handle", "_names", "_snapshot", "_view", "_yielded")
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
         self._handle = 0
-        self._yielded = 0
         self._names: tuple[str, ...] = ()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._dirty = False
+        self._yielded = 0
         self._snapshot: Optional[_Snapshot] = None
+        self._extras: Optional[dict[str, Any]] = None
+
+    def _own_extras(self) -> dict[str, Any]:
+        """Give the values of the properties that extensions added."""
+        if self._extras is None:
+            self._dirty = True
+            self._extras = {}
+        return self._extras
 
     def _text(self, length: int) -> str:
         if length == STALE:
@@ -62,6 +78,7 @@ class Request:
         """Copy what the request knows, so that it outlives the handler's first wait."""
         if self._snapshot is None:
             self._snapshot = self._parsed()
+            self._dirty = True
         return self
 
     def get_method(self) -> str:
@@ -109,8 +126,12 @@ class Request:
                 return value
         return None
 
+    def get_query_list(self, name: str) -> list[str]:
+        """Give all values of a query parameter that may be repeated, percent-decoded."""
+        return [value for key, value in self._pairs() if key == name]
+
     def get_queries(self) -> dict[str, str]:
-        """Give the first value of every query parameter, percent-decoded."""
+        """Give the first value of every query parameter, percent-decoded (the form that HTML's forms send)."""
         queries: dict[str, str] = {}
         for key, value in self._pairs():
             queries.setdefault(key, value)
@@ -121,23 +142,29 @@ class Request:
         return parse_qsl(query, keep_blank_values=True) if query else []
 
     def get_parameter(self, index: Union[int, str]) -> Optional[str]:
-        """Give a parameter of the route by its position or name, or None."""
+        """Give a parameter of the route by its position or name, percent-decoded, or None.
+
+        Args:
+            index: the position from 0, or the name after the colon.
+
+        """
         if isinstance(index, str):
             if index not in self._names:
                 return None
             index = self._names.index(index)
         if self._snapshot is None:
             length = _parameter(self._handle, index)
-            return None if length == ABSENT else self._text(length)
-        return self._snapshot.parameters[index] if 0 <= index < len(self._snapshot.parameters) else None
+            return None if length == ABSENT else _decoded(self._text(length))
+        return _decoded(self._snapshot.parameters[index]) if 0 <= index < len(self._snapshot.parameters) else None
 
     def get_parameters(self) -> list[str]:
-        """Give all parameters of the route, in their order."""
-        return list(self._parsed().parameters)
+        """Give all parameters of the route, in their order, percent-decoded."""
+        return [_decoded(each) for each in self._parsed().parameters]
 
     def set_yield(self, flag: Union[bool, int]) -> Request:
         """Pass the request on to the next matching route when the handler returns."""
         self._yielded = 1 if flag else 0
+        self._dirty = True
         return self
 
     def get_yield(self) -> bool:

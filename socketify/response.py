@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, Union
+from urllib.parse import quote
 
-from .headers import field_name, field_value, status_line
+from .headers import Headers, Text, checked, field_name, field_value, flatten, join, status_line
 from .native import lib
-from .native.declarations import BAD_HEAD, BUSY, END_CONNECTION, GONE, NO_BODY, OK
-
-if TYPE_CHECKING:
-    from .app import App
+from .native.declarations import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
+from .request_body import RequestBody
 
 _INT32_MAX = 2**31 - 1
+# Defaults of send, told from what a user gives by their identity.
+_TEXT_PLAIN = bytes(bytearray(b"text/plain"))
+_OK_LINE = bytes(bytearray(b"200 OK"))
+_JSON = bytes(bytearray(b"application/json"))
+_HTML = b"text/html; charset=utf-8"
+#: What sk_res_try_end adds to its result when everything was taken, and when the response is complete.
+_TAKEN, _COMPLETE = 1, 2
+_REDIRECTS = range(300, 400)
+# RFC 3986: what a reference can hold as it is; a percent sign is taken as an escape that is there already.
+_REFERENCE = "!#$%&'()*+,/:;=?@[]~"
 _send = lib.sk_res_send
 _write = lib.sk_res_write
 
 
-class Response:
+class Response(RequestBody):
     """A response to one request.
 
     Methods without another result return the response, so that calls chain. After the client left they do nothing
@@ -27,37 +34,150 @@ class Response:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_abort_handlers",
-        "_app",
-        "_body_sink",
-        "_body_waiter",
-        "_dirty",
+        "_extras",
         "_fields",
-        "_handle",
         "_started",
         "_status",
-        "aborted",
+        "_writable_handler",
+        "_write_waiter",
     )
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self._handle = 0
-        self._dirty = False
-        self._reset()
-
     def _reset(self) -> None:
-        self._dirty = False
+        super()._reset()
         self._started = False
         self._status = b"200 OK"
         self._fields: list[bytes] = []
-        self._abort_handlers: list[Callable[[Response], Any]] = []
-        self._body_sink: Optional[Callable[[bytes, bool], None]] = None
-        self._body_waiter: Optional[asyncio.Future[None]] = None
-        #: Whether the client left before the response ended.
-        self.aborted = False
+        self._write_waiter: Optional[asyncio.Future[None]] = None
+        self._writable_handler: Optional[Callable[[Response, int], Any]] = None
+        self._extras: Optional[dict[str, Any]] = None
+
+    def _own_extras(self) -> dict[str, Any]:
+        """Give the values of the properties that extensions added."""
+        if self._extras is None:
+            self._dirty = True
+            self._extras = {}
+        return self._extras
 
     # ---- sending
+
+    def send(
+        self,
+        message: Any = b"",
+        content_type: Optional[Text] = _TEXT_PLAIN,
+        status: Union[int, str, bytes] = _OK_LINE,
+        headers: Optional[Headers] = None,
+        end_connection: bool = False,
+    ) -> Response:
+        """Send status, fields and body: the whole response, with one call into native code.
+
+        Args:
+            message: as for :meth:`end`; what goes through the JSON serializer is ``application/json`` unless a content
+                type is given.
+            content_type: value of Content-Type; None for none. The default gives way to one among the headers, or to one
+                that was written before.
+            status: as 200, "200 OK" or b"200 OK". The default gives way to one that was written before.
+            headers: a mapping, or any iterable of pairs of name and value, each str (latin-1) or bytes; values also int.
+                They come after those that were written before.
+            end_connection: close the connection afterwards.
+
+        Raises:
+            TypeError: headers yields what is no pair, or a part has the wrong type.
+            ValueError: a name is no token, or a name or value holds characters that it cannot (RFC 9110 section 5).
+            RuntimeError: the response ended before, or its head was sent.
+            Exception: whatever the iterable or the JSON serializer raises.
+                After each of these nothing of this response was sent: it can still be answered.
+
+        """
+        if type(message) is bytes:
+            data = message
+        else:
+            data, is_json = self._encoded(message)
+            if is_json and content_type is _TEXT_PLAIN:
+                content_type = _JSON
+        parts = self._head_parts(content_type, status, headers)
+        handle = self._handle
+        if not handle:
+            return self._late("send")
+        head = join(parts)
+        flags = END_CONNECTION if end_connection else 0
+        if len(data) > _INT32_MAX:
+            result = lib.sk_res_send_large(handle, head, len(head), len(parts) // 2, data, len(data), flags)
+        else:
+            result = _send(handle, head, len(head), len(parts) // 2, data, len(data), flags)
+        if result == BAD_HEAD:
+            checked(parts)
+            message = "the native side refused the head of the response"
+            raise ValueError(message)
+        self._finish(result)
+        return self
+
+    def _head_parts(
+        self, content_type: Optional[Text], status: Union[int, str, bytes], headers: Optional[Headers]
+    ) -> list[Any]:
+        given: list[Any] = []
+        if headers is not None:
+            flatten(headers, given)
+        if self._dirty:
+            if self._started and self._handle:
+                message = "send: the head of the response was sent already"
+                raise RuntimeError(message)
+            given[0:0] = self._fields
+            if status is _OK_LINE:
+                status = self._status
+        parts: list[Any] = [_as_str(status)]
+        gives_way = content_type is _TEXT_PLAIN or content_type is _JSON
+        if content_type is not None and not (gives_way and given and _has_content_type(given)):
+            parts += ("Content-Type", _as_str(content_type))
+        parts += given
+        return parts
+
+    def cork_send(
+        self,
+        message: Any = b"",
+        content_type: Optional[Text] = _TEXT_PLAIN,
+        status: Union[int, str, bytes] = _OK_LINE,
+        headers: Optional[Headers] = None,
+        end_connection: bool = False,
+    ) -> Response:
+        """Like :meth:`send`: a whole response always leaves as one packet."""
+        return self.send(message, content_type, status, headers, end_connection)
+
+    def redirect(self, location: str, status_code: int = 302) -> Response:
+        """Send the client elsewhere (RFC 9110 section 15.4).
+
+        Args:
+            location: a URI reference; characters that it cannot hold are percent-encoded.
+            status_code: 300 to 399.
+
+        Raises:
+            ValueError: the status is no redirection, or the location holds control characters.
+            TypeError: the location is no str.
+
+        """
+        if not isinstance(location, str):
+            message = f"location must be str, not {type(location).__name__}"
+            raise TypeError(message)
+        if status_code not in _REDIRECTS:
+            message = f"status_code of a redirection must be 300 to 399, not {status_code!r}"
+            raise ValueError(message)
+        if any(character < " " or character == "\x7f" for character in location):
+            message = f"location holds control characters: {location!r}"
+            raise ValueError(message)
+        return self.send(b"", None, status_code, (("Location", quote(location, safe=_REFERENCE)),))
+
+    def render(self, name: str, **kwargs: Any) -> Response:
+        """Send what the app's template engine makes of a template, as HTML unless another Content-Type was written.
+
+        Raises:
+            RuntimeError: the app has no template engine.
+
+        """
+        engine = self._app._template
+        if engine is None:
+            message = "render needs a template engine: app.template(engine)"
+            raise RuntimeError(message)
+        page = engine.render(name, **kwargs)
+        return self.send(page, None if _has_content_type(self._fields) else _HTML)
 
     def end(self, message: Any = b"", end_connection: bool = False) -> Response:
         """Send the response, or the rest of it.
@@ -75,6 +195,8 @@ class Response:
         if not handle:
             return self._late("end")
         data = message if type(message) is bytes else self._encode(message)
+        if self._handle != handle:
+            return self._late("end")
         if self._dirty or len(data) > _INT32_MAX:
             return self._end_slowly(data, END_CONNECTION if end_connection else 0)
         result = _send(handle, None, 0, 0, data, len(data), end_connection)
@@ -196,129 +318,166 @@ class Response:
                 lib.sk_res_uncork(self._handle)
         return self
 
-    def _encode(self, message: Any) -> bytes:
-        if isinstance(message, str):
-            return message.encode()
-        if isinstance(message, (bytes, bytearray, memoryview)):
-            return bytes(message)
-        if message is None:
-            return b""
-        text = self._app._dumps(message)
-        if not self._started and not any(name.lower() == b"content-type" for name in self._fields[::2]):
-            self.write_header(b"Content-Type", b"application/json")
-        return text.encode() if isinstance(text, str) else text
+    def try_end(self, message: Any, total_size: int, end_connection: bool = False) -> tuple[bool, bool]:
+        """Write what the connection takes now of a body of a known size.
 
-    def _late(self, what: str) -> Response:
-        if self.aborted:
-            return self
-        message = f"{what}: the response has ended already"
-        raise RuntimeError(message)
+        Args:
+            message: what comes at the write offset, as for :meth:`end`.
+            total_size: bytes of the whole body, the same in every call; it becomes the Content-Length.
+            end_connection: close the connection after the response.
 
-    def _mark_aborted(self) -> None:
-        self._dirty = True
-        self.aborted = True
-
-    # ---- the request's body
-
-    def on_data(self, handler: Callable[[Response, bytes, bool], Any]) -> Response:
-        """Call back with every piece of the request's body: ``handler(res, chunk, is_end)``."""
-        if not self._handle:
-            return self._late("on_data")
-        self._read(lambda chunk, last: self._app._guard(self, handler, self, chunk, last))
-        return self
-
-    def _read(self, sink: Callable[[bytes, bool], None]) -> None:
-        if self._body_sink is not None:
-            message = "the body of this request is being read already"
-            raise RuntimeError(message)
-        self._dirty = True
-        self._body_sink = sink
-        self._app._keep(self)
-        if lib.sk_res_read_body(self._handle) not in (OK, BUSY):
-            sink(b"", True)
-
-    async def get_data(self) -> BytesIO:
-        """Give the request's body, or what came of it when the client left."""
-        if not self._handle:
-            self._late("get_data")
-            return BytesIO()
-        chunks: list[bytes] = []
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def sink(chunk: bytes, last: bool) -> None:
-            chunks.append(chunk)
-            if last and not waiter.done():
-                waiter.set_result(None)
-
-        self._body_waiter = waiter
-        self._read(sink)
-        if not waiter.done():
-            await waiter
-        return BytesIO(b"".join(chunks))
-
-    async def get_text(self, encoding: str = "utf-8") -> str:
-        """Give the request's body as text.
+        Returns:
+            Whether all of the message was taken, and whether the response is complete. What was not taken must be given
+            again, from :meth:`get_write_offset` on, when :meth:`on_writable` calls. (False, True) after the client left.
 
         Raises:
-            UnicodeDecodeError: it is not of that encoding.
+            ValueError: total_size is negative, or the message goes beyond it.
+            RuntimeError: the response ended before.
 
         """
-        return (await self.get_data()).getvalue().decode(encoding)
-
-    async def get_json(self) -> Any:
-        """Give the request's body through the JSON serializer, which raises its own error for what is not JSON."""
-        return self._app._loads((await self.get_data()).getvalue())
-
-    # ---- the connection
-
-    def on_aborted(self, handler: Callable[[Response], Any]) -> Response:
-        """Call back when the client leaves before the response ended."""
-        if not self._handle:
-            return self._late("on_aborted")
+        if not isinstance(total_size, int) or total_size < 0:
+            message = f"total_size must be an int of 0 or more, not {total_size!r}"
+            raise ValueError(message)
+        data = message if type(message) is bytes else self._encode(message)
+        handle = self._handle
+        if not handle:
+            self._late("try_end")
+            return False, True
+        offset = self.get_write_offset() if self._started else 0
+        if offset + len(data) > total_size:
+            message = f"the body goes beyond total_size: {offset} + {len(data)} > {total_size}"
+            raise ValueError(message)
+        piece = data[:_INT32_MAX]
+        head, fields = self._take_head()
         self._dirty = True
-        self._abort_handlers.append(handler)
-        self._app._keep(self)
+        flags = END_CONNECTION if end_connection else 0
+        result = lib.sk_res_try_end(handle, head, len(head), fields, piece, len(piece), total_size, flags)
+        if result == GONE:
+            self._handle = 0
+            self._mark_aborted()
+            return False, True
+        self._started = True
+        taken = bool(result & _TAKEN) and len(piece) == len(data)
+        if result & _COMPLETE:
+            self._app._forget(self)
+            return True, True
+        return taken, False
+
+    async def send_chunk(self, buffer: Any, total_size: int) -> tuple[bool, bool]:
+        """Write a piece of a body of a known size, and wait until the connection has taken it.
+
+        Args:
+            buffer: the next piece, as for :meth:`end`.
+            total_size: bytes of the whole body, the same in every call.
+
+        Returns:
+            Whether it was taken, and whether the response is complete; (False, True) when the client left.
+
+        Raises:
+            ValueError, RuntimeError: see :meth:`try_end`.
+
+        """
+        data = buffer if type(buffer) is bytes else self._encode(buffer)
+        begin = self.get_write_offset() if self._started else 0
+        while True:
+            ok, done = self.try_end(data[max(0, self.get_write_offset() - begin) :], total_size)
+            if ok or done:
+                return ok, done
+            await self._writable()
+            if self.aborted:
+                return False, True
+
+    async def drain(self) -> Response:
+        """Wait until the kernel has taken everything that was written, or the client left."""
+        if self._handle and lib.sk_res_buffered_bytes(self._handle) > 0:
+            await self._writable()
         return self
 
-    def has_responded(self) -> bool:
-        """Tell whether the response has ended, or the client left."""
-        return not self._handle
+    async def _writable(self) -> None:
+        waiter = self._write_waiter
+        if waiter is None or waiter.done():
+            waiter = self._write_waiter = asyncio.get_running_loop().create_future()
+            self._app._keep(self)
+            lib.sk_res_want_writable(self._handle)
+        # Several may wait: one that is cancelled must not cancel the others.
+        await asyncio.shield(waiter)
 
     def get_write_offset(self) -> int:
         """Give the number of bytes of a sized body that were given to the connection."""
         return int(lib.sk_res_write_offset(self._handle)) if self._handle else 0
 
-    def get_remote_address_bytes(self) -> bytes:
-        """Give the client's address, packed into 4 or 16 bytes; empty for Unix-domain sockets and after the end."""
-        length = lib.sk_res_remote_address(self._handle) if self._handle else 0
-        return bytes(self._app._view[:length]) if length > 0 else b""
+    def write_offset(self, offset: int) -> Response:
+        """Set what :meth:`get_write_offset` counts from.
 
-    def get_remote_address(self) -> str:
-        """Give the client's address as text; empty for Unix-domain sockets and after the end."""
-        packed = self.get_remote_address_bytes()
-        if not packed:
-            return ""
-        return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+        Raises:
+            ValueError: the offset is negative or no int.
 
-    def pause(self) -> Response:
-        """Stop reading from the connection."""
-        if self._handle:
-            lib.sk_res_pause(self._handle)
+        """
+        if not isinstance(offset, int) or offset < 0:
+            message = f"offset must be an int of 0 or more, not {offset!r}"
+            raise ValueError(message)
+        if not self._handle:
+            return self._late("write_offset")
+        lib.sk_res_set_write_offset(self._handle, offset)
         return self
 
-    def resume(self) -> Response:
-        """Go on reading from the connection."""
-        if self._handle:
-            lib.sk_res_resume(self._handle)
+    def on_writable(self, handler: Callable[[Response, int], Any]) -> Response:
+        """Call back when the connection takes data again: ``handler(res, offset)``, with the write offset."""
+        if not self._handle:
+            return self._late("on_writable")
+        self._dirty = True
+        self._writable_handler = handler
+        self._app._keep(self)
+        lib.sk_res_want_writable(self._handle)
         return self
 
-    def close(self) -> Response:
-        """Cut the connection; abort handlers are called."""
-        if self._handle:
-            self._app._keep(self)
-            lib.sk_res_close(self._handle)
-        return self
+    def _encode(self, message: Any) -> bytes:
+        data, is_json = self._encoded(message)
+        if is_json and self._handle and not self._started and not _has_content_type(self._fields):
+            self.write_header(b"Content-Type", b"application/json")
+        return data
 
-    def get_native_handle(self) -> int:
-        """Give the number by which the native library knows this response; 0 after the end."""
-        return self._handle
+    def _encoded(self, message: Any) -> tuple[bytes, bool]:
+        """Give the bytes of a message, and whether they are JSON."""
+        if isinstance(message, str):
+            return message.encode(), False
+        if isinstance(message, (bytes, bytearray, memoryview)):
+            return bytes(message), False
+        if message is None:
+            return b"", False
+        text = self._app._dumps(message)
+        return text.encode() if isinstance(text, str) else text, True
+
+    # ---- events
+
+    def _on_abort(self) -> None:
+        self._app._kept.discard(self)
+        self._handle = 0
+        self._mark_aborted()
+        for waiter in (self._body_waiter, self._write_waiter):
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+        for handler in self._abort_handlers:
+            self._app._guard(self, handler, self)
+
+    def _on_writable(self) -> None:
+        waiter = self._write_waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        if self._writable_handler is not None and self._handle:
+            self._app._guard(self, self._writable_handler, self, self.get_write_offset())
+
+
+def _as_str(text: Union[int, str, bytes]) -> Any:
+    """Make a status or a content type what can be joined with text; what is neither is found by the checks."""
+    if type(text) is bytes:
+        return text.decode("latin-1")
+    return status_line(text).decode("latin-1") if isinstance(text, int) else text
+
+
+def _has_content_type(parts: list[Any]) -> bool:
+    for name in parts[::2]:
+        text = name.decode("latin-1") if isinstance(name, bytes) else name
+        if isinstance(text, str) and text.lower() == "content-type":
+            return True
+    return False

@@ -139,10 +139,8 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   dispatching = true;
   bool routed = false;
   if (!hosts.empty()) {
-    auto table = hosts.find(hostNameOf(request));
-    if (table != hosts.end()) {
-      routed = table->second.route(dispatch, method, url);
-    }
+    auto table = findHost(hostNameOf(request));
+    routed = table != hosts.end() && table->second.route(dispatch, method, url);
   }
   routed = routed || routes.route(dispatch, method, url) || (method == "HEAD" && routes.route(dispatch, "GET", url));
   if (!routed) {
@@ -159,6 +157,20 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
     return;
   }
   leaveRequest(slot);
+}
+
+/* The name itself, else the nearest wildcard: "*.b.c" for "a.b.c". */
+App::Hosts::iterator App::findHost(std::string_view name) {
+  auto found = hosts.find(name);
+  size_t dot = found == hosts.end() ? name.find('.') : std::string_view::npos;
+  while (dot != std::string_view::npos) {
+    found = hosts.find("*" + std::string(name.substr(dot)));
+    if (found != hosts.end()) {
+      break;
+    }
+    dot = name.find('.', dot + 1);
+  }
+  return found;
 }
 
 RouteTable &App::tableFor(std::string_view host) {

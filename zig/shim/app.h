@@ -48,7 +48,8 @@ struct App {
   uWS::HttpLimits limits;
   EngineApp engine;
   RouteTable routes;
-  std::map<std::string, RouteTable, std::less<>> hosts;
+  using Hosts = std::map<std::string, RouteTable, std::less<>>;
+  Hosts hosts;
   bool draining = false;
   uint32_t connections = 0;
   std::vector<us_listen_socket_t *> listeners;
@@ -76,6 +77,7 @@ private:
   void onRequest(HttpResponse *response, uWS::HttpRequest *request);
   void applyPendingRoutes();
   RouteTable &tableFor(std::string_view host);
+  Hosts::iterator findHost(std::string_view name);
   void renderCommonFields();
 
   /* Routes cannot change while the router walks: what handlers add waits here. */

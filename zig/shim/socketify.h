@@ -96,7 +96,8 @@ SK_API void sk_loop_free(void);
 /* NULL when memory or descriptors are exhausted. */
 SK_API sk_app *sk_app_create(const sk_app_options *options);
 /* Adds a handler for a method ("*" for every one) and pattern. Handlers of the same method and pattern are asked in the
- * order of their adding. `host` (lower case, may be empty) limits the route to requests for that host name. */
+ * order of their adding. `host` (lower case, may be empty, may be a wildcard as
+ * "*.example.org") limits the route to requests for that host name. */
 SK_API void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
                          const char *pattern, size_t pattern_length, sk_request_fn handler);
 /* Forgets the routes of one host name. */

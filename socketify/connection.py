@@ -1,0 +1,113 @@
+"""The connection behind a response."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+
+from .native import lib
+
+if TYPE_CHECKING:
+    from .app import App
+
+    Self = TypeVar("Self", bound="Connection")
+
+
+class Connection:
+    """What a response knows of its client. After the client left, methods do nothing; see :attr:`aborted`."""
+
+    __slots__ = ("__weakref__", "_abort_handlers", "_app", "_dirty", "_handle", "aborted")
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._handle = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._dirty = False
+        self._abort_handlers: list[Callable[[Any], Any]] = []
+        #: Whether the client left before the response ended.
+        self.aborted = False
+
+    def _late(self: Self, what: str) -> Self:
+        if self.aborted:
+            return self
+        message = f"{what}: the response has ended already"
+        raise RuntimeError(message)
+
+    def _mark_aborted(self) -> None:
+        self._dirty = True
+        self.aborted = True
+
+    def on_aborted(self: Self, handler: Callable[[Self], Any]) -> Self:
+        """Call back when the client leaves before the response ended."""
+        if not self._handle:
+            return self._late("on_aborted")
+        self._dirty = True
+        self._abort_handlers.append(handler)
+        self._app._keep(self)
+        return self
+
+    def grab_aborted_handler(self: Self) -> Self:
+        """Follow the client, so that :attr:`aborted` tells whether it left: needed nowhere, kept for those who call it."""
+        if not self._handle:
+            return self._late("grab_aborted_handler")
+        self._app._keep(self)
+        return self
+
+    def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine as a task; an error in it goes to the app's error handler with this response."""
+        return self._app.run_async(coroutine, self)
+
+    def has_responded(self: Self) -> bool:
+        """Tell whether the response has ended, or the client left."""
+        return not self._handle
+
+    def get_proxied_remote_address_bytes(self: Self) -> bytes:
+        """Give the address that a PROXY protocol v2 header named, packed; empty without one."""
+        length = lib.sk_res_proxied_address(self._handle) if self._handle else 0
+        return bytes(self._app._view[:length]) if length > 0 else b""
+
+    def get_proxied_remote_address(self: Self) -> str:
+        """Give the address that a PROXY protocol v2 header named, as text; empty without one."""
+        return _address_text(self.get_proxied_remote_address_bytes())
+
+    def get_remote_address_bytes(self: Self) -> bytes:
+        """Give the client's address, packed into 4 or 16 bytes; empty for Unix-domain sockets and after the end."""
+        length = lib.sk_res_remote_address(self._handle) if self._handle else 0
+        return bytes(self._app._view[:length]) if length > 0 else b""
+
+    def get_remote_address(self: Self) -> str:
+        """Give the client's address as text; empty for Unix-domain sockets and after the end."""
+        return _address_text(self.get_remote_address_bytes())
+
+    def pause(self: Self) -> Self:
+        """Stop reading from the connection."""
+        if self._handle:
+            lib.sk_res_pause(self._handle)
+        return self
+
+    def resume(self: Self) -> Self:
+        """Go on reading from the connection."""
+        if self._handle:
+            lib.sk_res_resume(self._handle)
+        return self
+
+    def close(self: Self) -> Self:
+        """Cut the connection; abort handlers are called."""
+        if self._handle:
+            self._app._keep(self)
+            lib.sk_res_close(self._handle)
+        return self
+
+    def get_native_handle(self: Self) -> int:
+        """Give the number by which the native library knows this response; 0 after the end."""
+        return self._handle
+
+
+def _address_text(packed: bytes) -> str:
+    if not packed:
+        return ""
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)

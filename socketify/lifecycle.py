@@ -1,0 +1,207 @@
+"""Listening, running and stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import inspect
+import logging
+import os
+import signal
+import socket
+import threading
+from typing import Any, Callable, Optional, TypeVar, Union
+
+from .coroutines import CoroutineRunner
+from .event_loop import Loop, new_event_loop
+from .exchange import Exchanges
+from .native import lib
+from .options import AppListenOptions
+
+logger = logging.getLogger("socketify")
+
+LifecycleHandler = Callable[[], Any]
+Function = TypeVar("Function", bound=LifecycleHandler)
+Self = TypeVar("Self", bound="Lifecycle")
+
+_RESOLVER_ERROR_BASE = -100000
+
+
+class Lifecycle(Exchanges):
+    """The base of an app that can be served.
+
+    Args:
+        pool_items: pairs of request and response made in advance.
+        debug: whether error pages show the error.
+        lifespan: whether start and shutdown handlers run.
+        shutdown_timeout: seconds that requests in flight get when the app stops.
+
+    """
+
+    def __init__(self, pool_items: int, debug: bool, lifespan: bool, shutdown_timeout: float) -> None:
+        super().__init__(pool_items, debug)
+        self._native = 0
+        self._loop = Loop(self)
+        self._lifespan = lifespan
+        self._shutdown_timeout = shutdown_timeout
+        self._start_handlers: list[LifecycleHandler] = []
+        self._shutdown_handlers: list[LifecycleHandler] = []
+        self._stopped: Optional[asyncio.Future[None]] = None
+        self._drained: Optional[asyncio.Future[None]] = None
+
+    def _alive(self) -> int:
+        if not self._native:
+            message = "the app is closed"
+            raise RuntimeError(message)
+        return self._native
+
+    def on_start(self, handler: Function) -> Function:
+        """Run a function, sync or async, before the first request. Usable as a decorator."""
+        self._start_handlers.append(_callable(handler))
+        return handler
+
+    def on_shutdown(self, handler: Function) -> Function:
+        """Run a function, sync or async, after the last request. Usable as a decorator."""
+        self._shutdown_handlers.append(_callable(handler))
+        return handler
+
+    def listen(
+        self: Self,
+        port_or_options: Union[int, AppListenOptions, None] = None,
+        handler: Optional[Callable[[AppListenOptions], Any]] = None,
+    ) -> Self:
+        """Listen, at once.
+
+        Args:
+            port_or_options: a port, or options; None picks a port.
+            handler: called with the options, the bound port in them.
+
+        Raises:
+            OSError: the port is taken, the host unknown, or the path not permitted; the message says which.
+
+        """
+        given = port_or_options
+        config = given if isinstance(given, AppListenOptions) else AppListenOptions(port=0 if given is None else given)
+        native = self._alive()
+        if config.domain is not None:
+            port = lib.sk_app_listen_unix(native, os.fsencode(config.domain))
+        else:
+            host = None if config.host is None else config.host.encode("idna")
+            port = lib.sk_app_listen(native, host, config.port, config.options & 1)
+        if port < 0:
+            _raise_listen_error(port, config)
+        if handler is not None:
+            handler(AppListenOptions(port=port, host=config.host, options=config.options, domain=config.domain))
+        return self
+
+    def run(self) -> None:
+        """Serve until SIGINT, SIGTERM or :meth:`close`. A second signal does not wait for requests in flight."""
+        loop = new_event_loop()
+        asyncio.set_event_loop(loop)
+        # Only the main thread is told of signals.
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        signals = (signal.SIGINT, signal.SIGTERM) if in_main_thread else ()
+        try:
+            for each in signals:
+                loop.add_signal_handler(each, self.close)
+            loop.run_until_complete(self.serve())
+        finally:
+            for each in signals:
+                loop.remove_signal_handler(each)
+            asyncio.set_event_loop(None)
+            loop.close()
+
+    async def serve(self) -> None:
+        """Serve inside a running event loop until :meth:`close`.
+
+        Raises:
+            RuntimeError: the app is closed, or served already.
+
+        """
+        self._alive()
+        if self._asyncio_loop is not None:
+            message = "the app is served already"
+            raise RuntimeError(message)
+        loop = self._asyncio_loop = asyncio.get_running_loop()
+        self._stopped = loop.create_future()
+        self._runner = CoroutineRunner(loop)
+        detach: Optional[Callable[[], None]] = None
+        try:
+            await self._run_lifecycle(self._start_handlers)
+            detach = self._loop.attach(loop)
+            await self._stopped
+            await self._drain(loop)
+        finally:
+            lib.sk_app_close(self._native)
+            await self._runner.close()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._run_lifecycle(self._shutdown_handlers)
+            if detach is not None:
+                detach()
+            lib.sk_app_destroy(self._native)
+            self._native = 0
+            self._asyncio_loop = None
+
+    async def _run_lifecycle(self, handlers: list[LifecycleHandler]) -> None:
+        if self._lifespan:
+            for handler in handlers:
+                result = handler()
+                if inspect.isawaitable(result):
+                    await result
+
+    async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._drained = loop.create_future()
+        if lib.sk_app_drain(self._native) == 0:
+            return
+        try:
+            await asyncio.wait_for(asyncio.shield(self._drained), self._shutdown_timeout)
+        except asyncio.TimeoutError:
+            logger.warning("%d connections did not end in time and are cut", lib.sk_app_connections(self._native))
+
+    def _on_drained(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def close(self: Self) -> Self:
+        """Stop serving: requests in flight may finish. A second call does not wait for them. Thread-safe."""
+        loop = self._asyncio_loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._stop)
+        elif self._native:
+            lib.sk_app_destroy(self._native)
+            self._native = 0
+        return self
+
+    def _stop(self) -> None:
+        if self._stopped is not None and not self._stopped.done():
+            self._stopped.set_result(None)
+        else:
+            self._on_drained()
+
+    @property
+    def loop(self) -> Loop:
+        """The bridge to the event loop that serves the app."""
+        return self._loop
+
+    def get_native_handle(self) -> int:
+        """Give the address of the native app; 0 when it is closed."""
+        return self._native
+
+
+def _callable(handler: LifecycleHandler) -> LifecycleHandler:
+    if not callable(handler):
+        message = f"a start or shutdown handler must be callable without arguments, not {handler!r}"
+        raise TypeError(message)
+    return handler
+
+
+def _raise_listen_error(code: int, config: AppListenOptions) -> None:
+    where = f"Unix socket {config.domain!r}" if config.domain is not None else f"{config.host or '*'}:{config.port}"
+    if code <= _RESOLVER_ERROR_BASE:
+        message = f"cannot listen on {where}: no such host: {config.host!r}"
+        raise socket.gaierror(code - _RESOLVER_ERROR_BASE, message)
+    number = -code
+    message = f"cannot listen on {where}: {os.strerror(number)}"
+    if number == errno.EADDRINUSE:
+        message = f"cannot listen on {where}: the address is taken"
+    raise OSError(number, message)

@@ -1,0 +1,77 @@
+"""The body of a request, as its response reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from io import BytesIO
+from typing import Any, Callable, Optional, TypeVar
+
+from .connection import Connection
+from .native import lib
+from .native.declarations import BUSY, OK
+
+Self = TypeVar("Self", bound="RequestBody")
+
+
+class RequestBody(Connection):
+    """Reading of the body: once, by one of these methods."""
+
+    __slots__ = ("_body_sink", "_body_waiter")
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._body_sink: Optional[Callable[[bytes, bool], None]] = None
+        self._body_waiter: Optional[asyncio.Future[None]] = None
+
+    def on_data(self: Self, handler: Callable[[Self, bytes, bool], Any]) -> Self:
+        """Call back with every piece of the request's body: ``handler(res, chunk, is_end)``."""
+        if not self._handle:
+            return self._late("on_data")
+        self._read(lambda chunk, last: self._app._guard(self, handler, self, chunk, last))
+        return self
+
+    def _read(self, sink: Callable[[bytes, bool], None]) -> None:
+        if self._body_sink is not None:
+            message = "the body of this request is being read already"
+            raise RuntimeError(message)
+        self._dirty = True
+        self._body_sink = sink
+        self._app._keep(self)
+        if lib.sk_res_read_body(self._handle) not in (OK, BUSY):
+            sink(b"", True)
+
+    async def get_data(self) -> BytesIO:
+        """Give the request's body, or what came of it when the client left."""
+        if not self._handle:
+            self._late("get_data")
+            return BytesIO()
+        chunks: list[bytes] = []
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def sink(chunk: bytes, last: bool) -> None:
+            chunks.append(chunk)
+            if last and not waiter.done():
+                waiter.set_result(None)
+
+        self._body_waiter = waiter
+        self._read(sink)
+        if not waiter.done():
+            await waiter
+        return BytesIO(b"".join(chunks))
+
+    async def get_text(self, encoding: str = "utf-8") -> str:
+        """Give the request's body as text.
+
+        Raises:
+            UnicodeDecodeError: it is not of that encoding.
+
+        """
+        return (await self.get_data()).getvalue().decode(encoding)
+
+    async def get_json(self) -> Any:
+        """Give the request's body through the JSON serializer, which raises its own error for what is not JSON."""
+        return self._app._loads((await self.get_data()).getvalue())
+
+    def _on_body(self, chunk: bytes, last: bool) -> None:
+        if self._body_sink is not None:
+            self._body_sink(chunk, last)
