@@ -7,6 +7,7 @@
 """
 
 from .app import App
+from .errors import BadRequest, HTTPError
 from .event_loop import Loop
 from .extensions import AppExtension
 from .middleware import middleware
@@ -22,6 +23,8 @@ __all__ = [
     "AppExtension",
     "AppListenOptions",
     "AppOptions",
+    "BadRequest",
+    "HTTPError",
     "Loop",
     "MiddlewareRouter",
     "Request",

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, cast
 
 from .connection import Connection
 from .coroutines import CoroutineRunner
+from .errors import HTTPError
 from .event_loop import scratch_view
 from .extensions import own_class
+from .headers import status_line
 from .native import lib
 from .request import Request
 from .response import Response
@@ -210,9 +212,12 @@ class Exchanges:
         return handler
 
     def _fail(self, error: BaseException, res: Optional[Response], req: Optional[Request]) -> None:
-        """Report an error, and answer 500 where nothing was sent."""
+        """Report an error, and answer 500, or the error's own status, where nothing was sent."""
         if self._error_handler is None:
-            logger.error("a handler failed", exc_info=error)
+            if isinstance(error, HTTPError):
+                logger.info("answered with %d: %s", error.status_code, error)
+            else:
+                logger.error("a handler failed", exc_info=error)
         else:
             try:
                 result = self._error_handler(error, res, req)
@@ -240,11 +245,13 @@ class Exchanges:
             res.close()
             return
         res._dirty = True
-        res._status, res._fields = b"500 Internal Server Error", []
-        text = "Internal Server Error"
+        res._fields = [b"Content-Type", b"text/plain; charset=utf-8"]
+        if isinstance(error, HTTPError):
+            res._status, text = status_line(error.status_code), error.message
+        else:
+            res._status, text = b"500 Internal Server Error", "Internal Server Error"
         if self._debug:
             text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        res._fields = [b"Content-Type", b"text/plain; charset=utf-8"]
         res.end(text)
 
     # ---- tasks

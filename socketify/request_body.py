@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any, Callable, Optional, TypeVar
 
 from .connection import Connection
+from .errors import BadRequest
 from .native import lib
 from .native.declarations import BUSY, OK
 
@@ -59,18 +60,37 @@ class RequestBody(Connection):
             await waiter
         return BytesIO(b"".join(chunks))
 
-    async def get_text(self, encoding: str = "utf-8") -> str:
-        """Give the request's body as text.
+    async def get_text(self, encoding: str = "utf-8") -> Optional[str]:
+        """Give the request's body as text, or None when the client left before all of it came.
 
         Raises:
-            UnicodeDecodeError: it is not of that encoding.
+            BadRequest: it is not of that encoding; unhandled, the client gets a 400.
 
         """
-        return (await self.get_data()).getvalue().decode(encoding)
+        data = (await self.get_data()).getvalue()
+        if self.aborted:
+            return None
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError as error:
+            message = f"the body is not {encoding}: {error.reason} at byte {error.start}"
+            raise BadRequest(message) from error
 
     async def get_json(self) -> Any:
-        """Give the request's body through the JSON serializer, which raises its own error for what is not JSON."""
-        return self._app._loads((await self.get_data()).getvalue())
+        """Give the request's body through the JSON serializer, or None when the client left before all of it came.
+
+        Raises:
+            BadRequest: it is not JSON, which the serializer says by a ValueError; unhandled, the client gets a 400.
+
+        """
+        data = (await self.get_data()).getvalue()
+        if self.aborted:
+            return None
+        try:
+            return self._app._loads(data)
+        except ValueError as error:
+            message = f"the body is not JSON: {error}"
+            raise BadRequest(message) from error
 
     def _on_body(self, chunk: bytes, last: bool) -> None:
         if self._body_sink is not None:

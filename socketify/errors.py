@@ -1,0 +1,39 @@
+"""Errors that have an answer of their own."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Optional
+
+
+class HTTPError(Exception):
+    """An error that is answered with its status, unless the app's error handler answers otherwise.
+
+    Args:
+        status_code: 400 to 599 (RFC 9110 section 15).
+        message: text of the answer, which the client may see; None for the standard reason phrase.
+
+    Raises:
+        ValueError: the status is no error.
+
+    """
+
+    def __init__(self, status_code: int, message: Optional[str] = None) -> None:
+        if not isinstance(status_code, int) or not 400 <= status_code <= 599:
+            text = f"status_code of an error must be 400 to 599, not {status_code!r}"
+            raise ValueError(text)
+        if message is None:
+            known = status_code in HTTPStatus._value2member_map_
+            message = HTTPStatus(status_code).phrase if known else str(status_code)
+        super().__init__(message)
+        #: The status of the answer.
+        self.status_code = status_code
+        #: The text of the answer.
+        self.message = message
+
+
+class BadRequest(HTTPError, ValueError):
+    """What the client sent cannot be understood: answered with 400."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(HTTPStatus.BAD_REQUEST, message)
