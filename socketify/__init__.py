@@ -7,7 +7,7 @@
 """
 
 from .app import App
-from .errors import BadRequest, HTTPError
+from .errors import BadRequestError, HTTPError
 from .event_loop import Loop
 from .extensions import AppExtension
 from .middleware import middleware
@@ -23,7 +23,7 @@ __all__ = [
     "AppExtension",
     "AppListenOptions",
     "AppOptions",
-    "BadRequest",
+    "BadRequestError",
     "HTTPError",
     "Loop",
     "MiddlewareRouter",

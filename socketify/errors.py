@@ -32,7 +32,7 @@ class HTTPError(Exception):
         self.message = message
 
 
-class BadRequest(HTTPError, ValueError):
+class BadRequestError(HTTPError, ValueError):
     """What the client sent cannot be understood: answered with 400."""
 
     def __init__(self, message: str) -> None:

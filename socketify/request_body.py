@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any, Callable, Optional, TypeVar
 
 from .connection import Connection
-from .errors import BadRequest
+from .errors import BadRequestError
 from .native import lib
 from .native.declarations import BUSY, OK
 
@@ -64,7 +64,7 @@ class RequestBody(Connection):
         """Give the request's body as text, or None when the client left before all of it came.
 
         Raises:
-            BadRequest: it is not of that encoding; unhandled, the client gets a 400.
+            BadRequestError: it is not of that encoding; unhandled, the client gets a 400.
 
         """
         data = (await self.get_data()).getvalue()
@@ -74,13 +74,13 @@ class RequestBody(Connection):
             return data.decode(encoding)
         except UnicodeDecodeError as error:
             message = f"the body is not {encoding}: {error.reason} at byte {error.start}"
-            raise BadRequest(message) from error
+            raise BadRequestError(message) from error
 
     async def get_json(self) -> Any:
         """Give the request's body through the JSON serializer, or None when the client left before all of it came.
 
         Raises:
-            BadRequest: it is not JSON, which the serializer says by a ValueError; unhandled, the client gets a 400.
+            BadRequestError: it is not JSON, which the serializer says by a ValueError; unhandled, the client gets a 400.
 
         """
         data = (await self.get_data()).getvalue()
@@ -90,7 +90,7 @@ class RequestBody(Connection):
             return self._app._loads(data)
         except ValueError as error:
             message = f"the body is not JSON: {error}"
-            raise BadRequest(message) from error
+            raise BadRequestError(message) from error
 
     def _on_body(self, chunk: bytes, last: bool) -> None:
         if self._body_sink is not None:

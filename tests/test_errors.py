@@ -8,7 +8,7 @@ import httpx
 import pytest
 import ujson
 
-from socketify import App, BadRequest, HTTPError, Request, Response
+from socketify import App, BadRequestError, HTTPError, Request, Response
 
 
 async def _echo_json(res: Response, _req: Request) -> None:
@@ -66,4 +66,4 @@ def test_an_error_handler_comes_first(serve: Callable[..., Any]) -> None:
 def test_what_is_no_error_status() -> None:
     with pytest.raises(ValueError, match="200"):
         HTTPError(200)
-    assert isinstance(BadRequest("x"), ValueError)
+    assert isinstance(BadRequestError("x"), ValueError)
