@@ -154,7 +154,7 @@ def test_text_json_and_pieces(serve) -> None:
     assert httpx.post(server.url + "/text", content="é").text == "É"
     assert httpx.post(server.url + "/json", content=json.dumps({"a": "b"})).text == "b"
     assert httpx.post(server.url + "/pieces", content=b"x" * 1_000_000).text == "1000000"
-    assert httpx.post(server.url + "/json", content=b"{").status_code == 500
+    assert httpx.post(server.url + "/json", content=b"{").status_code == 400
 
 
 def test_expect_continue_is_answered_when_the_body_is_read(serve) -> None:
