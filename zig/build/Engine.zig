@@ -7,7 +7,7 @@ const Engine = @This();
 const std = @import("std");
 const LazyPath = std.Build.LazyPath;
 
-/// The engine's own headers, without the parser's: the ones of zig/http/include are found instead.
+/// The engine's own headers, without the parsers': the ones of zig/http/include and zig/websocket are found instead.
 include: LazyPath,
 /// The C API that layer 1 implements.
 sockets_include: LazyPath,
@@ -27,7 +27,7 @@ const headers = [_][]const u8{
     "MessageParser.h",       "MoveOnlyFunction.h",   "Multipart.h",            "PerMessageDeflate.h",
     "ProxyParser.h",         "QueryParser.h",        "TopicTree.h",            "Utilities.h",
     "WebSocket.h",           "WebSocketContext.h",   "WebSocketContextData.h", "WebSocketData.h",
-    "WebSocketExtensions.h", "WebSocketHandshake.h", "WebSocketProtocol.h",
+    "WebSocketExtensions.h", "WebSocketHandshake.h",
 };
 
 /// What the parser's own headers include besides each other.

@@ -33,6 +33,7 @@ pub fn createModule(native: Native, content: Content) *Module {
     // Ours before the engine's: these headers stand in for its own.
     module.addIncludePath(b.path("zig/shim"));
     module.addIncludePath(b.path("zig/http/include"));
+    module.addIncludePath(b.path("zig/websocket"));
     module.addIncludePath(b.path("zig/usockets"));
     // As system headers, so that warnings are about our code only.
     module.addSystemIncludePath(native.engine.include);

@@ -1,6 +1,7 @@
 #include "app.h"
 
 #include "body.h"
+#include "websocket.h"
 
 #include <algorithm>
 #include <cassert>
@@ -82,6 +83,8 @@ App::App(const sk_app_options &given) : options(given), server_header(serverHead
   engine.httpContext->onHttp("?", "/*", dispatch);
 }
 
+App::~App() = default;
+
 void App::onOpen(HttpResponse *response) {
   uint32_t index = allocateSlot();
   if (index == SLOT_COUNT) {
@@ -143,17 +146,22 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
     routed = table != hosts.end() && table->second.route(dispatch, method, url);
   }
   routed = routed || routes.route(dispatch, method, url) || (method == "HEAD" && routes.route(dispatch, "GET", url));
-  if (!routed) {
+  if (!routed && dispatch.upgrade_required) {
+    refuseUpgrade(slot, UpgradeRefusal::Required);
+  } else if (!routed) {
     options.on_missing(handleOf(slot));
   }
   dispatching = false;
   applyPendingRoutes();
 
+  bool closed = us_socket_is_closed(0, raw(response));
+  if (closed && us_socket_tag(raw(response))) {
+    /* It became a websocket, which has the slot now. */
+    return;
+  }
   slot.request = nullptr;
-  if (us_socket_is_closed(0, raw(response))) {
-    if (!us_socket_tag(raw(response))) {
-      releaseSlot(indexOf(slot));
-    }
+  if (closed) {
+    releaseSlot(indexOf(slot));
     return;
   }
   leaveRequest(slot);
@@ -182,9 +190,17 @@ RouteTable &App::tableFor(std::string_view host) {
 
 void App::addRoute(std::string_view host, std::string_view method, std::string_view pattern, sk_request_fn handler) {
   if (dispatching) {
-    pending_routes.push_back({std::string(host), std::string(method), std::string(pattern), handler});
+    pending_routes.push_back({std::string(host), std::string(method), std::string(pattern), handler, nullptr});
   } else {
     tableFor(host).add(method, pattern, handler);
+  }
+}
+
+void App::addWebSocketRoute(std::string_view host, std::string_view pattern, WebSocketRoute *route) {
+  if (dispatching) {
+    pending_routes.push_back({std::string(host), std::string(), std::string(pattern), nullptr, route});
+  } else {
+    tableFor(host).addWebSocket(pattern, route);
   }
 }
 
@@ -198,7 +214,11 @@ void App::removeHost(std::string_view host) {
 
 void App::applyPendingRoutes() {
   for (PendingRoute &route : pending_routes) {
-    tableFor(route.host).add(route.method, route.pattern, route.handler);
+    if (route.websocket) {
+      tableFor(route.host).addWebSocket(route.pattern, route.websocket);
+    } else {
+      tableFor(route.host).add(route.method, route.pattern, route.handler);
+    }
   }
   pending_routes.clear();
   for (std::string &host : pending_removals) {

@@ -15,12 +15,15 @@
 namespace sk {
 
 struct App;
+struct WebSocketRoute;
 
 /* What a route's handler needs to know while the router walks. */
 struct Dispatch {
   App *app;
   Slot *slot;
   uWS::HttpRequest *request;
+  /* A websocket route matched, but the request does not ask for an upgrade. */
+  bool upgrade_required = false;
 };
 
 using Router = uWS::HttpRouter<Dispatch>;
@@ -29,8 +32,10 @@ using Router = uWS::HttpRouter<Dispatch>;
 class RouteTable {
 public:
   void add(std::string_view method, std::string_view pattern, sk_request_fn handler);
+  /* Asked before the others of its pattern. */
+  void addWebSocket(std::string_view pattern, WebSocketRoute *route);
   /* False when no route took the request. */
-  bool route(const Dispatch &dispatch, std::string_view method, std::string_view url);
+  bool route(Dispatch &dispatch, std::string_view method, std::string_view url);
 
 private:
   /* Several handlers of one method and pattern form a chain: the engine's router takes one each. */
@@ -53,8 +58,13 @@ struct App {
   bool draining = false;
   uint32_t connections = 0;
   std::vector<us_listen_socket_t *> listeners;
+  /* Contexts and behaviors of the websocket routes, by number. */
+  std::vector<std::unique_ptr<WebSocketRoute>> websockets;
+
+  ~App();
 
   void addRoute(std::string_view host, std::string_view method, std::string_view pattern, sk_request_fn handler);
+  void addWebSocketRoute(std::string_view host, std::string_view pattern, WebSocketRoute *route);
   void removeHost(std::string_view host);
   us_socket_context_t *context() { return reinterpret_cast<us_socket_context_t *>(engine.httpContext); }
 
@@ -70,6 +80,7 @@ private:
   struct PendingRoute {
     std::string host, method, pattern;
     sk_request_fn handler;
+    WebSocketRoute *websocket;
   };
 
   void onOpen(HttpResponse *response);

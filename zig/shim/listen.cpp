@@ -1,5 +1,6 @@
 /* Opening, draining and closing. */
 #include "app.h"
+#include "websocket.h"
 
 #include <cerrno>
 
@@ -52,6 +53,7 @@ int32_t sk_app_drain(sk_app *app) {
       socket->close();
     }
   }, nullptr);
+  endAllWebSockets(*app);
   return static_cast<int32_t>(app->connections);
 }
 

@@ -1,12 +1,14 @@
 /* The thread's event loop, driven by a descriptor. */
 #include "engine.h"
 #include "socketify.h"
+#include "websocket.h"
 
 #include <memory>
 
 namespace {
 
 thread_local std::unique_ptr<char[]> scratch;
+thread_local bool pumping = false;
 
 } // namespace
 
@@ -14,7 +16,17 @@ uint32_t sk_abi_version() { return SK_ABI_VERSION; }
 
 int32_t sk_loop_fd() { return us_loop_fd(sk::currentLoop()); }
 
-int32_t sk_loop_pump() { return us_loop_pump(sk::currentLoop()) < 0 ? SK_BUSY : SK_OK; }
+bool sk::loopIsPumping() { return pumping; }
+
+int32_t sk_loop_pump() {
+  if (pumping) {
+    return SK_BUSY;
+  }
+  pumping = true;
+  us_loop_pump(sk::currentLoop());
+  pumping = false;
+  return SK_OK;
+}
 
 char *sk_loop_scratch() {
   if (!scratch) {

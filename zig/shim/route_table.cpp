@@ -1,11 +1,17 @@
 #include "app.h"
 
+#include "websocket.h"
+
 namespace sk {
 
 namespace {
 
 /* Methods that the engine's router has no name for are routed under this one. */
 constexpr std::string_view OTHER_METHODS = "?";
+
+/* Before the routes of a method, in the same node of the tree: the engine's own high priority would beat static segments. */
+constexpr uint32_t WEBSOCKET_PRIORITY = 0xc0000000;
+static_assert(WEBSOCKET_PRIORITY < Router::HIGH_PRIORITY && !(WEBSOCKET_PRIORITY & Router::HANDLER_MASK));
 
 bool offer(const Dispatch &dispatch, sk_request_fn handler) {
   dispatch.request->setYield(false);
@@ -45,9 +51,23 @@ void RouteTable::add(std::string_view method, std::string_view pattern, sk_reque
   }, priority);
 }
 
-bool RouteTable::route(const Dispatch &dispatch, std::string_view method, std::string_view url) {
+void RouteTable::addWebSocket(std::string_view pattern, WebSocketRoute *route) {
+  router.add({"GET"}, std::string(pattern), [route](Router *walking) {
+    Dispatch &dispatch = walking->getUserData();
+    if (!asksForWebSocket(*dispatch.request)) {
+      dispatch.upgrade_required = true;
+      return false;
+    }
+    dispatch.request->setParameters(walking->getParameters());
+    return !beginUpgrade(*dispatch.slot, *dispatch.request, *route);
+  }, WEBSOCKET_PRIORITY);
+}
+
+bool RouteTable::route(Dispatch &dispatch, std::string_view method, std::string_view url) {
   router.getUserData() = dispatch;
-  return router.route(method, url);
+  bool routed = router.route(method, url);
+  dispatch.upgrade_required |= router.getUserData().upgrade_required;
+  return routed;
 }
 
 } // namespace sk

@@ -46,8 +46,9 @@ void releaseSlot(uint32_t index) {
   std::lock_guard<std::mutex> lock(free_list_mutex);
   Slot &slot = table[index];
   assert(slot.kind != Kind::Free);
-  assert(!slot.held);
+  assert(slot.kind == Kind::WebSocket || !slot.held);
   slot.kind = Kind::Free;
+  slot.held = nullptr;
   slot.socket = nullptr;
   slot.request = nullptr;
   slot.app = nullptr;
@@ -83,6 +84,11 @@ Slot *findSlot(uint32_t handle) {
 Slot *findHttpSlot(uint32_t handle) {
   Slot *slot = findSlot(handle);
   return slot && slot->kind == Kind::Http && (slot->flags & PENDING) ? slot : nullptr;
+}
+
+Slot *findWebSocketSlot(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  return slot && slot->kind == Kind::WebSocket && !(slot->flags & WS_CLOSED) ? slot : nullptr;
 }
 
 } // namespace sk

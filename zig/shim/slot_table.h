@@ -17,6 +17,7 @@ namespace sk {
 
 struct App;
 struct HeldBody;
+struct WebSocketRoute;
 
 constexpr uint32_t SLOT_BITS = 20;
 constexpr uint32_t SLOT_COUNT = 1u << SLOT_BITS;
@@ -40,11 +41,21 @@ enum Flag : uint16_t {
   PIPELINE_HELD = 2048 /* further requests wait for this response, reading stopped */
 };
 
+/* The same word in a websocket's slot. */
+enum WebSocketFlag : uint16_t {
+  WS_CLOSED = 1,   /* close handshake begun, or connection lost: nothing can be sent */
+  WS_PAUSED = 2,   /* reading stopped */
+  WS_FRAGMENTS = 4 /* between the fragments of a message that we send */
+};
+
 struct Slot {
   uWS::AsyncSocket<false> *socket;
   App *app;
   uWS::HttpRequest *request; /* only while its handler runs */
-  HeldBody *held;            /* body that arrived before the handler asked for it */
+  union {
+    HeldBody *held;          /* Http: body that arrived before the handler asked for it */
+    WebSocketRoute *route;   /* WebSocket */
+  };
   const void *owner;         /* thread that runs the connection's loop */
   uint64_t total_length;     /* of a sized response */
   uint32_t generation;
@@ -71,6 +82,7 @@ const void *currentThread();
 /* The live slot of a handle, or nullptr when it is stale or belongs to another thread. */
 Slot *findSlot(uint32_t handle);
 Slot *findHttpSlot(uint32_t handle);
+Slot *findWebSocketSlot(uint32_t handle);
 
 } // namespace sk
 #endif

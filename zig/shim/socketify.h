@@ -37,6 +37,10 @@ extern "C" {
 #define SK_BUSY (-3)     /* not now: the head was sent already, or the loop is running */
 #define SK_STALE (-4)    /* what SK_GONE says, where a result can be a length or a number */
 
+/* Flags of sk_ws_send, beside the opcode. */
+#define SK_WS_COMPRESS 16 /* where it was negotiated; fragments never are compressed */
+#define SK_WS_MORE 32     /* fragments follow */
+
 /* Flags of sk_res_send and sk_res_try_end. */
 #define SK_END_CONNECTION 1 /* close the connection after this response */
 #define SK_NO_BODY 2        /* send no body and no Content-Length but the one among the fields */
@@ -52,6 +56,35 @@ typedef void (*sk_body_fn)(uint32_t handle, const char *data, size_t length, int
 typedef void (*sk_writable_fn)(uint32_t handle);
 /* The last connection of an app that drains is closed. */
 typedef void (*sk_drained_fn)(void);
+
+/* A websocket is open; the handle is its own from now on. */
+typedef void (*sk_ws_open_fn)(uint32_t handle);
+/* A message, ping or pong, valid during the call; up to SK_SCRATCH_BYTES of it lie in the scratch buffer too. */
+typedef void (*sk_ws_message_fn)(uint32_t handle, const char *data, size_t length, int32_t opcode);
+/* The websocket is closed, with the peer's code or the one of what went wrong; the handle is stale after the call. */
+typedef void (*sk_ws_close_fn)(uint32_t handle, int32_t code, const char *reason, size_t length);
+/* A websocket joined or left a topic, which had `before` subscribers and has `count` now. */
+typedef void (*sk_ws_subscription_fn)(uint32_t handle, const char *topic, size_t length, int32_t count, int32_t before);
+
+/* How the websockets of a route behave. Callbacks may be NULL where that is said. */
+typedef struct sk_ws_behavior {
+  uint32_t compression;                /* the engine's CompressOptions */
+  uint32_t max_payload_bytes;          /* larger messages fail the connection with 1009 */
+  uint32_t idle_timeout_s;             /* 8 to 960; 0 for none */
+  uint32_t max_backpressure_bytes;     /* further messages are dropped; 0 for no limit */
+  uint32_t max_lifetime_min;           /* up to 240; 0 for no limit */
+  int32_t close_on_backpressure_limit; /* 1 to close instead */
+  int32_t reset_idle_timeout_on_send;
+  int32_t send_pings_automatically;
+  sk_request_fn on_upgrade;              /* NULL to upgrade every valid request at once */
+  sk_ws_open_fn on_open;                 /* only for upgrades without on_upgrade */
+  sk_ws_message_fn on_message;
+  sk_ws_message_fn on_ping;              /* or NULL */
+  sk_ws_message_fn on_pong;              /* or NULL */
+  sk_writable_fn on_drain;               /* or NULL */
+  sk_ws_close_fn on_close;
+  sk_ws_subscription_fn on_subscription; /* or NULL */
+} sk_ws_behavior;
 
 /* Everything an app knows from birth. Text is copied. */
 typedef struct sk_app_options {
@@ -179,6 +212,48 @@ SK_API int32_t sk_res_local_address(uint32_t handle);
 SK_API int32_t sk_res_local_port(uint32_t handle);
 /* What a PROXY protocol v2 header said; empty without one. */
 SK_API int32_t sk_res_proxied_address(uint32_t handle);
+
+/* ---- WebSocket ---------------------------------------------------------------------------------------------------- */
+
+/* Adds a websocket route. It is asked before the GET routes of the same pattern, and passes on every request that is not an
+ * upgrade to websocket (RFC 6455 section 4.2.1). Returns its number, or SK_BUSY when memory is exhausted. */
+SK_API int32_t sk_app_ws(sk_app *app, const char *host, size_t host_length, const char *pattern, size_t pattern_length,
+                         const sk_ws_behavior *behavior);
+/* Sends to all subscribers of a topic. 1 when there are any, else 0; SK_BAD_HEAD for an opcode that is not TEXT or BINARY. */
+SK_API int32_t sk_app_publish(sk_app *app, const char *topic, size_t topic_length, const char *data, size_t length,
+                              int32_t flags);
+SK_API uint32_t sk_app_num_subscribers(sk_app *app, const char *topic, size_t topic_length);
+/* Answers 101 and makes the connection a websocket of a route of the same app. `head` holds further fields of the response,
+ * as everywhere but without a status; `key`, `protocol` (the one to select, may be empty) and `extensions` are what the
+ * client's fields said. Returns the websocket's handle, SK_GONE, SK_BUSY when the head was sent already, or SK_BAD_HEAD. */
+SK_API int64_t sk_res_upgrade(uint32_t handle, int32_t route, const char *head, int32_t head_length, int32_t fields,
+                              const char *key, int32_t key_length, const char *protocol, int32_t protocol_length,
+                              const char *extensions, int32_t extensions_length);
+
+/* Sends a message or fragment: flags are the opcode and SK_WS_*. Returns SK_BUFFERED, SK_OK, SK_GONE (also when it was
+ * dropped because of the backpressure limit), or SK_BAD_HEAD for an opcode or length that cannot be sent now. */
+SK_API int32_t sk_ws_send(uint32_t handle, const char *data, int32_t length, int32_t flags);
+/* The close handshake; at most 123 bytes of the reason are sent. 0 sends no code. on_close is called at once. */
+SK_API int32_t sk_ws_end(uint32_t handle, int32_t code, const char *reason, int32_t length);
+/* Cuts the connection; on_close is called with 1006. */
+SK_API int32_t sk_ws_close(uint32_t handle);
+/* Packs what follows into one packet until sk_ws_uncork. SK_BUSY when it is packed already. */
+SK_API int32_t sk_ws_cork(uint32_t handle);
+SK_API int32_t sk_ws_uncork(void);
+/* 1 for yes or done, 0 for no, SK_STALE. */
+SK_API int32_t sk_ws_subscribe(uint32_t handle, const char *topic, int32_t length);
+SK_API int32_t sk_ws_unsubscribe(uint32_t handle, const char *topic, int32_t length);
+SK_API int32_t sk_ws_is_subscribed(uint32_t handle, const char *topic, int32_t length);
+/* The name of the index-th topic; SK_ABSENT beyond the last one. */
+SK_API int32_t sk_ws_topic(uint32_t handle, int32_t index);
+/* Sends to all other subscribers of a topic that this websocket is subscribed to; as sk_app_publish, or SK_STALE. */
+SK_API int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, const char *data, int32_t length,
+                             int32_t flags);
+/* Bytes that wait in memory for the peer to read, or SK_STALE. */
+SK_API int64_t sk_ws_buffered_bytes(uint32_t handle);
+/* Stops and continues reading; no idle time-out meanwhile. */
+SK_API int32_t sk_ws_pause(uint32_t handle);
+SK_API int32_t sk_ws_resume(uint32_t handle);
 
 #ifdef __cplusplus
 }

@@ -143,6 +143,8 @@ struct HttpParser {
     static inline void (*callAgain)(void *user) = nullptr;
 
     const HttpLimits *limits = &defaultLimits();
+    /* Bytes that came behind the request that is being handled. */
+    size_t unread = 0;
 
     /* The engine's entry: {error, FULLPTR} for a refused request; what a handler returned if it is not `user`, and then
      * this object may be gone; else {0, user}. */
@@ -249,6 +251,7 @@ private:
             }
             input.data += consumed;
             input.length -= static_cast<size_t>(consumed);
+            unread = input.length;
             void *returned = deliver(call, request);
             if (returned != call.user) {
                 return {0, returned};

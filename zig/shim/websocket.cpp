@@ -1,0 +1,344 @@
+/* The life of websocket connections: events of the engine's contexts on their way to Python, topics, and closing. */
+#include "websocket.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+using namespace sk;
+
+namespace {
+
+constexpr size_t CLOSE_REASON_MAX = 123;
+constexpr int CODE_GOING_AWAY = 1001;
+constexpr int CODE_TOO_BIG = 1009;
+/* Assembled messages of this size and more give their memory back at once. */
+constexpr size_t KEPT_FRAGMENTS_MAX = 1024;
+/* Seconds that the peer gets to close its side after our close frame, and to answer a ping: as the engine has them. */
+constexpr unsigned short MARGIN_MIN = 4, MARGIN_MAX = 16;
+constexpr std::string_view PING_FRAME("\x89\x00", 2);
+
+WebSocket *webSocket(us_socket_t *s) { return reinterpret_cast<WebSocket *>(s); }
+
+WebSocketContextData *contextData(us_socket_t *s) {
+  return static_cast<WebSocketContextData *>(us_socket_context_ext(0, us_socket_context(0, s)));
+}
+
+WebSocketRoute &routeOf(WebSocket *socket) { return *slotOf(socket).route; }
+
+/* Messages that fit lie in the scratch buffer, where Python reads them without asking for an address. */
+void deliver(WebSocket *socket, sk_ws_message_fn callback, std::string_view message, int opcode) {
+  if (message.length() <= SK_SCRATCH_BYTES) {
+    memcpy(sk_loop_scratch(), message.data(), message.length());
+  }
+  callback(handleOf(slotOf(socket)), message.data(), message.length(), opcode);
+}
+
+void onMessage(WebSocket *socket, std::string_view message, uWS::OpCode opcode) {
+  std::string &assembled = webSocketData(socket)->fragmentBuffer;
+  std::string owned;
+  if (assembled.capacity() >= KEPT_FRAGMENTS_MAX) {
+    /* The message may point into it, which moving does not change. */
+    owned = std::move(assembled);
+    assembled.clear();
+  }
+  deliver(socket, routeOf(socket).behavior.on_message, message, opcode);
+}
+
+/* Every subscription is over: the names are copied, because the handler may do anything. */
+void leaveTopics(WebSocket *socket) {
+  WebSocketRoute &route = routeOf(socket);
+  uWS::Subscriber *subscriber = std::exchange(webSocketData(socket)->subscriber, nullptr);
+  if (!subscriber) {
+    return;
+  }
+  std::vector<std::pair<std::string, int>> left;
+  if (route.behavior.on_subscription) {
+    for (uWS::Topic *topic : subscriber->topics) {
+      left.emplace_back(topic->name, static_cast<int>(topic->size()));
+    }
+  }
+  TopicTree *tree = route.app->engine.topicTree;
+  tree->freeSubscriber(subscriber);
+  if (!tree->drainableSubscribers) {
+    /* Nobody refers to them any more, and the tree forgets them only when it drains somebody. */
+    tree->outgoingMessages.clear();
+  }
+  for (auto &[topic, count] : left) {
+    route.behavior.on_subscription(handleOf(slotOf(socket)), topic.data(), topic.length(), count - 1, count);
+  }
+}
+
+void announceClose(WebSocket *socket, int code, std::string_view reason) {
+  Slot &slot = slotOf(socket);
+  slot.flags |= WS_CLOSED;
+  WebSocketRoute &route = *slot.route;
+  route.deferred.erase(indexOf(slot));
+  leaveTopics(socket);
+  route.behavior.on_close(handleOf(slot), code, reason.data(), reason.length());
+  invalidateHandles(slot);
+}
+
+us_socket_t *onClose(us_socket_t *s, int code, void *reason) {
+  WebSocket *socket = webSocket(s);
+  uWS::WebSocketData *data = webSocketData(socket);
+  Slot &slot = slotOf(socket);
+  if (!data->isShuttingDown) {
+    data->isShuttingDown = true;
+    announceClose(socket, uWS::protocol::CODE_ABNORMAL, {static_cast<char *>(reason), static_cast<size_t>(code)});
+  }
+  data->~WebSocketData();
+  us_socket_set_tag(s, 0);
+  slot.route->app->connectionClosed(slot);
+  return s;
+}
+
+us_socket_t *onWritable(us_socket_t *s) {
+  if (us_socket_is_shut_down(0, s)) {
+    return s;
+  }
+  WebSocket *socket = webSocket(s);
+  uWS::WebSocketData *data = webSocketData(socket);
+  unsigned int before = socket->getBufferedAmount();
+  socket->AsyncSocket::write(nullptr, 0);
+  unsigned int after = socket->getBufferedAmount();
+  bool progress = !before || after < before;
+  auto [idle, margin] = contextData(s)->idleTimeoutComponents;
+  if (data->isShuttingDown) {
+    if (!after) {
+      socket->shutdown();
+    }
+    if (progress) {
+      us_socket_timeout(0, s, margin);
+    }
+  } else if (progress) {
+    if (!(slotOf(socket).flags & WS_PAUSED)) {
+      us_socket_timeout(0, s, idle);
+      data->hasTimedOut = false;
+    }
+    if (auto callback = routeOf(socket).behavior.on_drain) {
+      callback(handleOf(slotOf(socket)));
+    }
+  }
+  return s;
+}
+
+us_socket_t *onTimeout(us_socket_t *s) {
+  WebSocket *socket = webSocket(s);
+  uWS::WebSocketData *data = webSocketData(socket);
+  WebSocketContextData *context = contextData(s);
+  if (!data->isShuttingDown && (slotOf(socket).flags & WS_PAUSED)) {
+    /* Nobody reads what the peer may have answered. */
+    return s;
+  }
+  if (context->sendPingsAutomatically && !data->isShuttingDown && !data->hasTimedOut) {
+    data->hasTimedOut = true;
+    us_socket_timeout(0, s, context->idleTimeoutComponents.second);
+    socket->AsyncSocket::write(PING_FRAME.data(), static_cast<int>(PING_FRAME.length()));
+    return s;
+  }
+  WebSocketContext::forceClose(nullptr, s, uWS::ERR_WEBSOCKET_TIMEOUT);
+  return s;
+}
+
+/* The close code for the engine's and the parser's reasons. */
+int codeOf(WebSocket *socket, std::string_view reason) {
+  if (reason == uWS::ERR_TOO_BIG_MESSAGE) {
+    return CODE_TOO_BIG;
+  }
+  if (reason == uWS::ERR_INVALID_TEXT) {
+    return uWS::protocol::CODE_INVALID_DATA;
+  }
+  if (reason == uWS::ERR_TOO_BIG_MESSAGE_INFLATION) {
+    (void)socket;
+    return CODE_TOO_BIG;
+  }
+  return uWS::protocol::CODE_PROTOCOL_ERROR;
+}
+
+/* Several messages for one subscriber leave as one packet. */
+bool sendBatched(uWS::Subscriber *subscriber, uWS::TopicTreeMessage &message, TopicTree::IteratorFlags flags) {
+  static thread_local bool corked = false;
+  auto *socket = static_cast<WebSocket *>(subscriber->user);
+  if (flags & TopicTree::FIRST) {
+    corked = socket->canCork();
+    if (corked) {
+      socket->AsyncSocket::cork();
+    }
+  }
+  bool dropped = sendPublished(socket, message.message, message.opCode, message.compress);
+  if (corked && (dropped || (flags & TopicTree::LAST))) {
+    socket->AsyncSocket::uncork();
+    corked = false;
+  }
+  return dropped;
+}
+
+void createTopicTree(App &app) {
+  auto *tree = app.engine.topicTree = new TopicTree(sendBatched);
+  uWS::Loop::get()->addPostHandler(tree, [tree](uWS::Loop *) { tree->drain(); });
+  uWS::Loop::get()->addPreHandler(tree, [tree](uWS::Loop *) { tree->drain(); });
+}
+
+std::pair<unsigned short, unsigned short> idleTimeouts(const sk_ws_behavior &behavior) {
+  auto idle = static_cast<unsigned short>(behavior.idle_timeout_s);
+  unsigned short margin = MARGIN_MIN;
+  while (margin < MARGIN_MAX && idle >= 4 * margin) {
+    margin = static_cast<unsigned short>(margin * 2);
+  }
+  bool pings = idle && behavior.send_pings_automatically;
+  return {static_cast<unsigned short>(idle - (pings ? margin : 0)), margin};
+}
+
+void setUp(WebSocketRoute &route) {
+  const sk_ws_behavior &behavior = route.behavior;
+  WebSocketContextData *data = route.data();
+  data->maxPayloadLength = behavior.max_payload_bytes;
+  data->maxBackpressure = behavior.max_backpressure_bytes;
+  data->closeOnBackpressureLimit = behavior.close_on_backpressure_limit != 0;
+  data->resetIdleTimeoutOnSend = behavior.reset_idle_timeout_on_send != 0;
+  data->sendPingsAutomatically = behavior.send_pings_automatically != 0;
+  data->maxLifetime = static_cast<unsigned short>(behavior.max_lifetime_min);
+  data->compression = uWS::CompressOptions::DISABLED;
+  data->idleTimeoutComponents = idleTimeouts(behavior);
+  data->messageHandler = onMessage;
+  if (behavior.on_ping) {
+    data->pingHandler = [callback = behavior.on_ping](WebSocket *socket, std::string_view payload) {
+      deliver(socket, callback, payload, uWS::OpCode::PING);
+    };
+  }
+  if (behavior.on_pong) {
+    data->pongHandler = [callback = behavior.on_pong](WebSocket *socket, std::string_view payload) {
+      deliver(socket, callback, payload, uWS::OpCode::PONG);
+    };
+  }
+  auto *context = route.context->getSocketContext();
+  us_socket_context_on_close(0, context, onClose);
+  us_socket_context_on_writable(0, context, onWritable);
+  us_socket_context_on_timeout(0, context, onTimeout);
+}
+
+} // namespace
+
+template <>
+void uWS::WebSocketContext<false, true, NoUserData>::forceClose(uWS::WebSocketState<true> *, void *socket,
+                                                                std::string_view reason) {
+  auto *s = static_cast<us_socket_t *>(socket);
+  if (reason == ERR_WEBSOCKET_TIMEOUT) {
+    us_socket_close(0, s, static_cast<int>(reason.length()), const_cast<char *>(reason.data()));
+  } else {
+    webSocket(s)->end(codeOf(webSocket(s), reason), reason);
+  }
+}
+
+template <> void uWS::WebSocket<false, true, NoUserData>::end(int code, std::string_view message) {
+  WebSocketData *data = webSocketData(this);
+  if (data->isShuttingDown) {
+    return;
+  }
+  data->isShuttingDown = true;
+  auto *context = contextData(raw(this));
+  char payload[CLOSE_REASON_MAX + 2];
+  size_t length = protocol::formatClosePayload(payload, static_cast<uint16_t>(code), message.data(),
+                                               std::min(message.length(), CLOSE_REASON_MAX));
+  size_t limit = std::exchange(context->maxBackpressure, 0);
+  send({payload, length}, OpCode::CLOSE);
+  context->maxBackpressure = limit;
+  /* Corked and buffered bytes go first; then whoever sends them shuts down. */
+  if (!isCorked() && !getBufferedAmount()) {
+    shutdown();
+  }
+  timeout(context->idleTimeoutComponents.second);
+  /* The words may be in a buffer that the handler overwrites. */
+  std::string reason(message);
+  announceClose(this, code ? code : protocol::CODE_NO_STATUS, reason);
+}
+
+namespace sk {
+
+WebSocketRoute *createWebSocketRoute(App &app, const sk_ws_behavior &behavior) {
+  if (!app.engine.topicTree) {
+    createTopicTree(app);
+  }
+  auto *context = WebSocketContext::create(uWS::Loop::get(), app.context(), app.engine.topicTree);
+  if (!context) {
+    return nullptr;
+  }
+  app.engine.webSocketContexts.push_back(context);
+  app.engine.webSocketContextDeleters.push_back([context]() { context->free(); });
+  app.websockets.push_back(std::make_unique<WebSocketRoute>(WebSocketRoute{&app, context, behavior, {}}));
+  WebSocketRoute *route = app.websockets.back().get();
+  setUp(*route);
+  return route;
+}
+
+uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, bool deflate, uWS::CompressOptions compression) {
+  auto *response = static_cast<HttpResponse *>(slot.socket);
+  /* Only inside the parser's own call does the engine have to be told that the socket moved. */
+  bool parsing = slot.request != nullptr;
+  bool corked = response->isCorked();
+  if (corked && !parsing) {
+    response->uncork();
+    corked = false;
+  }
+  us_socket_resume(raw(response));
+  auto *context = route.context->getSocketContext();
+  constexpr int ext_bytes = sizeof(uWS::WebSocketData) + sizeof(NoUserData);
+  us_socket_t *s = us_socket_context_adopt_socket(0, context, raw(response), ext_bytes);
+  if (!s) {
+    return 0;
+  }
+  /* The old memory lives until the turn ends. */
+  HttpData *old = httpData(response);
+  WebSocket *socket = webSocket(s);
+  socket->init(deflate, compression, std::move(old->buffer));
+  old->markDone();
+  old->~HttpResponseData();
+  if (corked) {
+    socket->corkUnchecked();
+  }
+  if (parsing) {
+    route.app->engine.httpContext->getSocketContextData()->upgradedWebSocket = socket;
+  }
+  us_socket_long_timeout(0, s, route.data()->maxLifetime);
+  us_socket_timeout(0, s, route.data()->idleTimeoutComponents.first);
+
+  assert(!slot.held);
+  invalidateHandles(slot);
+  slot.kind = Kind::WebSocket;
+  slot.socket = socket;
+  slot.request = nullptr;
+  slot.route = &route;
+  slot.flags = 0;
+  return handleOf(slot);
+}
+
+void endAllWebSockets(App &app) {
+  for (auto &route : app.websockets) {
+    us_socket_context_for_each(route->context->getSocketContext(), [](us_socket_t *s, void *) {
+      webSocket(s)->end(CODE_GOING_AWAY, "the server stops");
+    }, nullptr);
+  }
+}
+
+bool sendPublished(WebSocket *socket, std::string_view message, int opcode, bool compress) {
+  Slot &slot = slotOf(socket);
+  if (slot.flags & WS_FRAGMENTS) {
+    slot.route->deferred[indexOf(slot)].push_back({std::string(message), opcode, compress});
+    return false;
+  }
+  return socket->send(message, static_cast<uWS::OpCode>(opcode), compress) == WebSocket::DROPPED;
+}
+
+void sendDeferred(Slot &slot) {
+  auto waiting = slot.route->deferred.extract(indexOf(slot));
+  if (waiting.empty()) {
+    return;
+  }
+  for (uWS::TopicTreeMessage &each : waiting.mapped()) {
+    sendPublished(webSocketOf(slot), each.message, each.opCode, each.compress);
+  }
+}
+
+} // namespace sk

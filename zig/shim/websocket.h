@@ -1,0 +1,75 @@
+/* WebSocket routes and connections. */
+#ifndef SK_WEBSOCKET_H
+#define SK_WEBSOCKET_H
+
+#include "head.h"
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace sk {
+
+/* The engine keeps room for a type of the user's: what is known of a connection is in its slot. */
+struct NoUserData {};
+
+using WebSocket = uWS::WebSocket<false, true, NoUserData>;
+using WebSocketContext = uWS::WebSocketContext<false, true, NoUserData>;
+using WebSocketContextData = uWS::WebSocketContextData<false, NoUserData>;
+using TopicTree = uWS::TopicTree<uWS::TopicTreeMessage, uWS::TopicTreeBigMessage>;
+
+/* One route: the engine's context and what Python said about it. */
+struct WebSocketRoute {
+  App *app;
+  WebSocketContext *context;
+  sk_ws_behavior behavior;
+  /* Published messages that wait for the last fragment of another message, by slot. */
+  std::unordered_map<uint32_t, std::vector<uWS::TopicTreeMessage>> deferred;
+
+  WebSocketContextData *data() { return context->getExt(); }
+};
+
+inline uWS::WebSocketData *webSocketData(WebSocket *socket) {
+  return static_cast<uWS::WebSocketData *>(us_socket_ext(0, raw(socket)));
+}
+
+inline Slot &slotOf(WebSocket *socket) { return slotAt(us_socket_tag(raw(socket))); }
+
+inline WebSocket *webSocketOf(const Slot &slot) { return static_cast<WebSocket *>(slot.socket); }
+
+/* ---- The handshake (websocket_upgrade.cpp) */
+
+/* Whether a request is an upgrade to websocket, right or wrong. */
+bool asksForWebSocket(const uWS::HttpRequest &request);
+/* Checks the handshake and answers it, or asks Python to; false to pass the request on to the next route. */
+bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &route);
+
+enum class UpgradeRefusal { Required, Version, Malformed, Draining };
+void refuseUpgrade(Slot &slot, UpgradeRefusal why);
+
+/* ---- Connections (websocket.cpp) */
+
+/* A new route's context, or nullptr when memory is exhausted. */
+WebSocketRoute *createWebSocketRoute(App &app, const sk_ws_behavior &behavior);
+/* Makes the slot's HTTP connection a websocket; the new handle, or 0 when memory is exhausted. */
+uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, bool deflate, uWS::CompressOptions compression);
+/* Ends all websockets of an app with 1001. */
+void endAllWebSockets(App &app);
+/* Sends a published message, or keeps it until the fragments of another one are sent. True when it was dropped because of
+ * the backpressure limit. */
+bool sendPublished(WebSocket *socket, std::string_view message, int opcode, bool compress);
+/* Sends what was published between the fragments of a message. */
+void sendDeferred(Slot &slot);
+/* The loop runs its handlers now, and will send what is published when they are done. */
+bool loopIsPumping();
+
+} // namespace sk
+
+/* The engine would cut the connection without a word to the peer, and lose a close frame to the backpressure limit. */
+template <>
+void uWS::WebSocketContext<false, true, sk::NoUserData>::forceClose(uWS::WebSocketState<true> *, void *socket,
+                                                                    std::string_view reason);
+template <> void uWS::WebSocket<false, true, sk::NoUserData>::end(int code, std::string_view message);
+
+#endif
