@@ -15,6 +15,8 @@ from .options import AppListenOptions, AppOptions
 from .request import Request
 from .response import Response
 from .routers import MiddlewareRouter
+from .websocket import WebSocket
+from .websocket_constants import CompressOptions, OpCode, SendStatus
 
 __version__ = "0.1.0"
 
@@ -24,11 +26,15 @@ __all__ = [
     "AppListenOptions",
     "AppOptions",
     "BadRequestError",
+    "CompressOptions",
     "HTTPError",
     "Loop",
     "MiddlewareRouter",
+    "OpCode",
     "Request",
     "Response",
+    "SendStatus",
+    "WebSocket",
     "__version__",
     "middleware",
 ]

@@ -7,8 +7,7 @@ import json
 from typing import Any, Callable, Optional, Union
 
 from .exchange import ErrorHandler, Handler
-from .extensions import AppExtension, own_class
-from .lifecycle import Lifecycle
+from .extensions import AppExtension
 from .middleware import Middleware
 from .native import declarations as c
 from .native import lib
@@ -16,11 +15,12 @@ from .options import AppOptions
 from .request import Request
 from .response import Response
 from .routers import DecoratorRouter, DomainRouter, Verbs
+from .websockets import WebSockets, checked_path
 
 _NO_LIMIT = 2**64 - 1
 
 
-class App(Verbs, Lifecycle):
+class App(Verbs, WebSockets):
     """A web server and its routes.
 
     Args:
@@ -69,7 +69,7 @@ class App(Verbs, Lifecycle):
                 message = f"{name} must be an int of 0 or more, not {value!r}"
                 raise ValueError(message)
         super().__init__(request_response_factory_max_items, debug, lifespan, shutdown_timeout)
-        self._websocket_class: type = own_class(_WebSocket)
+        self._init_websockets(websocket_factory_max_items)
         self._dumps: Callable[[Any], Union[str, bytes]] = json.dumps
         self._loads: Callable[[bytes], Any] = json.loads
         self._template: Any = None
@@ -111,16 +111,10 @@ class App(Verbs, Lifecycle):
         return self
 
     def _add_route(self, hostname: str, method: str, path: str, handler: Handler) -> None:
-        if not isinstance(path, str) or not path.startswith("/"):
-            message = f"path must be a str that begins with '/', not {path!r}"
-            raise ValueError(message)
-        if "*" in path[:-1] and any(part.startswith("*") for part in path.split("/")[:-1]):
-            message = f"path can have '*' only as its last part: {path!r}"
-            raise ValueError(message)
+        names = checked_path(path)
         if not callable(handler):
             message = f"handler must be callable as handler(res, req), not {handler!r}"
             raise TypeError(message)
-        names = tuple(part[1:] for part in path.split("/") if part.startswith(":"))
         self._route_native(method, path, self._make_callback(handler, names), hostname)
 
     def _route_native(self, method: str, path: str, callback: Callable[[int], int], hostname: str = "") -> None:
@@ -229,10 +223,6 @@ class App(Verbs, Lifecycle):
         """Do the same as :meth:`on_error`."""
         self.on_error(handler)
         return self
-
-
-class _WebSocket:
-    __slots__ = ()
 
 
 def _checked_hostname(hostname: str) -> str:

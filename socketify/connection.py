@@ -72,7 +72,7 @@ class Connection:
 
     def get_proxied_remote_address(self: Self) -> str:
         """Give the address that a PROXY protocol v2 header named, as text; empty without one."""
-        return _address_text(self.get_proxied_remote_address_bytes())
+        return address_text(self.get_proxied_remote_address_bytes())
 
     def get_remote_address_bytes(self: Self) -> bytes:
         """Give the client's address, packed into 4 or 16 bytes; empty for Unix-domain sockets and after the end."""
@@ -81,7 +81,7 @@ class Connection:
 
     def get_remote_address(self: Self) -> str:
         """Give the client's address as text; empty for Unix-domain sockets and after the end."""
-        return _address_text(self.get_remote_address_bytes())
+        return address_text(self.get_remote_address_bytes())
 
     def pause(self: Self) -> Self:
         """Stop reading from the connection."""
@@ -107,7 +107,8 @@ class Connection:
         return self._handle
 
 
-def _address_text(packed: bytes) -> str:
+def address_text(packed: bytes) -> str:
+    """Give a packed address as text."""
     if not packed:
         return ""
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)

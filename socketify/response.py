@@ -10,6 +10,7 @@ from .headers import Headers, Text, checked, field_name, field_value, flatten, j
 from .native import lib
 from .native.declarations import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
 from .request_body import RequestBody
+from .websocket_route import upgrade
 
 _INT32_MAX = 2**31 - 1
 # Defaults of send, told from what a user gives by their identity.
@@ -222,6 +223,36 @@ class Response(RequestBody):
         else:
             result = _send(self._handle, head, len(head), fields, data, len(data), flags)
         self._finish(result)
+        return self
+
+    def upgrade(
+        self,
+        sec_web_socket_key: Text,
+        sec_web_socket_protocol: Optional[Text],
+        sec_web_socket_extensions: Optional[Text],
+        socket_context: Any,
+        user_data: Any = None,
+    ) -> Response:
+        """Make the connection a websocket: inside an upgrade handler, at once or after awaiting.
+
+        Headers that were written before are part of the answer (101).
+
+        Args:
+            sec_web_socket_key: what the request's field of that name said.
+            sec_web_socket_protocol: the subprotocol to select, which must be one of those that the client offered; of a
+                list the first; empty or None for none.
+            sec_web_socket_extensions: what the request's field said; empty or None to negotiate no compression.
+            socket_context: what the upgrade handler was given.
+            user_data: what ``ws.get_user_data()`` gives.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+            RuntimeError: the response ended before.
+
+        """
+        if not self._handle:
+            return self._late("upgrade")
+        upgrade(self, sec_web_socket_key, sec_web_socket_protocol, sec_web_socket_extensions, socket_context, user_data)
         return self
 
     def _take_head(self) -> tuple[bytes, int]:

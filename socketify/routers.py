@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from .middleware import Middleware, middleware
 
@@ -75,6 +76,11 @@ class DomainRouter(Verbs):
         self._app._add_route(self._hostname, method, path, handler)
         return self
 
+    def ws(self, path: str, behavior: Mapping[str, Any]) -> DomainRouter:
+        """Route websockets; see :meth:`socketify.App.ws`."""
+        self._app._add_websocket(self._hostname, path, behavior)
+        return self
+
 
 class MiddlewareRouter(Verbs):
     """Routes whose handlers come after the same middlewares.
@@ -133,6 +139,27 @@ class DecoratorRouter:
 
         return decorate
 
+    def ws(self, path: str, behavior: Optional[Mapping[str, Any]] = None) -> Callable[[Function], Function]:
+        """Route websockets; the decorated function is their message handler, ``(ws, message, opcode)``.
+
+        The middlewares of the router see the request first; what the last one returned is the websocket's user data.
+
+        Args:
+            path: below the prefix.
+            behavior: options and further handlers; see :meth:`socketify.App.ws`.
+
+        """
+        full_path = self._full_path(path)
+
+        def decorate(function: Function) -> Function:
+            complete = {**(behavior or {}), "message": function}
+            if self._middlewares:
+                complete["upgrade"] = _upgrade_behind(self._middlewares, complete.get("upgrade"))
+            self._app.ws(full_path, complete)
+            return function
+
+        return decorate
+
     def get(self, path: str) -> Callable[[Function], Function]:
         """Route GET to the decorated function."""
         return self._decorator("GET", path)
@@ -172,3 +199,20 @@ class DecoratorRouter:
     def any(self, path: str) -> Callable[[Function], Function]:
         """Route every method to the decorated function."""
         return self._decorator("*", path)
+
+
+def _upgrade_behind(middlewares: tuple[Middleware, ...], upgrade: Optional[Callable[..., Any]]) -> Callable[..., Any]:
+    """Make an upgrade handler that comes after middlewares."""
+
+    def accept(res: Response, req: Request, socket_context: Any, data: Any) -> None:
+        key = req.get_header("sec-websocket-key") or ""
+        extensions = req.get_header("sec-websocket-extensions")
+        res.upgrade(key, req.get_header("sec-websocket-protocol"), extensions, socket_context, data)
+
+    def handle(res: Response, req: Request, socket_context: Any) -> Any:
+        def last(res: Response, req: Request, data: Any = None) -> Any:
+            return accept(res, req, socket_context, data) if upgrade is None else upgrade(res, req, socket_context)
+
+        return middleware(*middlewares, last)(res, req)
+
+    return handle

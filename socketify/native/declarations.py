@@ -16,6 +16,9 @@ ABSENT = -2
 BUSY = -3
 STALE = -4
 
+WS_COMPRESS = 16
+WS_MORE = 32
+
 END_CONNECTION = 1
 NO_BODY = 2
 
@@ -24,6 +27,10 @@ AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 BodyCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
 WritableCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 DrainedCallback = ctypes.PYFUNCTYPE(None)
+WebSocketOpenCallback = ctypes.PYFUNCTYPE(None, c_uint32)
+WebSocketMessageCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
+WebSocketCloseCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_int32, c_void_p, c_size_t)
+WebSocketSubscriptionCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
 
 
 class AppOptionsStruct(ctypes.Structure):
@@ -47,6 +54,29 @@ class AppOptionsStruct(ctypes.Structure):
         ("on_body", BodyCallback),
         ("on_writable", WritableCallback),
         ("on_drained", DrainedCallback),
+    ]
+
+
+class WebSocketBehaviorStruct(ctypes.Structure):
+    """``sk_ws_behavior``."""
+
+    _fields_ = [
+        ("compression", c_uint32),
+        ("max_payload_bytes", c_uint32),
+        ("idle_timeout_s", c_uint32),
+        ("max_backpressure_bytes", c_uint32),
+        ("max_lifetime_min", c_uint32),
+        ("close_on_backpressure_limit", c_int32),
+        ("reset_idle_timeout_on_send", c_int32),
+        ("send_pings_automatically", c_int32),
+        ("on_upgrade", RequestCallback),
+        ("on_open", WebSocketOpenCallback),
+        ("on_message", WebSocketMessageCallback),
+        ("on_ping", WebSocketMessageCallback),
+        ("on_pong", WebSocketMessageCallback),
+        ("on_drain", WritableCallback),
+        ("on_close", WebSocketCloseCallback),
+        ("on_subscription", WebSocketSubscriptionCallback),
     ]
 
 
@@ -100,6 +130,31 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_local_address": (c_int32, (c_uint32,)),
     "sk_res_local_port": (c_int32, (c_uint32,)),
     "sk_res_proxied_address": (c_int32, (c_uint32,)),
+    "sk_app_ws": (
+        c_int32,
+        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, ctypes.POINTER(WebSocketBehaviorStruct)),
+    ),
+    "sk_app_publish": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int32)),
+    "sk_app_num_subscribers": (c_uint32, (c_void_p, c_char_p, c_size_t)),
+    "sk_res_upgrade": (
+        c_int64,
+        (c_uint32, c_int32, c_char_p, c_int32, c_int32, c_char_p, c_int32, c_char_p, c_int32, c_char_p, c_int32),
+    ),
+    "sk_ws_send": (c_int32, (c_uint32, c_char_p, c_int32, c_int32)),
+    "sk_ws_end": (c_int32, (c_uint32, c_int32, c_char_p, c_int32)),
+    "sk_ws_close": (c_int32, (c_uint32,)),
+    "sk_ws_cork": (c_int32, (c_uint32,)),
+    "sk_ws_uncork": (c_int32, ()),
+    "sk_ws_subscribe": (c_int32, (c_uint32, c_char_p, c_int32)),
+    "sk_ws_unsubscribe": (c_int32, (c_uint32, c_char_p, c_int32)),
+    "sk_ws_is_subscribed": (c_int32, (c_uint32, c_char_p, c_int32)),
+    "sk_ws_topic": (c_int32, (c_uint32, c_int32)),
+    "sk_ws_publish": (c_int32, (c_uint32, c_char_p, c_int32, c_char_p, c_int32, c_int32)),
+    "sk_ws_buffered_bytes": (c_int64, (c_uint32,)),
+    "sk_ws_pause": (c_int32, (c_uint32,)),
+    "sk_ws_resume": (c_int32, (c_uint32,)),
 }
 
-UNCHECKED = frozenset({"sk_res_send", "sk_res_write", "sk_req_method", "sk_req_url", "sk_req_full_url", "sk_req_header"})
+UNCHECKED = frozenset(
+    {"sk_res_send", "sk_res_write", "sk_req_method", "sk_req_url", "sk_req_full_url", "sk_req_header", "sk_ws_send"}
+)

@@ -28,6 +28,11 @@ TYPES = {
     "sk_body_fn": declarations.BodyCallback,
     "sk_writable_fn": declarations.WritableCallback,
     "sk_drained_fn": declarations.DrainedCallback,
+    "sk_ws_open_fn": declarations.WebSocketOpenCallback,
+    "sk_ws_message_fn": declarations.WebSocketMessageCallback,
+    "sk_ws_close_fn": declarations.WebSocketCloseCallback,
+    "sk_ws_subscription_fn": declarations.WebSocketSubscriptionCallback,
+    "const sk_ws_behavior *": ctypes.POINTER(declarations.WebSocketBehaviorStruct),
     "const sk_app_options *": ctypes.POINTER(declarations.AppOptionsStruct),
 }
 
@@ -57,12 +62,16 @@ def test_every_constant_is_the_headers() -> None:
         assert getattr(declarations, name) == value, name
 
 
-def test_the_options_struct_is_the_headers() -> None:
-    body = re.search(r"typedef struct sk_app_options \{(.*?)\} sk_app_options;", CODE, flags=re.DOTALL)
+@pytest.mark.parametrize(
+    ("name", "struct"),
+    [("sk_app_options", declarations.AppOptionsStruct), ("sk_ws_behavior", declarations.WebSocketBehaviorStruct)],
+)
+def test_the_structs_are_the_headers(name: str, struct: type[ctypes.Structure]) -> None:
+    body = re.search(rf"typedef struct {name} \{{(.*?)\}} {name};", CODE, flags=re.DOTALL)
     assert body is not None
     fields = [each.strip() for each in body.group(1).split(";") if each.strip()]
     expected = [(re.findall(r"\w+", each)[-1], c_type(each)) for each in fields]
-    assert [(name, kind) for name, kind in declarations.AppOptionsStruct._fields_] == expected
+    assert [(name, kind) for name, kind in struct._fields_] == expected
 
 
 def test_only_our_functions_are_exported() -> None:

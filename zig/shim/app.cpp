@@ -135,21 +135,23 @@ void App::connectionClosed(Slot &slot) {
 void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   Slot &slot = slotAt(us_socket_tag(raw(response)));
   beginRequest(slot, response, request);
-  Dispatch dispatch{this, &slot, request};
+  Dispatch dispatch{this, &slot, request, !websockets.empty() && asksForWebSocket(*request)};
   std::string_view method = request->getCaseSensitiveMethod();
   std::string_view url = request->getUrl();
 
   dispatching = true;
-  bool routed = false;
-  if (!hosts.empty()) {
-    auto table = findHost(hostNameOf(request));
-    routed = table != hosts.end() && table->second.route(dispatch, method, url);
-  }
+  auto host = hosts.empty() ? hosts.end() : findHost(hostNameOf(request));
+  bool routed = host != hosts.end() && host->second.route(dispatch, method, url);
   routed = routed || routes.route(dispatch, method, url) || (method == "HEAD" && routes.route(dispatch, "GET", url));
-  if (!routed && dispatch.upgrade_required) {
-    refuseUpgrade(slot, UpgradeRefusal::Required);
-  } else if (!routed) {
-    options.on_missing(handleOf(slot));
+  if (!routed) {
+    bool upgradable = !dispatch.upgrades && method == "GET" &&
+                      ((host != hosts.end() && host->second.routeWebSocket(dispatch, url)) ||
+                       routes.routeWebSocket(dispatch, url));
+    if (upgradable) {
+      refuseUpgrade(slot, UpgradeRefusal::Required);
+    } else {
+      options.on_missing(handleOf(slot));
+    }
   }
   dispatching = false;
   applyPendingRoutes();

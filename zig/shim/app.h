@@ -22,8 +22,8 @@ struct Dispatch {
   App *app;
   Slot *slot;
   uWS::HttpRequest *request;
-  /* A websocket route matched, but the request does not ask for an upgrade. */
-  bool upgrade_required = false;
+  /* The request asks for an upgrade to websocket. */
+  bool upgrades;
 };
 
 using Router = uWS::HttpRouter<Dispatch>;
@@ -32,16 +32,20 @@ using Router = uWS::HttpRouter<Dispatch>;
 class RouteTable {
 public:
   void add(std::string_view method, std::string_view pattern, sk_request_fn handler);
-  /* Asked before the others of its pattern. */
+  /* Only for upgrades, which ask these routes before all others. */
   void addWebSocket(std::string_view pattern, WebSocketRoute *route);
   /* False when no route took the request. */
-  bool route(Dispatch &dispatch, std::string_view method, std::string_view url);
+  bool route(const Dispatch &dispatch, std::string_view method, std::string_view url);
+  /* Asks the websocket routes alone; for a request that does not upgrade, whether there is one. */
+  bool routeWebSocket(const Dispatch &dispatch, std::string_view url);
 
 private:
   /* Several handlers of one method and pattern form a chain: the engine's router takes one each. */
   using Chain = std::vector<sk_request_fn>;
 
   Router router;
+  Router websockets;
+  bool has_websockets = false;
   std::map<std::string, std::unique_ptr<Chain>> chains;
 };
 

@@ -9,10 +9,6 @@ namespace {
 /* Methods that the engine's router has no name for are routed under this one. */
 constexpr std::string_view OTHER_METHODS = "?";
 
-/* Before the routes of a method, in the same node of the tree: the engine's own high priority would beat static segments. */
-constexpr uint32_t WEBSOCKET_PRIORITY = 0xc0000000;
-static_assert(WEBSOCKET_PRIORITY < Router::HIGH_PRIORITY && !(WEBSOCKET_PRIORITY & Router::HANDLER_MASK));
-
 bool offer(const Dispatch &dispatch, sk_request_fn handler) {
   dispatch.request->setYield(false);
   /* The handler may end the response or lose the connection: what is read afterwards is the slot, which outlives both. */
@@ -52,22 +48,29 @@ void RouteTable::add(std::string_view method, std::string_view pattern, sk_reque
 }
 
 void RouteTable::addWebSocket(std::string_view pattern, WebSocketRoute *route) {
-  router.add({"GET"}, std::string(pattern), [route](Router *walking) {
+  has_websockets = true;
+  websockets.add({"GET"}, std::string(pattern), [route](Router *walking) {
     Dispatch &dispatch = walking->getUserData();
-    if (!asksForWebSocket(*dispatch.request)) {
-      dispatch.upgrade_required = true;
-      return false;
+    if (!dispatch.upgrades) {
+      /* Only whether there is a route was asked. */
+      return true;
     }
     dispatch.request->setParameters(walking->getParameters());
-    return !beginUpgrade(*dispatch.slot, *dispatch.request, *route);
-  }, WEBSOCKET_PRIORITY);
+    return beginUpgrade(*dispatch.slot, *dispatch.request, *route);
+  });
 }
 
-bool RouteTable::route(Dispatch &dispatch, std::string_view method, std::string_view url) {
+bool RouteTable::route(const Dispatch &dispatch, std::string_view method, std::string_view url) {
+  if (dispatch.upgrades && routeWebSocket(dispatch, url)) {
+    return true;
+  }
   router.getUserData() = dispatch;
-  bool routed = router.route(method, url);
-  dispatch.upgrade_required |= router.getUserData().upgrade_required;
-  return routed;
+  return router.route(method, url);
+}
+
+bool RouteTable::routeWebSocket(const Dispatch &dispatch, std::string_view url) {
+  websockets.getUserData() = dispatch;
+  return has_websockets && websockets.route("GET", url);
 }
 
 } // namespace sk

@@ -1,0 +1,353 @@
+"""The websockets of a route: what the user said about them, and their events on the way to handlers."""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from .native import declarations as c
+from .native import lib
+from .websocket import WebSocket
+from .websocket_constants import CompressOptions, OpCode, is_compression
+
+if TYPE_CHECKING:
+    from .app import App
+    from .request import Request
+    from .response import Response
+
+Handler = Callable[..., Any]
+
+HANDLERS = ("upgrade", "open", "message", "drain", "ping", "pong", "close", "subscription")
+_PAYLOAD_MAX = 2**31 - 1
+_INTERNAL_ERROR = 1011
+#: What may wait for a handler of the same connection before reading from it pauses.
+_PENDING_MAX_MESSAGES = 64
+_PENDING_MAX_BYTES = 1024 * 1024
+_OPCODES = {int(each): each for each in OpCode}
+_getrefcount: Callable[[object], int] = getattr(sys, "getrefcount", lambda _: -1)
+
+
+def _count_own_references() -> int:
+    """Count the references to an object that only one variable holds; interpreters differ."""
+    alone = object()
+    return _getrefcount(alone)
+
+
+_OWN_REFERENCES = _count_own_references()
+
+
+def _is_flag(value: Any) -> bool:
+    return value in (False, True)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _PAYLOAD_MAX
+
+
+#: Key: its default, what it must be, and the check of that.
+_OPTIONS: dict[str, tuple[Any, str, Callable[[Any], bool]]] = {
+    "compression": (
+        CompressOptions.DISABLED,
+        "one of CompressOptions, or a compressor and a decompressor joined by |",
+        lambda value: isinstance(value, int) and is_compression(value),
+    ),
+    "max_payload_length": (16 * 1024 * 1024, f"an int from 0 to {_PAYLOAD_MAX}", _is_size),
+    "idle_timeout": (20, "0, or an int from 8 to 960", lambda value: _is_size(value) and (value == 0 or 8 <= value <= 960)),
+    "max_backpressure": (64 * 1024, f"an int from 0 to {_PAYLOAD_MAX}", _is_size),
+    "close_on_backpressure_limit": (False, "a bool", _is_flag),
+    "reset_idle_timeout_on_send": (False, "a bool", _is_flag),
+    "send_pings_automatically": (True, "a bool", _is_flag),
+    "max_lifetime": (0, "an int from 0 to 240", lambda value: _is_size(value) and value <= 240),
+}
+
+
+def checked_options(behavior: Mapping[str, Any]) -> dict[str, Any]:
+    """Give every option of a behavior.
+
+    Raises:
+        TypeError: behavior is no mapping.
+        ValueError: a key is unknown or a value is not what it must be; the message names the key.
+
+    """
+    if not isinstance(behavior, Mapping):
+        message = f"behavior must be a dict, not {type(behavior).__name__}"
+        raise TypeError(message)
+    for key in behavior:
+        if key not in _OPTIONS and key not in HANDLERS:
+            message = f"behavior has an unknown key: {key!r} (known are {', '.join([*_OPTIONS, *HANDLERS])})"
+            raise ValueError(message)
+    for key in HANDLERS:
+        if behavior.get(key) is not None and not callable(behavior[key]):
+            message = f"{key} must be a function, not {behavior[key]!r}"
+            raise ValueError(message)
+    options = {}
+    for key, (default, wanted, is_right) in _OPTIONS.items():
+        value = behavior.get(key, default)
+        if not is_right(value):
+            message = f"{key} must be {wanted}, not {value!r}"
+            raise ValueError(message)
+        options[key] = value
+    return options
+
+
+class WebSocketRoute:
+    """A websocket route of an app; what an upgrade handler gets as ``socket_context``.
+
+    Args:
+        app: the app.
+        behavior: options and handlers; see :meth:`socketify.App.ws`.
+        names: of the parameters in the route's pattern.
+
+    Raises:
+        TypeError, ValueError: see :func:`checked_options`.
+
+    """
+
+    def __init__(self, app: App, behavior: Mapping[str, Any], names: tuple[str, ...]) -> None:
+        options = checked_options(behavior)
+        self._app = app
+        self._live = app._websockets
+        self._handlers: dict[str, Optional[Handler]] = {name: behavior.get(name) for name in HANDLERS}
+        # Set when the native side knows the route.
+        self.number = -1
+        upgrade = self._handlers["upgrade"]
+        callback: Any = c.RequestCallback()
+        if upgrade is not None:
+            callback = c.RequestCallback(app._make_callback(lambda res, req: self._upgrade(upgrade, res, req), names))
+        self.struct = c.WebSocketBehaviorStruct(
+            compression=options["compression"],
+            max_payload_bytes=options["max_payload_length"],
+            idle_timeout_s=options["idle_timeout"],
+            max_backpressure_bytes=options["max_backpressure"],
+            max_lifetime_min=options["max_lifetime"],
+            close_on_backpressure_limit=options["close_on_backpressure_limit"],
+            reset_idle_timeout_on_send=options["reset_idle_timeout_on_send"],
+            send_pings_automatically=options["send_pings_automatically"],
+            on_upgrade=callback,
+            on_open=c.WebSocketOpenCallback(self.open),
+            on_message=c.WebSocketMessageCallback(self._make_on_message(behavior.get("message"))),
+            on_ping=self._control("ping"),
+            on_pong=self._control("pong"),
+            on_drain=c.WritableCallback(self._on_drain) if behavior.get("drain") is not None else c.WritableCallback(),
+            on_close=c.WebSocketCloseCallback(self._on_close),
+            on_subscription=c.WebSocketSubscriptionCallback(self._on_subscription)
+            if behavior.get("subscription") is not None
+            else c.WebSocketSubscriptionCallback(),
+        )
+
+    def _control(self, name: str) -> Any:
+        handler = self._handlers[name]
+        if handler is None:
+            return c.WebSocketMessageCallback()
+        view = self._app._view
+        live = self._live
+
+        def on_control(handle: int, _address: Optional[int], length: int, _opcode: int) -> None:
+            ws = live.get(handle)
+            if ws is not None:
+                self._call_apart(ws, handler, bytes(view[:length]))
+
+        return c.WebSocketMessageCallback(on_control)
+
+    def _upgrade(self, handler: Handler, res: Response, req: Request) -> Any:
+        return handler(res, req, self)
+
+    # ---- events of the native side; nothing may be raised into it
+
+    def open(self, handle: int, user_data: Any = None) -> None:
+        """Begin the life of a websocket in Python."""
+        pool = self._app._websocket_pool
+        ws: WebSocket = pool.pop() if pool else self._app._websocket_class(self._app)
+        ws._handle = handle
+        ws._route = self
+        ws._user_data = user_data
+        self._live[handle] = ws
+        handler = self._handlers["open"]
+        if handler is not None:
+            self._call(ws, handler)
+
+    def _make_on_message(self, handler: Optional[Handler]) -> Callable[[int, Optional[int], int, int], None]:
+        live = self._live
+        view = self._app._view
+        opcodes = _OPCODES
+        iscoroutine = inspect.iscoroutine
+
+        def on_message(handle: int, address: Optional[int], length: int, opcode: int) -> None:
+            ws = live.get(handle)
+            if ws is None:
+                return
+            try:
+                message: Any
+                if length > c.SCRATCH_BYTES:
+                    message = ctypes.string_at(address or 0, length)
+                    if opcode == 1:
+                        message = message.decode()
+                elif opcode == 1:
+                    message = str(view[:length], "utf-8")
+                else:
+                    message = bytes(view[:length])
+                if ws._inbox is not None:
+                    ws._feed(message)
+                    self._limit(ws, len(ws._inbox))
+                elif ws._busy:
+                    ws._pending.append((_on_message if handler is None else handler, (message, opcodes[opcode])))
+                    ws._pending_bytes += length
+                    self._limit(ws, len(ws._pending))
+                elif handler is not None:
+                    result = handler(ws, message, opcodes[opcode])
+                    if result is not None and iscoroutine(result):
+                        self._start(ws, result)
+            except BaseException as error:
+                self._failed(ws, error)
+
+        return on_message
+
+    def _on_drain(self, handle: int) -> None:
+        ws = self._live.get(handle)
+        handler = self._handlers["drain"]
+        if ws is not None and handler is not None:
+            self._call_apart(ws, handler)
+
+    def _on_subscription(self, handle: int, address: Optional[int], length: int, count: int, before: int) -> None:
+        ws = self._live.get(handle)
+        handler = self._handlers["subscription"]
+        if ws is not None and handler is not None:
+            topic = ctypes.string_at(address or 0, length).decode()
+            self._call_apart(ws, handler, topic, count, before)
+
+    def _on_close(self, handle: int, code: int, address: Optional[int], length: int) -> None:
+        ws = self._live.pop(handle, None)
+        if ws is None:
+            return
+        ws._code = code
+        if ws._close_waiter is not None and not ws._close_waiter.done():
+            ws._close_waiter.set_result(None)
+        ws._wake()
+        handler = self._handlers["close"]
+        if handler is not None:
+            reason = ctypes.string_at(address, length).decode(errors="replace") if address and length else ""
+            self._call(ws, handler, code, reason)
+        ws._handle = 0
+        pool = self._app._websocket_pool
+        if not ws._busy and len(pool) < self._app._websocket_pool_items and _getrefcount(ws) == _OWN_REFERENCES:
+            ws._reset()
+            pool.append(ws)
+
+    # ---- calling handlers
+
+    def _call(self, ws: WebSocket, handler: Handler, *arguments: Any) -> None:
+        """Call a handler when those before it are done."""
+        if ws._busy:
+            ws._pending.append((handler, arguments))
+            return
+        try:
+            result = handler(ws, *arguments)
+            if result is not None and inspect.iscoroutine(result):
+                self._start(ws, result)
+        except BaseException as error:
+            self._failed(ws, error)
+
+    def _call_apart(self, ws: WebSocket, handler: Handler, *arguments: Any) -> None:
+        """Call a handler at once, whatever others wait for."""
+        try:
+            result = handler(ws, *arguments)
+            if result is not None and inspect.iscoroutine(result):
+                self._run(ws, result)
+        except BaseException as error:
+            self._failed(ws, error)
+
+    def _start(self, ws: WebSocket, coroutine: Any) -> None:
+        ws._busy = True
+        self._run(ws, self._in_turn(ws, coroutine))
+
+    def _run(self, ws: WebSocket, coroutine: Any) -> None:
+        runner = self._app._runner
+        if runner is None:
+            coroutine.close()
+            message = "no event loop is running"
+            raise RuntimeError(message)
+        runner.start(coroutine, _nothing, lambda error: self._failed(ws, error))
+
+    async def _in_turn(self, ws: WebSocket, coroutine: Any) -> None:
+        """Await a handler, and then those whose turn comes after it."""
+        try:
+            try:
+                await coroutine
+            except Exception as error:
+                self._failed(ws, error)
+            pending = ws._pending
+            while pending:
+                handler, arguments = pending.popleft()
+                if ws._paused and not pending:
+                    ws._pending_bytes = 0
+                    ws._resume()
+                try:
+                    result = handler(ws, *arguments)
+                    if result is not None and inspect.iscoroutine(result):
+                        await result
+                except Exception as error:
+                    self._failed(ws, error)
+            if ws._inbox is None:
+                ws._pending_bytes = 0
+        finally:
+            ws._busy = False
+
+    def _limit(self, ws: WebSocket, count: int) -> None:
+        if not ws._paused and (count >= _PENDING_MAX_MESSAGES or ws._pending_bytes >= _PENDING_MAX_BYTES):
+            ws._paused = True
+            lib.sk_ws_pause(ws._handle)
+
+    def collect(self, ws: WebSocket) -> None:
+        """Give what is pending to the iteration that begins."""
+        message_handler = self._handlers["message"] or _on_message
+        others = [each for each in ws._pending if each[0] is not message_handler]
+        messages = [arguments[0] for handler, arguments in ws._pending if handler is message_handler]
+        ws._pending.clear()
+        ws._pending.extend(others)
+        ws._pending_bytes = 0
+        for message in messages:
+            ws._feed(message)
+
+    def _failed(self, ws: WebSocket, error: BaseException) -> None:
+        """Report an error of a handler, and close with 1011 (RFC 6455 section 7.4.1, and its erratum 3473)."""
+        self._app._fail(error, None, None)
+        lib.sk_ws_end(ws._handle, _INTERNAL_ERROR, b"", 0)
+
+
+def upgrade(res: Response, key: Any, protocol: Any, extensions: Any, route: Any, user_data: Any) -> None:
+    """Do what :meth:`socketify.Response.upgrade` says."""
+    if not isinstance(route, WebSocketRoute) or route._app is not res._app:
+        message = f"socket_context must be what the upgrade handler of this app was given, not {route!r}"
+        raise TypeError(message)
+    texts = []
+    for name, value in (
+        ("sec_web_socket_key", key),
+        ("sec_web_socket_protocol", protocol),
+        ("sec_web_socket_extensions", extensions),
+    ):
+        if value is not None and not isinstance(value, (str, bytes)):
+            message = f"{name} must be str, bytes or None, not {type(value).__name__}"
+            raise TypeError(message)
+        texts.append(value if isinstance(value, bytes) else (value or "").encode("latin-1"))
+    head, fields = res._take_head()
+    arguments = [part for text in texts for part in (text, len(text))]
+    handle = lib.sk_res_upgrade(res._handle, route.number, head, len(head), fields, *arguments)
+    if handle < 0:
+        message = "upgrade: sec_web_socket_key or sec_web_socket_protocol is not valid, or the head was sent already"
+        raise ValueError(message)
+    res._app._forget(res)
+    if handle == c.GONE:
+        res._mark_aborted()
+    else:
+        route.open(handle, user_data)
+
+
+def _on_message(_ws: WebSocket, _message: Any, _opcode: OpCode) -> None:
+    """Stand for the message handler of a route that has none, until somebody iterates."""
+
+
+def _nothing() -> None:
+    """Websockets have nothing to preserve when their handler waits."""

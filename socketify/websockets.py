@@ -1,0 +1,119 @@
+"""The websocket side of an app: routes and publishing."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
+
+from .extensions import own_class
+from .lifecycle import Lifecycle
+from .native import lib
+from .websocket import WebSocket, encode_topic, publication
+from .websocket_constants import OpCode
+from .websocket_route import WebSocketRoute
+
+if TYPE_CHECKING:
+    from .app import App
+
+    Self = TypeVar("Self", bound="WebSockets")
+
+#: Websocket objects that are kept for reuse when no number was given.
+_DEFAULT_POOL_ITEMS = 64
+
+
+class WebSockets(Lifecycle):
+    """The base of an app that has websockets."""
+
+    def _init_websockets(self, pool_items: int) -> None:
+        self._websocket_class: type[WebSocket] = own_class(WebSocket)
+        self._websockets: dict[int, WebSocket] = {}
+        self._websocket_pool_items = max(pool_items, _DEFAULT_POOL_ITEMS)
+        self._websocket_pool: list[WebSocket] = [self._websocket_class(cast("App", self)) for _ in range(pool_items)]
+        self._websocket_routes: list[WebSocketRoute] = []
+        # The native loop belongs to the thread that made the app.
+        self._thread = threading.get_ident()
+
+    def ws(self: Self, path: str, behavior: Mapping[str, Any]) -> Self:
+        """Route websockets.
+
+        Args:
+            path: as for HTTP routes, which may have the same path: requests that are no upgrades are theirs.
+            behavior: ``compression`` (``CompressOptions.DISABLED``), ``max_payload_length`` (16 MiB), ``idle_timeout``
+                (20 seconds; 0 for none), ``max_backpressure`` (64 KiB), ``close_on_backpressure_limit`` (False),
+                ``reset_idle_timeout_on_send`` (False), ``send_pings_automatically`` (True), ``max_lifetime`` (0, in
+                minutes; 0 for no limit), and the handlers ``upgrade(res, req, socket_context)``, ``open(ws)``,
+                ``message(ws, message, opcode)``, ``drain(ws)``, ``ping(ws, message)``, ``pong(ws, message)``,
+                ``close(ws, code, message)`` and ``subscription(ws, topic, subscriptions, subscriptions_before)``, sync or
+                async.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong; the message names the key.
+
+        """
+        self._add_websocket("", path, behavior)
+        return self
+
+    def _add_websocket(self, hostname: str, path: str, behavior: Mapping[str, Any]) -> None:
+        names = checked_path(path)
+        route = WebSocketRoute(cast("App", self), behavior, names)
+        host, pattern = hostname.encode(), path.encode()
+        self._websocket_routes.append(route)
+        native = self._alive()
+        route.number = lib.sk_app_ws(native, host, len(host), pattern, len(pattern), ctypes.byref(route.struct))
+        if route.number < 0:
+            message = "cannot add the route: memory is exhausted"
+            raise MemoryError(message)
+
+    def publish(self, topic: str, data: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
+        """Send to all websockets that are subscribed to a topic. Thread-safe.
+
+        Args:
+            topic: its name.
+            data: str (sent as UTF-8), bytes, bytearray, memoryview, or anything else, which goes through the JSON serializer.
+            opcode: TEXT or BINARY.
+            compress: whether to compress it, where that was negotiated.
+
+        Returns:
+            Whether there was anybody; from another thread than the app's, whether the app runs.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+
+        """
+        name, payload, flags = publication(cast("App", self), topic, data, opcode, compress)
+        if threading.get_ident() == self._thread:
+            if not self._native:
+                return False
+            return bool(lib.sk_app_publish(self._native, name, len(name), payload, len(payload), flags) == 1)
+        loop = self._asyncio_loop
+        if loop is None:
+            return False
+        loop.call_soon_threadsafe(self._publish_later, name, payload, flags)
+        return True
+
+    def _publish_later(self, name: bytes, payload: bytes, flags: int) -> None:
+        if self._native:
+            lib.sk_app_publish(self._native, name, len(name), payload, len(payload), flags)
+
+    def num_subscribers(self, topic: str) -> int:
+        """Give the number of websockets that are subscribed to a topic."""
+        name = encode_topic(topic)
+        return int(lib.sk_app_num_subscribers(self._native, name, len(name))) if self._native else 0
+
+
+def checked_path(path: str) -> tuple[str, ...]:
+    """Give the names of a path's parameters.
+
+    Raises:
+        ValueError: it does not begin with a slash, or has a wildcard before its end.
+
+    """
+    if not isinstance(path, str) or not path.startswith("/"):
+        message = f"path must be a str that begins with '/', not {path!r}"
+        raise ValueError(message)
+    if "*" in path[:-1] and any(part.startswith("*") for part in path.split("/")[:-1]):
+        message = f"path can have '*' only as its last part: {path!r}"
+        raise ValueError(message)
+    return tuple(part[1:] for part in path.split("/") if part.startswith(":"))

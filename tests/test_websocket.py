@@ -1,0 +1,424 @@
+"""WebSockets over real connections, with the websockets package as the client."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from socketify import App, OpCode, SendStatus, WebSocket
+
+
+def open_(server: Any, path: str = "/", **options: Any) -> ClientConnection:
+    options.setdefault("compression", None)
+    return connect(f"ws://127.0.0.1:{server.port}{path}", **options)
+
+
+def echo(ws: WebSocket, message: Any, opcode: OpCode) -> None:
+    ws.send(message, opcode)
+
+
+def close_code(client: ClientConnection) -> int:
+    with pytest.raises(ConnectionClosed):
+        client.recv(timeout=10)
+    return client.close_code or 0
+
+
+def test_text_and_binary_come_back(serve: Any) -> None:
+    server = serve(lambda app: app.ws("/", {"message": echo}))
+    with open_(server) as client:
+        for message in ("", "hello", "späße ✓ 🎉", b"", b"\x00\xff", "x" * 70000, b"y" * 1_000_000):
+            client.send(message)
+            assert client.recv(timeout=10) == message
+
+
+def test_async_handlers_are_called_in_order(serve: Any) -> None:
+    seen: list[Any] = []
+
+    def build(app: App) -> None:
+        async def on_open(ws: WebSocket) -> None:
+            seen.append("opening")
+            await asyncio.sleep(0.02)
+            seen.append("open")
+
+        async def on_message(ws: WebSocket, message: str, opcode: OpCode) -> None:
+            await asyncio.sleep(0.02 if message == "0" else 0)
+            seen.append(message)
+            ws.send(message, opcode)
+
+        async def on_close(ws: WebSocket, code: int, message: str) -> None:
+            await asyncio.sleep(0)
+            seen.append(code)
+
+        app.ws("/", {"open": on_open, "message": on_message, "close": on_close})
+
+    server = serve(build)
+    with open_(server) as client:
+        for number in range(200):
+            client.send(str(number))
+        for number in range(200):
+            assert client.recv(timeout=10) == str(number)
+    wait_for(lambda: seen[-1] == 1000)
+    assert seen == ["opening", "open", *map(str, range(200)), 1000]
+
+
+def wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_upgrade_handler_gives_user_data_protocol_and_headers(serve: Any) -> None:
+    def upgrade(res: Any, req: Any, context: Any) -> None:
+        user = req.get_parameter(0)
+        res.write_header("X-User", user)
+        protocols = req.get_header("sec-websocket-protocol")
+        res.upgrade(req.get_header("sec-websocket-key"), protocols, "", context, {"user": user})
+
+    behavior = {"upgrade": upgrade, "open": lambda ws: ws.send(ws.get_user_data()["user"], OpCode.TEXT)}
+    server = serve(lambda app: app.ws("/chat/:user", behavior))
+    with open_(server, "/chat/ann", subprotocols=["chat", "other"]) as client:
+        assert client.recv(timeout=10) == "ann"
+        assert client.subprotocol == "chat"
+        assert client.response is not None
+        assert client.response.headers["X-User"] == "ann"
+
+
+def test_upgrade_after_awaiting(serve: Any) -> None:
+    async def upgrade(res: Any, req: Any, context: Any) -> None:
+        key = req.get_header("sec-websocket-key")
+        await asyncio.sleep(0.02)
+        res.upgrade(key, "", "", context, 7)
+
+    server = serve(lambda app: app.ws("/", {"upgrade": upgrade, "message": lambda ws, m, o: ws.send(str(ws.get_user_data()))}))
+    with open_(server) as client:
+        client.send("?")
+        assert client.recv(timeout=10) == b"7"
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_upgrade_can_be_refused_with_any_answer(serve: Any, wait: bool) -> None:
+    async def later(res: Any, req: Any, context: Any) -> None:
+        await asyncio.sleep(0.01)
+        res.write_status(403).end("no")
+
+    def at_once(res: Any, req: Any, context: Any) -> None:
+        res.write_status(401).write_header("WWW-Authenticate", "Basic").end("who?")
+
+    server = serve(lambda app: app.ws("/", {"upgrade": later if wait else at_once}))
+    with pytest.raises(InvalidStatus) as refused:
+        open_(server)
+    assert refused.value.response.status_code == (403 if wait else 401)
+
+
+def test_http_and_websocket_share_a_path(serve: Any) -> None:
+    def build(app: App) -> None:
+        app.get("/", lambda res, req: res.end("page"))
+        app.ws("/", {"open": lambda ws: ws.send("socket")})
+        app.ws("/only", {"open": lambda ws: ws.send("socket")})
+        app.get("/static", lambda res, req: res.end("static"))
+        app.ws("/:name", {"open": lambda ws: ws.send("parameter")})
+
+    server = serve(build)
+    get = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert server.exchange(get % b"/").endswith(b"page")
+    assert server.exchange(get % b"/static").endswith(b"static")
+    assert server.exchange(get % b"/only").startswith(b"HTTP/1.1 426 ")
+    for path, expected in (("/", b"socket"), ("/only", b"socket"), ("/static", b"parameter"), ("/else", b"parameter")):
+        with open_(server, path) as client:
+            assert client.recv(timeout=10) == expected
+
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: %s\r\nConnection: %s\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: %s\r\n\r\n"
+)
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def test_the_handshake_of_the_rfc(serve: Any) -> None:
+    server = serve(lambda app: app.ws("/", {}))
+    with server.connect() as connection:
+        connection.sendall(HANDSHAKE % (b"WebSocket", b"keep-alive, Upgrade", KEY, b"13"))
+        answer = connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert b"\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (HANDSHAKE % (b"websocket", b"Upgrade", KEY, b"12"), b"426"),
+        (HANDSHAKE % (b"websocket", b"Upgrade", b"short", b"13"), b"400"),
+        (HANDSHAKE % (b"websocket", b"Upgrade", b"!" * 22 + b"==", b"13"), b"400"),
+        (HANDSHAKE % (b"h2c", b"Upgrade", KEY, b"13"), b"426"),
+        (HANDSHAKE % (b"websocket", b"keep-alive", KEY, b"13"), b"426"),
+        (HANDSHAKE % (b"websocket", b"Upgrade", KEY, b"13") + b"\x81\x80\0\0\0\0", b"400"),
+    ],
+)
+def test_wrong_handshakes_are_refused(serve: Any, request_bytes: bytes, status: bytes) -> None:
+    server = serve(lambda app: app.ws("/", {}))
+    with server.connect() as connection:
+        connection.sendall(request_bytes)
+        answer = connection.recv(4096)
+    assert answer.split()[1] == status
+    if status == b"426" and b"12\r\n" in request_bytes:
+        assert b"Sec-WebSocket-Version: 13" in answer
+
+
+def test_topics(serve: Any) -> None:
+    events: list[Any] = []
+
+    def build(app: App) -> None:
+        def on_message(ws: WebSocket, message: str, opcode: OpCode) -> None:
+            verb, _, topic = message.partition(" ")
+            if verb == "join":
+                ws.subscribe(topic)
+            elif verb == "leave":
+                ws.unsubscribe(topic)
+            elif verb == "app":
+                app.publish(topic, "to all", OpCode.TEXT)
+            elif verb == "others":
+                ws.publish(topic, "to others", OpCode.TEXT)
+            ws.send(f"{sorted(ws.get_topics())} {app.num_subscribers(topic)} {ws.is_subscribed(topic)}", OpCode.TEXT)
+
+        def on_subscription(ws: WebSocket, topic: str, count: int, before: int) -> None:
+            events.append((topic, count, before))
+
+        app.ws("/", {"message": on_message, "subscription": on_subscription})
+
+    server = serve(build)
+    with open_(server) as one, open_(server) as two:
+
+        def say(client: ClientConnection, text: str) -> list[Any]:
+            client.send(text)
+            answers = []
+            while True:
+                answers.append(client.recv(timeout=10))
+                if answers[-1].startswith("["):
+                    return answers
+
+        assert say(one, "join a") == ["['a'] 1 True"]
+        assert say(one, "join b") == ["['a', 'b'] 1 True"]
+        assert say(two, "join a") == ["['a'] 2 True"]
+        assert say(one, "app a") == ["to all", "['a', 'b'] 2 True"]
+        assert two.recv(timeout=10) == "to all"
+        assert say(one, "others a") == ["['a', 'b'] 2 True"]
+        assert two.recv(timeout=10) == "to others"
+        assert say(two, "others b") == ["['a'] 1 False"]
+        assert say(two, "leave a") == ["[] 1 False"]
+    wait_for(lambda: len(events) == 6)
+    assert events[:4] == [("a", 1, 0), ("b", 1, 0), ("a", 2, 1), ("a", 1, 2)]
+    assert sorted(events[4:]) == [("a", 0, 1), ("b", 0, 1)]
+
+
+def test_publish_from_anywhere(serve: Any) -> None:
+    def build(app: App) -> None:
+        app.ws("/", {"open": lambda ws: ws.subscribe("news") and ws.send("ready")})
+
+    server = serve(build)
+    with open_(server) as client:
+        assert client.recv(timeout=10) == b"ready"
+        assert server.app.publish("news", "from a thread", OpCode.TEXT)
+        assert client.recv(timeout=10) == "from a thread"
+
+        async def ticker() -> None:
+            await asyncio.sleep(0.01)
+            for number in range(100):
+                assert server.app.publish("news", {"number": number}, OpCode.TEXT)
+
+        asyncio.run_coroutine_threadsafe(ticker(), server.app.loop.loop).result(10)
+        for number in range(100):
+            assert client.recv(timeout=10) == f'{{"number": {number}}}'
+        server.app.publish("news", "big" * 20000, OpCode.TEXT)
+        assert client.recv(timeout=10) == "big" * 20000
+
+
+def test_fragments(serve: Any) -> None:
+    def build(app: App) -> None:
+        def on_message(ws: WebSocket, message: Any, opcode: OpCode) -> None:
+            ws.subscribe("t")
+            assert ws.send_first_fragment("a", opcode) == SendStatus.SUCCESS
+            with pytest.raises(ValueError, match="opcode"):
+                ws.send("interleaved", opcode)
+            app.publish("t", "published between", OpCode.TEXT)
+            ws.send(b"", OpCode.PING)
+            ws.send_fragment("b")
+            ws.send_last_fragment("c")
+            ws.send(message, opcode)
+
+        app.ws("/", {"message": on_message})
+
+    server = serve(build)
+    with open_(server) as client:
+        client.send(["x", "y", "z"])
+        assert [client.recv(timeout=10) for _ in range(3)] == ["abc", "published between", "xyz"]
+
+
+def test_closing(serve: Any) -> None:
+    closed: list[Any] = []
+
+    def build(app: App) -> None:
+        def on_message(ws: WebSocket, message: str, opcode: OpCode) -> None:
+            if message == "end":
+                ws.end(4001, "enough")
+                assert ws.send("late") == SendStatus.DROPPED
+            elif message == "close":
+                ws.close()
+                assert ws.send("late") == SendStatus.DROPPED
+            elif message == "raise":
+                raise RuntimeError("broken")
+
+        def on_close(ws: WebSocket, code: int, message: str) -> None:
+            closed.append((code, message, ws.send("x"), ws.get_remote_address()))
+
+        app.ws("/", {"message": on_message, "close": on_close})
+
+    server = serve(build)
+    for message, code in (("end", 4001), ("close", 1006), ("raise", 1011)):
+        with open_(server) as client:
+            client.send(message)
+            assert close_code(client) == code
+    with open_(server) as client:
+        client.close(3000, "bye")
+    wait_for(lambda: len(closed) == 4)
+    assert [each[:2] for each in closed] == [(4001, "enough"), (1006, ""), (1011, ""), (3000, "bye")]
+    assert all(each[2:] == (SendStatus.DROPPED, "127.0.0.1") for each in closed)
+
+
+def test_stopping_says_1001(serve: Any) -> None:
+    server = serve(lambda app: app.ws("/", {"message": echo}))
+    with open_(server) as client:
+        client.send("x")
+        client.recv(timeout=10)
+        server.app.close()
+        assert close_code(client) == 1001
+
+
+def test_iteration_and_waiting_for_the_end(serve: Any) -> None:
+    ended: list[Any] = []
+
+    def build(app: App) -> None:
+        async def on_open(ws: WebSocket) -> None:
+            await asyncio.sleep(0.02)
+            async for message in ws:
+                await asyncio.sleep(0)
+                ws.send(message, OpCode.TEXT)
+            ended.append(await ws.closed())
+
+        app.ws("/", {"open": on_open})
+
+    server = serve(build)
+    with open_(server) as client:
+        for number in range(300):
+            client.send(str(number))
+        for number in range(300):
+            assert client.recv(timeout=10) == str(number)
+    wait_for(lambda: ended)
+    assert ended == [1000]
+
+
+def test_ping_and_pong(serve: Any) -> None:
+    seen: list[Any] = []
+    behavior = {
+        "ping": lambda ws, data: seen.append(("ping", data)),
+        "pong": lambda ws, data: seen.append(("pong", data)),
+        "open": lambda ws: ws.send(b"hello", OpCode.PING),
+    }
+    server = serve(lambda app: app.ws("/", behavior))
+    with open_(server) as client:
+        assert client.ping("abc").wait(10)
+    wait_for(lambda: len(seen) == 2)
+    assert sorted(seen) == [("ping", b"abc"), ("pong", b"hello")]
+
+
+def test_a_slow_reader_harms_nobody(serve: Any) -> None:
+    drained = threading.Event()
+    statuses: list[SendStatus] = []
+
+    def build(app: App) -> None:
+        def on_message(ws: WebSocket, message: Any, opcode: OpCode) -> None:
+            if message == "flood":
+                while (status := ws.send(b"x" * 65536)) != SendStatus.DROPPED:
+                    statuses.append(status)
+                assert ws.get_buffered_amount() > 100_000
+            else:
+                ws.send(message, opcode)
+
+        app.ws("/", {"message": on_message, "drain": lambda ws: drained.set(), "max_backpressure": 100_000})
+
+    server = serve(build)
+    with open_(server) as slow, open_(server) as other:
+        slow.send("flood")
+        time.sleep(0.2)
+        other.send("alive")
+        assert other.recv(timeout=10) == "alive"
+        for _ in statuses:
+            assert len(slow.recv(timeout=10)) == 65536
+    assert SendStatus.BACKPRESSURE in statuses
+    assert drained.wait(10)
+
+
+def test_a_close_frame_is_never_dropped(serve: Any) -> None:
+    def build(app: App) -> None:
+        def on_message(ws: WebSocket, message: Any, opcode: OpCode) -> None:
+            while ws.send(b"x" * 65536) != SendStatus.DROPPED:
+                pass
+            ws.end(1000, "flooded")
+
+        app.ws("/", {"message": on_message, "max_backpressure": 100_000})
+
+    server = serve(build)
+    with open_(server) as client:
+        client.send("flood")
+        assert all(len(message) == 65536 for message in client)
+        assert client.close_code == 1000
+
+
+@pytest.mark.parametrize(
+    ("behavior", "named"),
+    [
+        ({"idle_timeout": 5}, "idle_timeout"),
+        ({"idle_timeout": 961}, "idle_timeout"),
+        ({"max_lifetime": 241}, "max_lifetime"),
+        ({"max_payload_length": "1"}, "max_payload_length"),
+        ({"max_backpressure": -1}, "max_backpressure"),
+        ({"compression": 7}, "compression"),
+        ({"send_pings_automatically": "yes"}, "send_pings_automatically"),
+        ({"messages": echo}, "messages"),
+        ({"open": 1}, "open"),
+    ],
+)
+def test_wrong_behaviors_name_the_key(behavior: dict[str, Any], named: str) -> None:
+    app = App()
+    with pytest.raises(ValueError, match=named):
+        app.ws("/", behavior)
+    app.close()
+
+
+def test_pool_objects_are_new_for_every_connection(serve: Any) -> None:
+    def build(app: App) -> None:
+        def extension(request: Any, response: Any, ws: Any) -> None:
+            ws.property("cart", [])
+
+            @ws.method
+            def buy(self: Any, item: str) -> str:
+                self.cart.append(item)
+                return ",".join(self.cart)
+
+        app.register(extension)
+        app.ws("/", {"message": lambda ws, message, opcode: ws.send(ws.buy(message), OpCode.TEXT)})
+
+    server = serve(build, websocket_factory_max_items=2)
+    for _ in range(5):
+        with open_(server) as client:
+            client.send("a")
+            assert client.recv(timeout=10) == "a"
+            client.send("b")
+            assert client.recv(timeout=10) == "a,b"
+    assert len(server.app._websocket_pool) >= 2
