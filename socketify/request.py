@@ -97,6 +97,7 @@ class Request:
 
     def get_header(self, lower_case_name: str) -> Optional[str]:
         """Give the first value of a field, decoded as latin-1, or None."""
+        lower_case_name = lower_case_name.lower()
         if self._snapshot is None:
             name = lower_case_name.encode("latin-1", "replace")
             length = _header(self._handle, name, len(name))

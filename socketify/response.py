@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
@@ -109,7 +110,9 @@ class Response(RequestBody):
             checked(parts)
             message = "the native side refused the head of the response"
             raise ValueError(message)
-        self._finish(result)
+        if self._dirty or result == GONE:
+            self._finish(result)
+        self._handle = 0
         return self
 
     def _head_parts(
@@ -338,12 +341,21 @@ class Response(RequestBody):
         return self
 
     def cork(self, callback: Callable[[Response], Any]) -> Response:
-        """Call back, and send what it writes as one packet."""
+        """Call back, and send what it writes as one packet.
+
+        Raises:
+            TypeError: the callback is a coroutine function.
+
+        """
         if not self._handle:
             return self._late("cork")
         corked = lib.sk_res_cork(self._handle) == OK
         try:
-            callback(self)
+            result = callback(self)
+            if inspect.iscoroutine(result):
+                result.close()
+                message = "cork takes a function that does not wait: what is packed together must be written at once"
+                raise TypeError(message)
         finally:
             if corked:
                 lib.sk_res_uncork(self._handle)
