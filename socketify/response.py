@@ -14,6 +14,7 @@ from .request_body import RequestBody
 from .websocket_route import upgrade
 
 _INT32_MAX = 2**31 - 1
+_PIECE_BYTES = 1024 * 1024
 # Defaults of send, told from what a user gives by their identity.
 _TEXT_PLAIN = bytes(bytearray(b"text/plain"))
 _OK_LINE = bytes(bytearray(b"200 OK"))
@@ -381,30 +382,35 @@ class Response(RequestBody):
         if not isinstance(total_size, int) or total_size < 0:
             message = f"total_size must be an int of 0 or more, not {total_size!r}"
             raise ValueError(message)
-        data = message if type(message) is bytes else self._encode(message)
-        handle = self._handle
-        if not handle:
+        view = memoryview(message if isinstance(message, (bytes, bytearray, memoryview)) else self._encode(message)).cast("B")
+        if not self._handle:
             self._late("try_end")
             return False, True
         offset = self.get_write_offset() if self._started else 0
-        if offset + len(data) > total_size:
-            message = f"the body goes beyond total_size: {offset} + {len(data)} > {total_size}"
+        if offset + len(view) > total_size:
+            message = f"the body goes beyond total_size: {offset} + {len(view)} > {total_size}"
             raise ValueError(message)
-        piece = data[:_INT32_MAX]
-        head, fields = self._take_head()
         self._dirty = True
         flags = END_CONNECTION if end_connection else 0
-        result = lib.sk_res_try_end(handle, head, len(head), fields, piece, len(piece), total_size, flags)
-        if result == GONE:
-            self._handle = 0
-            self._mark_aborted()
-            return False, True
-        self._started = True
-        taken = bool(result & _TAKEN) and len(piece) == len(data)
-        if result & _COMPLETE:
-            self._app._forget(self)
-            return True, True
-        return taken, False
+        given = 0
+        while True:
+            # Only what the kernel may take now is copied out of a large body.
+            piece = bytes(view[given : given + _PIECE_BYTES])
+            head, fields = self._take_head()
+            result = lib.sk_res_try_end(self._handle, head, len(head), fields, piece, len(piece), total_size, flags)
+            if result == GONE:
+                self._handle = 0
+                self._mark_aborted()
+                return False, True
+            self._started = True
+            if result & _COMPLETE:
+                self._app._forget(self)
+                return True, True
+            given += len(piece)
+            if not result & _TAKEN:
+                return False, False
+            if given >= len(view):
+                return True, False
 
     async def send_chunk(self, buffer: Any, total_size: int) -> tuple[bool, bool]:
         """Write a piece of a body of a known size, and wait until the connection has taken it.
@@ -420,7 +426,7 @@ class Response(RequestBody):
             ValueError, RuntimeError: see :meth:`try_end`.
 
         """
-        data = buffer if type(buffer) is bytes else self._encode(buffer)
+        data = memoryview(buffer if isinstance(buffer, (bytes, bytearray, memoryview)) else self._encode(buffer)).cast("B")
         begin = self.get_write_offset() if self._started else 0
         while True:
             ok, done = self.try_end(data[max(0, self.get_write_offset() - begin) :], total_size)

@@ -141,3 +141,20 @@ def test_the_hello_example_runs() -> None:
         assert httpx.get(program.url).text == "Hello, World!"
         program.process.send_signal(signal.SIGTERM)
         assert program.process.wait(5) == 0
+
+
+def test_a_handler_that_blocks_costs_no_other_client_its_connection(serve) -> None:
+    def block(res, _req) -> None:
+        time.sleep(3)
+        res.end("at last")
+
+    server = serve(lambda app: app.get("/block", block).get("/", lambda res, _req: res.end("ok")), keep_alive_timeout=1)
+    with server.connect() as other, server.connect() as blocked:
+        other.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert other.recv(1000).endswith(b"ok")
+        blocked.sendall(b"GET /block HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        # In time, but nobody looks.
+        other.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert blocked.recv(1000).endswith(b"at last")
+        assert other.recv(1000).endswith(b"ok")

@@ -51,6 +51,7 @@ pub const Loop = extern struct {
     /// Polls that keep us_loop_run going.
     active: u32 = 0,
     turn: i64 = 0,
+    sweep_due: bool = false,
     ready_index: u32 = 0,
     ready_count: u32 = 0,
     walks: ?*anyopaque = null,
@@ -116,6 +117,11 @@ pub const Loop = extern struct {
         }
         loop.ready_count = 0;
         loop.ready_index = 0;
+        // After the sockets: when the program was blocked for long, those whose events waited for it are not idle.
+        if (loop.sweep_due) {
+            loop.sweep_due = false;
+            timeout.sweep(loop);
+        }
         Socket.deliverScheduled(loop);
         Socket.freeClosed(loop);
         loop.on_post(loop);
@@ -135,7 +141,7 @@ pub const Loop = extern struct {
             },
             .sweep => {
                 drainCounter(poll.fd);
-                timeout.sweep(loop);
+                loop.sweep_due = true;
             },
             .timer => {
                 drainCounter(poll.fd);

@@ -28,9 +28,9 @@ fn arm(loop: *Loop, tick: u32) void {
     _ = sys.timerfd_settime(loop.sweep.fd, absolute, &when, null);
 }
 
-/// The tick at which a delay that begins now is surely over.
-fn deadlineAfter(loop: *Loop, seconds: u32) u32 {
-    return loop.tick() +| seconds +| 1;
+/// The tick at which a delay that begins now is surely over. Not from the turn's own tick: a handler may have blocked since.
+fn deadlineAfter(seconds: u32) u32 {
+    return sys.monotonicTick() +| seconds +| 1;
 }
 
 pub fn sweep(loop: *Loop) void {
@@ -76,7 +76,7 @@ export fn us_socket_timeout(ssl: c_int, socket: *Socket, seconds: c_uint) void {
         return;
     }
     const loop = socket.context.loop;
-    socket.deadline = deadlineAfter(loop, seconds);
+    socket.deadline = deadlineAfter(seconds);
     need(loop, socket.deadline);
 }
 
@@ -87,6 +87,6 @@ export fn us_socket_long_timeout(ssl: c_int, socket: *Socket, minutes: c_uint) v
         return;
     }
     const loop = socket.context.loop;
-    socket.long_deadline = deadlineAfter(loop, minutes *| 60);
+    socket.long_deadline = deadlineAfter(minutes *| 60);
     need(loop, socket.long_deadline);
 }
