@@ -10,11 +10,14 @@ from .app import App
 from .errors import BadRequestError, HTTPError
 from .event_loop import Loop
 from .extensions import AppExtension
+from .forms import FormData, UploadFile
 from .middleware import middleware
 from .options import AppListenOptions, AppOptions
 from .request import Request
 from .response import Response
 from .routers import MiddlewareRouter
+from .sendfile import sendfile
+from .templates import Jinja2Template, MakoTemplate
 from .websocket import WebSocket
 from .websocket_constants import CompressOptions, OpCode, SendStatus
 
@@ -27,14 +30,19 @@ __all__ = [
     "AppOptions",
     "BadRequestError",
     "CompressOptions",
+    "FormData",
     "HTTPError",
+    "Jinja2Template",
     "Loop",
+    "MakoTemplate",
     "MiddlewareRouter",
     "OpCode",
     "Request",
     "Response",
     "SendStatus",
+    "UploadFile",
     "WebSocket",
     "__version__",
     "middleware",
+    "sendfile",
 ]

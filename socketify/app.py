@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 from typing import Any, Callable, Optional, Union
 
 from .exchange import ErrorHandler, Handler
@@ -15,6 +16,7 @@ from .options import AppOptions
 from .request import Request
 from .response import Response
 from .routers import DecoratorRouter, DomainRouter, Verbs
+from .static_files import StaticFiles
 from .websockets import WebSockets, checked_path
 
 _NO_LIMIT = 2**64 - 1
@@ -124,6 +126,35 @@ class App(Verbs, WebSockets):
         self._callbacks.append(kept)
         host, verb, pattern = hostname.encode(), method.encode(), path.encode()
         lib.sk_app_route(native, host, len(host), verb, len(verb), pattern, len(pattern), kept)
+
+    def static(
+        self,
+        route: str,
+        directory: Union[str, os.PathLike[str]],
+        *,
+        index: Optional[str] = None,
+        precompressed: bool = True,
+        cache_control: Optional[str] = None,
+    ) -> App:
+        """Serve the files of a directory under a prefix, for GET and HEAD.
+
+        Args:
+            route: the prefix, as ``/static``.
+            directory: must exist; nothing outside of it is served.
+            index: name of the file that is served for a directory, as ``index.html``; None for none.
+            precompressed: whether ``name.br`` or ``name.gz`` is sent instead of ``name`` to clients that accept it.
+            cache_control: value of Cache-Control; None for none.
+
+        Raises:
+            FileNotFoundError: there is no such directory.
+            ValueError: the route does not begin with a slash.
+
+        """
+        prefix = route.rstrip("/")
+        files = StaticFiles(prefix, directory, index=index, precompressed=precompressed, cache_control=cache_control)
+        if index is not None and prefix:
+            self.get(prefix, files)
+        return self.get(prefix + "/*", files)
 
     def router(self, prefix: str = "", *middlewares: Middleware) -> DecoratorRouter:
         """Make a router whose methods are decorators, for routes under a prefix, behind middlewares.

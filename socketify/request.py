@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Optional, Union
 from urllib.parse import parse_qsl, unquote
 
+from .cookies import parse_cookies
 from .native import lib
 from .native.declarations import ABSENT, STALE
 
@@ -161,6 +162,14 @@ class Request:
     def get_parameters(self) -> list[str]:
         """Give all parameters of the route, in their order, percent-decoded."""
         return [_decoded(each) for each in self._parsed().parameters]
+
+    def get_cookie(self, name: str) -> Optional[str]:
+        """Give the value of a cookie, or None."""
+        return parse_cookies(self.get_header("cookie")).get(name)
+
+    def get_cookies(self) -> dict[str, str]:
+        """Give the values of all cookies by name; of equal names the first counts."""
+        return parse_cookies(self.get_header("cookie"))
 
     def set_yield(self, flag: Union[bool, int]) -> Request:
         """Pass the request on to the next matching route when the handler returns."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from io import BytesIO
-from typing import Any, Callable, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from .connection import Connection
 from .errors import BadRequestError
+from .forms import FormData, FormReader, parse_urlencoded
 from .native import lib
 from .native.declarations import BUSY, OK
+
+if TYPE_CHECKING:
+    from .request import Request
 
 Self = TypeVar("Self", bound="RequestBody")
 
@@ -91,6 +95,57 @@ class RequestBody(Connection):
         except ValueError as error:
             message = f"the body is not JSON: {error}"
             raise BadRequestError(message) from error
+
+    async def get_form_urlencoded(self, encoding: str = "utf-8") -> Optional[dict[str, str]]:
+        """Give the first value of every field of an urlencoded form, or None when the client left.
+
+        Raises:
+            BadRequestError: it is no such form; unhandled, the client gets a 400.
+
+        """
+        data = (await self.get_data()).getvalue()
+        if self.aborted:
+            return None
+        values: dict[str, str] = {}
+        for name, value in parse_urlencoded(data, encoding):
+            values.setdefault(name, value)
+        return values
+
+    async def get_form(self, req: Request, *, max_files: int = 100, max_file_size: Optional[int] = None) -> Optional[FormData]:
+        """Give an urlencoded or multipart form, or None when the client left. Large files go to disk as they come.
+
+        Args:
+            req: the request, for its Content-Type.
+            max_files: files of the form; more are answered with 413.
+            max_file_size: bytes of each; larger ones are answered with 413. None for no limit but the body's.
+
+        Raises:
+            HTTPError: 400, 413 or 415 for what is no such form; unhandled, the client gets that status.
+
+        """
+        reader = FormReader(req.get_header("content-type"), max_files, max_file_size)
+        if not self._handle:
+            self._late("get_form")
+            return None
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def sink(chunk: bytes, last: bool) -> None:
+            reader.feed(chunk)
+            if last and not waiter.done():
+                waiter.set_result(None)
+
+        self._body_waiter = waiter
+        self._read(sink)
+        try:
+            if not waiter.done():
+                await waiter
+        except asyncio.CancelledError:
+            reader.form.close()
+            raise
+        if self.aborted:
+            reader.form.close()
+            return None
+        return reader.finish()
 
     def _on_body(self, chunk: bytes, last: bool) -> None:
         if self._body_sink is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Mapping
 from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
+from .cookies import set_cookie_field
 from .headers import Headers, Text, checked, field_name, field_value, flatten, join, status_line
 from .native import lib
 from .native.declarations import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
@@ -170,7 +172,7 @@ class Response(RequestBody):
             raise ValueError(message)
         return self.send(b"", None, status_code, (("Location", quote(location, safe=_REFERENCE)),))
 
-    def render(self, name: str, **kwargs: Any) -> Response:
+    def render(self, name: str, /, **kwargs: Any) -> Response:
         """Send what the app's template engine makes of a template, as HTML unless another Content-Type was written.
 
         Raises:
@@ -301,6 +303,21 @@ class Response(RequestBody):
             self._dirty = True
             self._fields += (encoded, value_encoded)
         return self
+
+    def set_cookie(self, name: str, value: str, options: Optional[Mapping[str, Any]] = None) -> Response:
+        """Add a Set-Cookie field (RFC 6265 section 4.1).
+
+        Args:
+            name: a token.
+            value: any text without control characters.
+            options: attributes, see :func:`socketify.cookies.set_cookie_field`.
+
+        Raises:
+            TypeError, ValueError: the name, the value or an option cannot be sent.
+            RuntimeError: the head was sent already.
+
+        """
+        return self.write_header(b"Set-Cookie", set_cookie_field(name, value, options))
 
     def _may_change_head(self, what: str) -> bool:
         if not self._handle:

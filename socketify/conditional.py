@@ -1,0 +1,133 @@
+"""Conditional and range requests for one representation (RFC 9110 sections 13 and 14), without any IO."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Callable, Optional
+
+_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+_RANGE = re.compile(r"bytes[ \t]*=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*", re.IGNORECASE)
+
+Header = Callable[[str], Optional[str]]
+
+
+@dataclass(frozen=True)
+class Representation:
+    """What there is to send.
+
+    Args:
+        size: bytes.
+        etag: the entity tag, in quotes; it is strong (section 8.8.3).
+        modified: seconds since the epoch, whole.
+
+    """
+
+    size: int
+    etag: str
+    modified: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to send: a status, and which bytes.
+
+    ``length`` counts from ``start``; for 304, 412 and 416 nothing is sent.
+    """
+
+    status: int
+    start: int = 0
+    length: int = 0
+
+
+def answer(method: str, header: Header, what: Representation) -> Answer:
+    """Evaluate the preconditions in the order of section 13.2.2, then the range.
+
+    Args:
+        method: GET or HEAD.
+        header: gives a field's value by lower-case name, or None.
+        what: the representation.
+
+    """
+    match = header("if-match")
+    if match is not None:
+        if not _matches(match, what.etag, weakly=False):
+            return Answer(412)
+    else:
+        unmodified = _seconds(header("if-unmodified-since"))
+        if unmodified is not None and what.modified > unmodified:
+            return Answer(412)
+    none_match = header("if-none-match")
+    if none_match is not None:
+        if _matches(none_match, what.etag, weakly=True):
+            return Answer(304)
+    else:
+        since = _seconds(header("if-modified-since"))
+        if since is not None and what.modified <= since:
+            return Answer(304)
+    asked = header("range")
+    if asked is not None and method == "GET" and _range_applies(header("if-range"), what):
+        return _range(asked, what.size)
+    return Answer(200, 0, what.size)
+
+
+def _matches(field: str, etag: str, *, weakly: bool) -> bool:
+    if field.strip() == "*":
+        return True
+    tags = _TAG.findall(field)
+    return any((tag[2:] if tag.startswith("W/") else tag) == etag for tag in tags if weakly or not tag.startswith("W/"))
+
+
+def _seconds(date: Optional[str]) -> Optional[int]:
+    """Seconds since the epoch of an HTTP date; what is none is ignored (section 13.1.3)."""
+    if date is None:
+        return None
+    try:
+        parsed = parsedate_to_datetime(date)
+    except (TypeError, ValueError, IndexError):
+        return None
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=timezone.utc)
+    return int((parsed - datetime(1970, 1, 1, tzinfo=timezone.utc)).total_seconds())
+
+
+def _range_applies(if_range: Optional[str], what: Representation) -> bool:
+    if if_range is None:
+        return True
+    if if_range.startswith(('"', "W/")):
+        return if_range.strip() == what.etag
+    return _seconds(if_range) == what.modified
+
+
+def _range(asked: str, size: int) -> Answer:
+    """Give one range; several, and what is no range of bytes, get everything, which section 14.2 allows."""
+    match = _RANGE.fullmatch(asked.strip())
+    whole = Answer(200, 0, size)
+    if match is None:
+        return whole
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        length = min(int(suffix), size)
+        return Answer(206, size - length, length) if length else Answer(416)
+    start = int(first)
+    end = min(int(last), size - 1) if last else size - 1
+    if last and int(last) < start:
+        return whole
+    return Answer(206, start, end - start + 1) if start < size else Answer(416)
+
+
+def accepted_encodings(field: Optional[str]) -> set[str]:
+    """Give the content codings that an Accept-Encoding field allows by name or by ``*`` (RFC 9110 section 12.5.3)."""
+    allowed: set[str] = set()
+    refused: set[str] = set()
+    for part in (field or "").split(","):
+        coding, _, parameters = part.partition(";")
+        coding = coding.strip().lower()
+        weight = re.fullmatch(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", parameters, re.IGNORECASE)
+        if coding:
+            (refused if weight is not None and float(weight[1]) == 0 else allowed).add(coding)
+    if "*" in allowed:
+        allowed |= {"br", "gzip"} - refused
+    return allowed - refused

@@ -1,0 +1,216 @@
+"""Forms: ``application/x-www-form-urlencoded``, and ``multipart/form-data`` (RFC 7578) with files that go to disk."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import IO, Any, Callable, Optional, Union
+from urllib.parse import parse_qsl
+
+import multipart
+
+from .errors import BadRequestError, HTTPError
+
+_COUNT_MAX = 1000
+_FIELD_BYTES_MAX = 1024 * 1024
+_MEMORY_BYTES = 256 * 1024
+
+
+@dataclass
+class UploadFile:
+    """A file of a form.
+
+    Args:
+        name: of the field.
+        filename: as the client gave it; never use it as a path.
+        content_type: as the client gave it.
+        file: the content, at its begin; on disk when it is large.
+        size: bytes.
+
+    """
+
+    name: str
+    filename: str
+    content_type: str
+    file: IO[bytes]
+    size: int = 0
+
+    async def save(self, path: str) -> None:
+        """Copy the content to a file, in a worker thread.
+
+        Raises:
+            OSError: it cannot be written.
+
+        """
+        self.file.seek(0)
+        with open(path, "wb") as target:  # noqa: ASYNC230, PTH123 - opening is short, copying is not
+            await asyncio.get_running_loop().run_in_executor(None, shutil.copyfileobj, self.file, target)
+
+
+@dataclass
+class FormData:
+    """Fields and files of a form, in their order. Closing it deletes the files that were not saved."""
+
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    files: list[UploadFile] = field(default_factory=list)
+
+    def get(self, name: str, default: Optional[str] = None) -> Optional[str]:
+        """Give the first value of a field."""
+        return next((value for key, value in self.fields if key == name), default)
+
+    def get_list(self, name: str) -> list[str]:
+        """Give all values of a field."""
+        return [value for key, value in self.fields if key == name]
+
+    def get_file(self, name: str) -> Optional[UploadFile]:
+        """Give the first file of a field."""
+        return next((file for file in self.files if file.name == name), None)
+
+    def __iter__(self) -> Iterator[tuple[str, Union[str, UploadFile]]]:
+        """Give every field and file with its name."""
+        yield from self.fields
+        for file in self.files:
+            yield file.name, file
+
+    def close(self) -> None:
+        """Close the files; those on disk are deleted."""
+        for file in self.files:
+            file.file.close()
+
+    def __enter__(self) -> FormData:
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+
+def parse_urlencoded(data: bytes, encoding: str = "utf-8") -> list[tuple[str, str]]:
+    """Read an urlencoded form.
+
+    Raises:
+        BadRequestError: it is not of that encoding, or has too many fields.
+
+    """
+    try:
+        text = data.decode("ascii")
+        return parse_qsl(text, keep_blank_values=True, encoding=encoding, errors="strict", max_num_fields=_COUNT_MAX)
+    except ValueError as error:
+        message = f"the body is no urlencoded form: {error}"
+        raise BadRequestError(message) from error
+
+
+class FormReader:
+    """Takes the body of a form piece by piece; what is wrong with it is kept until :meth:`finish`.
+
+    Args:
+        content_type: the field of the request, or None.
+        max_files: more are answered with 413.
+        max_file_size: bytes of one file; larger ones are answered with 413. None for no limit but the body's.
+
+    """
+
+    def __init__(self, content_type: Optional[str], max_files: int, max_file_size: Optional[int]) -> None:
+        self.form = FormData()
+        self._error: Optional[HTTPError] = None
+        self._urlencoded = bytearray()
+        self._part: Any = None
+        self._upload: Optional[UploadFile] = None
+        self._value = bytearray()
+        self._max_files = max_files
+        self._max_file_size = max_file_size
+        kind, options = multipart.parse_options_header(content_type or "")
+        self._parser: Any = None
+        self.feed: Callable[[bytes], None] = self._feed_urlencoded
+        if kind == "multipart/form-data":
+            self.feed = self._feed_multipart
+            if options.get("boundary"):
+                self._parser = multipart.PushMultipartParser(options["boundary"], max_segment_count=_COUNT_MAX)
+            else:
+                self._error = BadRequestError("the multipart form has no boundary")
+        elif kind != "application/x-www-form-urlencoded":
+            self._error = HTTPError(415, "the body is no form")
+
+    def _feed_urlencoded(self, chunk: bytes) -> None:
+        if self._error is None:
+            self._urlencoded += chunk
+            if len(self._urlencoded) > _FIELD_BYTES_MAX:
+                self._error = HTTPError(413, "the form is too large")
+
+    def _feed_multipart(self, chunk: bytes) -> None:
+        if self._error is not None or not chunk:
+            return
+        try:
+            for event in self._parser.parse(chunk):
+                self._take(event)
+        except multipart.MultipartError as error:
+            status = 413 if isinstance(error, multipart.ParserLimitReached) else 400
+            self._error = HTTPError(status, f"the multipart form is malformed: {error}")
+        except HTTPError as error:
+            self._error = error
+
+    def _take(self, event: Any) -> None:
+        if event is None:
+            self._end_part()
+        elif isinstance(event, (bytes, bytearray)):
+            self._take_data(event)
+        else:
+            self._part = event
+            self._value = bytearray()
+            self._upload = None
+            if event.filename is not None:
+                if len(self.form.files) >= self._max_files:
+                    raise HTTPError(413, f"the form has more than {self._max_files} files")
+                content_type = event.header("content-type") or "application/octet-stream"
+                file = tempfile.SpooledTemporaryFile(_MEMORY_BYTES)  # noqa: SIM115 - the form closes it
+                self._upload = UploadFile(event.name, event.filename, content_type, file)
+                self.form.files.append(self._upload)
+
+    def _take_data(self, data: Union[bytes, bytearray]) -> None:
+        upload = self._upload
+        if upload is None:
+            self._value += data
+            if len(self._value) > _FIELD_BYTES_MAX:
+                raise HTTPError(413, f"field {self._part.name!r} of the form is too large")
+            return
+        upload.size += len(data)
+        if self._max_file_size is not None and upload.size > self._max_file_size:
+            raise HTTPError(413, f"file {upload.name!r} of the form is too large")
+        upload.file.write(data)
+
+    def _end_part(self) -> None:
+        if self._upload is not None:
+            self._upload.file.seek(0)
+            return
+        try:
+            self.form.fields.append((self._part.name, self._value.decode()))
+        except UnicodeDecodeError as error:
+            message = f"field {self._part.name!r} of the form is not utf-8"
+            raise BadRequestError(message) from error
+
+    def finish(self) -> FormData:
+        """Give the form when all of the body came.
+
+        Raises:
+            HTTPError: 400, 413 or 415; the files are closed then.
+
+        """
+        if self._error is None:
+            try:
+                if self._parser is None:
+                    self.form.fields = parse_urlencoded(bytes(self._urlencoded))
+                else:
+                    self._parser.close()
+            except multipart.MultipartError as error:
+                self._error = BadRequestError(f"the multipart form is malformed: {error}")
+            except HTTPError as error:
+                self._error = error
+        if self._error is not None:
+            self.form.close()
+            raise self._error
+        return self.form
