@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import ctypes.util
+import functools
 import inspect
+import logging
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from .app import App
     from .request import Request
     from .response import Response
+
+logger = logging.getLogger("socketify")
 
 Handler = Callable[..., Any]
 
@@ -93,6 +98,18 @@ def checked_options(behavior: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
+@functools.lru_cache(maxsize=None)
+def _find_zlib() -> bool:
+    """Load zlib; without it connections are not compressed, which the log says once."""
+    if lib.sk_zlib_load(None):
+        return True
+    path = ctypes.util.find_library("z")
+    if path and lib.sk_zlib_load(path.encode()):
+        return True
+    logger.warning("zlib was not found: websocket messages are not compressed")
+    return False
+
+
 class WebSocketRoute:
     """A websocket route of an app; what an upgrade handler gets as ``socket_context``.
 
@@ -108,6 +125,8 @@ class WebSocketRoute:
 
     def __init__(self, app: App, behavior: Mapping[str, Any], names: tuple[str, ...]) -> None:
         options = checked_options(behavior)
+        if options["compression"] != CompressOptions.DISABLED:
+            _find_zlib()
         self._app = app
         self._live = app._websockets
         self._handlers: dict[str, Optional[Handler]] = {name: behavior.get(name) for name in HANDLERS}

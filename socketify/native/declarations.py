@@ -130,6 +130,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_local_address": (c_int32, (c_uint32,)),
     "sk_res_local_port": (c_int32, (c_uint32,)),
     "sk_res_proxied_address": (c_int32, (c_uint32,)),
+    "sk_zlib_load": (c_int32, (c_char_p,)),
     "sk_app_ws": (
         c_int32,
         (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, ctypes.POINTER(WebSocketBehaviorStruct)),

@@ -55,8 +55,6 @@ pub fn cppFlags(native: Native) []const []const u8 {
         "-Wall",
         "-Wextra",
         "-Werror",
-        // Compression comes from a zlib found at run time; the engine's own would need it at build time.
-        "-DUWS_NO_ZLIB",
         "-DUWS_WITH_PROXY",
     };
     return if (native.options.optimize == .debug) &common else &(common ++ .{"-O3"});

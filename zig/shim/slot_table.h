@@ -45,6 +45,7 @@ enum Flag : uint16_t {
 enum WebSocketFlag : uint16_t {
   WS_CLOSED = 1,   /* close handshake begun, or connection lost: nothing can be sent */
   WS_PAUSED = 2,   /* reading stopped */
+  WS_FORGETS = 8,  /* its own compressor begins every message anew */
   WS_FRAGMENTS = 4 /* between the fragments of a message that we send */
 };
 

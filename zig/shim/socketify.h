@@ -215,6 +215,9 @@ SK_API int32_t sk_res_proxied_address(uint32_t handle);
 
 /* ---- WebSocket ---------------------------------------------------------------------------------------------------- */
 
+/* Looks for zlib, without which no route compresses; `path` (NUL-terminated, may be NULL) is tried after the system's usual
+ * names. 1 when it is there. Any thread may call it. */
+SK_API int32_t sk_zlib_load(const char *path);
 /* Adds a websocket route. It is asked before the GET routes of the same pattern, and passes on every request that is not an
  * upgrade to websocket (RFC 6455 section 4.2.1). Returns its number, or SK_BUSY when memory is exhausted. */
 SK_API int32_t sk_app_ws(sk_app *app, const char *host, size_t host_length, const char *pattern, size_t pattern_length,

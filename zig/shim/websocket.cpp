@@ -142,6 +142,16 @@ us_socket_t *onTimeout(us_socket_t *s) {
   return s;
 }
 
+/* Whether the message that could not be decompressed was too big, or damaged. */
+bool inflatedTooMuch(WebSocket *socket) {
+  uWS::LoopData *loop = socket->getLoopData();
+  uWS::InflationStream *own = webSocketData(socket)->inflationStream;
+  uWS::InflationStream *stream = own ? own : loop->inflationStream;
+  size_t limit = contextData(raw(socket))->maxPayloadLength;
+  return loop->zlibContext->dynamicInflationBuffer.length() > limit ||
+         LARGE_BUFFER_SIZE - stream->inflationStream.avail_out > limit;
+}
+
 /* The close code for the engine's and the parser's reasons. */
 int codeOf(WebSocket *socket, std::string_view reason) {
   if (reason == uWS::ERR_TOO_BIG_MESSAGE) {
@@ -151,8 +161,7 @@ int codeOf(WebSocket *socket, std::string_view reason) {
     return uWS::protocol::CODE_INVALID_DATA;
   }
   if (reason == uWS::ERR_TOO_BIG_MESSAGE_INFLATION) {
-    (void)socket;
-    return CODE_TOO_BIG;
+    return inflatedTooMuch(socket) ? CODE_TOO_BIG : uWS::protocol::CODE_INVALID_DATA;
   }
   return uWS::protocol::CODE_PROTOCOL_ERROR;
 }
@@ -201,6 +210,10 @@ void setUp(WebSocketRoute &route) {
   data->sendPingsAutomatically = behavior.send_pings_automatically != 0;
   data->maxLifetime = static_cast<unsigned short>(behavior.max_lifetime_min);
   data->compression = uWS::CompressOptions::DISABLED;
+  if (behavior.compression && loadZlib(nullptr)) {
+    prepareSharedStreams();
+    data->compression = static_cast<uWS::CompressOptions>(behavior.compression);
+  }
   data->idleTimeoutComponents = idleTimeouts(behavior);
   data->messageHandler = onMessage;
   if (behavior.on_ping) {
@@ -273,7 +286,7 @@ WebSocketRoute *createWebSocketRoute(App &app, const sk_ws_behavior &behavior) {
   return route;
 }
 
-uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, bool deflate, uWS::CompressOptions compression) {
+uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, const Deflate &deflate) {
   auto *response = static_cast<HttpResponse *>(slot.socket);
   /* Only inside the parser's own call does the engine have to be told that the socket moved. */
   bool parsing = slot.request != nullptr;
@@ -292,7 +305,7 @@ uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, bool deflate, uWS::Co
   /* The old memory lives until the turn ends. */
   HttpData *old = httpData(response);
   WebSocket *socket = webSocket(s);
-  socket->init(deflate, compression, std::move(old->buffer));
+  socket->init(deflate.agreed, deflate.options, std::move(old->buffer));
   old->markDone();
   old->~HttpResponseData();
   if (corked) {
@@ -310,8 +323,17 @@ uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, bool deflate, uWS::Co
   slot.socket = socket;
   slot.request = nullptr;
   slot.route = &route;
-  slot.flags = 0;
+  slot.flags = deflate.forgets ? WS_FORGETS : 0;
   return handleOf(slot);
+}
+
+WebSocket::SendStatus sendWhole(WebSocket *socket, std::string_view message, int opcode, bool compress) {
+  auto status = socket->send(message, static_cast<uWS::OpCode>(opcode), compress);
+  uWS::DeflationStream *own = webSocketData(socket)->deflationStream;
+  if (own && (slotOf(socket).flags & WS_FORGETS)) {
+    deflateReset(&own->deflationStream);
+  }
+  return status;
 }
 
 void endAllWebSockets(App &app) {
@@ -328,7 +350,7 @@ bool sendPublished(WebSocket *socket, std::string_view message, int opcode, bool
     slot.route->deferred[indexOf(slot)].push_back({std::string(message), opcode, compress});
     return false;
   }
-  return socket->send(message, static_cast<uWS::OpCode>(opcode), compress) == WebSocket::DROPPED;
+  return sendWhole(socket, message, opcode, compress) == WebSocket::DROPPED;
 }
 
 void sendDeferred(Slot &slot) {

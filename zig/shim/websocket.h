@@ -3,6 +3,7 @@
 #define SK_WEBSOCKET_H
 
 #include "head.h"
+#include "websocket_deflate.h"
 
 #include <string>
 #include <string_view>
@@ -53,7 +54,9 @@ void refuseUpgrade(Slot &slot, UpgradeRefusal why);
 /* A new route's context, or nullptr when memory is exhausted. */
 WebSocketRoute *createWebSocketRoute(App &app, const sk_ws_behavior &behavior);
 /* Makes the slot's HTTP connection a websocket; the new handle, or 0 when memory is exhausted. */
-uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, bool deflate, uWS::CompressOptions compression);
+uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, const Deflate &deflate);
+/* Sends a whole message. */
+WebSocket::SendStatus sendWhole(WebSocket *socket, std::string_view message, int opcode, bool compress);
 /* Ends all websockets of an app with 1001. */
 void endAllWebSockets(App &app);
 /* Sends a published message, or keeps it until the fragments of another one are sent. True when it was dropped because of

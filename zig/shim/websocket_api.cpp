@@ -50,8 +50,10 @@ int32_t sendMessage(Slot &slot, std::string_view data, int flags) {
   WebSocket::SendStatus status;
   if (continues) {
     status = sendFragment(socket, *slot.route, data, fin);
+  } else if (fin) {
+    status = sendWhole(socket, data, opcode, flags & SK_WS_COMPRESS);
   } else {
-    status = socket->send(data, static_cast<uWS::OpCode>(opcode), fin && (flags & SK_WS_COMPRESS), fin);
+    status = socket->send(data, static_cast<uWS::OpCode>(opcode), false, false);
   }
   if (!fin && status != WebSocket::DROPPED) {
     slot.flags |= WS_FRAGMENTS;

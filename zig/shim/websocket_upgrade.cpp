@@ -128,6 +128,13 @@ bool isFieldText(std::string_view text) {
   return true;
 }
 
+Deflate negotiate(const Slot &slot, WebSocketRoute &route, std::string_view offers) {
+  uWS::CompressOptions wanted = route.data()->compression;
+  /* Safari 15.0 to 15.3 break connections on which they agreed to compress. */
+  bool broken = slot.request && uWS::hasBrokenCompression(slot.request->header("user-agent"));
+  return wanted == uWS::CompressOptions::DISABLED || broken ? Deflate() : negotiateDeflate(wanted, offers);
+}
+
 /* The websocket's handle, or a negative result. */
 int64_t upgrade(Slot &slot, WebSocketRoute &route, const Handshake &handshake) {
   if (!isKey(handshake.key) || !isFieldText(handshake.protocol) || !inspect(handshake.head).valid) {
@@ -144,10 +151,14 @@ int64_t upgrade(Slot &slot, WebSocketRoute &route, const Handshake &handshake) {
   if (std::string_view protocol = firstOf(handshake.protocol); !protocol.empty()) {
     appendField(answer, "Sec-WebSocket-Protocol", protocol);
   }
+  Deflate deflate = negotiate(slot, route, handshake.extensions);
+  if (deflate.agreed) {
+    appendField(answer, "Sec-WebSocket-Extensions", deflate.answer);
+  }
   appendFields(answer, handshake.head);
   answer.append("\r\n");
   writeAll(slot.socket, answer);
-  uint32_t handle = adoptWebSocket(slot, route, false, uWS::CompressOptions::DISABLED);
+  uint32_t handle = adoptWebSocket(slot, route, deflate);
   if (!handle) {
     slot.socket->close();
     return SK_GONE;
