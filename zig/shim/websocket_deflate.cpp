@@ -152,8 +152,9 @@ Deflate accept(const Offer &offer, uWS::CompressOptions wanted) {
   if (forgets) {
     deflate.answer += "; server_no_context_takeover";
   }
-  if (server_bits && server_bits < BITS_MAX) {
-    deflate.answer += "; server_max_window_bits=" + std::to_string(server_bits);
+  int window = server_bits ? server_bits : BITS_MAX;
+  if (offer.server_bits || window < BITS_MAX) {
+    deflate.answer += "; server_max_window_bits=" + std::to_string(window);
   }
   options |= client_bits ? static_cast<unsigned int>(client_bits) << 8
                          : static_cast<unsigned int>(uWS::CompressOptions::SHARED_DECOMPRESSOR);
