@@ -128,8 +128,8 @@ def test_bombs_and_garbage_have_their_codes(serve: Any, payload: bytes, code: in
 
 def test_without_zlib_nothing_is_negotiated_and_the_log_says_so_once() -> None:
     program = """
-import asyncio, logging, socketify.websocket_route as route
-from socketify import CompressOptions
+import logging, socketify.websocket_route as route
+from socketify import App, CompressOptions
 class Without:
     def __getattr__(self, name):
         return (lambda path: 0) if name == "sk_zlib_load" else getattr(native, name)
