@@ -98,7 +98,7 @@ def checked_options(behavior: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _find_zlib() -> bool:
     """Load zlib; without it connections are not compressed, which the log says once."""
     if lib.sk_zlib_load(None):
