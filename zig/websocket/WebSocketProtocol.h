@@ -47,6 +47,8 @@ template <bool isServer> struct WebSocketState {
   bool frameFin = false;
   bool inMessage = false;
   bool compressed = false;
+  /* The engine was told that the message that begins with a held header is compressed. */
+  bool marked = false;
   Utf8Validator text;
 };
 
@@ -230,6 +232,10 @@ private:
     if (std::string_view wrong = objection(bytes, state); !wrong.empty()) {
       return fail(state, user, wrong);
     }
+    if ((bytes[0] & RSV1) && !state->marked && !Impl::setCompressed(state, user)) {
+      return fail(state, user, ERR_RESERVED_BITS);
+    }
+    state->marked = bytes[0] & RSV1;
     unsigned int first = bytes[1] & LENGTH;
     size_t extended = first < 126 ? 0 : first == 126 ? 2 : 8;
     size_t header = 2 + extended + 4;
@@ -247,9 +253,7 @@ private:
     if (payload && left == header) {
       return hold(bytes, left, state);
     }
-    if ((bytes[0] & RSV1) && !Impl::setCompressed(state, user)) {
-      return fail(state, user, ERR_RESERVED_BITS);
-    }
+    state->marked = false;
     beginFrame(bytes, state);
     memcpy(state->mask, bytes + header - 4, 4);
     if (payload <= left - header) {
