@@ -19,6 +19,7 @@ from .routers import MiddlewareRouter
 from .sendfile import sendfile
 from .templates import Jinja2Template, MakoTemplate
 from .websocket import WebSocket
+from .websocket_admission import is_same_origin
 from .websocket_constants import CompressOptions, OpCode, SendStatus
 
 __version__ = "0.1.0"
@@ -43,6 +44,7 @@ __all__ = [
     "UploadFile",
     "WebSocket",
     "__version__",
+    "is_same_origin",
     "middleware",
     "sendfile",
 ]

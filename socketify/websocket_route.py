@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from .native import declarations as c
 from .native import lib
 from .websocket import WebSocket
+from .websocket_admission import Admission
 from .websocket_constants import CompressOptions, OpCode, is_compression
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _PAYLOAD_MAX
 
 
+def _are_origins(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(each, str) and "://" in each for each in value)
+    )
+
+
 #: Key: its default, what it must be, and the check of that.
 _OPTIONS: dict[str, tuple[Any, str, Callable[[Any], bool]]] = {
     "compression": (
@@ -66,6 +73,9 @@ _OPTIONS: dict[str, tuple[Any, str, Callable[[Any], bool]]] = {
     "reset_idle_timeout_on_send": (False, "a bool", _is_flag),
     "send_pings_automatically": (True, "a bool", _is_flag),
     "max_lifetime": (0, "an int from 0 to 240", lambda value: _is_size(value) and value <= 240),
+    "allowed_origins": (None, "None, or a list of origins such as 'https://example.org'", _are_origins),
+    "max_connections": (0, f"an int from 0 to {_PAYLOAD_MAX}", _is_size),
+    "max_connections_per_address": (0, f"an int from 0 to {_PAYLOAD_MAX}", _is_size),
 }
 
 
@@ -132,10 +142,12 @@ class WebSocketRoute:
         self._handlers: dict[str, Optional[Handler]] = {name: behavior.get(name) for name in HANDLERS}
         # Set when the native side knows the route.
         self.number = -1
-        upgrade = self._handlers["upgrade"]
+        self._admission = Admission(
+            options["allowed_origins"], options["max_connections"], options["max_connections_per_address"]
+        )
         callback: Any = c.RequestCallback()
-        if upgrade is not None:
-            callback = c.RequestCallback(app._make_callback(lambda res, req: self._upgrade(upgrade, res, req), names))
+        if self._handlers["upgrade"] is not None or self._admission.is_limited:
+            callback = c.RequestCallback(app._make_callback(self._upgrade, names))
         self.struct = c.WebSocketBehaviorStruct(
             compression=options["compression"],
             max_payload_bytes=options["max_payload_length"],
@@ -171,8 +183,19 @@ class WebSocketRoute:
 
         return c.WebSocketMessageCallback(on_control)
 
-    def _upgrade(self, handler: Handler, res: Response, req: Request) -> Any:
-        return handler(res, req, self)
+    def _upgrade(self, res: Response, req: Request) -> Any:
+        refusal = self._admission.refusal(res, req) if self._admission.is_limited else None
+        if refusal is not None:
+            status, reason = refusal
+            res.write_status(status).end(reason)
+            return None
+        handler = self._handlers["upgrade"]
+        if handler is not None:
+            return handler(res, req, self)
+        key = req.get_header("sec-websocket-key") or ""
+        protocol, extensions = req.get_header("sec-websocket-protocol"), req.get_header("sec-websocket-extensions")
+        res.upgrade(key, protocol, extensions, self)
+        return None
 
     # ---- events of the native side; nothing may be raised into it
 
@@ -184,6 +207,8 @@ class WebSocketRoute:
         ws._route = self
         ws._user_data = user_data
         self._live[handle] = ws
+        if self._admission.is_limited:
+            self._admission.enter(ws)
         handler = self._handlers["open"]
         if handler is not None:
             self._call(ws, handler)
@@ -242,6 +267,8 @@ class WebSocketRoute:
         if ws is None:
             return
         ws._code = code
+        if self._admission.is_limited:
+            self._admission.leave(ws)
         if ws._close_waiter is not None and not ws._close_waiter.done():
             ws._close_waiter.set_result(None)
         ws._wake()

@@ -40,13 +40,15 @@ class WebSockets(Lifecycle):
 
         Args:
             path: as for HTTP routes, which may have the same path: requests that are no upgrades are theirs.
-            behavior: ``compression`` (``CompressOptions.DISABLED``), ``max_payload_length`` (16 MiB), ``idle_timeout``
-                (20 seconds; 0 for none), ``max_backpressure`` (64 KiB), ``close_on_backpressure_limit`` (False),
+            behavior: options and handlers. The options are ``compression`` (``CompressOptions.DISABLED``),
+                ``max_payload_length`` (16 MiB; larger messages end the connection with 1009), ``idle_timeout`` (20 seconds;
+                0 for none), ``max_backpressure`` (64 KiB), ``close_on_backpressure_limit`` (False),
                 ``reset_idle_timeout_on_send`` (False), ``send_pings_automatically`` (True), ``max_lifetime`` (0, in
-                minutes; 0 for no limit), and the handlers ``upgrade(res, req, socket_context)``, ``open(ws)``,
-                ``message(ws, message, opcode)``, ``drain(ws)``, ``ping(ws, message)``, ``pong(ws, message)``,
-                ``close(ws, code, message)`` and ``subscription(ws, topic, subscriptions, subscriptions_before)``, sync or
-                async.
+                minutes; 0 for no limit), ``allowed_origins`` (None for all; others get 403), ``max_connections`` (0 for no
+                limit; more get 503) and ``max_connections_per_address`` (0; more get 429). The handlers, sync or async, are
+                ``upgrade(res, req, socket_context)``, ``open(ws)``, ``message(ws, message, opcode)``, ``drain(ws)``,
+                ``ping(ws, message)``, ``pong(ws, message)``, ``close(ws, code, message)`` and
+                ``subscription(ws, topic, subscriptions, subscriptions_before)``.
 
         Raises:
             TypeError, ValueError: an argument is wrong; the message names the key.

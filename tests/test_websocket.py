@@ -422,3 +422,62 @@ def test_pool_objects_are_new_for_every_connection(serve: Any) -> None:
             client.send("b")
             assert client.recv(timeout=10) == "a,b"
     assert len(server.app._websocket_pool) >= 2
+
+
+def test_limits_and_origins(serve: Any) -> None:
+    def build(app: App) -> None:
+        app.ws("/total", {"max_connections": 2})
+        app.ws("/address", {"max_connections_per_address": 1, "open": lambda ws: ws.send("open")})
+        app.ws("/origin", {"allowed_origins": ["https://example.org"], "open": lambda ws: ws.send("open")})
+
+    def status(path: str, **options: Any) -> int:
+        with pytest.raises(InvalidStatus) as refused:
+            open_(server, path, **options)
+        return refused.value.response.status_code
+
+    server = serve(build)
+    with open_(server, "/total"), open_(server, "/total"):
+        assert status("/total") == 503
+    with open_(server, "/address"):
+        assert status("/address") == 429
+    with open_(server, "/address") as client:
+        assert client.recv(timeout=10) == b"open"
+    for origin in (None, "https://example.org"):
+        with open_(server, "/origin", origin=origin) as client:
+            assert client.recv(timeout=10) == b"open"
+    assert status("/origin", origin="https://example.com") == 403
+
+
+def test_router_decorator_puts_middlewares_before_the_upgrade(serve: Any) -> None:
+    def build(app: App) -> None:
+        def user(res: Any, req: Any, data: Any) -> Any:
+            name = req.get_header("x-user")
+            if name is None:
+                res.write_status(401).end("who?")
+            return name
+
+        router = app.router("/api", user)
+
+        @router.ws("/chat")
+        def on_message(ws: WebSocket, message: Any, opcode: OpCode) -> None:
+            ws.send(ws.get_user_data() + ":" + message, opcode)
+
+    server = serve(build)
+    with open_(server, "/api/chat", additional_headers={"X-User": "ann"}) as client:
+        client.send("hi")
+        assert client.recv(timeout=10) == "ann:hi"
+    with pytest.raises(InvalidStatus):
+        open_(server, "/api/chat")
+
+
+def test_idle_connections_are_pinged_and_then_closed(serve: Any) -> None:
+    closed: list[Any] = []
+    behavior = {"idle_timeout": 8, "close": lambda ws, code, message: closed.append((code, message))}
+    server = serve(lambda app: app.ws("/", behavior))
+    with server.connect() as connection:
+        connection.settimeout(20)
+        connection.sendall(HANDSHAKE % (b"websocket", b"Upgrade", KEY, b"13"))
+        connection.recv(4096)
+        assert connection.recv(4096) == b"\x89\x00"
+        assert connection.recv(4096) == b""
+    assert closed == [(1006, "the connection was silent for too long")]
