@@ -129,7 +129,7 @@ class Exchanges:
             coroutine.close()
             message = "no event loop is running"
             raise RuntimeError(message)
-        done = self._runner.start(coroutine, req.preserve, lambda error: self._fail(error, res, req))
+        done = self._runner.start(coroutine, req._preserve_for_wait, lambda error: self._fail(error, res, req))
         if not done and res._handle:
             self._track(res)
 

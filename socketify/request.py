@@ -82,6 +82,14 @@ class Request:
             self._dirty = True
         return self
 
+    def _preserve_for_wait(self) -> None:
+        """Preserve, unless the request is gone already: its connection became a websocket."""
+        if self._snapshot is None:
+            length = _dump(self._handle)
+            if length != STALE:
+                self._snapshot = _Snapshot(self._text(length))
+                self._dirty = True
+
     def get_method(self) -> str:
         """Give the method as it was sent (RFC 9110 section 9.1), which is in upper case for standard methods."""
         return self._text(_method(self._handle)) if self._snapshot is None else self._snapshot.method

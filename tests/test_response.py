@@ -4,6 +4,8 @@ import asyncio
 import contextvars
 import json
 import threading
+import time
+from typing import Any
 
 import httpx
 import pytest
@@ -227,3 +229,30 @@ def test_handlers_run_in_the_servers_thread_and_start_handlers_before(serve) -> 
     server.stop()
     assert events == ["start", "stop"]
     server.stop = lambda: None  # type: ignore[method-assign]
+
+
+def test_a_coroutine_handler_may_go_on_after_its_response(serve) -> None:
+    seen: list[Any] = []
+
+    async def handler(res, req) -> None:
+        res.end("answered")
+        seen.append(req.get_url())
+        await asyncio.sleep(0.001)
+        seen.append(req.get_header("x"))
+
+    server = serve(lambda app: app.get("/path", handler))
+    assert httpx.get(server.url + "/path", headers={"x": "y"}).text == "answered"
+    deadline = time.monotonic() + 5
+    while len(seen) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert seen == ["/path", "y"]
+
+
+def test_end_without_body_is_a_whole_message(serve) -> None:
+    def handler(res, _req) -> None:
+        res.write_header("Content-Length", "5").end_without_body()
+
+    server = serve(lambda app: app.get("/", handler))
+    got = httpx.get(server.url)
+    assert (got.content, got.headers["content-length"]) == (b"", "0")
+    assert httpx.head(server.url).headers["content-length"] == "5"

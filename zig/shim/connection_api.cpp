@@ -16,6 +16,7 @@ int32_t sk_res_pause(uint32_t handle) {
   if (!slot) {
     return SK_GONE;
   }
+  slot->flags |= USER_PAUSED;
   us_socket_pause(raw(slot->socket));
   us_socket_timeout(0, raw(slot->socket), 0);
   return SK_OK;
@@ -26,6 +27,7 @@ int32_t sk_res_resume(uint32_t handle) {
   if (!slot) {
     return SK_GONE;
   }
+  slot->flags &= static_cast<uint16_t>(~USER_PAUSED);
   us_socket_resume(raw(slot->socket));
   if ((slot->flags & HAS_BODY) && !(slot->flags & BODY_DONE)) {
     us_socket_timeout(0, raw(slot->socket), HttpContext::HTTP_IDLE_TIMEOUT_S);

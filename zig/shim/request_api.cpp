@@ -8,12 +8,6 @@ using namespace sk;
 
 namespace {
 
-/* Only a handler's own call may look at the request: its bytes are in the receive buffer. */
-uWS::HttpRequest *requestOf(uint32_t handle) {
-  Slot *slot = findSlot(handle);
-  return slot ? slot->request : nullptr;
-}
-
 int32_t give(std::string_view text) {
   assert(text.length() <= SK_SCRATCH_BYTES);
   memcpy(sk_loop_scratch(), text.data(), text.length());
@@ -44,22 +38,22 @@ struct LineWriter {
 } // namespace
 
 int32_t sk_req_method(uint32_t handle) {
-  uWS::HttpRequest *request = requestOf(handle);
+  uWS::HttpRequest *request = findRequest(handle);
   return request ? give(request->rawMethod()) : SK_STALE;
 }
 
 int32_t sk_req_url(uint32_t handle) {
-  uWS::HttpRequest *request = requestOf(handle);
+  uWS::HttpRequest *request = findRequest(handle);
   return request ? give(request->getUrl()) : SK_STALE;
 }
 
 int32_t sk_req_full_url(uint32_t handle) {
-  uWS::HttpRequest *request = requestOf(handle);
+  uWS::HttpRequest *request = findRequest(handle);
   return request ? give(request->getFullUrl()) : SK_STALE;
 }
 
 int32_t sk_req_header(uint32_t handle, const char *name, int32_t length) {
-  uWS::HttpRequest *request = requestOf(handle);
+  uWS::HttpRequest *request = findRequest(handle);
   if (!request) {
     return SK_STALE;
   }
@@ -68,7 +62,7 @@ int32_t sk_req_header(uint32_t handle, const char *name, int32_t length) {
 }
 
 int32_t sk_req_parameter(uint32_t handle, int32_t index) {
-  uWS::HttpRequest *request = requestOf(handle);
+  uWS::HttpRequest *request = findRequest(handle);
   if (!request) {
     return SK_STALE;
   }
@@ -79,12 +73,12 @@ int32_t sk_req_parameter(uint32_t handle, int32_t index) {
 }
 
 int32_t sk_req_is_ancient(uint32_t handle) {
-  uWS::HttpRequest *request = requestOf(handle);
+  uWS::HttpRequest *request = findRequest(handle);
   return request ? request->isAncient() : SK_STALE;
 }
 
 int32_t sk_req_dump(uint32_t handle) {
-  uWS::HttpRequest *request = requestOf(handle);
+  uWS::HttpRequest *request = findRequest(handle);
   if (!request) {
     return SK_STALE;
   }

@@ -69,7 +69,12 @@ bool writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_
   }
   Socket *socket = slot.socket;
   HttpData *data = httpData(socket);
-  Framing framing = flags & SK_NO_BODY ? Framing::None : framingFor(slot, facts.status, sized);
+  Framing framing = framingFor(slot, facts.status, sized);
+  if (flags & SK_NO_BODY) {
+    /* Only the answer to HEAD may announce a length that does not follow. */
+    length = 0;
+    framing = slot.flags & HEAD_REQUEST ? Framing::None : framing;
+  }
   /* A client that was never told to continue may or may not send its body: what follows cannot be told apart. */
   bool unsure = (slot.flags & EXPECTS_100) && !(slot.flags & BODY_DONE);
   bool until_close = framing == Framing::UntilClose && !(slot.flags & HEAD_REQUEST);
@@ -106,7 +111,11 @@ void finish(Slot &slot) {
   data->markDone();
   /* The engine drops what is left of the request's body once nobody listens. */
   dropBody(slot);
-  slot.flags &= static_cast<uint16_t>(~PENDING);
+  if (slot.flags & USER_PAUSED) {
+    /* The next request is none of this handler's business. */
+    us_socket_resume(raw(slot.socket));
+  }
+  slot.flags &= static_cast<uint16_t>(~(PENDING | USER_PAUSED));
   invalidateHandles(slot);
 }
 
@@ -138,6 +147,7 @@ void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request)
   invalidateHandles(slot);
   slot.socket = response;
   slot.request = request;
+  slot.request_handle = handleOf(slot);
   slot.total_length = 0;
   uint16_t flags = PENDING;
   if (request->isAncient()) {

@@ -81,6 +81,15 @@ Slot *findSlot(uint32_t handle) {
   return live ? &slot : nullptr;
 }
 
+uWS::HttpRequest *findRequest(uint32_t handle) {
+  if (!table) {
+    return nullptr;
+  }
+  Slot &slot = table[handle & (SLOT_COUNT - 1)];
+  bool own = slot.request && slot.request_handle == handle && slot.owner == &thread_marker;
+  return own ? slot.request : nullptr;
+}
+
 Slot *findHttpSlot(uint32_t handle) {
   Slot *slot = findSlot(handle);
   return slot && slot->kind == Kind::Http && (slot->flags & PENDING) ? slot : nullptr;

@@ -38,7 +38,8 @@ enum Flag : uint16_t {
   BODY_DONE = 256,     /* all of it was delivered */
   EXPECTS_100 = 512,   /* the client waits for 100 (Continue) */
   HOLD_PAUSED = 1024,  /* reading stopped because nobody asked for the body yet */
-  PIPELINE_HELD = 2048 /* further requests wait for this response, reading stopped */
+  PIPELINE_HELD = 2048, /* further requests wait for this response, reading stopped */
+  USER_PAUSED = 4096   /* the handler stopped reading, until it goes on or its response ends */
 };
 
 /* The same word in a websocket's slot. */
@@ -61,6 +62,7 @@ struct Slot {
   uint64_t total_length;     /* of a sized response */
   uint32_t generation;
   uint32_t next_free;
+  uint32_t request_handle;   /* under which `request` can be read, also after the response ended */
   uint16_t flags;
   Kind kind;
 };
@@ -83,6 +85,8 @@ const void *currentThread();
 /* The live slot of a handle, or nullptr when it is stale or belongs to another thread. */
 Slot *findSlot(uint32_t handle);
 Slot *findHttpSlot(uint32_t handle);
+/* The request whose handler runs now, or nullptr when the handle is not its own. */
+uWS::HttpRequest *findRequest(uint32_t handle);
 Slot *findWebSocketSlot(uint32_t handle);
 
 } // namespace sk

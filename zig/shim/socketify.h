@@ -43,7 +43,7 @@ extern "C" {
 
 /* Flags of sk_res_send and sk_res_try_end. */
 #define SK_END_CONNECTION 1 /* close the connection after this response */
-#define SK_NO_BODY 2        /* send no body and no Content-Length but the one among the fields */
+#define SK_NO_BODY 2        /* no body follows; the answer to HEAD has the Content-Length among its fields, if any */
 
 /* Called once per request, on the loop's thread, with the response's handle.
  * Returns 0 when the handler took the request and 1 to pass it on to the next matching route. */
@@ -152,7 +152,8 @@ SK_API void sk_app_close(sk_app *app);
 /* Closes and frees. Not from inside a callback (SK_BUSY). */
 SK_API int32_t sk_app_destroy(sk_app *app);
 
-/* ---- Request: only inside the request callback of the same handle; SK_STALE after it ------------------------------- */
+/* ---- Request: only inside the request callback of the same handle, also after its response
+ * ended; SK_STALE after it ------------------------------- */
 
 SK_API int32_t sk_req_method(uint32_t handle);
 SK_API int32_t sk_req_url(uint32_t handle);
