@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import Client, served
 
-data = st.binary(max_size=100) | st.text(max_size=50) | st.binary(min_size=20_000, max_size=100_000)
+data = st.binary(max_size=100) | st.text(max_size=50) | st.integers(20_000, 100_000).map(bytes)
 small = st.integers(0, 50)
 steps = st.one_of(
     st.tuples(st.just("write_status"), st.sampled_from([200, 201, 204, 304, 404, 500, "299 Fine"])),
