@@ -98,7 +98,9 @@ class WebSocket:
                 125 bytes, or a message begins before the fragments of another one are complete (RFC 6455 section 5.4).
 
         """
-        if type(data) is not bytes:
+        if type(data) is str:
+            data = data.encode()
+        elif type(data) is not bytes:
             data = encode(self._app, data)
         if opcode.__class__ is not OpCode:
             opcode = _opcode(opcode)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import ctypes.util
 import functools
@@ -320,26 +321,41 @@ class WebSocketRoute:
     async def _in_turn(self, ws: WebSocket, coroutine: Any) -> None:
         """Await a handler, and then those whose turn comes after it."""
         try:
-            try:
-                await coroutine
-            except Exception as error:
-                self._failed(ws, error)
-            pending = ws._pending
-            while pending:
-                handler, arguments = pending.popleft()
-                if ws._paused and not pending:
-                    ws._pending_bytes = 0
-                    ws._resume()
-                try:
-                    result = handler(ws, *arguments)
-                    if result is not None and inspect.iscoroutine(result):
-                        await result
-                except Exception as error:
-                    self._failed(ws, error)
-            if ws._inbox is None:
-                ws._pending_bytes = 0
+            await self._settle(ws, coroutine)
+            await self._catch_up(ws)
+        except asyncio.CancelledError:
+            # The app stops: what was not begun is dropped, but for the end of the connection.
+            close = self._handlers["close"]
+            last = [each for each in ws._pending if each[0] is close]
+            ws._pending.clear()
+            ws._pending.extend(last)
+            await self._catch_up(ws)
+            raise
         finally:
             ws._busy = False
+
+    async def _settle(self, ws: WebSocket, result: Any) -> None:
+        try:
+            if result is not None and inspect.iscoroutine(result):
+                await result
+        except Exception as error:
+            self._failed(ws, error)
+
+    async def _catch_up(self, ws: WebSocket) -> None:
+        pending = ws._pending
+        while pending:
+            handler, arguments = pending.popleft()
+            if ws._paused and not pending:
+                ws._pending_bytes = 0
+                ws._resume()
+            try:
+                result = handler(ws, *arguments)
+            except Exception as error:
+                self._failed(ws, error)
+            else:
+                await self._settle(ws, result)
+        if ws._inbox is None:
+            ws._pending_bytes = 0
 
     def _limit(self, ws: WebSocket, count: int) -> None:
         if not ws._paused and (count >= _PENDING_MAX_MESSAGES or ws._pending_bytes >= _PENDING_MAX_BYTES):

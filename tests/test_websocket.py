@@ -300,6 +300,27 @@ def test_stopping_says_1001(serve: Any) -> None:
         assert close_code(client) == 1001
 
 
+def test_stopping_tells_the_close_handler_though_another_waits(serve: Any) -> None:
+    events: list[Any] = []
+
+    def build(app: App) -> None:
+        async def on_message(ws: WebSocket, message: Any, opcode: OpCode) -> None:
+            events.append(message)
+            await asyncio.sleep(1000)
+
+        app.ws("/", {"message": on_message, "close": lambda ws, code, message: events.append(code)})
+
+    server = serve(build)
+    with open_(server) as client:
+        client.send("one")
+        client.send("two")
+        wait_for(lambda: events)
+        server.app.close()
+        assert close_code(client) == 1001
+    wait_for(lambda: len(events) == 2)
+    assert events == ["one", 1001]
+
+
 def test_iteration_and_waiting_for_the_end(serve: Any) -> None:
     ended: list[Any] = []
 

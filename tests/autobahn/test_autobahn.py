@@ -47,7 +47,7 @@ def build(app: App) -> None:
 def run(serve: Any, cases: list[str]) -> None:
     server = serve(build)
     try:
-        results = asyncio.run(kosoku.run_fuzzingclient(f"ws://127.0.0.1:{server.port}/", cases, concurrency=2))
+        results = asyncio.run(kosoku.run_fuzzingclient(f"ws://127.0.0.1:{server.port}/", cases, concurrency=4))
     except kosoku.FailureError as error:
         results = error.results
     outcomes = {result.case_id: (result.behavior.value, result.behavior_close.value) for result in results}
