@@ -41,6 +41,8 @@ class Response(RequestBody):
     __slots__ = (
         "_extras",
         "_fields",
+        "_offset_base",
+        "_sized",
         "_started",
         "_status",
         "_writable_handler",
@@ -50,6 +52,8 @@ class Response(RequestBody):
     def _reset(self) -> None:
         super()._reset()
         self._started = False
+        self._sized = False
+        self._offset_base = 0
         self._status = b"200 OK"
         self._fields: list[bytes] = []
         self._write_waiter: Optional[asyncio.Future[None]] = None
@@ -338,6 +342,9 @@ class Response(RequestBody):
         handle = self._handle
         if not handle:
             return self._late("write")
+        if self._sized:
+            message = "write: the body was begun by try_end, with a size: go on with try_end"
+            raise RuntimeError(message)
         data = message if type(message) is bytes else self._encode(message)
         if len(data) > _INT32_MAX:
             for start in range(0, len(data), _INT32_MAX):
@@ -403,7 +410,10 @@ class Response(RequestBody):
         if not self._handle:
             self._late("try_end")
             return False, True
-        offset = self.get_write_offset() if self._started else 0
+        if self._started and not self._sized:
+            message = "try_end: the body was begun by write, so its size is not known: go on with write"
+            raise RuntimeError(message)
+        offset = self._bytes_taken()
         if offset + len(view) > total_size:
             message = f"the body goes beyond total_size: {offset} + {len(view)} > {total_size}"
             raise ValueError(message)
@@ -419,7 +429,7 @@ class Response(RequestBody):
                 self._handle = 0
                 self._mark_aborted()
                 return False, True
-            self._started = True
+            self._started = self._sized = True
             if result & _COMPLETE:
                 self._app._forget(self)
                 return True, True
@@ -444,9 +454,9 @@ class Response(RequestBody):
 
         """
         data = memoryview(buffer if isinstance(buffer, (bytes, bytearray, memoryview)) else self._encode(buffer)).cast("B")
-        begin = self.get_write_offset() if self._started else 0
+        begin = self._bytes_taken()
         while True:
-            ok, done = self.try_end(data[max(0, self.get_write_offset() - begin) :], total_size)
+            ok, done = self.try_end(data[self._bytes_taken() - begin :], total_size)
             if ok or done:
                 return ok, done
             await self._writable()
@@ -468,12 +478,15 @@ class Response(RequestBody):
         # Several may wait: one that is cancelled must not cancel the others.
         await asyncio.shield(waiter)
 
+    def _bytes_taken(self) -> int:
+        return int(lib.sk_res_write_offset(self._handle)) if self._handle and self._started else 0
+
     def get_write_offset(self) -> int:
-        """Give the number of bytes of a sized body that were given to the connection."""
-        return int(lib.sk_res_write_offset(self._handle)) if self._handle else 0
+        """Give the number of bytes of a sized body that the connection has taken."""
+        return self._offset_base + self._bytes_taken()
 
     def write_offset(self, offset: int) -> Response:
-        """Set what :meth:`get_write_offset` counts from.
+        """Count from another number: what :meth:`get_write_offset` gives now is this offset.
 
         Raises:
             ValueError: the offset is negative or no int.
@@ -484,7 +497,8 @@ class Response(RequestBody):
             raise ValueError(message)
         if not self._handle:
             return self._late("write_offset")
-        lib.sk_res_set_write_offset(self._handle, offset)
+        self._dirty = True
+        self._offset_base = offset - self._bytes_taken()
         return self
 
     def on_writable(self, handler: Callable[[Response, int], Any]) -> Response:

@@ -98,6 +98,26 @@ def test_wrong_sizes_say_so(serve: Callable[..., Any]) -> None:
     assert httpx.get(serve(lambda app: app.get("/", handler)).url).text == "1234"
 
 
+def test_pieces_of_both_kinds_do_not_mix(serve: Callable[..., Any]) -> None:
+    def sized(res: Response, _req: Request) -> None:
+        res.try_end(b"12", 4)
+        with pytest.raises(RuntimeError, match="write"):
+            res.write(b"x")
+        res.write_offset(100)
+        assert res.get_write_offset() == 100
+        res.try_end(b"34", 4)
+
+    def chunked(res: Response, _req: Request) -> None:
+        res.write(b"12")
+        with pytest.raises(RuntimeError, match="try_end"):
+            res.try_end(b"x", 4)
+        res.end(b"34")
+
+    url = serve(lambda app: app.get("/sized", sized).get("/chunked", chunked)).url
+    assert httpx.get(url + "/sized").text == "1234"
+    assert httpx.get(url + "/chunked").text == "1234"
+
+
 def test_head_with_try_end_has_the_length_and_no_body(serve: Callable[..., Any]) -> None:
     got = httpx.head(serve(lambda app: app.get("/", lambda res, _: res.try_end(b"x", 1000))).url)
     assert (got.headers["content-length"], got.content) == ("1000", b"")

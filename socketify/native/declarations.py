@@ -118,7 +118,6 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_write_continue": (c_int32, (c_uint32,)),
     "sk_res_want_writable": (c_int32, (c_uint32,)),
     "sk_res_write_offset": (c_uint64, (c_uint32,)),
-    "sk_res_set_write_offset": (c_int32, (c_uint32, c_uint64)),
     "sk_res_buffered_bytes": (c_int64, (c_uint32,)),
     "sk_res_cork": (c_int32, (c_uint32,)),
     "sk_res_uncork": (c_int32, (c_uint32,)),

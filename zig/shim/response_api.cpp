@@ -106,7 +106,7 @@ int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int
   if (!slot) {
     return SK_GONE;
   }
-  if ((slot->flags & HEAD_SENT) && head_length) {
+  if ((slot->flags & HEAD_SENT) && (head_length || (slot->flags & SIZED))) {
     return SK_BUSY;
   }
   Cork cork(slot->socket);
@@ -129,7 +129,7 @@ int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, i
   if (!slot) {
     return SK_GONE;
   }
-  if ((slot->flags & HEAD_SENT) && head_length) {
+  if ((slot->flags & HEAD_SENT) && (head_length || !(slot->flags & SIZED))) {
     return SK_BUSY;
   }
   Cork cork(slot->socket);
@@ -202,15 +202,6 @@ int32_t sk_res_want_writable(uint32_t handle) {
 uint64_t sk_res_write_offset(uint32_t handle) {
   Slot *slot = findHttpSlot(handle);
   return slot ? httpData(slot->socket)->offset : UINT64_MAX;
-}
-
-int32_t sk_res_set_write_offset(uint32_t handle, uint64_t offset) {
-  Slot *slot = findHttpSlot(handle);
-  if (!slot) {
-    return SK_GONE;
-  }
-  httpData(slot->socket)->offset = offset;
-  return SK_OK;
 }
 
 int64_t sk_res_buffered_bytes(uint32_t handle) {

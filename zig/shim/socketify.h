@@ -195,7 +195,6 @@ SK_API int32_t sk_res_write_continue(uint32_t handle);
 SK_API int32_t sk_res_want_writable(uint32_t handle);
 /* Bytes of the body given so far to try_end; (uint64_t)-1 when gone. */
 SK_API uint64_t sk_res_write_offset(uint32_t handle);
-SK_API int32_t sk_res_set_write_offset(uint32_t handle, uint64_t offset);
 /* Bytes that wait in memory for the client to read, or SK_ABSENT when gone. */
 SK_API int64_t sk_res_buffered_bytes(uint32_t handle);
 /* Packs what follows into one packet until sk_res_uncork. SK_BUSY when it is packed already. */
