@@ -92,8 +92,11 @@ def test_one_message_or_a_closed_connection(setup: Any, plan: Any, method: str, 
         if client.reusable:
             shared.steps = [("end", "again")]
             again = client.request()
-            assert again is not None
-            assert (again.status, again.body) == (200, b"again")
+            if again is None:
+                # The head was out before the handler asked for the end of the connection.
+                assert any(step[0] == "cork_end" and step[2] for step in plan)
+            else:
+                assert (again.status, again.body) == (200, b"again")
     assert all(shared.errors)
     # Whatever happened, others are served.
     shared.steps = [("end", "other")]

@@ -1,0 +1,34 @@
+"""Every block of Python in the documentation and the README runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What would serve for ever is only made.
+WITHOUT_RUN = "import socketify\nsocketify.App.run = lambda self: None\n"
+
+
+def _blocks() -> list[tuple[str, str]]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [(f"{page.name}-{number}", text) for page in pages for number, text in enumerate(BLOCK.findall(page.read_text()), 1)]
+
+
+@pytest.mark.parametrize(("name", "code"), _blocks(), ids=[name for name, _ in _blocks()])
+def test_block_runs(name: str, code: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_RUN + code], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, f"{name}: {done.stderr}"
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (ROOT / "docs").glob("*.md"):
+        for link in re.findall(r"\]\(([a-z-]+\.md)\)", page.read_text()):
+            assert (page.parent / link).is_file(), f"{page.name}: {link}"

@@ -1,0 +1,132 @@
+"""Every HTTP example, started as a user would, and spoken to by httpx."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import httpx
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@contextlib.contextmanager
+def started(name: str, argument: str = "0") -> Iterator[tuple[Any, str]]:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), argument]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        try:
+            assert program.stdout is not None
+            line = ""
+            while not line.startswith("listening"):
+                line = program.stdout.readline()
+                assert line, program.communicate()
+            yield program, f"http://127.0.0.1:{line.split()[-1]}"
+        finally:
+            program.send_signal(signal.SIGTERM)
+            output, errors = program.communicate(timeout=20)
+            assert program.returncode == 0, (output, errors)
+
+
+def _hello(url: str) -> None:
+    assert httpx.get(url).text == "Hello, World!"
+
+
+def _json(url: str) -> None:
+    assert httpx.get(url).json() == {"message": "Hello, World!"}
+    assert httpx.post(url, json=[1, "é"]).json() == [1, "é"]
+    assert httpx.post(url, content="{").status_code == 400
+
+
+def _extensions(url: str) -> None:
+    for _ in range(2):
+        assert httpx.get(url, headers={"accept-language": "de,en"}).json() == {"ok": True, "data": ["de"]}
+
+
+def _decorator_router(url: str) -> None:
+    assert httpx.get(url + "/api/hello").status_code == 401
+    assert httpx.get(url + "/api/hello", headers={"x-user": "Ann"}).text == "Hello, Ann!"
+    assert httpx.get(url + "/api/users/7", headers={"x-user": "Ann"}).json() == {"id": "7", "asked_by": "Ann"}
+
+
+def _middleware(url: str) -> None:
+    assert httpx.get(url + "?user=Ann").json() == {"name": "Ann"}
+    assert httpx.get(url).status_code == 403
+
+
+def _upload(url: str) -> None:
+    got = httpx.post(url, data={"title": "t"}, files={"file": ("f", b"x" * 500_000)})
+    assert got.json() == {"title": "t", "bytes": 500_000}
+    assert httpx.post(url, files={"file": ("f", b"x" * 10_000_001)}).status_code == 413
+
+
+def _streaming(url: str) -> None:
+    got = httpx.get(url)
+    assert (got.text, got.headers["transfer-encoding"]) == ("0\n1\n2\n3\n4\n", "chunked")
+
+
+def _backpressure(url: str) -> None:
+    with httpx.stream("GET", url) as got:
+        assert sum(len(piece) for piece in got.iter_raw()) == int(got.headers["content-length"]) == 50 * 1024 * 1024
+
+
+def _static_files(url: str) -> None:
+    got = httpx.get(url + "/examples/hello.py")
+    assert got.text == (EXAMPLES / "hello.py").read_text()
+    assert httpx.get(url + "/examples/hello.py", headers={"if-none-match": got.headers["etag"]}).status_code == 304
+    assert httpx.get(url + "/source", headers={"range": "bytes=0-2"}).text == '"""'
+
+
+def _templates(url: str) -> None:
+    assert httpx.get(url, params={"name": "<b>"}).text == "<h1>Hello, &lt;b&gt;!</h1>"
+
+
+def _error_handling(url: str) -> None:
+    assert (httpx.get(url + "/pay").status_code, httpx.get(url + "/pay").json()) == (402, {"error": "pay first"})
+    assert httpx.get(url + "/divide/4").json() == 0.25
+    assert (httpx.get(url + "/divide/0").status_code, httpx.get(url + "/x").status_code) == (500, 404)
+
+
+CHECKS: dict[str, Callable[[str], None]] = {
+    "hello": _hello,
+    "async_handler": _hello,
+    "json_serializer": _json,
+    "extensions": _extensions,
+    "decorator_router": _decorator_router,
+    "middleware": _middleware,
+    "upload": _upload,
+    "streaming": _streaming,
+    "backpressure": _backpressure,
+    "static_files": _static_files,
+    "templates": _templates,
+    "error_handling": _error_handling,
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_example(name: str) -> None:
+    with started(name) as (_program, url):
+        CHECKS[name](url)
+
+
+def test_graceful_shutdown() -> None:
+    answers: list[str] = []
+    with started("graceful_shutdown") as (program, url):
+        client = threading.Thread(target=lambda: answers.append(httpx.get(url).text))
+        client.start()
+        client.join(0.25)
+        program.send_signal(signal.SIGTERM)
+        client.join(10)
+    assert answers == ["finished"]
+
+
+def test_unix_socket(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with started("unix_socket", path), httpx.Client(transport=httpx.HTTPTransport(uds=path)) as client:
+        assert client.get("http://any/").text == "Hello over a Unix-domain socket!"
