@@ -6,5 +6,6 @@ from socketify import App
 
 app = App()
 app.get("/", lambda res, _req: res.end("Hello, World!"))
-app.listen(int(sys.argv[1]) if len(sys.argv) > 1 else 3000, lambda config: print(f"listening on port {config.port}"))
+port = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
+app.listen(port, lambda config: print(f"listening on port {config.port}", flush=True))
 app.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -14,13 +15,15 @@ from typing import Any, Callable
 import httpx
 import pytest
 
+#: The tree that is tested, whether or not a version is installed.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @contextlib.contextmanager
 def started(name: str, argument: str = "0") -> Iterator[tuple[Any, str]]:
     command = [sys.executable, str(EXAMPLES / f"{name}.py"), argument]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT) as program:
         try:
             assert program.stdout is not None
             line = ""
