@@ -136,6 +136,8 @@ int32_t sk_ws_close(uint32_t handle) {
   if (!slot) {
     return SK_GONE;
   }
+  /* What was sent before, if only the answer to the handshake, is on its way before the cut. */
+  slot->socket->uncork();
   us_socket_close(0, raw(slot->socket), 0, nullptr);
   return SK_OK;
 }
