@@ -126,6 +126,7 @@ def test_graceful_shutdown() -> None:
         client.join(0.25)
         program.send_signal(signal.SIGTERM)
         client.join(10)
+        assert program.wait(10) == 0
     assert answers == ["finished"]
 
 
