@@ -1,6 +1,7 @@
 """What extensions cost a request: an app without any, and the same with twenty methods and properties, in turn.
 
-Usage: python bench/extensions.py [--rounds N] [--seconds S]; Linux, needs wrk. Rows are the server's CPU microseconds per request.
+Usage: python bench/extensions.py [--rounds N] [--seconds N]; Linux, needs wrk.
+Each row gives the server's CPU microseconds per request.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ def main() -> None:
     """Measure both in alternating rounds, and print medians and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=int, default=2)
     options = parser.parse_args()
     serve = str(Path(__file__).with_name("extensions_server.py"))
     commands = {"without": [sys.executable, serve, "without"], "with": [sys.executable, serve, "with"]}
