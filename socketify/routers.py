@@ -146,18 +146,26 @@ class DecoratorRouter:
 
         Args:
             path: below the prefix.
-            behavior: options and further handlers; see :meth:`socketify.App.ws`.
+            behavior: options and further handlers; see :meth:`socketify.App.ws`. When it has a message handler of its own,
+                the route is added at once, and there is nothing to decorate.
 
         """
         full_path = self._full_path(path)
 
-        def decorate(function: Function) -> Function:
-            complete = {**(behavior or {}), "message": function}
+        def add(complete: dict[str, Any]) -> None:
             if self._middlewares:
                 complete["upgrade"] = _upgrade_behind(self._middlewares, complete.get("upgrade"))
             self._app.ws(full_path, complete)
+
+        def decorate(function: Function) -> Function:
+            if "message" in (behavior or {}):
+                text = f"the websocket route {full_path!r} has a message handler already"
+                raise ValueError(text)
+            add({**(behavior or {}), "message": function})
             return function
 
+        if "message" in (behavior or {}):
+            add(dict(behavior or {}))
         return decorate
 
     def get(self, path: str) -> Callable[[Function], Function]:

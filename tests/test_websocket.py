@@ -502,3 +502,18 @@ def test_idle_connections_are_pinged_and_then_closed(serve: Any) -> None:
         assert connection.recv(4096) == b"\x89\x00"
         assert connection.recv(4096) == b""
     assert closed == [(1006, "the connection was silent for too long")]
+
+
+def test_a_router_takes_a_whole_behavior(serve: Any) -> None:
+    def shout(ws: Any, message: Any, opcode: Any) -> None:
+        ws.send(message.upper(), opcode)
+
+    def build_routes(app: App) -> None:
+        decorate = app.router("/api").ws("/x", {"message": shout})
+        with pytest.raises(ValueError, match="already"):
+            decorate(shout)
+
+    server = serve(build_routes)
+    with connect(f"ws://127.0.0.1:{server.port}/api/x") as client:
+        client.send("hello")
+        assert client.recv() == "HELLO"
