@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Mapping
 from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
-from .cookies import set_cookie_field
-from .headers import Headers, Text, checked, field_name, field_value, flatten, join, status_line
+from .headers import Headers, Text, checked, flatten, join, status_line
 from .native import lib
 from .native.declarations import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
-from .request_body import RequestBody
+from .response_head import ResponseHead, has_content_type
 from .websocket_route import upgrade
 
 _INT32_MAX = 2**31 - 1
@@ -31,7 +29,7 @@ _send = lib.sk_res_send
 _write = lib.sk_res_write
 
 
-class Response(RequestBody):
+class Response(ResponseHead):
     """A response to one request.
 
     Methods without another result return the response, so that calls chain. After the client left they do nothing
@@ -40,22 +38,16 @@ class Response(RequestBody):
 
     __slots__ = (
         "_extras",
-        "_fields",
         "_offset_base",
         "_sized",
-        "_started",
-        "_status",
         "_writable_handler",
         "_write_waiter",
     )
 
     def _reset(self) -> None:
         super()._reset()
-        self._started = False
         self._sized = False
         self._offset_base = 0
-        self._status = b"200 OK"
-        self._fields: list[bytes] = []
         self._write_waiter: Optional[asyncio.Future[None]] = None
         self._writable_handler: Optional[Callable[[Response, int], Any]] = None
         self._extras: Optional[dict[str, Any]] = None
@@ -137,7 +129,7 @@ class Response(RequestBody):
                 status = self._status
         parts: list[Any] = [_as_str(status)]
         gives_way = content_type is _TEXT_PLAIN or content_type is _JSON
-        if content_type is not None and not (gives_way and given and _has_content_type(given)):
+        if content_type is not None and not (gives_way and given and has_content_type(given)):
             parts += ("Content-Type", _as_str(content_type))
         parts += given
         return parts
@@ -188,7 +180,7 @@ class Response(RequestBody):
             message = "render needs a template engine: app.template(engine)"
             raise RuntimeError(message)
         page = engine.render(name, **kwargs)
-        return self.send(page, None if _has_content_type(self._fields) else _HTML)
+        return self.send(page, None if has_content_type(self._fields) else _HTML)
 
     def end(self, message: Any = b"", end_connection: bool = False) -> Response:
         """Send the response, or the rest of it.
@@ -265,11 +257,6 @@ class Response(RequestBody):
         upgrade(self, sec_web_socket_key, sec_web_socket_protocol, sec_web_socket_extensions, socket_context, user_data)
         return self
 
-    def _take_head(self) -> tuple[bytes, int]:
-        if self._started:
-            return b"", 0
-        return b"\n".join([self._status, *self._fields]), len(self._fields) // 2
-
     def _finish(self, result: int) -> None:
         if result == BAD_HEAD:
             self._app._forget(self)
@@ -278,59 +265,6 @@ class Response(RequestBody):
         self._app._forget(self)
         if result == GONE:
             self._mark_aborted()
-
-    def write_status(self, status: Union[int, str, bytes]) -> Response:
-        """Set the status, as 200, "200 OK" or b"200 OK".
-
-        Raises:
-            ValueError, TypeError: see :func:`socketify.headers.status_line`.
-            RuntimeError: the head was sent already.
-
-        """
-        line = status_line(status)
-        if self._may_change_head("write_status"):
-            self._dirty = True
-            self._status = line
-        return self
-
-    def write_header(self, name: Union[str, bytes], value: Union[str, bytes, int]) -> Response:
-        """Add a field. Content-Length and Transfer-Encoding are the server's own and ignored where it counts itself.
-
-        Raises:
-            ValueError, TypeError: the name is not a token, or the value holds control characters.
-            RuntimeError: the head was sent already.
-
-        """
-        encoded = field_name(name)
-        value_encoded = field_value(encoded, value)
-        if self._may_change_head("write_header"):
-            self._dirty = True
-            self._fields += (encoded, value_encoded)
-        return self
-
-    def set_cookie(self, name: str, value: str, options: Optional[Mapping[str, Any]] = None) -> Response:
-        """Add a Set-Cookie field (RFC 6265 section 4.1).
-
-        Args:
-            name: a token.
-            value: any text without control characters.
-            options: attributes, see :func:`socketify.cookies.set_cookie_field`.
-
-        Raises:
-            TypeError, ValueError: the name, the value or an option cannot be sent.
-            RuntimeError: the head was sent already.
-
-        """
-        return self.write_header(b"Set-Cookie", set_cookie_field(name, value, options))
-
-    def _may_change_head(self, what: str) -> bool:
-        if not self._handle:
-            self._late(what)
-            return False
-        if self._started:
-            message = f"{what}: the head of the response was sent already"
-            raise RuntimeError(message)
-        return True
 
     def write(self, message: Any) -> Response:
         """Send a piece of a body whose length is not known (chunked coding, RFC 9112 section 7.1).
@@ -511,23 +445,6 @@ class Response(RequestBody):
         lib.sk_res_want_writable(self._handle)
         return self
 
-    def _encode(self, message: Any) -> bytes:
-        data, is_json = self._encoded(message)
-        if is_json and self._handle and not self._started and not _has_content_type(self._fields):
-            self.write_header(b"Content-Type", b"application/json")
-        return data
-
-    def _encoded(self, message: Any) -> tuple[bytes, bool]:
-        """Give the bytes of a message, and whether they are JSON."""
-        if isinstance(message, str):
-            return message.encode(), False
-        if isinstance(message, (bytes, bytearray, memoryview)):
-            return bytes(message), False
-        if message is None:
-            return b"", False
-        text = self._app._dumps(message)
-        return text.encode() if isinstance(text, str) else text, True
-
     # ---- events
 
     def _on_abort(self) -> None:
@@ -553,11 +470,3 @@ def _as_str(text: Union[int, str, bytes]) -> Any:
     if type(text) is bytes:
         return text.decode("latin-1")
     return status_line(text).decode("latin-1") if isinstance(text, int) else text
-
-
-def _has_content_type(parts: list[Any]) -> bool:
-    for name in parts[::2]:
-        text = name.decode("latin-1") if isinstance(name, bytes) else name
-        if isinstance(text, str) and text.lower() == "content-type":
-            return True
-    return False
