@@ -1,4 +1,4 @@
-"""Starts servers, loads them with wrk, and measures what they cost. Linux only.
+"""Starts servers, loads them with wrk or the websocket client, and measures what they cost. Linux only.
 
 The figure that counts is the server's own CPU time per request: unlike requests per second it does not depend on how
 fast the load generator is, and hardly on what else runs on the machine.
@@ -40,14 +40,12 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What one run of a load gave."""
+class Throughput:
+    """What one run of a load gave; a request may also be a message."""
 
     requests: int
     seconds: float
     cpu_seconds: float
-    latency_p50_us: float
-    latency_p99_us: float
 
     @property
     def requests_per_second(self) -> float:
@@ -58,6 +56,14 @@ class Measurement:
     def cpu_us_per_request(self) -> float:
         """Microseconds of the server's CPU time, user and system, per request."""
         return self.cpu_seconds * 1e6 / self.requests
+
+
+@dataclass(frozen=True)
+class Measurement(Throughput):
+    """What wrk tells beside."""
+
+    latency_p50_us: float
+    latency_p99_us: float
 
 
 @dataclass(frozen=True)
@@ -214,3 +220,28 @@ def run_wrk(server: Server, load: Load, seconds: float, cpu: int | None = None) 
         latency_p50_us=summary["latency_p50_us"],
         latency_p99_us=summary["latency_p99_us"],
     )
+
+
+def run_websocket_load(server: Server, words: Sequence[object], seconds: int, cpu: int | None = None) -> Throughput:
+    """Runs the websocket client against a server for some seconds.
+
+    ``words`` are its mode, connections, bytes and messages in flight; the path is the mode's name.
+
+    Raises BenchmarkError when the client was not built or fails.
+    """
+    client = ROOT / "zig-out" / "bin" / "websocket_load"
+    if not client.exists():
+        raise BenchmarkError(f"{client} is missing; build it with: python -m ziglang build bench")
+    mode, connections, message_bytes, in_flight = words
+    raise_descriptor_limit(int(str(connections)) + 256)
+    command = [client, server.port, f"/{mode}", mode, connections, message_bytes, in_flight, seconds]
+    before = server.cpu_seconds()
+    with pinned(cpu):
+        result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    cpu_seconds = server.cpu_seconds() - before
+    if result.returncode != 0:
+        raise BenchmarkError(f"the websocket client failed: {result.stderr}")
+    summary = json.loads(result.stdout)
+    if not summary["messages"]:
+        raise BenchmarkError("the websocket client received nothing")
+    return Throughput(summary["messages"], summary["microseconds"] / 1e6, cpu_seconds)

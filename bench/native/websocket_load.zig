@@ -1,0 +1,300 @@
+//! Loads a websocket server and counts the messages that come back.
+//!
+//!     websocket_load PORT PATH echo|broadcast CONNECTIONS BYTES IN_FLIGHT SECONDS
+//!
+//! echo: every connection keeps IN_FLIGHT messages of BYTES on their way and sends one more for each that returns.
+//! broadcast: the first connection sends IN_FLIGHT messages, each of which shall reach every connection; the next ones
+//! follow when all have arrived. Prints the number of messages received and the time as JSON.
+const std = @import("std");
+const sys = @import("sys");
+
+const connections_max = 20_000;
+const message_bytes_max = 1024 * 1024;
+const handshake_bytes_max = 4096;
+const events_max = 512;
+const receive_bytes = 512 * 1024;
+/// Masks must be there and may be anything (RFC 6455 section 5.3); this one is as good for a load as a random one.
+const mask = [4]u8{ 0x5a, 0xc3, 0x17, 0x9e };
+const opcode_binary_final: u8 = 0x82;
+
+const Failure = error{
+    Usage,
+    CannotConnect,
+    HandshakeRefused,
+    ConnectionLost,
+    UnexpectedFrame,
+    NoMemory,
+    NoDescriptor,
+};
+
+const Mode = enum { echo, broadcast };
+
+const Settings = struct {
+    port: u16,
+    path: [:0]const u8,
+    mode: Mode,
+    connections: usize,
+    message_bytes: usize,
+    in_flight: usize,
+    seconds: usize,
+
+    fn parse(args: std.process.Args) Failure!Settings {
+        var words = args.iterate();
+        _ = words.skip();
+        const settings: Settings = .{
+            .port = try number(u16, words.next(), 1, std.math.maxInt(u16)),
+            .path = words.next() orelse return error.Usage,
+            .mode = std.meta.stringToEnum(Mode, words.next() orelse return error.Usage) orelse return error.Usage,
+            .connections = try number(usize, words.next(), 1, connections_max),
+            .message_bytes = try number(usize, words.next(), 1, message_bytes_max),
+            .in_flight = try number(usize, words.next(), 1, 1024),
+            .seconds = try number(usize, words.next(), 1, 3600),
+        };
+        if (words.next() != null) return error.Usage;
+        return settings;
+    }
+
+    fn number(comptime T: type, text: ?[:0]const u8, least: T, most: T) Failure!T {
+        const value = std.fmt.parseInt(T, text orelse return error.Usage, 10) catch return error.Usage;
+        if (value < least or value > most) return error.Usage;
+        return value;
+    }
+};
+
+/// Cuts what a server sends into frames, of which it keeps only the lengths.
+const Frames = struct {
+    header: [10]u8 = undefined,
+    header_bytes: u8 = 0,
+    payload_left: usize = 0,
+    expected_bytes: usize,
+
+    /// How many messages end in these bytes.
+    fn take(frames: *Frames, received: []const u8) Failure!usize {
+        var rest = received;
+        var complete: usize = 0;
+        while (rest.len > 0) {
+            if (frames.payload_left > 0) {
+                const part = @min(rest.len, frames.payload_left);
+                frames.payload_left -= part;
+                rest = rest[part..];
+                if (frames.payload_left == 0) complete += 1;
+                continue;
+            }
+            frames.header[frames.header_bytes] = rest[0];
+            frames.header_bytes += 1;
+            rest = rest[1..];
+            if (frames.payloadBytes()) |bytes| {
+                if (frames.header[0] != opcode_binary_final or bytes != frames.expected_bytes) return error.UnexpectedFrame;
+                frames.header_bytes = 0;
+                frames.payload_left = bytes;
+            }
+        }
+        return complete;
+    }
+
+    fn payloadBytes(frames: *const Frames) ?usize {
+        if (frames.header_bytes < 2) return null;
+        const short = frames.header[1];
+        if (short < 126 and frames.header_bytes == 2) return short;
+        if (short == 126 and frames.header_bytes == 4) return std.mem.readInt(u16, frames.header[2..4], .big);
+        if (short == 127 and frames.header_bytes == 10) return std.mem.readInt(u64, frames.header[2..10], .big);
+        return null;
+    }
+};
+
+const Connection = struct {
+    fd: c_int,
+    frames: Frames,
+    /// Bytes of frames that are still to be written; the last of them ends a frame.
+    unsent_bytes: usize = 0,
+    waits_for_room: bool = false,
+};
+
+const Load = struct {
+    settings: Settings,
+    epoll_fd: c_int,
+    connections: []Connection,
+    /// As many equal frames as one write takes.
+    frames: []const u8,
+    frame_bytes: usize,
+    received: usize = 0,
+    /// Of a broadcast: what has not reached its receivers yet.
+    undelivered: usize = 0,
+
+    fn send(load: *Load, connection: *Connection, messages: usize) Failure!void {
+        connection.unsent_bytes += messages * load.frame_bytes;
+        try load.flush(connection);
+    }
+
+    fn flush(load: *Load, connection: *Connection) Failure!void {
+        while (connection.unsent_bytes > 0) {
+            // Where the frame that was cut goes on.
+            const begun = (load.frame_bytes - connection.unsent_bytes % load.frame_bytes) % load.frame_bytes;
+            const part = load.frames[begun..];
+            const written = sys.send(connection.fd, part.ptr, @min(part.len, connection.unsent_bytes), sys.msg_nosignal);
+            if (written < 0) {
+                if (sys.errno() != .AGAIN) return error.ConnectionLost;
+                break;
+            }
+            connection.unsent_bytes -= @intCast(written);
+        }
+        const waits = connection.unsent_bytes > 0;
+        if (waits == connection.waits_for_room) return;
+        connection.waits_for_room = waits;
+        try watch(load.epoll_fd, sys.epoll_ctl_mod, connection);
+    }
+
+    fn receive(load: *Load, connection: *Connection, buffer: []u8) Failure!void {
+        const bytes = sys.recv(connection.fd, buffer.ptr, buffer.len, 0);
+        if (bytes < 0 and sys.errno() == .AGAIN) return;
+        if (bytes <= 0) return error.ConnectionLost;
+        const messages = try connection.frames.take(buffer[0..@intCast(bytes)]);
+        load.received += messages;
+        if (messages == 0) return;
+        switch (load.settings.mode) {
+            .echo => try load.send(connection, messages),
+            .broadcast => {
+                load.undelivered -= messages;
+                if (load.undelivered == 0) try load.publish();
+            },
+        }
+    }
+
+    fn publish(load: *Load) Failure!void {
+        load.undelivered = load.connections.len * load.settings.in_flight;
+        try load.send(&load.connections[0], load.settings.in_flight);
+    }
+
+    fn run(load: *Load, buffer: []u8) Failure!u64 {
+        const begin = nowUs();
+        const end = begin + load.settings.seconds * std.time.us_per_s;
+        switch (load.settings.mode) {
+            .echo => for (load.connections) |*connection| try load.send(connection, load.settings.in_flight),
+            .broadcast => try load.publish(),
+        }
+        var events: [events_max]sys.EpollEvent = undefined;
+        while (nowUs() < end) {
+            const count = sys.epoll_wait(load.epoll_fd, &events, events_max, 100);
+            if (count < 0) continue;
+            for (events[0..@intCast(count)]) |event| {
+                const connection: *Connection = @ptrFromInt(event.data.ptr);
+                if (event.events & sys.epollout != 0) try load.flush(connection);
+                if (event.events & ~sys.epollout != 0) try load.receive(connection, buffer);
+            }
+        }
+        return nowUs() - begin;
+    }
+};
+
+fn nowUs() u64 {
+    var now: sys.Timespec = undefined;
+    std.debug.assert(sys.clock_gettime(sys.clock_monotonic, &now) == 0);
+    return @as(u64, @intCast(now.sec)) * std.time.us_per_s + @as(u64, @intCast(now.nsec)) / std.time.ns_per_us;
+}
+
+fn watch(epoll_fd: c_int, operation: c_int, connection: *Connection) Failure!void {
+    var event: sys.EpollEvent = .{
+        .events = sys.epollin | if (connection.waits_for_room) sys.epollout else 0,
+        .data = .{ .ptr = @intFromPtr(connection) },
+    };
+    if (sys.epoll_ctl(epoll_fd, operation, connection.fd, &event) != 0) return error.NoDescriptor;
+}
+
+/// Connects and shakes hands, waiting for the answer; afterwards nothing waits.
+fn connect(settings: Settings) Failure!c_int {
+    const fd = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
+    if (fd < 0) return error.NoDescriptor;
+    const Address = extern struct { family: u16, port: u16, address: [4]u8, zero: [8]u8 = @splat(0) };
+    const address: Address = .{
+        .family = sys.af_inet,
+        .port = std.mem.nativeToBig(u16, settings.port),
+        .address = .{ 127, 0, 0, 1 },
+    };
+    if (sys.connect(fd, &address, @sizeOf(Address)) != 0) return error.CannotConnect;
+    const on: c_int = 1;
+    _ = sys.setsockopt(fd, sys.ipproto_tcp, sys.tcp_nodelay, &on, @sizeOf(c_int));
+
+    var buffer: [handshake_bytes_max]u8 = undefined;
+    const request = std.fmt.bufPrint(&buffer, "GET {s} HTTP/1.1\r\nHost: 127.0.0.1:{d}\r\nConnection: Upgrade\r\n" ++
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" ++
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", .{ settings.path, settings.port }) catch return error.Usage;
+    if (sys.send(fd, request.ptr, request.len, sys.msg_nosignal) != request.len) return error.ConnectionLost;
+    var filled: usize = 0;
+    while (std.mem.indexOf(u8, buffer[0..filled], "\r\n\r\n") == null) {
+        if (filled == buffer.len) return error.HandshakeRefused;
+        // The server speaks only when spoken to: nothing follows the head.
+        const bytes = sys.recv(fd, buffer[filled..].ptr, buffer.len - filled, 0);
+        if (bytes <= 0) return error.ConnectionLost;
+        filled += @intCast(bytes);
+    }
+    if (!std.mem.startsWith(u8, buffer[0..filled], "HTTP/1.1 101 ")) return error.HandshakeRefused;
+    const set_flags = 4;
+    if (sys.fcntl(fd, set_flags, sys.nonblock) != 0) return error.NoDescriptor;
+    return fd;
+}
+
+/// Several equal masked frames of a binary message, one behind the other.
+fn makeFrames(gpa: std.mem.Allocator, message_bytes: usize, count: usize) Failure!struct { []const u8, usize } {
+    var header: [14]u8 = undefined;
+    header[0] = opcode_binary_final;
+    var header_bytes: usize = 2;
+    if (message_bytes < 126) {
+        header[1] = @intCast(0x80 | message_bytes);
+    } else if (message_bytes <= std.math.maxInt(u16)) {
+        header[1] = 0x80 | 126;
+        std.mem.writeInt(u16, header[2..4], @intCast(message_bytes), .big);
+        header_bytes = 4;
+    } else {
+        header[1] = 0x80 | 127;
+        std.mem.writeInt(u64, header[2..10], message_bytes, .big);
+        header_bytes = 10;
+    }
+    @memcpy(header[header_bytes..][0..4], &mask);
+    header_bytes += 4;
+    const frame_bytes = header_bytes + message_bytes;
+    const frames = gpa.alloc(u8, frame_bytes * count) catch return error.NoMemory;
+    for (0..count) |index| {
+        const frame = frames[index * frame_bytes ..][0..frame_bytes];
+        @memcpy(frame[0..header_bytes], header[0..header_bytes]);
+        for (frame[header_bytes..], 0..) |*byte, offset| byte.* = @as(u8, @truncate(offset)) ^ mask[offset % 4];
+    }
+    return .{ frames, frame_bytes };
+}
+
+fn measure(init: std.process.Init) Failure!void {
+    const settings = try Settings.parse(init.minimal.args);
+    const gpa = init.arena.allocator();
+    const epoll_fd = sys.epoll_create1(sys.cloexec);
+    if (epoll_fd < 0) return error.NoDescriptor;
+    const connections = gpa.alloc(Connection, settings.connections) catch return error.NoMemory;
+    for (connections) |*connection| {
+        connection.* = .{ .fd = try connect(settings), .frames = .{ .expected_bytes = settings.message_bytes } };
+        try watch(epoll_fd, sys.epoll_ctl_add, connection);
+    }
+    const frames, const frame_bytes = try makeFrames(gpa, settings.message_bytes, settings.in_flight);
+    const buffer = gpa.alloc(u8, receive_bytes) catch return error.NoMemory;
+    var load: Load = .{
+        .settings = settings,
+        .epoll_fd = epoll_fd,
+        .connections = connections,
+        .frames = frames,
+        .frame_bytes = frame_bytes,
+    };
+    const elapsed_us = try load.run(buffer);
+    var line: [128]u8 = undefined;
+    say(1, std.fmt.bufPrint(&line, "{{\"messages\": {d}, \"microseconds\": {d}}}\n", .{ load.received, elapsed_us }) catch unreachable);
+}
+
+fn say(fd: c_int, text: []const u8) void {
+    _ = sys.write(fd, text.ptr, text.len);
+}
+
+pub fn main(init: std.process.Init) u8 {
+    measure(init) catch |failure| {
+        say(2, "websocket_load: ");
+        say(2, @errorName(failure));
+        say(2, "\nusage: websocket_load PORT PATH echo|broadcast CONNECTIONS BYTES IN_FLIGHT SECONDS\n");
+        return 1;
+    };
+    return 0;
+}
