@@ -28,6 +28,12 @@ def scratch_view() -> memoryview:
     return view
 
 
+def forget_loop() -> None:
+    """Begin anew in the child of a fork: the native loop that came along, and its apps, are the parent's."""
+    lib.sk_loop_forget()
+    _thread.__dict__.pop("users", None)
+
+
 class Loop:
     """The event loop of an app: asyncio's (or uvloop's) drives the native one of the same thread."""
 

@@ -89,6 +89,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_loop_fd": (c_int32, ()),
     "sk_loop_pump": (c_int32, ()),
     "sk_loop_scratch": (c_void_p, ()),
+    "sk_loop_forget": (None, ()),
     "sk_loop_free": (None, ()),
     "sk_app_create": (c_void_p, (ctypes.POINTER(AppOptionsStruct),)),
     "sk_app_route": (

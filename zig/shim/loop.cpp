@@ -4,6 +4,8 @@
 #include "websocket.h"
 
 #include <memory>
+#include <unistd.h>
+#include <utility>
 
 namespace {
 
@@ -33,6 +35,14 @@ char *sk_loop_scratch() {
     scratch = std::make_unique<char[]>(SK_SCRATCH_BYTES);
   }
   return scratch.get();
+}
+
+void sk_loop_forget() {
+  /* The timers and sockets of the old loop are the parent's: only our copies of its descriptors are closed. */
+  if (uWS::Loop *inherited = std::exchange(uWS::Loop::getLazyLoop().loop, nullptr)) {
+    close(us_loop_fd(reinterpret_cast<us_loop_t *>(inherited)));
+  }
+  pumping = false;
 }
 
 void sk_loop_free() {

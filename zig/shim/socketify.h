@@ -121,6 +121,8 @@ SK_API int32_t sk_loop_fd(void);
 SK_API int32_t sk_loop_pump(void);
 /* The address of this thread's scratch buffer of SK_SCRATCH_BYTES. */
 SK_API char *sk_loop_scratch(void);
+/* In the child of a fork: leaves the parent's loop alone, with everything that was on it; the next call makes a new one. */
+SK_API void sk_loop_forget(void);
 /* Frees this thread's loop. Every app of the thread must have been destroyed. */
 SK_API void sk_loop_free(void);
 
