@@ -11,6 +11,7 @@ from .errors import BadRequestError, HTTPError
 from .event_loop import Loop
 from .extensions import AppExtension
 from .forms import FormData, UploadFile
+from .limits import Limits
 from .middleware import middleware
 from .options import AppListenOptions, AppOptions
 from .request import Request
@@ -34,6 +35,7 @@ __all__ = [
     "FormData",
     "HTTPError",
     "Jinja2Template",
+    "Limits",
     "Loop",
     "MakoTemplate",
     "MiddlewareRouter",

@@ -9,6 +9,7 @@ from typing import Any, Callable, Optional, Union
 
 from .exchange import ErrorHandler, Handler
 from .extensions import AppExtension
+from .limits import Limits
 from .middleware import Middleware
 from .native import declarations as c
 from .native import lib
@@ -19,7 +20,7 @@ from .routers import DecoratorRouter, DomainRouter, Verbs
 from .static_files import StaticFiles
 from .websockets import WebSockets, checked_path
 
-_NO_LIMIT = 2**64 - 1
+_METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
 
 
 class App(Verbs, WebSockets):
@@ -32,8 +33,7 @@ class App(Verbs, WebSockets):
         websocket_factory_max_items: likewise for websockets.
         task_factory_max_items: accepted for compatibility: tasks are made when a handler first waits.
         lifespan: whether start and shutdown handlers run.
-        max_body_size: bytes of a request's body; larger ones get 413. None for no limit.
-        keep_alive_timeout: seconds that an idle connection is kept; 0 for ever.
+        limits: what clients may send, and how long they may take; see :class:`Limits` for the defaults.
         shutdown_timeout: seconds that requests in flight get when the app stops.
         server_header: value of the Server field, at most 128 bytes; None to send none.
         date_header: whether Date is sent (RFC 9110 section 6.6.1).
@@ -51,8 +51,7 @@ class App(Verbs, WebSockets):
         task_factory_max_items: int = 100_000,
         lifespan: bool = True,
         *,
-        max_body_size: Optional[int] = None,
-        keep_alive_timeout: int = 10,
+        limits: Optional[Limits] = None,
         shutdown_timeout: float = 30.0,
         server_header: Optional[str] = "socketify",
         date_header: bool = True,
@@ -70,6 +69,9 @@ class App(Verbs, WebSockets):
             if not isinstance(value, int) or value < 0:
                 message = f"{name} must be an int of 0 or more, not {value!r}"
                 raise ValueError(message)
+        if limits is not None and not isinstance(limits, Limits):
+            message = f"limits must be a Limits, not {type(limits).__name__}"
+            raise TypeError(message)
         super().__init__(request_response_factory_max_items, debug, lifespan, shutdown_timeout)
         self._init_websockets(websocket_factory_max_items)
         self._dumps: Callable[[Any], Union[str, bytes]] = json.dumps
@@ -77,23 +79,17 @@ class App(Verbs, WebSockets):
         self._template: Any = None
         # Everything that native code calls must live as long as the native app.
         self._callbacks: list[object] = []
-        self._native = self._create(max_body_size, keep_alive_timeout, server_header, date_header, accept_proxy_protocol)
+        self._native = self._create(limits or Limits(), server_header, date_header, accept_proxy_protocol)
 
-    def _create(self, max_body: Optional[int], keep_alive: int, server: Optional[str], date: bool, proxy: bool) -> int:
+    def _create(self, limits: Limits, server: Optional[str], date: bool, proxy: bool) -> int:
         server_header = None if server is None else server.encode("latin-1")
         options = c.AppOptionsStruct(
-            max_body_bytes=_NO_LIMIT if max_body is None else max_body,
-            max_target_bytes=8192,
-            max_header_bytes=16384,
-            max_header_count=100,
-            keep_alive_timeout_s=keep_alive,
-            backlog=2048,
-            max_backpressure_bytes=1024 * 1024,
+            **limits.native(),
             date_header=1 if date else 0,
             accept_proxy_protocol=1 if proxy else 0,
             server_header=server_header,
             server_header_length=len(server_header or b""),
-            on_missing=c.RequestCallback(self._make_callback(_not_found, ())),
+            on_missing=c.RequestCallback(self._make_callback(_no_route, ())),
             on_abort=c.AbortCallback(self._on_abort),
             on_body=c.BodyCallback(self._on_body),
             on_writable=c.WritableCallback(self._on_writable),
@@ -272,5 +268,13 @@ def _checked_hostname(hostname: str) -> str:
     return wildcard + name
 
 
-def _not_found(res: Response, _req: Request) -> None:
-    res.write_status(404).end(b"Not Found")
+def _no_route(res: Response, req: Request) -> None:
+    """Tell why no route took the request (RFC 9110 sections 15.5.5, 15.5.6 and 15.6.2)."""
+    allowed = req.allowed_methods()
+    method = req.get_method()
+    if not allowed or method in allowed:
+        res.write_status(404).end(b"Not Found")
+    elif method in _METHODS:
+        res.write_status(405).write_header("Allow", ", ".join(allowed)).end(b"Method Not Allowed")
+    else:
+        res.write_status(501).end(b"Not Implemented")

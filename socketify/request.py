@@ -16,6 +16,7 @@ _url = lib.sk_req_url
 _full_url = lib.sk_req_full_url
 _parameter = lib.sk_req_parameter
 _is_ancient = lib.sk_req_is_ancient
+_allowed_methods = lib.sk_req_allowed_methods
 
 
 def _decoded(text: str) -> str:
@@ -178,6 +179,11 @@ class Request:
     def get_cookies(self) -> dict[str, str]:
         """Give the values of all cookies by name; of equal names the first counts."""
         return parse_cookies(self.get_header("cookie"))
+
+    def allowed_methods(self) -> list[str]:
+        """List the methods that routes take for this path, for a request that no route took; not once preserved."""
+        allowed = self._text(_allowed_methods(self._handle))
+        return allowed.split(", ") if allowed else []
 
     def set_yield(self, flag: Union[bool, int]) -> Request:
         """Pass the request on to the next matching route when the handler returns."""

@@ -116,7 +116,7 @@ def test_ancient_clients_and_yielding(serve: Callable[..., Any]) -> None:
 def test_verbs(serve: Callable[..., Any], method: str) -> None:
     server = serve(lambda app: getattr(app, method.lower())("/", lambda res, req: res.end(req.get_method())))
     assert httpx.request(method, server.url).text == method
-    assert httpx.get(server.url).status_code == 404
+    assert httpx.get(server.url).status_code == 405
 
 
 def test_connect_names_an_authority(serve: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from socketify import App
+from socketify import App, Limits
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_expect_continue_is_answered_when_the_body_is_read(serve) -> None:
 
 def test_too_large_bodies_get_413_before_the_handler(serve) -> None:
     calls: list[int] = []
-    server = serve(lambda app: app.post("/", lambda res, _req: calls.append(1)), max_body_size=10)
+    server = serve(lambda app: app.post("/", lambda res, _req: calls.append(1)), limits=Limits(max_body_size=10))
     answer = server.exchange(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert calls == []

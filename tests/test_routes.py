@@ -30,7 +30,7 @@ def test_every_verb(serve, method: str) -> None:
     server = serve(lambda app: getattr(app, method)("/", lambda res, req: res.end(req.get_method())))
     assert httpx.request(method.upper(), server.url).text == method.upper()
     other = "GET" if method != "get" else "POST"
-    assert httpx.request(other, server.url).status_code == 404
+    assert httpx.request(other, server.url).status_code == 405
 
 
 def test_head_has_the_fields_of_get_and_no_body(serve) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from socketify import App, AppListenOptions, AppOptions
+from socketify import App, AppListenOptions, AppOptions, Limits
 
 PROGRAM = """
 import asyncio
-from socketify import App
-app = App(keep_alive_timeout=60)
+from socketify import App, Limits
+app = App(limits=Limits(keep_alive_timeout=60))
 async def slow(res, req):
     await asyncio.sleep(0.5)
     res.end("slow")
@@ -148,7 +148,9 @@ def test_a_handler_that_blocks_costs_no_other_client_its_connection(serve) -> No
         time.sleep(3)
         res.end("at last")
 
-    server = serve(lambda app: app.get("/block", block).get("/", lambda res, _req: res.end("ok")), keep_alive_timeout=1)
+    server = serve(
+        lambda app: app.get("/block", block).get("/", lambda res, _req: res.end("ok")), limits=Limits(keep_alive_timeout=1)
+    )
     with server.connect() as other, server.connect() as blocked:
         other.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert other.recv(1000).endswith(b"ok")

@@ -55,7 +55,7 @@ def test_a_file_and_its_fields(url: str, root: Path) -> None:
     assert httpx.get(url + "/stays").text == "Hello, World!"
     assert httpx.get(url + "/big.bin").content == (root / "big.bin").read_bytes()
     assert httpx.head(url + "/big.bin").headers["content-length"] == str(BIG)
-    assert httpx.post(url + "/hello.txt").status_code == 404
+    assert httpx.post(url + "/hello.txt").status_code == 405
 
 
 @pytest.mark.parametrize(

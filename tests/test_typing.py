@@ -13,9 +13,9 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any, Optional, Union
 
-from socketify import App, AppExtension, AppListenOptions, MiddlewareRouter, Request, Response, middleware, sendfile
+from socketify import App, AppExtension, AppListenOptions, Limits, MiddlewareRouter, Request, Response, middleware, sendfile
 
-app = App(request_response_factory_max_items=10, max_body_size=1000)
+app = App(request_response_factory_max_items=10, limits=Limits(max_body_size=1000))
 
 
 def fields() -> Iterator[tuple[str, Union[str, bytes, int]]]:

@@ -8,7 +8,7 @@ const Text = @import("head.zig").Text;
 /// 10^18 - 1 fits in 64 bits with room to spare.
 const length_digits_max = 18;
 
-pub const Refusal = error{ BadRequest, ContentTooLarge, NotImplemented, ExpectationFailed };
+pub const Refusal = error{ BadRequest, ContentTooLarge, NotImplemented, ExpectationFailed, LengthRequired };
 
 pub fn codeOf(refusal: Refusal) syntax.Error {
     return switch (refusal) {
@@ -16,6 +16,7 @@ pub fn codeOf(refusal: Refusal) syntax.Error {
         error.ContentTooLarge => .content_too_large,
         error.NotImplemented => .not_implemented,
         error.ExpectationFailed => .expectation_failed,
+        error.LengthRequired => .length_required,
     };
 }
 
@@ -61,11 +62,17 @@ pub fn interpret(head: *Head, limits: *const Limits) Refusal!void {
     }
     // RFC 9112 section 6.1: both lengths, or chunked in HTTP/1.0, are smuggling.
     if (head.chunked and (head.has_length or head.ancient)) return error.BadRequest;
+    // Before chunked there was no other way to tell that a body follows, and how long it is (RFC 1945 section 7.2.2).
+    if (head.ancient and !head.has_length and carriesBody(head.method.slice())) return error.LengthRequired;
     if (hosts > 1 or (hosts == 0 and !head.ancient)) return error.BadRequest;
     if (hosts == 1) try checkAuthority(head.host.slice(), true) else head.host = .{ .ptr = head.target.ptr, .len = 0 };
     head.close = head.close or (head.ancient and !keep_alive);
     try interpretTarget(head);
     if (head.content_length > limits.max_body) return error.ContentTooLarge;
+}
+
+fn carriesBody(method: []const u8) bool {
+    return std.mem.eql(u8, method, "POST") or std.mem.eql(u8, method, "PUT") or std.mem.eql(u8, method, "PATCH");
 }
 
 /// RFC 9112 section 6.3: digits; a list is accepted when all its members are the same.

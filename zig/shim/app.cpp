@@ -1,6 +1,7 @@
 #include "app.h"
 
 #include "body.h"
+#include "http_connection.h"
 #include "websocket.h"
 
 #include <algorithm>
@@ -64,6 +65,8 @@ App::App(const sk_app_options &given) : options(given), server_header(serverHead
   limits.maxRequestLine = options.max_target_bytes;
   limits.maxHeaderBytes = options.max_header_bytes;
   limits.maxHeaderCount = options.max_header_count;
+  limits.maxChunkExtensionBytes = options.max_chunk_extension_bytes;
+  limits.maxTrailerBytes = options.max_trailer_bytes;
   limits.maxBody = options.max_body_bytes;
   limits.acceptProxyProtocol = options.accept_proxy_protocol != 0;
   uWS::HttpParser::holdNext = holdNextRequest;
@@ -78,9 +81,7 @@ App::App(const sk_app_options &given) : options(given), server_header(serverHead
       onClose(response);
     }
   });
-  auto dispatch = [this](HttpResponse *response, uWS::HttpRequest *request) { onRequest(response, request); };
-  engine.any("/*", dispatch);
-  engine.httpContext->onHttp("?", "/*", dispatch);
+  handleConnections(context());
 }
 
 App::~App() = default;
@@ -97,6 +98,7 @@ void App::onOpen(HttpResponse *response) {
   slot.app = this;
   us_socket_set_tag(raw(response), index);
   httpData(response)->limits = &limits;
+  awaitFirstRequest(slot);
   connections++;
 }
 
@@ -135,7 +137,7 @@ void App::connectionClosed(Slot &slot) {
 void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   Slot &slot = slotAt(us_socket_tag(raw(response)));
   beginRequest(slot, response, request);
-  Dispatch dispatch{this, &slot, request, !websockets.empty() && asksForWebSocket(*request)};
+  Dispatch dispatch{this, &slot, request, !websockets.empty() && asksForWebSocket(*request), false};
   std::string_view method = request->getCaseSensitiveMethod();
   std::string_view url = request->getUrl();
 
@@ -164,9 +166,21 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   slot.request = nullptr;
   if (closed) {
     releaseSlot(indexOf(slot));
-    return;
   }
-  leaveRequest(slot);
+}
+
+std::string App::allowedMethods(uWS::HttpRequest *request) {
+  auto host = hosts.empty() ? hosts.end() : findHost(hostNameOf(request));
+  auto takes = [&](std::string_view method) {
+    return routes.has(method, request->getUrl()) || (host != hosts.end() && host->second.has(method, request->getUrl()));
+  };
+  std::string allowed;
+  for (std::string_view method : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}) {
+    if (takes(method) || (method == "HEAD" && takes("GET"))) {
+      allowed.append(allowed.empty() ? "" : ", ").append(method);
+    }
+  }
+  return allowed;
 }
 
 /* The name itself, else the nearest wildcard: "*.b.c" for "a.b.c". */

@@ -24,6 +24,8 @@ struct Dispatch {
   uWS::HttpRequest *request;
   /* The request asks for an upgrade to websocket. */
   bool upgrades;
+  /* No handler is called: only whether there is one is asked. */
+  bool probes;
 };
 
 using Router = uWS::HttpRouter<Dispatch>;
@@ -36,6 +38,8 @@ public:
   void addWebSocket(std::string_view pattern, WebSocketRoute *route);
   /* False when no route took the request. */
   bool route(const Dispatch &dispatch, std::string_view method, std::string_view url);
+  /* Whether a route would be asked; its handler is not. */
+  bool has(std::string_view method, std::string_view url);
   /* Asks the websocket routes alone; for a request that does not upgrade, whether there is one. */
   bool routeWebSocket(const Dispatch &dispatch, std::string_view url);
 
@@ -72,6 +76,11 @@ struct App {
   void removeHost(std::string_view host);
   us_socket_context_t *context() { return reinterpret_cast<us_socket_context_t *>(engine.httpContext); }
 
+  /* The methods that some route takes for what the request asks, with commas between; empty when it is known nowhere. */
+  std::string allowedMethods(uWS::HttpRequest *request);
+  /* Calls the handlers of the routes that match. */
+  void onRequest(HttpResponse *response, uWS::HttpRequest *request);
+
   /* The Date and Server lines, rendered once a second. */
   std::string_view commonFields();
   std::string_view dateField();
@@ -89,7 +98,6 @@ private:
 
   void onOpen(HttpResponse *response);
   void onClose(HttpResponse *response);
-  void onRequest(HttpResponse *response, uWS::HttpRequest *request);
   void applyPendingRoutes();
   RouteTable &tableFor(std::string_view host);
   Hosts::iterator findHost(std::string_view name);
@@ -108,8 +116,6 @@ private:
 
 /* A new request of the connection: the handles of the one before are stale from now on. */
 void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request);
-/* After the handlers returned: keeps the engine from giving up on a response that comes later. */
-void leaveRequest(Slot &slot);
 /* Reads the connection's held requests when enough of its output has been taken. */
 void continueWhenWritable(Slot &slot);
 

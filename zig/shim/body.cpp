@@ -1,6 +1,7 @@
 #include "body.h"
 
 #include "app.h"
+#include "http_connection.h"
 #include "socketify.h"
 
 #include <utility>
@@ -18,8 +19,7 @@ void hold(Slot &slot, std::string_view data, bool last) {
   if (!last && slot.held->bytes.length() >= HELD_BODY_MAX && !(slot.flags & HOLD_PAUSED)) {
     slot.flags |= HOLD_PAUSED;
     us_socket_pause(raw(slot.socket));
-    /* It is not the client who is slow now. */
-    us_socket_timeout(0, raw(slot.socket), 0);
+    awaitBody(slot);
   }
 }
 
@@ -30,31 +30,22 @@ void deliver(Slot &slot, std::string_view data, bool last) {
   slot.app->options.on_body(handleOf(slot), data.data(), data.length(), last);
 }
 
-void onBodyData(uint32_t handle, std::string_view data, bool last) {
-  Slot *slot = findHttpSlot(handle);
-  if (!slot) {
-    return;
-  }
-  if (slot->flags & BODY_WANTED) {
-    deliver(*slot, data, last);
-  } else {
-    hold(*slot, data, last);
-  }
-}
-
 void resumeHeld(Slot &slot) {
   if (slot.flags & HOLD_PAUSED) {
     slot.flags &= static_cast<uint16_t>(~HOLD_PAUSED);
     us_socket_resume(raw(slot.socket));
-    us_socket_timeout(0, raw(slot.socket), HttpContext::HTTP_IDLE_TIMEOUT_S);
+    awaitBody(slot);
   }
 }
 
 } // namespace
 
-void attachBody(Slot &slot) {
-  auto *response = static_cast<HttpResponse *>(slot.socket);
-  response->onData([handle = handleOf(slot)](std::string_view data, bool last) { onBodyData(handle, data, last); });
+void receiveBody(Slot &slot, std::string_view data, bool last) {
+  if (slot.flags & BODY_WANTED) {
+    deliver(slot, data, last);
+  } else {
+    hold(slot, data, last);
+  }
 }
 
 void dropBody(Slot &slot) {
@@ -79,7 +70,7 @@ int32_t sk_res_read_body(uint32_t handle) {
     sk_res_write_continue(handle);
   }
   if (slot->request) {
-    attachBody(*slot);
+    /* Nothing of it was looked at yet. */
     return SK_OK;
   }
   HeldBody *held = std::exchange(slot->held, nullptr);

@@ -17,8 +17,8 @@ struct HeldBody {
   bool complete = false;
 };
 
-/* Lets the engine deliver the body to the slot's current handle. */
-void attachBody(Slot &slot);
+/* A piece from the client, for the handler or for later. */
+void receiveBody(Slot &slot, std::string_view data, bool last);
 /* The response ended: what nobody will read is dropped as it comes. */
 void dropBody(Slot &slot);
 

@@ -1,5 +1,6 @@
 /* sk_res_*: the connection behind a response. */
 #include "app.h"
+#include "http_connection.h"
 
 #include <cstring>
 
@@ -29,9 +30,7 @@ int32_t sk_res_resume(uint32_t handle) {
   }
   slot->flags &= static_cast<uint16_t>(~USER_PAUSED);
   us_socket_resume(raw(slot->socket));
-  if ((slot->flags & HAS_BODY) && !(slot->flags & BODY_DONE)) {
-    us_socket_timeout(0, raw(slot->socket), HttpContext::HTTP_IDLE_TIMEOUT_S);
-  }
+  awaitBody(*slot);
   return SK_OK;
 }
 

@@ -52,6 +52,11 @@ int32_t sk_req_full_url(uint32_t handle) {
   return request ? give(request->getFullUrl()) : SK_STALE;
 }
 
+int32_t sk_req_allowed_methods(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  return request ? give(slotAt(handle & (SLOT_COUNT - 1)).app->allowedMethods(request)) : SK_STALE;
+}
+
 int32_t sk_req_header(uint32_t handle, const char *name, int32_t length) {
   uWS::HttpRequest *request = findRequest(handle);
   if (!request) {

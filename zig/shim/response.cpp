@@ -1,6 +1,7 @@
 #include "response.h"
 
 #include "body.h"
+#include "http_connection.h"
 
 #include <cassert>
 #include <climits>
@@ -109,7 +110,6 @@ void finish(Slot &slot) {
   assert(slot.flags & PENDING);
   HttpData *data = httpData(slot.socket);
   data->markDone();
-  /* The engine drops what is left of the request's body once nobody listens. */
   dropBody(slot);
   if (slot.flags & USER_PAUSED) {
     /* The next request is none of this handler's business. */
@@ -121,9 +121,8 @@ void finish(Slot &slot) {
 
 int32_t settle(Slot &slot) {
   Socket *socket = slot.socket;
-  unsigned int timeout = slot.app->options.keep_alive_timeout_s;
   bool buffered = socket->getBufferedAmount() != 0;
-  us_socket_timeout(0, raw(socket), buffered ? HttpContext::HTTP_IDLE_TIMEOUT_S : timeout);
+  awaitNextRequest(slot);
   if (mustClose(slot)) {
     /* A corked socket is closed by whoever corked it, after sending. */
     if (!socket->isCorked()) {
@@ -143,7 +142,6 @@ void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request)
   } else {
     data->state &= ~HttpData::HTTP_CONNECTION_CLOSE;
   }
-  data->inStream = nullptr;
   invalidateHandles(slot);
   slot.socket = response;
   slot.request = request;
@@ -165,18 +163,6 @@ void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request)
   slot.flags = flags;
 }
 
-void leaveRequest(Slot &slot) {
-  if (!(slot.flags & PENDING)) {
-    return;
-  }
-  auto *response = static_cast<HttpResponse *>(slot.socket);
-  /* Aborts are seen by the close filter; the engine only wants to know that somebody cares. */
-  response->onAborted([]() {});
-  if ((slot.flags & HAS_BODY) && !(slot.flags & BODY_WANTED)) {
-    attachBody(slot);
-  }
-}
-
 void continueWhenWritable(Slot &slot) {
   auto *response = static_cast<HttpResponse *>(slot.socket);
   response->onWritable([response](uintmax_t) {
@@ -184,11 +170,9 @@ void continueWhenWritable(Slot &slot) {
     response->AsyncSocket::write(nullptr, 0, true, 0);
     if (response->getBufferedAmount() <= held.app->options.max_backpressure_bytes) {
       httpData(response)->onWritable = nullptr;
-      us_socket_timeout(0, raw(response), held.app->options.keep_alive_timeout_s);
       readHeldRequests(held);
-    } else {
-      us_socket_timeout(0, raw(response), HttpContext::HTTP_IDLE_TIMEOUT_S);
     }
+    awaitNextRequest(held);
     return true;
   });
 }

@@ -2,6 +2,7 @@
 #include "response.h"
 
 #include "body.h"
+#include "http_connection.h"
 
 #include <algorithm>
 
@@ -109,6 +110,7 @@ int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int
   if ((slot->flags & HEAD_SENT) && (head_length || (slot->flags & SIZED))) {
     return SK_BUSY;
   }
+  bool unread = slot->socket->getBufferedAmount() != 0;
   Cork cork(slot->socket);
   if (!(slot->flags & HEAD_SENT) && !writeHead(*slot, headOf(head, head_length, fields), false, 0, 0)) {
     cork.release();
@@ -119,7 +121,14 @@ int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int
   if (us_socket_is_closed(0, raw(slot->socket))) {
     return SK_GONE;
   }
-  return slot->socket->getBufferedAmount() ? SK_BUFFERED : SK_OK;
+  if (!slot->socket->getBufferedAmount()) {
+    return SK_OK;
+  }
+  if (!unread) {
+    /* Further writes are no reason to wait longer; only what the client takes is. */
+    awaitReader(*slot);
+  }
+  return SK_BUFFERED;
 }
 
 int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
@@ -157,7 +166,7 @@ int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, i
   if (complete) {
     settle(*slot);
   } else if (!taken) {
-    us_socket_timeout(0, raw(slot->socket), HttpContext::HTTP_IDLE_TIMEOUT_S);
+    awaitReader(*slot);
   }
   return RESULT + (taken ? TAKEN : 0) + (complete ? COMPLETE : 0);
 }
@@ -174,6 +183,7 @@ int32_t sk_res_write_continue(uint32_t handle) {
   Cork cork(slot->socket);
   writeAll(slot->socket, CONTINUE);
   cork.release();
+  awaitBody(*slot);
   return SK_OK;
 }
 
@@ -192,7 +202,7 @@ int32_t sk_res_want_writable(uint32_t handle) {
     if (response->getBufferedAmount() == 0) {
       waiting->app->options.on_writable(handle);
     } else {
-      us_socket_timeout(0, raw(response), HttpContext::HTTP_IDLE_TIMEOUT_S);
+      awaitReader(*waiting);
     }
     return true;
   });

@@ -34,6 +34,9 @@ void RouteTable::add(std::string_view method, std::string_view pattern, sk_reque
   uint32_t priority = any ? Router::LOW_PRIORITY : Router::MEDIUM_PRIORITY;
   router.add(methods, std::string(pattern), [chain = chain.get()](Router *walking) {
     Dispatch &dispatch = walking->getUserData();
+    if (dispatch.probes) {
+      return true;
+    }
     dispatch.request->setParameters(walking->getParameters());
     for (sk_request_fn each : *chain) {
       if (offer(dispatch, each)) {
@@ -65,6 +68,11 @@ bool RouteTable::route(const Dispatch &dispatch, std::string_view method, std::s
     return true;
   }
   router.getUserData() = dispatch;
+  return router.route(method, url);
+}
+
+bool RouteTable::has(std::string_view method, std::string_view url) {
+  router.getUserData() = {nullptr, nullptr, nullptr, false, true};
   return router.route(method, url);
 }
 

@@ -39,7 +39,9 @@ enum Flag : uint16_t {
   EXPECTS_100 = 512,   /* the client waits for 100 (Continue) */
   HOLD_PAUSED = 1024,  /* reading stopped because nobody asked for the body yet */
   PIPELINE_HELD = 2048, /* further requests wait for this response, reading stopped */
-  USER_PAUSED = 4096   /* the handler stopped reading, until it goes on or its response ends */
+  USER_PAUSED = 4096,  /* the handler stopped reading, until it goes on or its response ends */
+  BODY_RECEIVED = 8192, /* all of it came from the client */
+  HEAD_BEGUN = 16384   /* the clock of the next request's head runs */
 };
 
 /* The same word in a websocket's slot. */

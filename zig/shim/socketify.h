@@ -92,6 +92,12 @@ typedef struct sk_app_options {
   uint32_t max_target_bytes;       /* longer request targets get 414 */
   uint32_t max_header_bytes;       /* larger header sections get 431 */
   uint32_t max_header_count;       /* more fields get 431 */
+  uint32_t max_chunk_extension_bytes; /* longer extensions of a chunk get 431 */
+  uint32_t max_trailer_bytes;      /* larger trailer sections get 431 */
+  uint32_t header_timeout_s;       /* a request's head that takes longer gets 408; 0 for ever */
+  uint32_t body_timeout_s;         /* so long a body may bring less than the following rate, then 408; 0 for ever */
+  uint32_t min_body_bytes_per_s;
+  uint32_t write_timeout_s;        /* a client that reads nothing for so long is cut; 0 for ever */
   uint32_t keep_alive_timeout_s;   /* seconds an idle connection is kept; 0 for ever */
   uint32_t max_connections;        /* at this number accepting pauses; 0 for no limit */
   uint32_t backlog;                /* of the listening sockets */
@@ -164,6 +170,9 @@ SK_API int32_t sk_req_full_url(uint32_t handle);
 SK_API int32_t sk_req_header(uint32_t handle, const char *name, int32_t length);
 /* SK_ABSENT beyond the last parameter. */
 SK_API int32_t sk_req_parameter(uint32_t handle, int32_t index);
+/* The methods that routes take for this URL, with commas between; empty when there are none. Only for requests that no route
+ * took: asking the routes forgets the parameters. */
+SK_API int32_t sk_req_allowed_methods(uint32_t handle);
 /* 1 for HTTP/1.0, 0 for HTTP/1.1. */
 SK_API int32_t sk_req_is_ancient(uint32_t handle);
 /* Everything at once, as lines separated by LF: version ("0" or "1"), method, full URL, number of parameters, each parameter, then

@@ -166,26 +166,11 @@ int codeOf(WebSocket *socket, std::string_view reason) {
   return uWS::protocol::CODE_PROTOCOL_ERROR;
 }
 
-/* Several messages for one subscriber leave as one packet. */
-bool sendBatched(uWS::Subscriber *subscriber, uWS::TopicTreeMessage &message, TopicTree::IteratorFlags flags) {
-  static thread_local bool corked = false;
-  auto *socket = static_cast<WebSocket *>(subscriber->user);
-  if (flags & TopicTree::FIRST) {
-    corked = socket->canCork();
-    if (corked) {
-      socket->AsyncSocket::cork();
-    }
-  }
-  bool dropped = sendPublished(socket, message.message, message.opCode, message.compress);
-  if (corked && (dropped || (flags & TopicTree::LAST))) {
-    socket->AsyncSocket::uncork();
-    corked = false;
-  }
-  return dropped;
-}
-
 void createTopicTree(App &app) {
-  auto *tree = app.engine.topicTree = new TopicTree(sendBatched);
+  auto *tree = app.engine.topicTree = new TopicTree(
+      [](uWS::Subscriber *subscriber, uWS::TopicTreeMessage &message, TopicTree::IteratorFlags flags) {
+        return sendBatched(subscriber, message, flags & TopicTree::FIRST, flags & TopicTree::LAST);
+      });
   uWS::Loop::get()->addPostHandler(tree, [tree](uWS::Loop *) { tree->drain(); });
   uWS::Loop::get()->addPreHandler(tree, [tree](uWS::Loop *) { tree->drain(); });
 }
@@ -327,39 +312,11 @@ uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, const Deflate &deflat
   return handleOf(slot);
 }
 
-WebSocket::SendStatus sendWhole(WebSocket *socket, std::string_view message, int opcode, bool compress) {
-  auto status = socket->send(message, static_cast<uWS::OpCode>(opcode), compress);
-  uWS::DeflationStream *own = webSocketData(socket)->deflationStream;
-  if (own && (slotOf(socket).flags & WS_FORGETS)) {
-    deflateReset(&own->deflationStream);
-  }
-  return status;
-}
-
 void endAllWebSockets(App &app) {
   for (auto &route : app.websockets) {
     us_socket_context_for_each(route->context->getSocketContext(), [](us_socket_t *s, void *) {
       webSocket(s)->end(CODE_GOING_AWAY, "the server stops");
     }, nullptr);
-  }
-}
-
-bool sendPublished(WebSocket *socket, std::string_view message, int opcode, bool compress) {
-  Slot &slot = slotOf(socket);
-  if (slot.flags & WS_FRAGMENTS) {
-    slot.route->deferred[indexOf(slot)].push_back({std::string(message), opcode, compress});
-    return false;
-  }
-  return sendWhole(socket, message, opcode, compress) == WebSocket::DROPPED;
-}
-
-void sendDeferred(Slot &slot) {
-  auto waiting = slot.route->deferred.extract(indexOf(slot));
-  if (waiting.empty()) {
-    return;
-  }
-  for (uWS::TopicTreeMessage &each : waiting.mapped()) {
-    sendPublished(webSocketOf(slot), each.message, each.opCode, each.compress);
   }
 }
 

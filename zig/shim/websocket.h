@@ -55,17 +55,24 @@ void refuseUpgrade(Slot &slot, UpgradeRefusal why);
 WebSocketRoute *createWebSocketRoute(App &app, const sk_ws_behavior &behavior);
 /* Makes the slot's HTTP connection a websocket; the new handle, or 0 when memory is exhausted. */
 uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, const Deflate &deflate);
-/* Sends a whole message. */
-WebSocket::SendStatus sendWhole(WebSocket *socket, std::string_view message, int opcode, bool compress);
 /* Ends all websockets of an app with 1001. */
 void endAllWebSockets(App &app);
+/* The loop runs its handlers now, and will send what is published when they are done. */
+bool loopIsPumping();
+
+/* ---- Sending (websocket_send.cpp) */
+
+/* Sends a whole message. */
+WebSocket::SendStatus sendWhole(WebSocket *socket, std::string_view message, int opcode, bool compress);
+/* What the topic tree keeps of a message until it is sent. */
+uWS::TopicTreeMessage framedForAll(std::string_view message, int opcode, bool compress);
 /* Sends a published message, or keeps it until the fragments of another one are sent. True when it was dropped because of
  * the backpressure limit. */
 bool sendPublished(WebSocket *socket, std::string_view message, int opcode, bool compress);
 /* Sends what was published between the fragments of a message. */
 void sendDeferred(Slot &slot);
-/* The loop runs its handlers now, and will send what is published when they are done. */
-bool loopIsPumping();
+/* Sends one of those that a subscriber gets now; true when it was dropped, and those behind it too. */
+bool sendBatched(uWS::Subscriber *subscriber, uWS::TopicTreeMessage &message, bool first, bool last);
 
 } // namespace sk
 
@@ -74,5 +81,9 @@ template <>
 void uWS::WebSocketContext<false, true, sk::NoUserData>::forceClose(uWS::WebSocketState<true> *, void *socket,
                                                                     std::string_view reason);
 template <> void uWS::WebSocket<false, true, sk::NoUserData>::end(int code, std::string_view message);
+/* The engine's loses the payload when the system takes nothing of a large frame. */
+template <>
+uWS::WebSocket<false, true, sk::NoUserData>::SendStatus
+uWS::WebSocket<false, true, sk::NoUserData>::send(std::string_view message, OpCode opcode, bool compress, bool fin);
 
 #endif

@@ -80,7 +80,7 @@ int32_t publish(App &app, uWS::Subscriber *sender, std::string_view topic, std::
       sendPublished(static_cast<WebSocket *>(subscriber->user), message.message, message.opCode, message.compress);
     });
   }
-  bool wanted = tree->publish(sender, topic, {std::string(data), opcode, compress});
+  bool wanted = tree->publish(sender, topic, framedForAll(data, opcode, compress));
   if (wanted && !loopIsPumping()) {
     /* Sent at the beginning of the loop's next turn: many messages to one subscriber are one packet. */
     us_wakeup_loop(currentLoop());

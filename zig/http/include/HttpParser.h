@@ -6,7 +6,7 @@
 
 #include "ChunkedEncoding.h"
 #include "HttpErrors.h"
-#include "MoveOnlyFunction.h"
+#include "MoveOnlyFunction.h" // the engine expects it from here
 #include "ProxyParser.h"
 #include "QueryParser.h"
 
@@ -134,9 +134,6 @@ private:
 };
 
 struct HttpParser {
-    using RequestHandler = MoveOnlyFunction<void *(void *, HttpRequest *)>;
-    using DataHandler = MoveOnlyFunction<void *(void *, std::string_view, bool)>;
-
     /* Asked before each request: true keeps what has come until a later call, which may bring no bytes. */
     static inline bool (*holdNext)(void *user) = nullptr;
     /* Asks for such a later call. */
@@ -148,9 +145,10 @@ struct HttpParser {
 
     /* The engine's entry: {error, FULLPTR} for a refused request; what a handler returned if it is not `user`, and then
      * this object may be gone; else {0, user}. */
+    template <typename RequestHandler, typename DataHandler>
     std::pair<unsigned int, void *> consumePostPadded(char *data, unsigned int length, void *user, void *reserved,
                                                       RequestHandler &&onRequest, DataHandler &&onData) {
-        Call call{user, onRequest, onData};
+        Call<RequestHandler, DataHandler> call{user, onRequest, onData};
         if (stash.empty()) {
             return consume(call, data, length, reserved);
         }
@@ -165,8 +163,11 @@ struct HttpParser {
         return consume(call, bytes.data(), bytes.length(), reserved);
     }
 
+    /* Part of a head has come, and the rest is waited for. */
+    bool hasPartialHead() const { return partial; }
+
 private:
-    struct Call {
+    template <typename RequestHandler, typename DataHandler> struct Call {
         void *user;
         RequestHandler &onRequest;
         DataHandler &onData;
@@ -184,6 +185,7 @@ private:
     /* The stash ends within a field's value. */
     bool inValue = false;
     bool proxyDone = false;
+    bool partial = false;
 
     static const HttpLimits &defaultLimits() {
         static const HttpLimits limits;
@@ -208,9 +210,9 @@ private:
 
     bool bodyActive() const { return chunked || remaining; }
 
-    std::pair<unsigned int, void *> consume(Call &call, char *data, size_t length, void *reserved) {
+    template <typename C> std::pair<unsigned int, void *> consume(C &call, char *data, size_t length, void *reserved) {
         HttpText input{data, length};
-        inValue = false;
+        inValue = partial = false;
         if (limits->acceptProxyProtocol && !proxyDone && !skipProxyHeader(input, reserved)) {
             if (input.length >= PROXY_HEADER_MAX) {
                 return refuse(call, HTTP_ERROR_400_BAD_REQUEST, input);
@@ -247,6 +249,7 @@ private:
             if (consumed == 0) {
                 stash.assign(input.data, input.length);
                 inValue = endsInValue(stash);
+                partial = true;
                 return {0, call.user};
             }
             input.data += consumed;
@@ -260,7 +263,7 @@ private:
     }
 
     /* Responses to earlier requests of the same packet are still in the cork buffer: they go first. */
-    std::pair<unsigned int, void *> refuse(Call &call, unsigned int error, const HttpText &input) {
+    template <typename C> std::pair<unsigned int, void *> refuse(C &call, unsigned int error, const HttpText &input) {
         failure = error;
         if (!call.requests || !callAgain) {
             return {error, FULLPTR};
@@ -270,7 +273,7 @@ private:
         return {0, call.user};
     }
 
-    void *deliver(Call &call, HttpRequest &request) {
+    template <typename C> void *deliver(C &call, HttpRequest &request) {
         request.interpret();
         bool isChunked = request.head.chunked;
         uint64_t length = request.head.contentLength;
@@ -284,7 +287,7 @@ private:
         return bodyActive() ? call.user : call.onData(call.user, {}, true);
     }
 
-    void *consumeBody(Call &call, HttpText &input) {
+    template <typename C> void *consumeBody(C &call, HttpText &input) {
         if (!chunked) {
             size_t count = static_cast<size_t>(std::min<uint64_t>(remaining, input.length));
             if (!count) {

@@ -1,0 +1,218 @@
+#include "http_connection.h"
+
+#include "app.h"
+#include "body.h"
+
+#include <cassert>
+#include <utility>
+
+namespace sk {
+
+namespace {
+
+HttpResponse *responseOf(us_socket_t *s) { return reinterpret_cast<HttpResponse *>(s); }
+
+Slot &slotOf(us_socket_t *s) { return slotAt(us_socket_tag(s)); }
+
+const sk_app_options &optionsOf(const Slot &slot) { return slot.app->options; }
+
+/* Closed, became a websocket, or shut down: nothing of it is parsed any more. */
+bool isOver(us_socket_t *s) { return us_socket_is_closed(0, s) || us_socket_is_shut_down(0, s); }
+
+bool isBodyMissing(const Slot &slot) {
+  return (slot.flags & HAS_BODY) && !(slot.flags & BODY_RECEIVED);
+}
+
+void closeGracefully(HttpResponse *response) {
+  response->AsyncSocket::shutdown();
+  response->AsyncSocket::close();
+}
+
+bool mayClose(HttpResponse *response) {
+  int state = httpData(response)->state;
+  return (state & HttpData::HTTP_CONNECTION_CLOSE) && !(state & HttpData::HTTP_RESPONSE_PENDING) &&
+         !response->getBufferedAmount();
+}
+
+/* The answer to what cannot be served, if one can still be given, and the end of the connection. A response that has
+ * begun can only be cut: what followed would be taken for its body. */
+void refuse(us_socket_t *s, unsigned int error) {
+  HttpResponse *response = responseOf(s);
+  Slot &slot = slotOf(s);
+  bool begun = (slot.flags & PENDING) && (slot.flags & HEAD_SENT);
+  bool answered = !(slot.flags & PENDING) && isBodyMissing(slot);
+  /* Earlier responses go first. */
+  response->AsyncSocket::uncork();
+  if (!begun && !answered) {
+    std::string_view page = uWS::httpErrorResponses[error];
+    response->AsyncSocket::write(page.data(), static_cast<int>(page.length()));
+  }
+  if (response->getBufferedAmount() && !(slot.flags & PENDING)) {
+    /* The writable event closes it when the client has read everything. */
+    httpData(response)->state = HttpData::HTTP_CONNECTION_CLOSE;
+    us_socket_pause(s);
+    awaitReader(slot);
+    return;
+  }
+  closeGracefully(response);
+}
+
+void *onRequest(void *user, uWS::HttpRequest *request) {
+  auto *s = static_cast<us_socket_t *>(user);
+  HttpResponse *response = responseOf(s);
+  HttpData *data = httpData(response);
+  assert(!(data->state & HttpData::HTTP_RESPONSE_PENDING));
+  us_socket_timeout(0, s, 0);
+  data->offset = 0;
+  data->state = HttpData::HTTP_RESPONSE_PENDING;
+  Slot &slot = slotOf(s);
+  slot.app->onRequest(response, request);
+  if (isOver(s)) {
+    return nullptr;
+  }
+  if (isBodyMissing(slot)) {
+    awaitBody(slot);
+  }
+  return s;
+}
+
+/* Only a client that sends enough gets more time. */
+void countBody(Slot &slot, size_t length) {
+  HttpData *data = httpData(slot.socket);
+  const sk_app_options &options = optionsOf(slot);
+  uint64_t received = uint64_t{data->received_bytes_per_timeout} + length;
+  if (received >= uint64_t{options.min_body_bytes_per_s} * options.body_timeout_s) {
+    awaitBody(slot);
+  } else {
+    data->received_bytes_per_timeout = static_cast<unsigned int>(received);
+  }
+}
+
+void *onBody(void *user, std::string_view piece, bool last) {
+  auto *s = static_cast<us_socket_t *>(user);
+  Slot &slot = slotOf(s);
+  if (!(slot.flags & HAS_BODY)) {
+    return s;
+  }
+  if (last) {
+    slot.flags |= BODY_RECEIVED;
+    if (slot.flags & PENDING) {
+      us_socket_timeout(0, s, 0);
+    } else {
+      awaitNextRequest(slot);
+    }
+  } else {
+    countBody(slot, piece.length());
+  }
+  if (slot.flags & PENDING) {
+    receiveBody(slot, piece, last);
+  }
+  return isOver(s) ? nullptr : s;
+}
+
+us_socket_t *finishUpgrade(HttpContext *context) {
+  auto *socket = static_cast<Socket *>(std::exchange(context->getSocketContextData()->upgradedWebSocket, nullptr));
+  auto [written, failed] = socket->uncork();
+  if (!failed && static_cast<uWS::WebSocketData *>(us_socket_ext(0, raw(socket)))->isShuttingDown) {
+    socket->shutdown();
+  }
+  return raw(socket);
+}
+
+us_socket_t *onData(us_socket_t *s, char *bytes, int length) {
+  if (us_socket_is_shut_down(0, s)) {
+    return s;
+  }
+  auto *context = reinterpret_cast<HttpContext *>(us_socket_context(0, s));
+  HttpResponse *response = responseOf(s);
+  HttpData *data = httpData(response);
+  response->AsyncSocket::cork();
+  auto [error, returned] =
+      data->consumePostPadded(bytes, static_cast<unsigned int>(length), s, &data->proxyParser, onRequest, onBody);
+  if (returned == uWS::FULLPTR) {
+    refuse(s, error);
+    return s;
+  }
+  if (context->getSocketContextData()->upgradedWebSocket) {
+    return finishUpgrade(context);
+  }
+  auto [written, failed] = response->AsyncSocket::uncork();
+  if (!returned) {
+    return s;
+  }
+  Slot &slot = slotOf(s);
+  if (failed) {
+    awaitReader(slot);
+  }
+  if (mayClose(response)) {
+    closeGracefully(response);
+  } else if (!(slot.flags & (PENDING | HEAD_BEGUN)) && data->hasPartialHead()) {
+    slot.flags |= HEAD_BEGUN;
+    us_socket_timeout(0, s, optionsOf(slot).header_timeout_s);
+  }
+  return s;
+}
+
+us_socket_t *onWritable(us_socket_t *s) {
+  HttpResponse *response = responseOf(s);
+  HttpData *data = httpData(response);
+  if (data->onWritable) {
+    us_socket_timeout(0, s, 0);
+    data->callOnWritable(data->offset);
+    return s;
+  }
+  response->AsyncSocket::write(nullptr, 0, true, 0);
+  if (mayClose(response)) {
+    closeGracefully(response);
+    return s;
+  }
+  Slot &slot = slotOf(s);
+  if (!(slot.flags & PENDING) || response->getBufferedAmount()) {
+    awaitNextRequest(slot);
+  } else {
+    awaitBody(slot);
+  }
+  return s;
+}
+
+us_socket_t *onTimeout(us_socket_t *s) {
+  HttpResponse *response = responseOf(s);
+  Slot &slot = slotOf(s);
+  bool slow_body = (slot.flags & PENDING) && isBodyMissing(slot);
+  bool slow_head = !(slot.flags & PENDING) && httpData(response)->hasPartialHead();
+  if (!response->getBufferedAmount() && (slow_body || slow_head)) {
+    refuse(s, uWS::HTTP_ERROR_408_REQUEST_TIMEOUT);
+  } else {
+    response->AsyncSocket::close();
+  }
+  return s;
+}
+
+} // namespace
+
+void handleConnections(us_socket_context_t *context) {
+  us_socket_context_on_data(0, context, onData);
+  us_socket_context_on_writable(0, context, onWritable);
+  us_socket_context_on_timeout(0, context, onTimeout);
+}
+
+void awaitFirstRequest(Slot &slot) {
+  slot.flags = HEAD_BEGUN;
+  us_socket_timeout(0, raw(slot.socket), optionsOf(slot).header_timeout_s);
+}
+
+void awaitBody(Slot &slot) {
+  bool ours_to_act = !isBodyMissing(slot) || (slot.flags & (EXPECTS_100 | HOLD_PAUSED | USER_PAUSED));
+  httpData(slot.socket)->received_bytes_per_timeout = 0;
+  us_socket_timeout(0, raw(slot.socket), ours_to_act ? 0 : optionsOf(slot).body_timeout_s);
+}
+
+void awaitReader(Slot &slot) { us_socket_timeout(0, raw(slot.socket), optionsOf(slot).write_timeout_s); }
+
+void awaitNextRequest(Slot &slot) {
+  const sk_app_options &options = optionsOf(slot);
+  uint32_t seconds = isBodyMissing(slot) ? options.body_timeout_s : options.keep_alive_timeout_s;
+  us_socket_timeout(0, raw(slot.socket), slot.socket->getBufferedAmount() ? options.write_timeout_s : seconds);
+}
+
+} // namespace sk
