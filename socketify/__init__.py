@@ -11,6 +11,7 @@ from .errors import BadRequestError, HTTPError
 from .event_loop import Loop
 from .extensions import AppExtension
 from .forms import FormData, UploadFile
+from .interfaces import ASGI
 from .limits import Limits
 from .middleware import middleware
 from .options import AppListenOptions, AppOptions
@@ -26,6 +27,7 @@ from .websocket_constants import CompressOptions, OpCode, SendStatus
 __version__ = "0.1.0"
 
 __all__ = [
+    "ASGI",
     "App",
     "AppExtension",
     "AppListenOptions",

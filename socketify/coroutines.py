@@ -12,6 +12,7 @@ _enter_task: Callable[[asyncio.AbstractEventLoop, asyncio.Task[Any]], None] = as
 _leave_task: Callable[[asyncio.AbstractEventLoop, asyncio.Task[Any]], None] = asyncio.tasks._leave_task
 
 ErrorReport = Callable[[BaseException], None]
+Finish = Callable[[], object]
 
 
 @types.coroutine
@@ -35,11 +36,13 @@ class _Spare:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._given: asyncio.Future[None] = loop.create_future()
-        self._work: Optional[tuple[Any, Any, contextvars.Context, ErrorReport]] = None
+        self._work: Optional[tuple[Any, Any, contextvars.Context, ErrorReport, Optional[Finish]]] = None
         self.task: asyncio.Task[None] = loop.create_task(self._main())
 
-    def give(self, coroutine: Any, yielded: Any, context: contextvars.Context, report: ErrorReport) -> None:
-        self._work = (coroutine, yielded, context, report)
+    def give(
+        self, coroutine: Any, yielded: Any, context: contextvars.Context, report: ErrorReport, finish: Optional[Finish]
+    ) -> None:
+        self._work = (coroutine, yielded, context, report, finish)
         self._given.set_result(None)
 
     async def _main(self) -> None:
@@ -52,15 +55,19 @@ class _Spare:
             # The coroutine was given, and its time-out came before this task's first turn.
             cancelled = error
         assert self._work is not None
-        coroutine, yielded, context, report = self._work
+        coroutine, yielded, context, report, finish = self._work
         self._work = None
         try:
             if cancelled is not None:
                 try:
                     yielded = context.run(coroutine.throw, cancelled)
                 except StopIteration:
+                    if finish is not None:
+                        finish()
                     return
             await _continue(coroutine, yielded, context)
+            if finish is not None:
+                finish()
         except Exception as error:
             report(error)
 
@@ -78,13 +85,20 @@ class CoroutineRunner:
         self._spare: Optional[_Spare] = None
         self._running: set[asyncio.Task[None]] = set()
 
-    def start(self, coroutine: Coroutine[Any, Any, Any], on_wait: Callable[[], object], report: ErrorReport) -> bool:
+    def start(
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        on_wait: Callable[[], object],
+        report: ErrorReport,
+        finish: Optional[Finish] = None,
+    ) -> bool:
         """Step a coroutine; True when it is done.
 
         Args:
             coroutine: what a handler returned.
             on_wait: called before it waits for the first time.
             report: gets the exception that it raised.
+            finish: called when it returned after it had waited.
 
         """
         spare = self._spare
@@ -108,8 +122,18 @@ class CoroutineRunner:
         self._spare = None
         self._running.add(spare.task)
         spare.task.add_done_callback(self._running.discard)
-        spare.give(coroutine, yielded, context, report)
+        spare.give(coroutine, yielded, context, report, finish)
         return False
+
+    async def wait(self, timeout: float) -> None:
+        """Wait until nothing runs, for at most some seconds."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=timeout)
+
+    def cancel(self) -> None:
+        """Cancel what runs."""
+        for task in self._running:
+            task.cancel()
 
     async def close(self) -> None:
         """Cancel what still runs, and wait until it is done."""

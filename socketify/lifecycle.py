@@ -48,6 +48,7 @@ class Lifecycle(Exchanges):
         self._shutdown_handlers: list[LifecycleHandler] = []
         self._stopped: Optional[asyncio.Future[None]] = None
         self._drained: Optional[asyncio.Future[None]] = None
+        self._hurried = False
 
     def _alive(self) -> int:
         if not self._native:
@@ -151,12 +152,16 @@ class Lifecycle(Exchanges):
 
     async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
         self._drained = loop.create_future()
-        if lib.sk_app_drain(self._native) == 0:
-            return
-        try:
-            await asyncio.wait_for(asyncio.shield(self._drained), self._shutdown_timeout)
-        except asyncio.TimeoutError:
-            logger.warning("%d connections did not end in time and are cut", lib.sk_app_connections(self._native))
+        deadline = loop.time() + self._shutdown_timeout
+        if lib.sk_app_drain(self._native) > 0:
+            try:
+                await asyncio.wait_for(asyncio.shield(self._drained), self._shutdown_timeout)
+            except asyncio.TimeoutError:
+                logger.warning("%d connections did not end in time and are cut", lib.sk_app_connections(self._native))
+                return
+        if self._runner is not None and not self._hurried:
+            # What handlers do after they answered.
+            await self._runner.wait(max(0.0, deadline - loop.time()))
 
     def _on_drained(self) -> None:
         if self._drained is not None and not self._drained.done():
@@ -176,7 +181,10 @@ class Lifecycle(Exchanges):
         if self._stopped is not None and not self._stopped.done():
             self._stopped.set_result(None)
         else:
+            self._hurried = True
             self._on_drained()
+            if self._runner is not None:
+                self._runner.cancel()
 
     @property
     def loop(self) -> Loop:

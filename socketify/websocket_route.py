@@ -110,7 +110,7 @@ def checked_options(behavior: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @functools.cache
-def _find_zlib() -> bool:
+def find_zlib() -> bool:
     """Load zlib; without it connections are not compressed, which the log says once."""
     if lib.sk_zlib_load(None):
         return True
@@ -137,7 +137,7 @@ class WebSocketRoute:
     def __init__(self, app: App, behavior: Mapping[str, Any], names: tuple[str, ...]) -> None:
         options = checked_options(behavior)
         if options["compression"] != CompressOptions.DISABLED:
-            _find_zlib()
+            find_zlib()
         self._app = app
         self._live = app._websockets
         self._handlers: dict[str, Optional[Handler]] = {name: behavior.get(name) for name in HANDLERS}

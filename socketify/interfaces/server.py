@@ -115,7 +115,9 @@ class InterfaceServer(ABC):
         else:
             # The ASGI server has this class as its base.
             asgi = importlib.import_module("socketify.interfaces.asgi")
-            asgi.serve_websockets(native, websocket, self._websocket_options, self._root_path, self._lifespan_mode)
+            secure = self._options is not None and self._options.wants_tls
+            options = self._websocket_options
+            asgi.serve_websockets(native, websocket, options, self._root_path, self._lifespan_mode, secure)
 
     # ---- listening and running
 

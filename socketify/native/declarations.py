@@ -15,12 +15,20 @@ BAD_HEAD = -1
 ABSENT = -2
 BUSY = -3
 STALE = -4
+BAD_LENGTH = -5
 
 WS_COMPRESS = 16
 WS_MORE = 32
 
 END_CONNECTION = 1
 NO_BODY = 2
+KEEP_LENGTH = 4
+
+SCOPE_ANCIENT = 1
+SCOPE_BODY = 2
+SCOPE_BODY_HERE = 4
+SCOPE_ENCODED = 8
+SCOPE_TRAILERS = 16
 
 RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32)
 AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
@@ -118,9 +126,13 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_req_parameter": (c_int32, (c_uint32, c_int32)),
     "sk_req_is_ancient": (c_int32, (c_uint32,)),
     "sk_req_dump": (c_int32, (c_uint32,)),
+    "sk_req_scope": (c_int32, (c_uint32,)),
     "sk_res_send": (c_int32, (*_HEAD, c_int32)),
     "sk_res_send_large": (c_int32, (*_HEAD[:5], c_size_t, c_int32)),
     "sk_res_write": (c_int32, _HEAD),
+    "sk_res_stream": (c_int32, _HEAD),
+    "sk_res_end_trailers": (c_int32, _HEAD[:4]),
+    "sk_res_early_hints": (c_int32, _HEAD[:4]),
     "sk_res_try_end": (c_int32, (*_HEAD, c_uint64, c_int32)),
     "sk_res_read_body": (c_int32, (c_uint32,)),
     "sk_res_write_continue": (c_int32, (c_uint32,)),
@@ -164,5 +176,15 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
 }
 
 UNCHECKED = frozenset(
-    {"sk_res_send", "sk_res_write", "sk_req_method", "sk_req_url", "sk_req_full_url", "sk_req_header", "sk_ws_send"}
+    {
+        "sk_res_send",
+        "sk_res_write",
+        "sk_res_stream",
+        "sk_req_scope",
+        "sk_req_method",
+        "sk_req_url",
+        "sk_req_full_url",
+        "sk_req_header",
+        "sk_ws_send",
+    }
 )

@@ -116,6 +116,15 @@ bool isDigits(std::string_view text) {
   return !text.empty() && text.length() < 20;
 }
 
+/* Of less than 20 digits. */
+uint64_t toNumber(std::string_view digits) {
+  uint64_t number = 0;
+  for (char c : digits) {
+    number = number * 10 + static_cast<uint64_t>(c - '0');
+  }
+  return number;
+}
+
 bool hasCloseOption(std::string_view value) {
   constexpr std::string_view close = "close";
   for (size_t i = 0; i + close.length() <= value.length(); i++) {
@@ -176,6 +185,10 @@ HeadFacts inspect(const Head &head) {
     facts.has_date |= own == Own::Date;
     facts.has_server |= own == Own::Server;
     facts.wants_close |= own == Own::Connection && hasCloseOption(value);
+    if (own == Own::ContentLength && isDigits(value)) {
+      facts.has_length = true;
+      facts.length = toNumber(value);
+    }
   }
   facts.valid = !lines.more;
   return facts;
@@ -239,6 +252,20 @@ size_t compose(char *begin, const Head &head, const HeadFacts &facts, App &app, 
   out = put(out, "\r\n");
   assert(static_cast<size_t>(out - begin) <= composedBound(head, app));
   return static_cast<size_t>(out - begin);
+}
+
+std::string fieldLines(const Head &head) {
+  std::string out;
+  Lines lines{head.block};
+  lines.next();
+  for (int32_t i = 0; i < head.fields; i++) {
+    std::string_view name = lines.next();
+    std::string_view value = lines.next();
+    if (ownField(name) == Own::No) {
+      out.append(name).append(": ").append(value).append("\r\n");
+    }
+  }
+  return out;
 }
 
 } // namespace sk

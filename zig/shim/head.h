@@ -4,6 +4,7 @@
 
 #include "app.h"
 
+#include <string>
 #include <string_view>
 
 namespace sk {
@@ -27,6 +28,8 @@ struct HeadFacts {
   bool has_date = false;
   bool has_server = false;
   bool wants_close = false;
+  bool has_length = false;
+  uint64_t length = 0; /* what its Content-Length says */
 };
 
 HeadFacts inspect(const Head &head);
@@ -38,6 +41,9 @@ size_t composedBound(const Head &head, const App &app);
  * `connection_close` adds Connection: close. */
 size_t compose(char *out, const Head &head, const HeadFacts &facts, App &app, Framing framing, uint64_t length,
                bool connection_close);
+
+/* The fields of a valid block as lines, without those that the server decides about. */
+std::string fieldLines(const Head &head);
 
 } // namespace sk
 #endif

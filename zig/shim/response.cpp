@@ -62,11 +62,32 @@ Framing framingFor(const Slot &slot, int status, bool sized) {
   return slot.flags & ANCIENT ? Framing::UntilClose : Framing::Chunked;
 }
 
-bool writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_t flags) {
+namespace {
+
+/* What SK_KEEP_LENGTH asks for: SK_OK or SK_BAD_LENGTH. */
+int32_t keepLength(const Slot &slot, const HeadFacts &facts, bool &sized, uint64_t &length, int32_t &flags) {
+  if (slot.flags & HEAD_REQUEST) {
+    flags |= SK_NO_BODY;
+  } else if (!sized) {
+    sized = true;
+    length = facts.length;
+  } else if (length != facts.length && framingFor(slot, facts.status, true) == Framing::Sized) {
+    return SK_BAD_LENGTH;
+  }
+  return SK_OK;
+}
+
+} // namespace
+
+int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_t flags) {
   assert(!(slot.flags & HEAD_SENT));
   HeadFacts facts = inspect(head);
   if (!facts.valid) {
-    return false;
+    return SK_BAD_HEAD;
+  }
+  if ((flags & SK_KEEP_LENGTH) && facts.has_length &&
+      keepLength(slot, facts, sized, length, flags) == SK_BAD_LENGTH) {
+    return SK_BAD_LENGTH;
   }
   Socket *socket = slot.socket;
   HttpData *data = httpData(socket);
@@ -103,7 +124,7 @@ bool writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_
     std::string composed(bound, '\0');
     writeAll(socket, {composed.data(), compose(composed.data(), head, facts, *slot.app, framing, length, close)});
   }
-  return true;
+  return SK_OK;
 }
 
 void finish(Slot &slot) {

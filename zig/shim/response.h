@@ -25,7 +25,7 @@ void writeAll(Socket *socket, std::string_view data);
 Framing framingFor(const Slot &slot, int status, bool sized);
 
 /* Decides about the connection, writes the head. False when the head is not valid; nothing is written then. */
-bool writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_t flags);
+int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_t flags);
 
 /* The response is complete: its handle is stale from now on. */
 void finish(Slot &slot);

@@ -72,9 +72,9 @@ int32_t send(uint32_t handle, const Head &head, std::string_view body, int32_t f
       endStream(*slot, body);
     }
   } else {
-    if (!writeHead(*slot, head, true, body.length(), flags)) {
+    if (int32_t result = writeHead(*slot, head, true, body.length(), flags); result != SK_OK) {
       cork.release();
-      return SK_BAD_HEAD;
+      return result;
     }
     if (!(slot->flags & MUTE)) {
       writeAll(slot->socket, body);
@@ -83,6 +83,39 @@ int32_t send(uint32_t handle, const Head &head, std::string_view body, int32_t f
   finish(*slot);
   cork.release();
   return settle(*slot);
+}
+
+/* A piece of a body that goes on. */
+int32_t stream(Slot &slot, const Head &head, std::string_view data, int32_t flags) {
+  bool unread = slot.socket->getBufferedAmount() != 0;
+  Cork cork(slot.socket);
+  if (!(slot.flags & HEAD_SENT)) {
+    if (int32_t result = writeHead(slot, head, false, 0, flags); result != SK_OK) {
+      cork.release();
+      return result;
+    }
+  }
+  if (slot.flags & SIZED) {
+    HttpData *state = httpData(slot.socket);
+    if (data.length() > slot.total_length - state->offset) {
+      cork.release();
+      return SK_BAD_LENGTH;
+    }
+    state->offset += data.length();
+  }
+  writeBody(slot, data);
+  cork.release();
+  if (us_socket_is_closed(0, raw(slot.socket))) {
+    return SK_GONE;
+  }
+  if (!slot.socket->getBufferedAmount()) {
+    return SK_OK;
+  }
+  if (!unread) {
+    /* Further writes are no reason to wait longer; only what the client takes is. */
+    awaitReader(slot);
+  }
+  return SK_BUFFERED;
 }
 
 std::string_view view(const char *data, size_t length) { return {data, length}; }
@@ -110,25 +143,19 @@ int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int
   if ((slot->flags & HEAD_SENT) && (head_length || (slot->flags & SIZED))) {
     return SK_BUSY;
   }
-  bool unread = slot->socket->getBufferedAmount() != 0;
-  Cork cork(slot->socket);
-  if (!(slot->flags & HEAD_SENT) && !writeHead(*slot, headOf(head, head_length, fields), false, 0, 0)) {
-    cork.release();
-    return SK_BAD_HEAD;
-  }
-  writeBody(*slot, view(data, static_cast<size_t>(length)));
-  cork.release();
-  if (us_socket_is_closed(0, raw(slot->socket))) {
+  return stream(*slot, headOf(head, head_length, fields), view(data, static_cast<size_t>(length)), 0);
+}
+
+int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
+                      int32_t length) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
     return SK_GONE;
   }
-  if (!slot->socket->getBufferedAmount()) {
-    return SK_OK;
+  if ((slot->flags & HEAD_SENT) && head_length) {
+    return SK_BUSY;
   }
-  if (!unread) {
-    /* Further writes are no reason to wait longer; only what the client takes is. */
-    awaitReader(*slot);
-  }
-  return SK_BUFFERED;
+  return stream(*slot, headOf(head, head_length, fields), view(data, static_cast<size_t>(length)), SK_KEEP_LENGTH);
 }
 
 int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
@@ -142,10 +169,12 @@ int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, i
     return SK_BUSY;
   }
   Cork cork(slot->socket);
-  if (!(slot->flags & HEAD_SENT) &&
-      !writeHead(*slot, headOf(head, head_length, fields), true, total_length, flags)) {
-    cork.release();
-    return SK_BAD_HEAD;
+  if (!(slot->flags & HEAD_SENT)) {
+    int32_t result = writeHead(*slot, headOf(head, head_length, fields), true, total_length, flags);
+    if (result != SK_OK) {
+      cork.release();
+      return result;
+    }
   }
   HttpData *state = httpData(slot->socket);
   std::string_view piece = view(data, static_cast<size_t>(length));

@@ -36,6 +36,7 @@ extern "C" {
 #define SK_ABSENT (-2)   /* there is no such header, parameter or body */
 #define SK_BUSY (-3)     /* not now: the head was sent already, or the loop is running */
 #define SK_STALE (-4)    /* what SK_GONE says, where a result can be a length or a number */
+#define SK_BAD_LENGTH (-5) /* the body is not as long as its Content-Length says; nothing was sent */
 
 /* Flags of sk_ws_send, beside the opcode. */
 #define SK_WS_COMPRESS 16 /* where it was negotiated; fragments never are compressed */
@@ -44,6 +45,15 @@ extern "C" {
 /* Flags of sk_res_send and sk_res_try_end. */
 #define SK_END_CONNECTION 1 /* close the connection after this response */
 #define SK_NO_BODY 2        /* no body follows; the answer to HEAD has the Content-Length among its fields, if any */
+#define SK_KEEP_LENGTH 4    /* a Content-Length among the fields must be right (SK_BAD_LENGTH), but for the answer to HEAD,
+                             * which keeps it */
+
+/* Flags of sk_req_scope. */
+#define SK_SCOPE_ANCIENT 1   /* HTTP/1.0 */
+#define SK_SCOPE_BODY 2      /* there is a body */
+#define SK_SCOPE_BODY_HERE 4 /* and on_body will be called as soon as the request callback returns, if it asks for it */
+#define SK_SCOPE_ENCODED 8   /* the path has escapes, or bytes outside ASCII */
+#define SK_SCOPE_TRAILERS 16 /* the client takes trailer fields */
 
 /* Called once per request, on the loop's thread, with the response's handle.
  * Returns 0 when the handler took the request and 1 to pass it on to the next matching route. */
@@ -179,6 +189,11 @@ SK_API int32_t sk_req_is_ancient(uint32_t handle);
  * name and value of each field. No part can hold an LF. */
 SK_API int32_t sk_req_dump(uint32_t handle);
 
+/* The same as interfaces between servers and applications want it: a character of flags, method, path, query, both ends
+ * of the connection ("host port host port": the client as a PROXY header or the socket says, and this server; empty for
+ * Unix-domain sockets), then name and value of each field. The flags are '@' plus SK_SCOPE_*. */
+SK_API int32_t sk_req_scope(uint32_t handle);
+
 /* ---- Response ------------------------------------------------------------------------------------------------------
  * `head` is the status line's code and reason, then name and value of each field, all separated by LF (no LF at the end);
  * empty for "200 OK" without fields. `fields` is the number of fields, which proves that no part holds an LF.
@@ -193,6 +208,15 @@ SK_API int32_t sk_res_send_large(uint32_t handle, const char *head, int32_t head
 /* A piece of a body of unknown length: chunked, or ended by close for HTTP/1.0. */
 SK_API int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
                             int32_t length);
+/* The same, but a Content-Length among the fields sizes the body: SK_BAD_LENGTH when a piece goes beyond it. sk_res_send
+ * ends either. */
+SK_API int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
+                             int32_t length);
+/* Ends a chunked body with trailer fields, which HTTP/1.0 and a body of known length cannot have: then they are left out.
+ * The status of the block counts for nothing, here and in sk_res_early_hints. */
+SK_API int32_t sk_res_end_trailers(uint32_t handle, const char *head, int32_t head_length, int32_t fields);
+/* An informational 103 (Early Hints, RFC 8297). SK_BUSY after the head, and for HTTP/1.0. */
+SK_API int32_t sk_res_early_hints(uint32_t handle, const char *head, int32_t head_length, int32_t fields);
 /* Writes what fits of a body of total_length bytes; `data` continues at the write offset. Returns SK_GONE, SK_BAD_HEAD, or
  * 4 plus 1 when everything passed was taken plus 2 when the response is complete. */
 SK_API int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,

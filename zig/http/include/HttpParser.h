@@ -142,6 +142,8 @@ struct HttpParser {
     const HttpLimits *limits = &defaultLimits();
     /* Bytes that came behind the request that is being handled. */
     size_t unread = 0;
+    /* The addresses of both ends as text, once somebody asked. */
+    std::string endpoints;
 
     /* The engine's entry: {error, FULLPTR} for a refused request; what a handler returned if it is not `user`, and then
      * this object may be gone; else {0, user}. */

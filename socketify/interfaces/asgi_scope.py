@@ -1,0 +1,92 @@
+"""The scopes of ASGI: what a request says, from one native call."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+from urllib.parse import unquote_to_bytes
+
+from ..native import lib
+from ..native.declarations import SCOPE_ENCODED
+from .asgi_common import Scope
+
+#: Flags of the request (SCOPE_*), the scope, and what of it the server must know by itself.
+ScopeBuilder = Callable[[int], tuple[int, Scope]]
+End = Optional[tuple[str, int]]
+
+_FLAGS_BASE = ord("@")
+_ENDS_MAX = 16384
+_SPEC_VERSION = "2.5"
+
+_req_scope = lib.sk_req_scope
+
+
+class _Ends(dict[bytes, tuple[End, End]]):
+    """Client and server of connections, by what the native side says of them."""
+
+    def __missing__(self, text: bytes) -> tuple[End, End]:
+        if len(self) >= _ENDS_MAX:
+            self.clear()
+        words = text.decode("ascii").split()
+        both = [(words[i], int(words[i + 1])) for i in range(0, len(words), 2)]
+        ends: tuple[End, End] = (both[0] if both else None, both[1] if len(both) > 1 else None)
+        self[text] = ends
+        return ends
+
+
+class _Methods(dict[bytes, str]):
+    """Methods as text."""
+
+    def __missing__(self, method: bytes) -> str:
+        text = method.decode("latin-1")
+        if len(self) < 64:
+            self[method] = text
+        return text
+
+
+def scope_builder(view: memoryview, kind: str, scheme: str, root_path: str, state: Scope) -> ScopeBuilder:
+    """Make the function that gives the scope of the request whose handler runs.
+
+    Args:
+        view: the scratch buffer of the native loop.
+        kind: ``http`` or ``websocket``.
+        scheme: ``http``, ``https``, ``ws`` or ``wss``.
+        root_path: where the application is mounted; paths get it as their prefix.
+        state: of the lifespan; every scope has a copy.
+
+    """
+    ends = _Ends()
+    methods = _Methods()
+    raw_root = root_path.encode()
+    is_http = kind == "http"
+
+    def build(handle: int) -> tuple[int, Scope]:
+        parts = bytes(view[: _req_scope(handle)]).split(b"\n")
+        flags = parts[0][0] - _FLAGS_BASE
+        raw_path = parts[2]
+        client, server = ends[parts[4]]
+        path = unquote_to_bytes(raw_path).decode("utf-8", "replace") if flags & SCOPE_ENCODED else raw_path.decode("ascii")
+        if root_path:
+            path = root_path + path
+            raw_path = raw_root + raw_path
+        scope = {
+            "type": kind,
+            "asgi": {"version": "3.0", "spec_version": _SPEC_VERSION},
+            "http_version": "1.0" if flags & 1 else "1.1",
+            "scheme": scheme,
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": parts[3],
+            "root_path": root_path,
+            "headers": list(zip(parts[5::2], parts[6::2])),
+            "client": client,
+            "server": server,
+            "state": state.copy(),
+        }
+        if is_http:
+            scope["method"] = methods[parts[1]]
+            scope["extensions"] = {"http.response.early_hint": {}, "http.response.trailers": {}}
+        else:
+            scope["extensions"] = {"websocket.http.response": {}}
+        return flags, scope
+
+    return build

@@ -1,0 +1,110 @@
+/* sk_req_scope: a request as ASGI and WSGI describe it, with one call. */
+#include "app.h"
+
+#include <arpa/inet.h>
+#include <cassert>
+#include <cstring>
+
+using namespace sk;
+
+namespace {
+
+constexpr char FLAGS_BASE = '@';
+constexpr size_t ADDRESS_BYTES_MAX = 16;
+
+/* Host and port of one end; nothing without an address. */
+void appendEnd(std::string &out, std::string_view address, int port) {
+  char text[INET6_ADDRSTRLEN];
+  int family = address.length() == 4 ? AF_INET : AF_INET6;
+  if (!address.empty() && inet_ntop(family, address.data(), text, sizeof(text))) {
+    out.append(out.empty() ? "" : " ").append(text).append(" ").append(std::to_string(port));
+  }
+}
+
+/* In network order, as the header has it. */
+int proxiedPort(HttpData &data, size_t address_length) {
+  const uWS::proxy_addr &addr = data.proxyParser.addr;
+  return ntohs(address_length == 4 ? addr.ipv4_addr.src_port : addr.ipv6_addr.src_port);
+}
+
+/* Found once per connection: asking the kernel costs more than all the rest of this file. */
+std::string_view endpointsOf(HttpResponse *response) {
+  HttpData *data = httpData(response);
+  std::string &endpoints = data->endpoints;
+  if (!endpoints.empty()) {
+    return endpoints;
+  }
+  char address[ADDRESS_BYTES_MAX];
+  us_socket_t *s = raw(response);
+  std::string_view proxied = response->getProxiedRemoteAddress();
+  if (!proxied.empty()) {
+    appendEnd(endpoints, proxied, proxiedPort(*data, proxied.length()));
+  } else {
+    int length = sizeof(address);
+    us_socket_remote_address(0, s, address, &length);
+    appendEnd(endpoints, {address, static_cast<size_t>(length)}, us_socket_remote_port(s));
+  }
+  int length = sizeof(address);
+  us_socket_local_address(s, address, &length);
+  appendEnd(endpoints, {address, static_cast<size_t>(length)}, us_socket_local_port(0, s));
+  return endpoints;
+}
+
+bool isEncoded(std::string_view path) {
+  for (char c : path) {
+    if (c == '%' || (c & 0x80)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+int flagsOf(const Slot &slot, const uWS::HttpRequest &request, std::string_view path) {
+  int flags = request.isAncient() ? SK_SCOPE_ANCIENT : 0;
+  if (request.hasBody()) {
+    flags |= SK_SCOPE_BODY;
+    if (!request.isChunked() && httpData(slot.socket)->unread) {
+      flags |= SK_SCOPE_BODY_HERE;
+    }
+  }
+  if (isEncoded(path)) {
+    flags |= SK_SCOPE_ENCODED;
+  }
+  if (std::string_view te = request.header("te"); te.data() && te.find("trailers") != std::string_view::npos) {
+    flags |= SK_SCOPE_TRAILERS;
+  }
+  return flags;
+}
+
+char *line(char *out, std::string_view text) {
+  memcpy(out, text.data(), text.length());
+  out[text.length()] = '\n';
+  return out + text.length() + 1;
+}
+
+} // namespace
+
+int32_t sk_req_scope(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  Slot *slot = findHttpSlot(handle);
+  if (!request || !slot) {
+    return SK_STALE;
+  }
+  std::string_view target = request->getFullUrl();
+  std::string_view path = target.substr(0, target.find('?'));
+  std::string_view query = path.length() < target.length() ? target.substr(path.length() + 1) : std::string_view();
+  char *begin = sk_loop_scratch();
+  char *out = begin;
+  *out++ = static_cast<char>(FLAGS_BASE + flagsOf(*slot, *request, path));
+  *out++ = '\n';
+  out = line(out, request->rawMethod());
+  out = line(out, path);
+  out = line(out, query);
+  out = line(out, endpointsOf(static_cast<HttpResponse *>(slot->socket)));
+  for (auto [name, value] : *request) {
+    assert(static_cast<size_t>(out - begin) + name.length() + value.length() + 2 <= SK_SCRATCH_BYTES);
+    out = line(line(out, name), value);
+  }
+  /* Without the LF after the last line. */
+  return static_cast<int32_t>(out - begin) - 1;
+}
