@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 
-from socketify import App
+from socketify import ASGI, App, AppListenOptions
 
 
 class Server:
@@ -84,3 +84,50 @@ def serve() -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.stop()
+
+
+class ASGIServer:
+    """An ASGI application that is served in a thread."""
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        self.port = 0
+        self.server = ASGI(app, **options)
+        self.server.listen(AppListenOptions(host="127.0.0.1"), lambda config: setattr(self, "port", config.port))
+        self.server.run(block=False)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    def connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        connection.settimeout(10)
+        return connection
+
+    def exchange(self, data: bytes) -> bytes:
+        """Send, and read until the server closes."""
+        with self.connect() as connection:
+            connection.sendall(data)
+            return read_all(connection)
+
+    def request(self, *lines: str, body: bytes = b"") -> bytes:
+        """Send one request on a connection of its own and read the answer."""
+        head = "\r\n".join((*lines, "Host: x", "Connection: close", "", ""))
+        return self.exchange(head.encode("latin-1") + body)
+
+
+@pytest.fixture
+def serve_asgi() -> Iterator[Callable[..., ASGIServer]]:
+    servers: list[ASGIServer] = []
+
+    def start(app: Any, **options: Any) -> ASGIServer:
+        servers.append(ASGIServer(app, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.server.close()

@@ -252,6 +252,8 @@ class HTTPExchange:
                 self._head = b"\n".join(parts)
             except TypeError:
                 self._head = b"\n".join(checked_fields(parts))
+            if len(parts) & 1 == 0:
+                raise_no_pairs()
             self._fields = len(parts) >> 1
             if message.get("trailers", False):
                 self._trailers = []
@@ -313,7 +315,7 @@ class HTTPExchange:
         assert result == BAD_HEAD
         if self._state == HEAD:
             checked(self._head.split(b"\n"))
-            error = "the headers of the response are not pairs of name and value"
+            error = "a name or value of the headers of the response holds a line feed"
             raise ValueError(error)
         # The connection is cut already: the client must not take what follows for the rest.
         self._leave()
@@ -419,6 +421,12 @@ def http_callback(application: ASGIApplication, native: App, build: ScopeBuilder
     return on_request
 
 
+def raise_no_pairs() -> None:
+    """Refuse headers that are no pairs."""
+    message = "headers must be pairs of name and value"
+    raise ValueError(message)
+
+
 def checked_fields(parts: list[Any]) -> list[bytes]:
     """Check the names and values that follow a status line.
 
@@ -427,8 +435,7 @@ def checked_fields(parts: list[Any]) -> list[bytes]:
 
     """
     if len(parts) % 2 == 0:
-        message = "headers must be pairs of name and value"
-        raise ValueError(message)
+        raise_no_pairs()
     for part in parts[1:]:
         if not isinstance(part, bytes):
             message = f"names and values of headers must be bytes, not {type(part).__name__}: {part!r}"

@@ -39,6 +39,8 @@ int32_t sk_res_close(uint32_t handle) {
   if (!slot) {
     return SK_GONE;
   }
+  /* What was written before is on its way before the cut. */
+  slot->socket->uncork();
   slot->socket->close();
   return SK_OK;
 }

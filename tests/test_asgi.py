@@ -1,0 +1,497 @@
+"""HTTP over ASGI: scopes, whole responses, errors, extensions. The applications are bare functions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import copy
+import logging
+import socket
+from typing import Any, Callable
+
+import httpx
+import pytest
+
+from socketify import ASGI, AppListenOptions
+
+START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
+
+
+async def body_of(receive: Any) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        assert message["type"] == "http.request"
+        body += message["body"]
+        if not message["more_body"]:
+            return body
+
+
+def answering(answer: Callable[..., Any]) -> Any:
+    """Make an application without lifespan."""
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise ValueError("no lifespan here")
+        await answer(scope, receive, send)
+
+    return app
+
+
+def capturing(scopes: list[dict[str, Any]]) -> Any:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        await send(START)
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    return answering(answer)
+
+
+# ---- scopes
+
+
+def test_scope(serve_asgi: Callable[..., Any]) -> None:
+    scopes: list[dict[str, Any]] = []
+    server = serve_asgi(capturing(scopes))
+    with server.connect() as connection:
+        connection.sendall(b"GET /caf%C3%A9%20x?q=%20a&b HTTP/1.1\r\nHost: h:1\r\nX-One: 1\r\nx-one: Two\r\n\r\n")
+        answer = connection.recv(65536)
+        port = connection.getsockname()[1]
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nDate: ")
+    assert answer.endswith(b"\r\nServer: socketify\r\nContent-Length: 2\r\n\r\nok")
+    scope = scopes[0]
+    assert scope.pop("extensions").keys() >= {"http.response.early_hint", "http.response.trailers"}
+    assert scope == {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/café x",
+        "raw_path": b"/caf%C3%A9%20x",
+        "query_string": b"q=%20a&b",
+        "root_path": "",
+        "headers": [(b"host", b"h:1"), (b"x-one", b"1"), (b"x-one", b"Two")],
+        "client": ("127.0.0.1", port),
+        "server": ("127.0.0.1", server.port),
+        "state": {},
+    }
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "X-OWN"])
+def test_every_method_and_version_arrives(serve_asgi: Callable[..., Any], method: str) -> None:
+    scopes: list[dict[str, Any]] = []
+    server = serve_asgi(capturing(scopes))
+    server.request(f"{method} / HTTP/1.0", "Content-Length: 0")
+    assert scopes[0]["method"] == method
+    assert scopes[0]["http_version"] == "1.0"
+
+
+def test_broken_escapes_do_not_break_the_path(serve_asgi: Callable[..., Any]) -> None:
+    scopes: list[dict[str, Any]] = []
+    server = serve_asgi(capturing(scopes))
+    server.request("GET /%ff%zz%2 HTTP/1.1")
+    assert scopes[0]["path"] == "/\ufffd%zz%2"
+    assert scopes[0]["raw_path"] == b"/%ff%zz%2"
+
+
+def test_root_path_is_a_prefix(serve_asgi: Callable[..., Any]) -> None:
+    scopes: list[dict[str, Any]] = []
+    server = serve_asgi(capturing(scopes), root_path="/api/")
+    server.request("GET /x%20y HTTP/1.1")
+    assert (scopes[0]["root_path"], scopes[0]["path"], scopes[0]["raw_path"]) == ("/api", "/api/x y", b"/api/x%20y")
+
+
+def test_unix_socket_has_no_addresses(tmp_path: Any) -> None:
+    scopes: list[dict[str, Any]] = []
+    path = str(tmp_path / "s")
+    server = ASGI(capturing(scopes)).listen(AppListenOptions(domain=path))
+    server.run(block=False)
+    with httpx.Client(transport=httpx.HTTPTransport(uds=path)) as client:
+        assert client.get("http://x/").text == "ok"
+    server.close()
+    assert (scopes[0]["client"], scopes[0]["server"]) == (None, None)
+
+
+def test_client_of_a_proxy_header(serve_asgi: Callable[..., Any]) -> None:
+    scopes: list[dict[str, Any]] = []
+    server = serve_asgi(capturing(scopes), accept_proxy_protocol=True)
+    addresses = (
+        socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.9") + (4711).to_bytes(2, "big") + (80).to_bytes(2, "big")
+    )
+    header = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11" + len(addresses).to_bytes(2, "big") + addresses
+    server.exchange(header + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert scopes[0]["client"] == ("192.0.2.7", 4711)
+    assert scopes[0]["server"] == ("127.0.0.1", server.port)
+
+
+def test_scopes_are_not_shared(serve_asgi: Callable[..., Any]) -> None:
+    scopes: list[dict[str, Any]] = []
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        scopes.append(copy.deepcopy(scope))
+        for each in (scope, scope["asgi"], scope["extensions"], scope["state"]):
+            each["mine"] = 1
+        scope["headers"].append((b"mine", b"1"))
+        await send(START)
+        await send({"type": "http.response.body"})
+
+    server = serve_asgi(answering(answer))
+    for _ in range(2):
+        server.request("GET / HTTP/1.1")
+    assert not any("mine" in each for each in (scopes[1], scopes[1]["asgi"], scopes[1]["extensions"], scopes[1]["state"]))
+    assert all(name != b"mine" for name, _ in scopes[1]["headers"])
+
+
+# ---- whole responses
+
+
+@pytest.mark.parametrize(
+    "headers", [[[b"x-a", b"1"], (b"x-a", b"2")], ((b"x-a", b"1"), (b"x-a", b"2")), iter([(b"x-a", b"1"), (b"x-a", b"2")])]
+)
+def test_headers_are_any_iterable_of_pairs(serve_asgi: Callable[..., Any], headers: Any) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 418, "headers": headers})
+        await send({"type": "http.response.body", "body": b"teapot"})
+
+    answer_text = serve_asgi(answering(answer)).request("GET / HTTP/1.1")
+    assert answer_text.startswith(b"HTTP/1.1 418 I'm a Teapot\r\nx-a: 1\r\nx-a: 2\r\n")
+
+
+def test_minimal_messages(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    assert serve_asgi(answering(answer)).request("GET / HTTP/1.1").startswith(b"HTTP/1.1 204 No Content\r\nDate")
+
+
+@pytest.mark.parametrize("body", [bytearray(b"abc"), memoryview(b"abc")])
+def test_other_buffers_are_taken(serve_asgi: Callable[..., Any], body: Any) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send(START)
+        await send({"type": "http.response.body", "body": body})
+
+    assert serve_asgi(answering(answer)).request("GET / HTTP/1.1").endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.parametrize("body", [b"hello", b""])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_head_keeps_the_length_and_sends_no_body(serve_asgi: Callable[..., Any], body: bytes, pieces: int) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        if pieces == 2:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            body_left = b""
+        else:
+            body_left = body
+        await send({"type": "http.response.body", "body": body_left})
+
+    server = serve_asgi(answering(answer))
+    answer_text = server.request("HEAD / HTTP/1.1")
+    assert answer_text.lower().count(b"content-length: 5\r\n") == 1
+    assert answer_text.endswith(b"\r\n\r\n")
+
+
+def test_server_and_date_of_the_application_win(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"server", b"mine"), (b"date", b"today")]})
+        await send({"type": "http.response.body"})
+
+    text = serve_asgi(answering(answer)).request("GET / HTTP/1.1").lower()
+    assert text.count(b"server:") == text.count(b"date:") == 1
+    assert b"server: mine\r\n" in text
+    assert b"date: today\r\n" in text
+
+
+def test_server_and_date_can_be_turned_off(serve_asgi: Callable[..., Any]) -> None:
+    text = serve_asgi(capturing([]), server_header=None, date_header=False).request("GET / HTTP/1.1").lower()
+    assert b"server:" not in text
+    assert b"date:" not in text
+    assert b"server: other\r\n" in serve_asgi(capturing([]), server_header="other").request("GET / HTTP/1.1").lower()
+
+
+def test_keep_alive_and_pipelining(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["path"] == "/slow":
+            await asyncio.sleep(0.05)
+        body = await body_of(receive)
+        await send(START)
+        await send({"type": "http.response.body", "body": scope["path"].encode() + body})
+
+    requests = b"".join(
+        b"POST /%b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n%02d" % (b"slow" if i % 3 == 0 else b"fast", i)
+        for i in range(9)
+    )
+    server = serve_asgi(answering(answer))
+    answer_text = server.exchange(requests + b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    bodies = [part.rpartition(b"\r\n\r\n")[2] for part in answer_text.split(b"HTTP/1.1 200 OK")[1:]]
+    assert bodies == [b"/%b%02d" % (b"slow" if i % 3 == 0 else b"fast", i) for i in range(9)] + [b"/last"]
+
+
+def test_tasks_and_context_variables(serve_asgi: Callable[..., Any]) -> None:
+    variable = contextvars.ContextVar("variable", default="")
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        assert variable.get() == ""
+        variable.set(scope["path"])
+        if scope["path"] == "/wait":
+            await asyncio.wait_for(asyncio.sleep(0.01), 5)
+        assert asyncio.current_task() is task
+        assert variable.get() == scope["path"]
+        # Both can be tasks of their own.
+        assert (await asyncio.create_task(receive()))["type"] == "http.request"
+        await asyncio.create_task(send(START))
+        await asyncio.create_task(send({"type": "http.response.body", "body": b"fine"}))
+
+    server = serve_asgi(answering(answer))
+    for path in ("now", "wait", "now"):
+        assert server.request(f"GET /{path} HTTP/1.1").endswith(b"fine")
+
+
+def test_background_work_after_the_response(serve_asgi: Callable[..., Any]) -> None:
+    done: list[str] = []
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await body_of(receive)
+        await send(START)
+        await send({"type": "http.response.body", "body": b"ok"})
+        assert (await receive())["type"] == "http.disconnect"
+        await asyncio.sleep(0.3)
+        done.append("done")
+
+    server = serve_asgi(answering(answer))
+    assert server.request("GET / HTTP/1.1").endswith(b"ok")
+    assert not done
+    # Stopping waits for it.
+    server.server.close()
+    assert done == ["done"]
+
+
+def test_application_may_be_any_callable_that_gives_an_awaitable(serve_asgi: Callable[..., Any]) -> None:
+    class Application:
+        def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
+            return asyncio.get_running_loop().create_task(capturing([])(scope, receive, send))
+
+    assert serve_asgi(Application(), lifespan=False).request("GET / HTTP/1.1").endswith(b"ok")
+
+
+# ---- errors
+
+
+async def nothing(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Return at once."""
+
+
+async def waits_and_returns(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await asyncio.sleep(0)
+
+
+async def only_starts(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await send(START)
+
+
+async def raises_at_once(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    raise ZeroDivisionError("on purpose")
+
+
+async def raises_later(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await asyncio.sleep(0)
+    raise ZeroDivisionError("on purpose")
+
+
+async def raises_after_start(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await send(START)
+    raise ZeroDivisionError("on purpose")
+
+
+def raises_when_called(scope: dict[str, Any], receive: Any, send: Any) -> Any:
+    raise ZeroDivisionError("on purpose")
+
+
+def gives_no_awaitable(scope: dict[str, Any], receive: Any, send: Any) -> Any:
+    return 3
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        nothing,
+        waits_and_returns,
+        only_starts,
+        raises_at_once,
+        raises_later,
+        raises_after_start,
+        raises_when_called,
+        gives_no_awaitable,
+    ],
+)
+def test_failures_before_anything_was_sent_are_500(serve_asgi: Callable[..., Any], caplog: Any, app: Any) -> None:
+    server = serve_asgi(app, lifespan=False)
+    with caplog.at_level(logging.ERROR, "socketify"):
+        for _ in range(2):
+            text = server.request("GET / HTTP/1.1")
+            assert text.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+            assert text.endswith(b"\r\n\r\nInternal Server Error")
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_failures_in_the_middle_cut_the_connection(serve_asgi: Callable[..., Any], caplog: Any, fails: bool) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send(START)
+        await send({"type": "http.response.body", "body": b"begin", "more_body": True})
+        if fails:
+            raise ZeroDivisionError("on purpose")
+
+    server = serve_asgi(answering(answer))
+    with caplog.at_level(logging.ERROR, "socketify"):
+        text = server.exchange(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert text.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert not text.endswith(b"0\r\n\r\n")
+    assert len(caplog.records) == 1
+
+
+BODY = {"type": "http.response.body", "body": b"x"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "error"),
+    [
+        ([BODY], "expected the ASGI message 'http.response.start', not 'http.response.body'"),
+        ([START, START], "expected the ASGI message 'http.response.body', not 'http.response.start'"),
+        ([{"type": "websocket.accept"}], "expected the ASGI message 'http.response.start', not 'websocket.accept'"),
+        ([START, {"type": "http.response.trailers"}], "expected the ASGI message 'http.response.body'"),
+        ([{"type": "http.response.start"}], "'status'"),
+        ([{"type": "http.response.start", "status": "ok"}], "status"),
+        ([{"type": "http.response.start", "status": 101}, BODY], "status must be a code from 200 to 999"),
+        ([{**START, "headers": [("a", "b")]}], "names and values of headers must be bytes, not str: 'a'"),
+        ([{**START, "headers": [(b"a", 3)]}], "names and values of headers must be bytes, not int: 3"),
+        ([{**START, "headers": [(b"a b", b"c")]}, BODY], "header name is not a token: b'a b'"),
+        ([{**START, "headers": [(b"a", b"b\r\nc: d")]}, BODY], "value of header 'a' holds control characters"),
+        ([{**START, "headers": [(b"a", b"b\nc\nd")]}, BODY], "holds a line feed"),
+        ([{**START, "headers": [(b"a", b"b", b"c")]}], "headers must be pairs of name and value"),
+        ([START, {**BODY, "body": "text"}], "'body' of 'http.response.body' must be bytes, not str"),
+        ([START, {**BODY, "body": None}], "'body' of 'http.response.body' must be bytes, not NoneType"),
+        ([{**START, "headers": [(b"content-length", b"2")]}, BODY], "not as long as the Content-Length"),
+        (
+            [{**START, "headers": [(b"content-length", b"2")]}, {**BODY, "body": b"x" * 300000}],
+            "not as long as the Content-Length",
+        ),
+    ],
+)
+def test_wrong_messages_raise_and_the_client_gets_500(
+    serve_asgi: Callable[..., Any], caplog: Any, messages: list[Any], error: str
+) -> None:
+    errors: list[BaseException] = []
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        try:
+            for message in messages:
+                await send(message)
+        except Exception as caught:
+            errors.append(caught)
+            raise
+
+    server = serve_asgi(answering(answer))
+    with caplog.at_level(logging.ERROR, "socketify"):
+        assert server.request("GET / HTTP/1.1").startswith(b"HTTP/1.1 500 ")
+    assert error in str(errors[0])
+
+
+def test_after_an_error_another_response_can_be_sent(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        with pytest.raises(TypeError):
+            await send({**START, "headers": [("a", "b")]})
+        await send({**START, "status": 503})
+        with pytest.raises(TypeError):
+            await send({**BODY, "body": "text"})
+        await send(BODY)
+
+    assert serve_asgi(answering(answer)).request("GET / HTTP/1.1").startswith(b"HTTP/1.1 503 ")
+
+
+def test_messages_after_the_end_are_ignored(serve_asgi: Callable[..., Any], caplog: Any) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send(START)
+        await send(BODY)
+        await send(BODY)
+        await send(START)
+
+    with caplog.at_level(logging.WARNING, "socketify"):
+        text = serve_asgi(answering(answer)).request("GET / HTTP/1.1")
+    assert text.endswith(b"\r\n\r\nx")
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+
+
+# ---- extensions
+
+
+def test_early_hints(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        hint = {"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]}
+        await send(START)
+        await send(hint)
+        await send({**BODY, "more_body": True})
+        await send(hint)
+        await send(BODY)
+
+    server = serve_asgi(answering(answer))
+    text = server.request("GET / HTTP/1.1")
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nLink: </b.js>; rel=preload\r\n\r\n"
+    assert text.startswith(hints + b"HTTP/1.1 200 OK\r\n")
+    assert text.count(b"103 Early Hints") == 1
+    assert server.request("GET / HTTP/1.0").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("body", [b"x", b"x" * 600000])
+def test_trailers(serve_asgi: Callable[..., Any], wanted: bool, body: bytes) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({**START, "trailers": True})
+        await send({**BODY, "body": body})
+        await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1")], "more_trailers": True})
+        await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"2")]})
+
+    text = serve_asgi(answering(answer)).request("GET / HTTP/1.1", *(["TE: trailers"] if wanted else []))
+    assert text.endswith(b"\r\n0\r\nx-sum: 1\r\nx-sum: 2\r\n\r\n" if wanted else b"\r\n0\r\n\r\n")
+    assert text.count(b"x") >= len(body)
+
+
+def test_application_that_owes_its_trailers_is_cut(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({**START, "trailers": True})
+        await send(BODY)
+        await send({"type": "http.response.body"})
+
+    assert not serve_asgi(answering(answer)).request("GET / HTTP/1.1").endswith(b"0\r\n\r\n")
+
+
+# ---- arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"app": 3}, TypeError, "app must be callable"),
+        ({"websocket": 3}, TypeError, "websocket must be"),
+        ({"lifespan": "maybe"}, ValueError, "lifespan must be"),
+        ({"root_path": "api"}, ValueError, "root_path must be empty or begin with '/'"),
+        ({"websocket_options": {"idle": 3}}, ValueError, "idle"),
+        ({"websocket_options": {"open": print}}, ValueError, "open"),
+        ({"nonsense": 3}, TypeError, "nonsense"),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        ASGI(**{"app": nothing, **arguments})
+
+
+def test_run_refuses_nonsense() -> None:
+    server = ASGI(nothing)
+    for workers in (0, -1, True, "2"):
+        with pytest.raises(ValueError, match="workers"):
+            server.run(workers)  # type: ignore[arg-type]
+    server.close()
