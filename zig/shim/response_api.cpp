@@ -58,6 +58,8 @@ int32_t send(uint32_t handle, const Head &head, std::string_view body, int32_t f
     return SK_BUSY;
   }
   if (streaming && endsShort(*slot, body.length())) {
+    /* What was written before is on its way before the cut. */
+    slot->socket->uncork();
     slot->socket->close();
     return SK_BAD_HEAD;
   }

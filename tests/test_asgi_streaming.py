@@ -1,0 +1,447 @@
+"""Bodies over ASGI, both ways: pieces, backpressure, and clients that leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+import time
+from typing import Any, Callable
+
+import httpx
+import pytest
+
+from socketify import Limits
+from socketify.interfaces import ClientDisconnectedError
+
+START = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+def sized(length: int) -> dict[str, Any]:
+    return {**START, "headers": [(b"content-length", b"%d" % length)]}
+
+
+def piece(body: bytes, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+def raw(answer: Callable[..., Any]) -> Any:
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        await answer(receive, send)
+
+    return app
+
+
+async def body_of(receive: Any) -> bytes:
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        assert message["type"] == "http.request"
+        body += message["body"]
+        more = message["more_body"]
+    return body
+
+
+class Until:
+    """Waits for what happens in the server's thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def happened(self) -> None:
+        self._event.set()
+
+    def wait(self) -> None:
+        assert self._event.wait(10)
+
+
+# ---- responses
+
+
+def test_chunked_response(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(receive: Any, send: Any) -> None:
+        await send(START)
+        await send(piece(b""))
+        await send(piece(b"one"))
+        await asyncio.sleep(0.01)
+        await send(piece(bytearray(b"two")))
+        await send(piece(b"", more=False))
+
+    text = serve_asgi(raw(answer), lifespan=False).request("GET / HTTP/1.1")
+    assert b"\r\nTransfer-Encoding: chunked\r\n" in text
+    assert text.endswith(b"\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+
+
+def test_each_piece_arrives_before_the_next_is_made(serve_asgi: Callable[..., Any]) -> None:
+    go = asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def answer(receive: Any, send: Any) -> None:
+        loops.append(asyncio.get_running_loop())
+        await send(START)
+        await send(piece(b"first"))
+        await go.wait()
+        await send(piece(b"last", more=False))
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    with server.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        seen = b""
+        while b"first" not in seen:
+            seen += connection.recv(4096)
+        loops[0].call_soon_threadsafe(go.set)
+        while b"last" not in seen:
+            seen += connection.recv(4096)
+
+
+@pytest.mark.parametrize("size", [0, 5, 100_000, 5_000_000])
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize("announced", [True, False])
+def test_any_size_arrives_whole(serve_asgi: Callable[..., Any], size: int, pieces: int, announced: bool) -> None:
+    body = bytes(range(256)) * (size // 256) + b"z" * (size % 256)
+
+    async def answer(receive: Any, send: Any) -> None:
+        await send(sized(size) if announced else START)
+        step = size // pieces + 1
+        for number in range(pieces):
+            await send(piece(body[number * step : (number + 1) * step], more=number < pieces - 1))
+
+    with httpx.Client() as client:
+        response = client.get(serve_asgi(raw(answer), lifespan=False).url)
+    assert response.content == body
+    assert ("content-length" in response.headers) == (announced or pieces == 1)
+
+
+def test_http_1_0_streams_until_close(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(receive: Any, send: Any) -> None:
+        await send(START)
+        await send(piece(b"one"))
+        await send(piece(b"two", more=False))
+
+    text = serve_asgi(raw(answer), lifespan=False).exchange(b"GET / HTTP/1.0\r\n\r\n")
+    assert text.endswith(b"\r\n\r\nonetwo")
+    assert b"Transfer-Encoding" not in text
+
+
+@pytest.mark.parametrize(
+    ("pieces", "error"),
+    [
+        ([b"abc", b""], "shorter than the Content-Length"),
+        ([b"abc", b"d"], "shorter than the Content-Length"),
+        ([b"abcdef", b"g", b""], "not as long as the Content-Length"),
+    ],
+)
+def test_wrong_length_is_an_error_and_a_cut(serve_asgi: Callable[..., Any], pieces: list[bytes], error: str) -> None:
+    errors: list[str] = []
+
+    async def answer(receive: Any, send: Any) -> None:
+        await send(sized(6))
+        try:
+            for each in pieces[:-1]:
+                await send(piece(each))
+            await send(piece(pieces[-1], more=False))
+        except RuntimeError as caught:
+            errors.append(str(caught))
+            raise
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    text = server.exchange(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"content-length: 6\r\n" in text.lower()
+    assert text.rpartition(b"\r\n\r\n")[2] in (b"", b"abc", b"abcdef")
+    assert error in errors[0]
+
+
+def test_send_waits_for_a_slow_client(serve_asgi: Callable[..., Any]) -> None:
+    sent: list[int] = []
+    done = Until()
+    chunk = b"x" * 262_144
+
+    async def answer(receive: Any, send: Any) -> None:
+        await send(START)
+        for number in range(200):
+            await send(piece(chunk))
+            sent.append(number)
+        await send(piece(b"", more=False))
+        done.happened()
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    with server.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(0.3)
+        before = len(sent)
+        time.sleep(0.3)
+        # What fits into the kernel's buffers, and no more however long it takes.
+        assert len(sent) == before < 60
+        received = 0
+        while data := connection.recv(1 << 20):
+            received += len(data)
+        done.wait()
+    assert received > 200 * len(chunk)
+
+
+def test_a_large_body_in_one_message_waits_too(serve_asgi: Callable[..., Any]) -> None:
+    done = Until()
+    body = bytes(range(256)) * 200_000
+
+    async def answer(receive: Any, send: Any) -> None:
+        await send(START)
+        await send(piece(body, more=False))
+        done.happened()
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    with server.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(0.3)
+        assert not done._event.is_set()
+        received = b"".join(iter(lambda: connection.recv(1 << 20), b""))
+        done.wait()
+    assert received.endswith(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def test_two_tasks_send_at_once(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(receive: Any, send: Any) -> None:
+        await send(START)
+        await asyncio.gather(*(send(piece(bytes([65 + n]) * 500_000)) for n in range(8)))
+        await send(piece(b"", more=False))
+
+    with httpx.Client() as client:
+        content = client.get(serve_asgi(raw(answer), lifespan=False).url).content
+    assert {bytes([65 + n]): content.count(bytes([65 + n])) for n in range(8)} == {bytes([65 + n]): 500_000 for n in range(8)}
+
+
+# ---- clients that leave
+
+
+@pytest.mark.parametrize("size", [10, 10_000_000])
+def test_send_raises_oserror_when_the_client_left(serve_asgi: Callable[..., Any], caplog: Any, size: int) -> None:
+    errors: list[BaseException] = []
+    done = Until()
+
+    async def answer(receive: Any, send: Any) -> None:
+        await send(START)
+        try:
+            while True:
+                await send(piece(b"x" * size))
+                await asyncio.sleep(0.01)
+        except OSError as error:
+            errors.append(error)
+            raise
+        finally:
+            done.happened()
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    with caplog.at_level(logging.INFO, "socketify"):
+        with server.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.recv(100)
+        done.wait()
+        server.server.close()
+    assert isinstance(errors[0], ClientDisconnectedError)
+    # It is none of the application's errors.
+    assert not caplog.records
+
+
+def test_receive_tells_that_the_client_left(serve_asgi: Callable[..., Any]) -> None:
+    seen: list[str] = []
+    done = Until()
+
+    async def answer(receive: Any, send: Any) -> None:
+        seen.append((await receive())["type"])
+        both = await asyncio.gather(receive(), receive())
+        seen.extend(message["type"] for message in both)
+        seen.append((await receive())["type"])
+        with pytest.raises(OSError, match="the client left"):
+            await send(START)
+        done.happened()
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    with server.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.1)
+    done.wait()
+    assert seen == ["http.request", "http.disconnect", "http.disconnect", "http.disconnect"]
+
+
+def test_receive_tells_that_the_response_is_complete(serve_asgi: Callable[..., Any]) -> None:
+    seen: list[str] = []
+
+    async def answer(receive: Any, send: Any) -> None:
+        await receive()
+        waiting = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        await send(START)
+        await send(piece(b"x", more=False))
+        seen.append((await waiting)["type"])
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    assert server.request("GET / HTTP/1.1").endswith(b"x")
+    server.server.close()
+    assert seen == ["http.disconnect"]
+
+
+def test_a_cancelled_receive_takes_nothing_from_the_next(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(receive: Any, send: Any) -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(receive(), 0.05)
+        body = await body_of(receive)
+        await send(START)
+        await send(piece(body, more=False))
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    with server.connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\n")
+        time.sleep(0.2)
+        connection.sendall(b"abc")
+        assert connection.recv(4096).endswith(b"abc")
+
+
+# ---- request bodies
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 70_000, 3_000_000])
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize("late", [True, False])
+def test_uploads(serve_asgi: Callable[..., Any], size: int, chunked: bool, late: bool) -> None:
+    body = (bytes(range(256)) * (size // 256 + 1))[:size]
+
+    async def answer(receive: Any, send: Any) -> None:
+        if late:
+            await asyncio.sleep(0.05)
+        received = await body_of(receive)
+        await send(START)
+        await send(piece(received, more=False))
+
+    def pieces() -> Any:
+        for start in range(0, size, 100_000):
+            yield body[start : start + 100_000]
+
+    with httpx.Client() as client:
+        response = client.post(serve_asgi(raw(answer), lifespan=False).url, content=pieces() if chunked else body)
+    assert response.content == body
+
+
+def test_a_body_in_the_same_packet_is_there_at_once(serve_asgi: Callable[..., Any]) -> None:
+    waits: list[bool] = []
+
+    async def answer(receive: Any, send: Any) -> None:
+        coroutine = receive()
+        try:
+            coroutine.send(None)
+            waits.append(True)
+            coroutine.close()
+        except StopIteration as stop:
+            waits.append(stop.value != {"type": "http.request", "body": b"abc", "more_body": False})
+        await send(START)
+        await send(piece(b"", more=False))
+
+    serve_asgi(raw(answer), lifespan=False).request("POST / HTTP/1.1", "Content-Length: 3", body=b"abc")
+    assert waits == [False]
+
+
+def test_an_upload_that_nobody_receives_waits_in_the_kernel(serve_asgi: Callable[..., Any]) -> None:
+    go = asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+    received: list[int] = []
+
+    async def answer(receive: Any, send: Any) -> None:
+        loops.append(asyncio.get_running_loop())
+        first = await receive()
+        await go.wait()
+        received.append(len(first["body"]) + len(await body_of(receive)))
+        await send(START)
+        await send(piece(b"thanks", more=False))
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    with server.connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 100000000\r\n\r\n")
+        connection.setblocking(False)
+        sent, quiet = 0, 0
+        while quiet < 3:
+            try:
+                sent += connection.send(b"y" * 262_144)
+                quiet = 0
+            except BlockingIOError:
+                quiet += 1
+                time.sleep(0.1)
+        assert sent < 30_000_000
+        connection.setblocking(True)
+        connection.settimeout(20)
+        loops[0].call_soon_threadsafe(go.set)
+        while sent < 100_000_000:
+            sent += connection.send(b"y" * min(262_144, 100_000_000 - sent))
+        assert connection.recv(4096).endswith(b"thanks")
+    assert received == [100_000_000]
+
+
+def test_response_before_the_upload_is_complete(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(receive: Any, send: Any) -> None:
+        await send({**START, "status": 403})
+        await send(piece(b"no", more=False))
+        assert (await receive())["type"] == "http.disconnect"
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    text = server.exchange(
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
+        + b"z" * 200_000
+        + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    assert text.count(b"HTTP/1.1 403 ") == 2
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_expect_continue(serve_asgi: Callable[..., Any], reads: bool) -> None:
+    async def answer(receive: Any, send: Any) -> None:
+        body = await body_of(receive) if reads else b"unread"
+        await send(START)
+        await send(piece(body, more=False))
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    with server.connect() as connection:
+        connection.sendall(
+            b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Length: 3\r\n\r\n"
+        )
+        first = connection.recv(4096)
+        if reads:
+            assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
+            connection.sendall(b"abc")
+            assert connection.recv(4096).endswith(b"abc")
+        else:
+            assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_too_large_uploads_are_413(serve_asgi: Callable[..., Any]) -> None:
+    called: list[int] = []
+
+    async def answer(receive: Any, send: Any) -> None:
+        called.append(1)
+        await send(START)
+        await send(piece(b"", more=False))
+
+    server = serve_asgi(raw(answer), lifespan=False, limits=Limits(max_body_size=10))
+    text = server.request("POST / HTTP/1.1", "Content-Length: 11", body=b"x" * 11)
+    assert text.startswith(b"HTTP/1.1 413 ")
+    assert not called
+
+
+def test_upload_that_breaks_off(serve_asgi: Callable[..., Any]) -> None:
+    seen: list[Any] = []
+    done = Until()
+
+    async def answer(receive: Any, send: Any) -> None:
+        while True:
+            message = await receive()
+            seen.append((message["type"], message.get("body"), message.get("more_body")))
+            if message["type"] == "http.disconnect":
+                done.happened()
+                return
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    with server.connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        time.sleep(0.1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    done.wait()
+    assert seen == [("http.request", b"abc", True), ("http.disconnect", None, None)]
