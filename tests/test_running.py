@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, Callable
 
 import httpx
 import pytest
@@ -160,3 +161,23 @@ def test_a_handler_that_blocks_costs_no_other_client_its_connection(serve) -> No
         other.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert blocked.recv(1000).endswith(b"at last")
         assert other.recv(1000).endswith(b"ok")
+
+
+def test_connections_that_a_forked_child_holds_can_close(serve: Callable[..., Any]) -> None:
+    """The set of descriptors forgets a connection with its memory, also when a child keeps a copy of the descriptor."""
+    server = serve(lambda app: app.get("/", lambda res, req: res.end("x")))
+    connections = [server.connect() for _ in range(20)]
+    for connection in connections:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.recv(1000)
+    child = os.fork()
+    if child == 0:
+        time.sleep(0.5)
+        os._exit(0)
+    for connection in connections:
+        connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
+    for _ in range(20):
+        assert b"200 OK" in server.exchange(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    os.waitpid(child, 0)
+    assert b"200 OK" in server.exchange(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -46,9 +46,9 @@ class ASGI(InterfaceServer):
         self._state: Scope = {}
         if self._lifespan_mode != "off":
             follow_lifespan(native, self.app, self._lifespan_mode, self._state)
-        scheme = "https" if is_secure(self._options) else "http"
-        build = scope_builder(native._view, "http", scheme, self._root_path, self._state)
-        native._route_native("*", "/*", http_callback(self.app, native, build))
+        secure = is_secure(self._options)
+        build = scope_builder(native._view, "http", "https" if secure else "http", self._root_path, self._state)
+        native._route_native("*", "/*", http_callback(self.app, native, build, secure))
 
     def _serve_own_websockets(self, native: App) -> None:
         _route_websockets(native, self.app, self._websocket_options, self._root_path, self._state, is_secure(self._options))

@@ -22,6 +22,7 @@ from ..native.declarations import (
 )
 from .asgi_body import RequestBody
 from .asgi_common import ASGIApplication, ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
+from .asgi_files import send_descriptor, send_path
 
 if TYPE_CHECKING:
     from ..app import App
@@ -59,6 +60,9 @@ _NOTHING_MORE = RequestBody()
 
 class HTTPExchange:
     """One request and its response."""
+
+    #: Whether the connection is encrypted, by whoever routes to this class.
+    is_secure = False
 
     __slots__ = (
         "_application",
@@ -104,6 +108,11 @@ class HTTPExchange:
             return
         if runner.start(coroutine, self._on_wait, self._on_error, self._on_return) and self._state < DONE:
             self._on_return()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the head was sent."""
+        return self._state > HEAD
 
     def _self(self) -> HTTPExchange:
         return self
@@ -272,6 +281,10 @@ class HTTPExchange:
             await self._send_body(message)
         elif state in (HEAD, STREAM) and kind == "http.response.early_hint":
             self._send_hints(message)
+        elif state in (HEAD, STREAM) and kind == "http.response.pathsend":
+            await send_path(self, message)
+        elif state in (HEAD, STREAM) and kind == "http.response.zerocopysend":
+            await send_descriptor(self, message)
         elif state == TRAILERS and kind == "http.response.trailers":
             self._send_trailers(message)
         else:
@@ -322,12 +335,12 @@ class HTTPExchange:
         error = "the body is shorter than the Content-Length of the response says"
         raise RuntimeError(error)
 
-    async def _drained(self) -> None:
+    async def _drained(self, ask: Callable[[int], int] = lib.sk_res_want_writable) -> None:
         """Wait until the client has taken what was sent."""
         if self._writers is None:
             self._writers = []
         self._on_wait()
-        lib.sk_res_want_writable(self._handle)
+        ask(self._handle)
         await wait(self._writers)
         if self._state == LEFT:
             error = "the client left before the response was complete"
@@ -376,6 +389,16 @@ class HTTPExchange:
             self._refused(result)
         self._complete()
 
+    def _begin_sized(self, length: int) -> None:
+        """Send the head of a body of a known length."""
+        head = self._head
+        result = lib.sk_res_try_end(self._handle, head, len(head), self._fields, b"", 0, length, KEEP_LENGTH)
+        if result <= GONE:
+            self._refused(result)
+        self._state = STREAM
+        if result & _COMPLETE:
+            self._complete()
+
     async def _send_large(self, body: bytes) -> None:
         """Send a whole body without a copy of all of it: pieces are cut as the client takes them."""
         head, fields, taken = self._head, self._fields, 0
@@ -395,12 +418,20 @@ class HTTPExchange:
                 taken = lib.sk_res_write_offset(self._handle)
 
 
-def http_callback(application: ASGIApplication, native: App, build: ScopeBuilder) -> Callable[[int], int]:
+class SecureHTTPExchange(HTTPExchange):
+    """One request over TLS."""
+
+    __slots__ = ()
+    is_secure = True
+
+
+def http_callback(application: ASGIApplication, native: App, build: ScopeBuilder, secure: bool) -> Callable[[int], int]:
     """Make the function that the native side calls for every request."""
+    exchange_class = SecureHTTPExchange if secure else HTTPExchange
 
     def on_request(handle: int) -> int:
         try:
-            exchange = HTTPExchange(application, native, handle)
+            exchange = exchange_class(application, native, handle)
             flags, scope = build(handle)
             if flags & (SCOPE_BODY | SCOPE_TRAILERS):
                 exchange._takes_trailers = flags & SCOPE_TRAILERS != 0

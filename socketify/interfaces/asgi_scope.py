@@ -84,7 +84,12 @@ def scope_builder(view: memoryview, kind: str, scheme: str, root_path: str, stat
         }
         if is_http:
             scope["method"] = methods[parts[1]]
-            scope["extensions"] = {"http.response.early_hint": {}, "http.response.trailers": {}}
+            scope["extensions"] = {
+                "http.response.early_hint": {},
+                "http.response.pathsend": {},
+                "http.response.trailers": {},
+                "http.response.zerocopysend": {},
+            }
         else:
             scope["extensions"] = {"websocket.http.response": {}}
         return flags, scope

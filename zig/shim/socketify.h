@@ -228,6 +228,13 @@ SK_API int32_t sk_res_read_body(uint32_t handle);
 SK_API int32_t sk_res_write_continue(uint32_t handle);
 /* Asks for on_writable when the connection takes data again. */
 SK_API int32_t sk_res_want_writable(uint32_t handle);
+/* The connection's descriptor, for sendfile(2) to a duplicate of it: only while a body of announced length is sent, nothing
+ * waits in memory, and the connection is not encrypted (which the caller knows). Else SK_BUSY, or SK_STALE. */
+SK_API int32_t sk_res_descriptor(uint32_t handle);
+/* Counts what was sent so; SK_BAD_LENGTH when it goes beyond the announced length. */
+SK_API int32_t sk_res_count_sent(uint32_t handle, uint64_t length);
+/* Asks for on_writable when the kernel takes data, also when nothing of ours waits. */
+SK_API int32_t sk_res_await_room(uint32_t handle);
 /* Bytes of the body given so far to try_end; (uint64_t)-1 when gone. */
 SK_API uint64_t sk_res_write_offset(uint32_t handle);
 /* Bytes that wait in memory for the client to read, or SK_ABSENT when gone. */

@@ -35,14 +35,15 @@ fn discardInput(fd: c_int) Input {
 }
 
 /// Closes a descriptor whose sending side is shut down.
-pub fn close(loop: *Loop, fd: c_int) void {
+pub fn close(loop: *Loop, poll: *Poll) void {
+    const fd = poll.fd;
     const lingers = discardInput(fd) == .some and loop.lingering_count < lingering_max;
     if (!lingers) {
-        _ = sys.close(fd);
+        poll.close(loop);
         return;
     }
     const entry = sys.create(Linger, 0) orelse {
-        _ = sys.close(fd);
+        poll.close(loop);
         return;
     };
     entry.* = .{ .poll = .{ .fd = fd, .kind = .linger }, .deadline = loop.tick() + linger_seconds };
@@ -65,7 +66,7 @@ fn end(loop: *Loop, entry: *Linger) void {
     if (entry.next) |next| next.prev = entry.prev;
     loop.lingering_count -= 1;
     loop.redirectReady(&entry.poll, null);
-    _ = sys.close(entry.poll.fd);
+    entry.poll.close(loop);
     sys.free(entry);
 }
 

@@ -34,7 +34,7 @@ pub const Listener = extern struct {
         }
         const loop = context.loop;
         loop.redirectReady(&listening.poll, null);
-        _ = sys.close(listening.poll.fd);
+        listening.poll.close(loop);
         if (listening.path[0] != 0) _ = sys.unlink(@ptrCast(&listening.path));
         loop.active -= 1;
         sys.free(listening);

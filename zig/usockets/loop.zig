@@ -26,6 +26,7 @@ pub const Walk = struct {
 
 pub const Loop = extern struct {
     epoll_fd: c_int,
+    owner_pid: c_int,
     running: bool = false,
     /// A wake-up was asked for that the loop has not seen yet.
     wake_pending: std.atomic.Value(bool) = .init(false),
@@ -166,6 +167,7 @@ export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: Loo
     };
     loop.* = .{
         .epoll_fd = sys.epoll_create1(sys.cloexec),
+        .owner_pid = sys.getpid(),
         .wakeup = .{ .fd = sys.eventfd(0, sys.cloexec | sys.nonblock), .kind = .wakeup },
         .sweep = .{ .fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock), .kind = .sweep },
         .on_wakeup = on_wakeup,

@@ -36,6 +36,13 @@ pub const Poll = extern struct {
         _ = poll.control(loop, sys.epoll_ctl_mod);
     }
 
+    /// Leaves the set and closes the descriptor. Closing alone would leave the set pointing to freed memory while a
+    /// duplicate of the descriptor lives, here or in a forked child; a child shares the set, and leaves it alone.
+    pub fn close(poll: *Poll, loop: *Loop) void {
+        if (loop.owner_pid == sys.getpid()) _ = poll.control(loop, sys.epoll_ctl_del);
+        _ = sys.close(poll.fd);
+    }
+
     fn control(poll: *Poll, loop: *Loop, operation: c_int) c_int {
         var event: sys.EpollEvent = .{ .events = poll.interest, .data = .{ .ptr = @intFromPtr(poll) } };
         return sys.epoll_ctl(loop.epoll_fd, operation, poll.fd, &event);

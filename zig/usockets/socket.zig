@@ -126,9 +126,9 @@ pub const Socket = extern struct {
         // Before the descriptor goes, so that the callback can still ask for addresses.
         const result = context.on_close.?(socket, code, reason) orelse socket;
         if (socket.has(Flags.shut_down) and !socket.has(Flags.ended)) {
-            linger.close(loop, socket.poll.fd);
+            linger.close(loop, &socket.poll);
         } else {
-            _ = sys.close(socket.poll.fd);
+            socket.poll.close(loop);
         }
         socket.poll.fd = -1;
         socket.discard(loop);
@@ -222,6 +222,13 @@ pub const Socket = extern struct {
         return new;
     }
 };
+
+/// As after a write that the kernel did not take whole: somebody else filled its buffer.
+export fn us_socket_await_writable(socket: *Socket) void {
+    if (socket.closed() or socket.has(Flags.shut_down)) return;
+    socket.set(Flags.write_failed, true);
+    socket.poll.add(socket.context.loop, sys.epollout);
+}
 
 export fn us_socket_write(ssl: c_int, socket: *Socket, data: [*]const u8, length: c_int, more: c_int) c_int {
     _ = ssl;

@@ -73,6 +73,7 @@ pub const SockaddrStorage = extern struct {
 };
 
 pub extern "c" fn epoll_create1(flags: c_int) c_int;
+pub extern "c" fn getpid() c_int;
 pub extern "c" fn epoll_ctl(epfd: c_int, op: c_int, fd: c_int, event: ?*EpollEvent) c_int;
 pub extern "c" fn epoll_wait(epfd: c_int, events: [*]EpollEvent, count: c_int, timeout_ms: c_int) c_int;
 pub extern "c" fn eventfd(initial: c_uint, flags: c_int) c_int;

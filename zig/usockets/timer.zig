@@ -94,7 +94,7 @@ export fn us_timer_close(timer: *Timer) void {
         }
     } else {
         loop.redirectReady(&timer.poll, null);
-        _ = sys.close(timer.poll.fd);
+        timer.poll.close(loop);
         loop.active -= 1;
     }
     sys.free(timer);

@@ -36,6 +36,9 @@ void us_socket_set_tag(struct us_socket_t *s, unsigned int tag);
 /* Calls on_data once more, with no bytes, at the end of this turn or in the next one. */
 void us_socket_schedule_data(struct us_socket_t *s);
 
+/* Asks for the writable event without a write that failed. */
+void us_socket_await_writable(struct us_socket_t *s);
+
 /* Port of the peer, or -1 where there is none. */
 int us_socket_remote_port(struct us_socket_t *s);
 /* Like us_socket_remote_address for our own end. */
