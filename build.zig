@@ -69,6 +69,37 @@ fn addBench(b: *std.Build, native: Native) void {
         step.dependOn(&b.addInstallArtifact(executable, .{}).step);
     }
     step.dependOn(&b.addInstallArtifact(addWebSocketLoad(b, native.options), .{}).step);
+    for ([_]ParserKind{ .ours, .engines }) |kind| {
+        step.dependOn(&b.addInstallArtifact(addParserBench(b, native, kind), .{}).step);
+    }
+}
+
+const ParserKind = enum { ours, engines };
+
+fn addParserBench(b: *std.Build, native: Native, kind: ParserKind) *std.Build.Step.Compile {
+    const module = b.createModule(.{
+        .root_source_file = null,
+        .target = native.options.target,
+        .optimize = native.options.optimize,
+        .link_libc = true,
+        .link_libcpp = true,
+        // The engine's parser reads and writes past the end of what it was given.
+        .sanitize_c = .off,
+    });
+    if (kind == .ours) {
+        module.addIncludePath(b.path("zig/http/include"));
+        const parser = b.createModule(.{
+            .root_source_file = b.path("zig/http/http.zig"),
+            .target = native.options.target,
+            .optimize = native.options.optimize,
+        });
+        module.addObject(b.addObject(.{ .name = "parser", .root_module = parser }));
+    }
+    module.addSystemIncludePath(native.engine.parser_include);
+    module.addCSourceFile(.{ .file = b.path("bench/native/parser.cpp"), .flags = native.cppFlags() });
+    const executable = b.addExecutable(.{ .name = b.fmt("bench_parser_{t}", .{kind}), .root_module = module });
+    native.tune(executable);
+    return executable;
 }
 
 fn addWebSocketLoad(b: *std.Build, options: Options) *std.Build.Step.Compile {

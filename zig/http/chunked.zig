@@ -8,7 +8,29 @@ const Text = @import("head.zig").Text;
 /// Hexadecimal digits of a chunk size: 60 bits cannot overflow the sum.
 const size_digits_max = 15;
 
-const State = enum(u8) { size_first, size, extension, size_lf, data, data_cr, data_lf, line_first, trailer_name, trailer, trailer_lf, last_lf };
+const State = enum(u8) {
+    size_first,
+    size,
+    // RFC 9112 section 7.1.1: what stands behind a chunk's size, and is ignored.
+    extension_begin,
+    extension_name_begin,
+    extension_name,
+    extension_assign,
+    extension_value_begin,
+    extension_value,
+    extension_quoted,
+    extension_escaped,
+    extension_end,
+    size_lf,
+    data,
+    data_cr,
+    data_lf,
+    line_first,
+    trailer_name,
+    trailer,
+    trailer_lf,
+    last_lf,
+};
 
 pub const Decoder = extern struct {
     remaining: u64 = 0,
@@ -34,10 +56,48 @@ pub const Decoder = extern struct {
         if (decoder.state == .size_first) return error.BadRequest;
         decoder.total +|= decoder.remaining;
         if (decoder.total > limits.max_body) return error.ContentTooLarge;
-        decoder.state = switch (c) {
+        decoder.state = .extension_end;
+        try decoder.extensionByte(c, limits);
+    }
+
+    fn extensionByte(decoder: *Decoder, c: u8, limits: *const Limits) Refusal!void {
+        const blank = c == ' ' or c == '\t';
+        const token = syntax.token_table[c];
+        decoder.state = switch (decoder.state) {
+            .extension_begin => if (blank) .extension_begin else if (c == ';') .extension_name_begin else return error.BadRequest,
+            .extension_name_begin => if (blank) .extension_name_begin else if (token) .extension_name else return error.BadRequest,
+            .extension_name => if (token) .extension_name else if (blank) .extension_assign else try afterName(c),
+            .extension_assign => if (blank) .extension_assign else switch (c) {
+                '=' => .extension_value_begin,
+                ';' => .extension_name_begin,
+                else => return error.BadRequest,
+            },
+            .extension_value_begin => if (blank)
+                .extension_value_begin
+            else if (c == '"') .extension_quoted else if (token) .extension_value else return error.BadRequest,
+            .extension_value => if (token) .extension_value else try afterValue(c),
+            .extension_quoted => switch (c) {
+                '"' => .extension_end,
+                '\\' => .extension_escaped,
+                else => .extension_quoted,
+            },
+            .extension_escaped => .extension_quoted,
+            .extension_end => try afterValue(c),
+            else => unreachable,
+        };
+        if (decoder.state != .size_lf) try decoder.countByte(c, limits.max_chunk_extension_bytes);
+    }
+
+    fn afterName(c: u8) Refusal!State {
+        return if (c == '=') .extension_value_begin else afterValue(c);
+    }
+
+    fn afterValue(c: u8) Refusal!State {
+        return switch (c) {
             '\r' => .size_lf,
-            ';', ' ', '\t' => .extension,
-            else => return error.BadRequest,
+            ';' => .extension_name_begin,
+            ' ', '\t' => .extension_begin,
+            else => error.BadRequest,
         };
     }
 
@@ -68,11 +128,16 @@ pub fn step(decoder: *Decoder, input: *Text, limits: *const Limits, out: *Text) 
         take(input, 1);
         switch (decoder.state) {
             .size_first, .size => try decoder.sizeByte(c, limits),
-            .extension => {
-                if (c == '\r') {
-                    decoder.state = .size_lf;
-                } else try decoder.countByte(c, limits.max_chunk_extension_bytes);
-            },
+            .extension_begin,
+            .extension_name_begin,
+            .extension_name,
+            .extension_assign,
+            .extension_value_begin,
+            .extension_value,
+            .extension_quoted,
+            .extension_escaped,
+            .extension_end,
+            => try decoder.extensionByte(c, limits),
             .size_lf => {
                 if (c != '\n') return error.BadRequest;
                 decoder.state = if (decoder.remaining == 0) .line_first else .data;

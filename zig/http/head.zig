@@ -1,6 +1,7 @@
 //! The head of a request: request line and fields, checked and found in place. Field names are lowered where they stand.
 const std = @import("std");
 const syntax = @import("syntax.zig");
+const scan = @import("scan.zig");
 const semantics = @import("semantics.zig");
 const Error = syntax.Error;
 
@@ -74,45 +75,44 @@ const Parser = struct {
     }
 
     fn endOfLine(parser: *Parser) Failure!void {
+        if (parser.data.len - parser.at >= 2 and std.mem.eql(u8, parser.data[parser.at..][0..2], "\r\n")) {
+            parser.at += 2;
+            return;
+        }
         try parser.expect('\r');
         try parser.expect('\n');
     }
 
-    fn token(parser: *Parser) Failure![]u8 {
-        const begin = parser.at;
-        while (syntax.token_table[try parser.peek()]) parser.at += 1;
-        if (parser.at == begin) return error.Refused;
-        return parser.data[begin..parser.at];
-    }
-
     fn method(parser: *Parser) Failure!void {
         const begin = parser.at;
-        const text = parser.token() catch |err| {
-            // Nothing else bounds what is kept of a request line that has no space.
-            if (err == error.Incomplete and parser.data.len - begin > method_max) return error.Refused;
-            return err;
-        };
-        if (text.len > method_max) return error.Refused;
+        // Nothing else bounds what is kept of a request line that has no space.
+        const window = parser.data[0..@min(parser.data.len, begin + method_max + 1)];
+        while (parser.at < window.len and syntax.token_table[window[parser.at]]) parser.at += 1;
+        if (parser.at - begin > method_max) return error.Refused;
+        const text = parser.data[begin..parser.at];
+        if (try parser.peek() != ' ' or text.len == 0) return error.Refused;
+        parser.at += 1;
         parser.head.method = .from(text);
-        try parser.expect(' ');
     }
 
     fn target(parser: *Parser) Failure!void {
         const begin = parser.at;
-        while (true) {
-            if (parser.at - begin > parser.limits.max_request_line) return parser.refuse(.uri_too_long);
-            const c = try parser.peek();
-            if (c == ' ') break;
-            // RFC 3986: visible ASCII; a fragment is never sent.
-            if (c <= 0x20 or c >= 0x7f or c == '#') return error.Refused;
-            parser.at += 1;
-        }
-        if (parser.at == begin) return error.Refused;
-        parser.head.target = .from(parser.data[begin..parser.at]);
+        const window = parser.data[0..@min(parser.data.len, begin +| parser.limits.max_request_line +| 1)];
+        parser.at = scan.targetEnd(window, begin);
+        if (parser.at - begin > parser.limits.max_request_line) return parser.refuse(.uri_too_long);
+        const text = parser.data[begin..parser.at];
+        if (try parser.peek() != ' ' or text.len == 0) return error.Refused;
         parser.at += 1;
+        parser.head.target = .from(text);
     }
 
     fn version(parser: *Parser) Failure!void {
+        const usual = "HTTP/1.1\r\n";
+        if (std.mem.startsWith(u8, parser.data[parser.at..], usual)) {
+            parser.at += usual.len;
+            parser.head.ancient = false;
+            return;
+        }
         for ("HTTP/") |c| try parser.expect(c);
         const major = try parser.digit();
         try parser.expect('.');
@@ -131,30 +131,15 @@ const Parser = struct {
 
     fn value(parser: *Parser) Failure![]u8 {
         const begin = parser.at;
-        skipFieldBytes(parser);
-        if (try parser.peek() != '\r') return error.Refused;
+        parser.at = scan.valueEnd(parser.data, begin);
         const text = parser.data[begin..parser.at];
         try parser.endOfLine();
         return syntax.trim(text);
     }
 
-    fn skipFieldBytes(parser: *Parser) void {
-        const lanes = 16;
-        const Chunk = @Vector(lanes, u8);
-        while (parser.at + lanes <= parser.data.len) {
-            const chunk: Chunk = parser.data[parser.at..][0..lanes].*;
-            const control = chunk < @as(Chunk, @splat(0x20));
-            const delete = chunk == @as(Chunk, @splat(0x7f));
-            if (@reduce(.Or, control) or @reduce(.Or, delete)) break;
-            parser.at += lanes;
-        }
-        while (parser.at < parser.data.len and syntax.isFieldByte(parser.data[parser.at])) parser.at += 1;
-    }
-
     fn fields(parser: *Parser) Failure!void {
         const begin = parser.at;
-        const head = parser.head;
-        head.field_count = 0;
+        parser.head.field_count = 0;
         const count_max = @min(parser.limits.max_header_count, fields_max);
         // Bytes beyond the limit are never looked at, so that the outcome is the same however they arrive.
         const window_max = @as(usize, parser.limits.max_header_bytes) + "\r\n".len;
@@ -162,28 +147,32 @@ const Parser = struct {
         defer parser.data = whole;
         parser.data = whole[0..@min(whole.len, begin + window_max)];
         while (true) {
-            const result = parser.field() catch |err| {
+            const more = parser.field(count_max) catch |err| {
                 if (err == error.Incomplete and parser.data.len - begin == window_max)
                     return parser.refuse(.header_fields_too_large);
                 return err;
             };
-            const each = result orelse break;
-            if (head.field_count == count_max) return parser.refuse(.header_fields_too_large);
-            head.fields[head.field_count] = each;
-            head.field_count += 1;
+            if (!more) return;
         }
     }
 
-    /// Null at the empty line.
-    fn field(parser: *Parser) Failure!?Field {
+    /// False at the empty line.
+    fn field(parser: *Parser, count_max: u32) Failure!bool {
         if (try parser.peek() == '\r') {
             try parser.endOfLine();
-            return null;
+            return false;
         }
-        const name = try parser.token();
-        for (name) |*c| c.* = syntax.lower(c.*);
-        try parser.expect(':');
-        return .{ .name = .from(name), .value = .from(try parser.value()) };
+        const begin = parser.at;
+        parser.at = scan.lowerTokenEnd(parser.data, begin);
+        const name = parser.data[begin..parser.at];
+        if (try parser.peek() != ':' or name.len == 0) return error.Refused;
+        parser.at += 1;
+        const text = try parser.value();
+        const head = parser.head;
+        if (head.field_count == count_max) return parser.refuse(.header_fields_too_large);
+        head.fields[head.field_count] = .{ .name = .from(name), .value = .from(text) };
+        head.field_count += 1;
+        return true;
     }
 
     fn run(parser: *Parser) Failure!void {
