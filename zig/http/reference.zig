@@ -94,13 +94,14 @@ fn meaning(head: *Head, ancient: bool, limits: *const Limits) Refused!void {
     head.close = ancient;
     var host: ?[]const u8 = null;
     var kept = false;
+    var length: ?[]const u8 = null;
     for (head.fields[0..head.field_count]) |field| {
         if (std.ascii.eqlIgnoreCase(field.name, "host")) {
             if (host != null) return error.Refused;
             host = field.value;
         } else if (std.ascii.eqlIgnoreCase(field.name, "content-length")) {
             var members = std.mem.splitScalar(u8, field.value, ',');
-            while (members.next()) |member| try addLength(head, trim(member));
+            while (members.next()) |member| try addLength(head, &length, trim(member));
         } else if (std.ascii.eqlIgnoreCase(field.name, "transfer-encoding")) {
             if (head.chunked or !std.ascii.eqlIgnoreCase(field.value, "chunked")) return error.Refused;
             head.chunked = true;
@@ -137,13 +138,11 @@ fn meaning(head: *Head, ancient: bool, limits: *const Limits) Refused!void {
     if (!isTarget(head.method, head.target)) return error.Refused;
 }
 
-fn addLength(head: *Head, text: []const u8) Refused!void {
+fn addLength(head: *Head, first: *?[]const u8, text: []const u8) Refused!void {
     if (text.len == 0 or !isDigits(text)) return error.Refused;
-    const value = std.fmt.parseInt(u64, text, 10) catch return error.Refused;
-    if (head.content_length) |before| {
-        if (before != value) return error.Refused;
-    }
-    head.content_length = value;
+    if (!eql(u8, first.* orelse text, text)) return error.Refused;
+    first.* = text;
+    head.content_length = std.fmt.parseInt(u64, text, 10) catch return error.Refused;
 }
 
 /// RFC 3986 section 3.2, without userinfo and with a host.

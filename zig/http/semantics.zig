@@ -24,6 +24,7 @@ pub fn interpret(head: *Head, limits: *const Limits) Refusal!void {
     var hosts: u32 = 0;
     var transfer_encodings: u32 = 0;
     var keep_alive = false;
+    var length: ?[]const u8 = null;
     head.content_length = 0;
     head.has_length = false;
     head.chunked = false;
@@ -49,7 +50,7 @@ pub fn interpret(head: *Head, limits: *const Limits) Refusal!void {
                     if (syntax.equalsIgnoringCase(text, "keep-alive")) keep_alive = true;
                 }
             },
-            14 => if (std.mem.eql(u8, name, "content-length")) try contentLength(head, value),
+            14 => if (std.mem.eql(u8, name, "content-length")) try contentLength(head, &length, value),
             17 => if (std.mem.eql(u8, name, "transfer-encoding")) {
                 transfer_encodings += 1;
                 // Several fields are one list: a second one could only add to chunked, which must be last and alone.
@@ -75,8 +76,8 @@ fn carriesBody(method: []const u8) bool {
     return std.mem.eql(u8, method, "POST") or std.mem.eql(u8, method, "PUT") or std.mem.eql(u8, method, "PATCH");
 }
 
-/// RFC 9112 section 6.3: digits; a list is accepted when all its members are the same.
-fn contentLength(head: *Head, value: []const u8) Refusal!void {
+/// RFC 9112 section 6.3: digits; a list is accepted when all its members are the same, in the same spelling.
+fn contentLength(head: *Head, first: *?[]const u8, value: []const u8) Refusal!void {
     var members = std.mem.splitScalar(u8, value, ',');
     while (members.next()) |member| {
         const text = std.mem.trim(u8, member, " \t");
@@ -84,11 +85,15 @@ fn contentLength(head: *Head, value: []const u8) Refusal!void {
         for (text) |c| {
             if (c < '0' or c > '9') return error.BadRequest;
         }
+        if (first.*) |before| {
+            if (!std.mem.eql(u8, before, text)) return error.BadRequest;
+            continue;
+        }
+        first.* = text;
         const digits = std.mem.trimStart(u8, text, "0");
         if (digits.len > length_digits_max) return error.ContentTooLarge;
         var length: u64 = 0;
         for (digits) |c| length = length * 10 + (c - '0');
-        if (head.has_length and head.content_length != length) return error.BadRequest;
         head.has_length = true;
         head.content_length = length;
     }

@@ -175,7 +175,8 @@ void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request)
   if (request->hasBody()) {
     flags |= HAS_BODY;
   }
-  if (request->expectsContinue()) {
+  /* Without a body there is nothing to wait for (RFC 9110 section 10.1.1). */
+  if (request->expectsContinue() && request->hasBody()) {
     flags |= EXPECTS_100;
   }
   if (request->rawMethod() == "HEAD") {

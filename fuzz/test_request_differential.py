@@ -1,0 +1,210 @@
+"""What we accept is what h11 accepts: built from the grammar, mutated, cut anywhere, sent over a socket, read by both.
+
+Where h11 accepts what we refuse, the difference must be one of INTENDED. What we accept and h11 does not, or reads
+otherwise, is a message with two readings: there is no list of those.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Callable
+
+import h11
+import pytest
+from hypothesis import event, example, given
+from hypothesis import strategies as st
+from request_servers import Reading, ask, tell
+from servers import served
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE", "CONNECT", "X-!#$", "get"]
+TARGETS = ["/", "/a/b?c=d", "*", "http://b/", "http://b:80?x", "b:80", "//", "/%00%zz", "/" + "a" * 60, "a", "http://", "/#a"]
+VERSIONS = ["HTTP/1.1"] * 6 + ["HTTP/1.0", "HTTP/1.2", "HTTP/2.0", "HTTP/1.10", "http/1.1"]
+FIELDS = [
+    "Host: a",
+    "Host: b:80",
+    "Host:",
+    "Host: a b",
+    "Host: [::1]",
+    "Connection: close",
+    "Connection: keep-alive",
+    "Connection: x, Close",
+    "Content-Length: 0",
+    "Content-Length: 3",
+    "Content-Length: 3, 3",
+    "Content-Length: 03",
+    "Content-Length: 5",
+    "Content-Length: -1",
+    "Content-Length: 99999999999999999999",
+    "content-length:3",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding: Chunked",
+    "Transfer-Encoding: gzip, chunked",
+    "Transfer-Encoding: identity",
+    "transfer-encoding:\tchunked\t",
+    "Expect: 100-continue",
+    "Expect: x",
+    "X: y",
+    "X:",
+    "X:  a\tb  ",
+    "X-Long: " + "v" * 100,
+    "Upgrade: websocket",
+    "Trailer: X",
+]
+BODIES = [
+    "",
+    "abc",
+    "abcde",
+    "0\r\n\r\n",
+    "3\r\nabc\r\n0\r\n\r\n",
+    "003\r\nabc\r\n0\r\n\r\n",
+    "3;a=b\r\nabc\r\n0;c\r\n\r\n",
+    '1;a="b;\\"c"\r\na\r\n2\r\nbc\r\n0\r\nX: y\r\n\r\n',
+    "3 \r\nabc\r\n0\r\n\r\n",
+    "A\r\n0123456789\r\n0\r\n\r\n",
+    "3\nabc\n0\n\n",
+]
+BYTES = st.sampled_from([bytes([each]) for each in b'\r\n\t :;,0a/"\\%\x00\x7f\x80\xff#*['] + [b"\r\n", b"\r\n\r\n", b"\r\n "])
+
+
+@st.composite
+def messages(draw: Any) -> bytes:
+    """One request, mostly well-formed."""
+    line = " ".join([draw(st.sampled_from(METHODS)), draw(st.sampled_from(TARGETS)), draw(st.sampled_from(VERSIONS))])
+    fields = draw(st.lists(st.sampled_from(FIELDS), max_size=4))
+    if draw(st.integers(0, 9)):
+        fields = ["Host: a", *(each for each in fields if not each.startswith("Host"))]
+    return "\r\n".join([line, *fields, "", draw(st.sampled_from(BODIES))]).encode()
+
+
+@st.composite
+def inputs(draw: Any) -> bytes:
+    """The bytes of a connection: a few requests, and some damage."""
+    data = b"".join(draw(st.lists(messages(), min_size=1, max_size=3)))
+    for _ in range(draw(st.sampled_from([0, 0, 1, 1, 2, 3]))):
+        at = draw(st.integers(0, len(data)))
+        skipped = draw(st.sampled_from([0, 0, 1, 2]))
+        data = data[:at] + draw(st.one_of(st.just(b""), BYTES)) + data[at + skipped :]
+    return data
+
+
+def read_with_h11(data: bytes) -> tuple[Reading, list[bytes]]:
+    """Return what h11 makes of it, and the bytes that remained when each request began."""
+    reading, remains = Reading(), []
+    try:
+        while True:
+            remains.append(data)
+            server = h11.Connection(h11.SERVER, max_incomplete_event_size=100_000)
+            # One empty line before a request should be ignored (RFC 9112 section 2.2), which h11 does not do.
+            server.receive_data(data[2:] if data.startswith(b"\r\n") else data)
+            request = server.next_event()
+            if not isinstance(request, h11.Request):
+                return reading, remains
+            body = b""
+            while isinstance(piece := server.next_event(), h11.Data):
+                body += bytes(piece.data)
+            if not isinstance(piece, h11.EndOfMessage):
+                return reading, remains
+            reading.requests.append((request.method.decode(), request.target.decode("latin-1"), body))
+            # Nothing that would switch protocols, whatever was asked for.
+            server.send(h11.Response(status_code=404, headers=[("Content-Length", "0")]))
+            server.send(h11.EndOfMessage())
+            data = bytes(server.trailing_data[0])
+            # h11 ends every HTTP/1.0 connection; we keep those that ask for it (RFC 9112 section C.2.2).
+            kept = request.http_version == b"1.0" and _options(request) & {b"close", b"keep-alive"} == {b"keep-alive"}
+            if not kept and (server.our_state is not h11.DONE or server.their_state is not h11.DONE):
+                return reading, [*remains, data]
+    except h11.RemoteProtocolError as error:
+        reading.refused = error.error_status_hint
+        return reading, remains
+
+
+def _options(request: h11.Request) -> set[bytes]:
+    values = [value for name, value in request.headers if name == b"connection"]
+    return {option.strip().lower() for value in values for option in value.split(b",")}
+
+
+def _has(pattern: bytes) -> Callable[[bytes], bool]:
+    compiled = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    return lambda message: bool(compiled.search(message))
+
+
+def _first_line(message: bytes) -> list[bytes]:
+    return message.lstrip(b"\r\n").split(b"\r\n", 1)[0].split(b" ")
+
+
+def _has_odd_target(message: bytes) -> bool:
+    words = _first_line(message)
+    if len(words) < 3:
+        return True
+    method, target = words[0], words[1]
+    if method == b"CONNECT":
+        return not re.fullmatch(rb"([\w.~%!$&'()*+,;=-]+|\[[\w.:~%!$&'()*+,;=-]+\])(:\d*)?", target)
+    if target == b"*":
+        return method != b"OPTIONS"
+    well_formed = rb"(?i:https?)://([\w.~%!$&'()*+,;=-]+|\[[\w.:~%!$&'()*+,;=-]+\])(:\d*)?([/?].*)?"
+    return b"#" in target or not (target.startswith(b"/") or re.fullmatch(well_formed, target))
+
+
+#: Why we refuse what h11 accepts: the reason, and whether a message shows it.
+INTENDED: list[tuple[str, Callable[[bytes], bool]]] = [
+    ("lines end with CRLF (RFC 9112 section 2.2 permits LF, which is how messages get two readings)", _has(rb"(?<!\r)\n")),
+    ("CR stands only before LF (RFC 9112 section 2.2)", _has(rb"\r(?!\n)")),
+    ("folded fields are obsolete (RFC 9112 section 5.2: a server must refuse them or replace the fold)", _has(rb"\r?\n[ \t]")),
+    ("the target has one of the four forms (RFC 9112 section 3.2)", _has_odd_target),
+    (
+        "Host is an authority without userinfo (RFC 9110 section 7.2)",
+        _has(
+            rb"\nhost:[ \t]*[^\r\n]*[^\w.~%!$&'()*+,;=:\[\]\r\n\t -]|\nhost:[ \t]*(\S+[ \t]+\S|:|\S+:[^\r\n]*[^\d\r\n\t ]|\[|[^\r\n]*\])"
+        ),
+    ),
+    ("what HTTP/1.1 demands, later minor versions do too (RFC 9110 section 2.5)", _has(rb" HTTP/1\.[2-9]\r\n")),
+    ("other major versions get 505 (RFC 9110 section 15.6.6)", _has(rb" HTTP/[^1]\.\d\r\n")),
+    ("an unknown expectation gets 417 (RFC 9110 section 10.1.1)", _has(rb"\nexpect:[ \t]*(?!100-continue[ \t]*\r)")),
+    ("HTTP/1.0 has no chunked coding (RFC 9112 section 6.1)", _has(rb" HTTP/1\.0\r(\n.*)?\ntransfer-encoding:")),
+    ("HTTP/1.0 tells a body by its length only (RFC 1945 section 7.2.2)", _has(rb"^(\r\n)?(POST|PUT|PATCH) \S+ HTTP/1\.0\r\n")),
+    ("one empty line before a request is tolerated, not several (RFC 9112 section 2.2)", _has(rb"^(\r?\n){2}|^\n|^\r(?!\n)")),
+    ("methods have at most 32 characters", _has(rb"^(\r\n)?\S{33,} ")),
+    (
+        "both lengths, however they agree, are smuggling (RFC 9112 section 6.1)",
+        _has(rb"\ncontent-length:.*\ntransfer-encoding:|\ntransfer-encoding:.*\ncontent-length:"),
+    ),
+    ("chunk extensions follow their grammar (RFC 9112 section 7.1.1)", _has(rb"\r\n[0-9a-f]+[ \t;][^\r]*\r\n")),
+    ("trailer fields follow the grammar and have a bound", _has(rb"\r\n0+(;[^\r]*)?\r\n[^\r]")),
+    ("a value has no control characters but tabs", _has(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")),
+    ("a list of lengths has no empty member (RFC 9112 section 6.3)", _has(rb"\ncontent-length:[^\r]*,")),
+    ("a length that 64 bits cannot hold gets 413", _has(rb"\ncontent-length:[ \t]*\d{19,}")),
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Any]:
+    with served(tell) as running:
+        yield running
+
+
+def absolute(target: str) -> str:
+    """Return what a handler sees of an absolute target: its path."""
+    found = re.fullmatch(r"(?i:https?)://[^/?]*(.*)", target)
+    if found is None:
+        return target
+    return found[1] if found[1].startswith("/") else "/" + found[1]
+
+
+@given(data=inputs(), cuts=st.lists(st.integers(0, 400), max_size=3))
+@example(data=b"GET http://b?x HTTP/1.1\r\nHost: a\r\n\r\n", cuts=[])
+def test_both_read_the_same(server: Any, data: bytes, cuts: list[int]) -> None:
+    edges = sorted({0, *(min(each, len(data)) for each in cuts), len(data)})
+    ours = ask(server, [data[begin:end] for begin, end in zip(edges, edges[1:])], pause=0.0005 if cuts else 0)
+    theirs, remains = read_with_h11(data)
+    count = len(ours.requests)
+    expected = [(method, absolute(target), body) for method, target, body in theirs.requests]
+    assert ours.requests == expected[:count], "accepted otherwise than h11 does, or what it refuses"
+    if count < len(expected):
+        # What h11 still waits for more of, we may refuse already.
+        message = remains[count]
+        reasons = [reason for reason, shows in INTENDED if shows(message)]
+        assert ours.refused, "a request had no answer"
+        assert reasons, f"{ours.refused} for what h11 accepts: {message!r}"
+        event(reasons[0])
+    event(f"{count} accepted, {ours.refused or 'none'} refused")
