@@ -159,7 +159,6 @@ INTENDED: list[tuple[str, Callable[[bytes], bool]]] = [
     ("folded fields are obsolete (RFC 9112 section 5.2: a server must refuse them or replace the fold)", _has(rb"\r?\n[ \t]")),
     ("the target has one of the four forms (RFC 9112 section 3.2)", _has_odd_target),
     ("Host is an authority without userinfo (RFC 9110 section 7.2)", _has_odd_host),
-    ),
     ("what HTTP/1.1 demands, later minor versions do too (RFC 9110 section 2.5)", _has(rb" HTTP/1\.[2-9]\r\n")),
     ("other major versions get 505 (RFC 9110 section 15.6.6)", _has(rb" HTTP/[^1]\.\d\r\n")),
     ("an unknown expectation gets 417 (RFC 9110 section 10.1.1)", _has(rb"\nexpect:[ \t]*(?!100-continue[ \t]*\r)")),
