@@ -6,6 +6,7 @@ const Loop = @import("loop.zig").Loop;
 const Walk = @import("loop.zig").Walk;
 const Socket = @import("socket.zig").Socket;
 const listener = @import("listener.zig");
+const Server = @import("tls_server.zig").Server;
 const Listener = listener.Listener;
 
 const default_backlog = 2048;
@@ -39,6 +40,8 @@ pub const Context = extern struct {
     accepted: u32 = 0,
     /// 0 for no limit.
     accepted_max: u32 = 0,
+    /// Its listeners speak TLS.
+    tls: ?*Server = null,
     backlog: c_int = default_backlog,
     listen_error: c_int = 0,
 
@@ -65,7 +68,7 @@ pub const Context = extern struct {
     }
 };
 
-/// What TLS will need; a plain context ignores it.
+/// The engine's own notion of TLS, which stays unused: see tls_server.zig.
 const Options = extern struct {
     key_file_name: ?[*:0]const u8,
     cert_file_name: ?[*:0]const u8,
@@ -76,7 +79,7 @@ const Options = extern struct {
     ssl_prefer_low_memory_usage: c_int,
 };
 
-/// Null for ssl: TLS contexts are a matter of the options, not of the engine's flag.
+/// Null for ssl: TLS is a matter of us_socket_context_tls, not of the engine's flag.
 export fn us_create_socket_context(ssl: c_int, loop: *Loop, ext_size: c_int, options: Options) ?*Context {
     _ = options;
     if (ssl != 0) return null;
@@ -98,6 +101,7 @@ export fn us_socket_context_free(ssl: c_int, context: *Context) void {
     // Closed sockets of this context may wait for the turn's end; they do not look at it any more.
     if (context.prev) |prev| prev.next = context.next else context.loop.contexts = context.next;
     if (context.next) |next| next.prev = context.prev;
+    if (context.tls) |server| server.destroy();
     sys.free(context);
 }
 

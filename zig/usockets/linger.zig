@@ -5,16 +5,21 @@ const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
 const Loop = @import("loop.zig").Loop;
 const timeout = @import("timeout.zig");
+const Pending = @import("tls_session.zig").Pending;
 
 /// Connections that may linger at once in a loop.
 const lingering_max = 1024;
 const linger_seconds = 2;
+/// For ciphertext that the peer has not taken yet.
+const output_seconds = 30;
 /// Bytes discarded at once.
 const discard_bytes: usize = 1024 * 1024;
 
-pub const Linger = extern struct {
+pub const Linger = struct {
     poll: Poll,
     deadline: u32,
+    /// Sent before our half ends.
+    output: Pending,
     next: ?*Linger = null,
     prev: ?*Linger = null,
 };
@@ -34,30 +39,42 @@ fn discardInput(fd: c_int) Input {
     return found;
 }
 
-/// Closes a descriptor whose sending side is shut down.
-pub fn close(loop: *Loop, poll: *Poll) void {
+/// Closes a descriptor whose sending side is shut down, or shall be when `output` has left.
+pub fn close(loop: *Loop, poll: *Poll, given: Pending) void {
     const fd = poll.fd;
-    const lingers = discardInput(fd) == .some and loop.lingering_count < lingering_max;
-    if (!lingers) {
-        poll.close(loop);
-        return;
-    }
-    const entry = sys.create(Linger, 0) orelse {
+    var output = given;
+    const owes = !output.isEmpty();
+    const lingers = (owes or discardInput(fd) == .some) and loop.lingering_count < lingering_max;
+    const entry = (if (lingers) sys.create(Linger, 0) else null) orelse {
+        output.free();
         poll.close(loop);
         return;
     };
-    entry.* = .{ .poll = .{ .fd = fd, .kind = .linger }, .deadline = loop.tick() + linger_seconds };
+    const seconds: u32 = if (owes) output_seconds else linger_seconds;
+    entry.* = .{ .poll = .{ .fd = fd, .kind = .linger }, .deadline = loop.tick() + seconds, .output = output };
     entry.next = loop.lingering;
     if (entry.next) |next| next.prev = entry;
     loop.lingering = entry;
     loop.lingering_count += 1;
     // The descriptor is in the set already, pointing to a socket that is about to go.
-    entry.poll.interest = @intCast(sys.epollin);
+    entry.poll.interest = @intCast(if (owes) sys.epollin | sys.epollout else sys.epollin);
     entry.poll.moved(loop);
     timeout.need(loop, entry.deadline);
 }
 
-pub fn discard(loop: *Loop, entry: *Linger) void {
+pub fn ready(loop: *Loop, entry: *Linger) void {
+    if (!entry.output.isEmpty()) {
+        if (!entry.output.flush(entry.poll.fd)) return end(loop, entry);
+        if (!entry.output.isEmpty()) {
+            // The end of input would wake us without end.
+            if (discardInput(entry.poll.fd) == .ended) entry.poll.remove(loop, sys.epollin);
+            return;
+        }
+        _ = sys.shutdown(entry.poll.fd, sys.shut_wr);
+        entry.poll.change(loop, sys.epollin);
+        entry.deadline = @min(entry.deadline, loop.tick() + linger_seconds);
+        timeout.need(loop, entry.deadline);
+    }
     if (discardInput(entry.poll.fd) == .ended) end(loop, entry);
 }
 
@@ -66,6 +83,7 @@ fn end(loop: *Loop, entry: *Linger) void {
     if (entry.next) |next| next.prev = entry.prev;
     loop.lingering_count -= 1;
     loop.redirectReady(&entry.poll, null);
+    entry.output.free();
     entry.poll.close(loop);
     sys.free(entry);
 }

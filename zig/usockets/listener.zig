@@ -7,6 +7,7 @@ const Context = @import("context.zig").Context;
 const Socket = @import("socket.zig").Socket;
 const address = @import("address.zig");
 const timeout = @import("timeout.zig");
+const tls_socket = @import("tls_socket.zig");
 
 /// Connections accepted per event, so that a flood of them does not starve those that exist.
 const accepts_per_turn = 256;
@@ -99,7 +100,9 @@ fn open(listening: *Listener, fd: c_int) void {
         _ = sys.close(fd);
         return;
     };
-    if (!socket.poll.start(context.loop, sys.epollin)) {
+    const is_tls = context.tls != null;
+    if ((is_tls and !tls_socket.begin(socket, context)) or !socket.poll.start(context.loop, sys.epollin)) {
+        if (socket.tls) |session| session.destroy();
         _ = sys.close(fd);
         sys.free(socket);
         return;
@@ -107,7 +110,7 @@ fn open(listening: *Listener, fd: c_int) void {
     socket.acceptor = context;
     context.accepted += 1;
     context.link(socket);
-    _ = context.on_open.?(socket, 0, null, 0);
+    if (!is_tls) _ = context.on_open.?(socket, 0, null, 0);
 }
 
 fn fail(context: *Context, code: c_int) ?*Listener {

@@ -148,7 +148,7 @@ pub const Loop = extern struct {
                 drainCounter(poll.fd);
                 Timer.fire(@fieldParentPtr("poll", poll));
             },
-            .linger => linger.discard(loop, @fieldParentPtr("poll", poll)),
+            .linger => linger.ready(loop, @fieldParentPtr("poll", poll)),
         }
     }
 

@@ -8,17 +8,24 @@ const Loop = loop_module.Loop;
 const Context = @import("context.zig").Context;
 const linger = @import("linger.zig");
 const listener = @import("listener.zig");
+const tls_socket = @import("tls_socket.zig");
+const Session = @import("tls_session.zig").Session;
+const Pending = @import("tls_session.zig").Pending;
 
 /// Reads of one socket per turn, so that a fast sender does not starve the others.
 const reads_per_turn = 4;
 
-const Flags = struct {
-    const closed: u16 = 1;
-    const shut_down: u16 = 2;
-    const paused: u16 = 4;
-    const write_failed: u16 = 8;
-    const scheduled: u16 = 16;
-    const ended: u16 = 32;
+pub const Flags = struct {
+    pub const closed: u16 = 1;
+    pub const shut_down: u16 = 2;
+    pub const paused: u16 = 4;
+    pub const write_failed: u16 = 8;
+    /// In the loop's list of scheduled sockets.
+    pub const scheduled: u16 = 16;
+    pub const ended: u16 = 32;
+    /// Why it is scheduled: the data callback shall be called, or TLS has to read.
+    pub const wants_data: u16 = 64;
+    pub const wants_read: u16 = 128;
 };
 
 pub const Socket = extern struct {
@@ -29,6 +36,8 @@ pub const Socket = extern struct {
     /// The context whose listener accepted it.
     acceptor: ?*Context = null,
     next_scheduled: ?*Socket = null,
+    /// Of a socket that speaks TLS.
+    tls: ?*Session = null,
     /// Ticks, 0 for none.
     deadline: u32 = 0,
     long_deadline: u32 = 0,
@@ -45,11 +54,11 @@ pub const Socket = extern struct {
         return socket;
     }
 
-    fn has(socket: *const Socket, flag: u16) bool {
+    pub fn has(socket: *const Socket, flag: u16) bool {
         return socket.poll.flags & flag != 0;
     }
 
-    fn set(socket: *Socket, flag: u16, on: bool) void {
+    pub fn set(socket: *Socket, flag: u16, on: bool) void {
         if (on) socket.poll.flags |= flag else socket.poll.flags &= ~flag;
     }
 
@@ -64,15 +73,16 @@ pub const Socket = extern struct {
             _ = socket.close(0, null);
             return;
         }
-        if (events & sys.epollout != 0) {
+        if (events & sys.epollout != 0 and (socket.tls == null or tls_socket.writable(socket))) {
             socket.set(Flags.write_failed, false);
             if (socket.context.on_writable) |callback| socket = callback(socket) orelse return;
             if (socket.closed()) return;
             if (!socket.has(Flags.write_failed) or socket.has(Flags.shut_down))
                 socket.poll.remove(socket.context.loop, sys.epollout);
         }
+        if (socket.closed()) return;
         if (events & sys.epollin != 0 and !socket.has(Flags.paused)) {
-            socket.receive();
+            if (socket.tls == null) socket.receive() else tls_socket.receive(socket);
         } else if (events & sys.epollhup != 0) {
             _ = socket.close(0, null);
         }
@@ -103,7 +113,7 @@ pub const Socket = extern struct {
         }
     }
 
-    fn peerEnded(socket: *Socket) void {
+    pub fn peerEnded(socket: *Socket) void {
         if (socket.has(Flags.shut_down)) {
             _ = socket.close(0, null);
             return;
@@ -124,13 +134,18 @@ pub const Socket = extern struct {
         socket.long_deadline = 0;
         loop.redirectReady(&socket.poll, null);
         // Before the descriptor goes, so that the callback can still ask for addresses.
-        const result = context.on_close.?(socket, code, reason) orelse socket;
-        if (socket.has(Flags.shut_down) and !socket.has(Flags.ended)) {
-            linger.close(loop, &socket.poll);
+        const result = if (socket.isEstablished()) context.on_close.?(socket, code, reason) orelse socket else socket;
+        if (socket.tls != null) tls_socket.closing(socket);
+        const pending = socket.takePending();
+        if (socket.has(Flags.shut_down) and (!socket.has(Flags.ended) or !pending.isEmpty())) {
+            linger.close(loop, &socket.poll, pending);
         } else {
+            var lost = pending;
+            lost.free();
             socket.poll.close(loop);
         }
         socket.poll.fd = -1;
+        if (socket.tls) |session| session.fd = -1;
         socket.discard(loop);
         if (socket.acceptor) |acceptor| {
             acceptor.accepted -= 1;
@@ -138,6 +153,17 @@ pub const Socket = extern struct {
         }
         listener.retryStarved(loop);
         return result;
+    }
+
+    /// A socket of TLS opens when its handshake is done; before, the context's callbacks know nothing of it.
+    pub fn isEstablished(socket: *const Socket) bool {
+        return if (socket.tls) |session| !session.handshaking else true;
+    }
+
+    fn takePending(socket: *Socket) Pending {
+        const session = socket.tls orelse return .{};
+        defer session.pending = .{};
+        return session.pending;
     }
 
     /// Frees the memory when the turn ends.
@@ -151,6 +177,7 @@ pub const Socket = extern struct {
         while (loop.closed) |socket| {
             loop.closed = socket.next;
             if (socket.has(Flags.scheduled)) unschedule(loop, socket);
+            if (socket.tls) |session| session.destroy();
             sys.free(socket);
         }
     }
@@ -173,8 +200,16 @@ pub const Socket = extern struct {
             next = socket.next_scheduled;
             socket.next_scheduled = null;
             socket.set(Flags.scheduled, false);
-            if (socket.closed()) continue;
-            _ = socket.context.on_data.?(socket, loop.receiveBuffer(), 0);
+            const wants_read = socket.has(Flags.wants_read);
+            var current = socket;
+            if (socket.has(Flags.wants_data)) {
+                socket.set(Flags.wants_data, false);
+                if (socket.closed()) continue;
+                current = socket.context.on_data.?(socket, loop.receiveBuffer(), 0) orelse continue;
+            }
+            if (!wants_read) continue;
+            current.set(Flags.wants_read, false);
+            if (!current.closed() and !current.has(Flags.paused)) tls_socket.receive(current);
         }
     }
 
@@ -184,6 +219,7 @@ pub const Socket = extern struct {
         var total: usize = 0;
         for (pieces) |piece| total += piece.len;
         if (total == 0) return 0;
+        if (socket.tls != null) return @intCast(tls_socket.send(socket, pieces, total, more));
         const flags = sys.msg_nosignal | if (more) sys.msg_more else @as(c_int, 0);
         const message: sys.Msghdr = .{ .iov = pieces.ptr, .iovlen = pieces.len };
         var count: isize = -1;
@@ -202,6 +238,21 @@ pub const Socket = extern struct {
         return @intCast(written);
     }
 
+    fn schedule(socket: *Socket) void {
+        if (socket.has(Flags.scheduled)) return;
+        const loop = socket.context.loop;
+        socket.set(Flags.scheduled, true);
+        socket.next_scheduled = loop.scheduled;
+        loop.scheduled = socket;
+        if (!loop.running) loop.wake();
+    }
+
+    /// For what OpenSSL may hold: no event would come for it.
+    pub fn scheduleRead(socket: *Socket) void {
+        socket.set(Flags.wants_read, true);
+        socket.schedule();
+    }
+
     /// Moves the socket to another context and memory with another extension size.
     fn adopt(old: *Socket, context: *Context, ext_bytes: u32) ?*Socket {
         assert(!old.closed());
@@ -212,10 +263,11 @@ pub const Socket = extern struct {
         new.ext_bytes = ext_bytes;
         new.next_scheduled = null;
         new.set(Flags.scheduled, false);
+        old.tls = null;
         context.link(new);
         new.poll.moved(loop);
         loop.redirectReady(&old.poll, &new.poll);
-        if (old.has(Flags.scheduled)) us_socket_schedule_data(new);
+        if (old.has(Flags.scheduled)) new.schedule();
         old.set(Flags.closed, true);
         old.poll.fd = -1;
         old.discard(loop);
@@ -261,13 +313,14 @@ export fn us_socket_is_closed(ssl: c_int, socket: *Socket) c_int {
 
 export fn us_socket_is_established(ssl: c_int, socket: *Socket) c_int {
     _ = ssl;
-    return @intFromBool(!socket.closed());
+    return @intFromBool(!socket.closed() and socket.isEstablished());
 }
 
 export fn us_socket_shutdown(ssl: c_int, socket: *Socket) void {
     _ = ssl;
     if (socket.closed() or socket.has(Flags.shut_down)) return;
     socket.set(Flags.shut_down, true);
+    if (socket.tls != null) return tls_socket.shutdown(socket);
     socket.poll.remove(socket.context.loop, sys.epollout);
     _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
 }
@@ -317,6 +370,7 @@ export fn us_socket_resume(socket: *Socket) void {
     if (socket.closed() or !socket.has(Flags.paused)) return;
     socket.set(Flags.paused, false);
     if (!socket.has(Flags.ended)) socket.poll.add(socket.context.loop, sys.epollin);
+    if (socket.tls != null) socket.scheduleRead();
 }
 
 export fn us_socket_tag(socket: *Socket) c_uint {
@@ -328,10 +382,7 @@ export fn us_socket_set_tag(socket: *Socket, tag: c_uint) void {
 }
 
 pub export fn us_socket_schedule_data(socket: *Socket) void {
-    if (socket.closed() or socket.has(Flags.scheduled)) return;
-    const loop = socket.context.loop;
-    socket.set(Flags.scheduled, true);
-    socket.next_scheduled = loop.scheduled;
-    loop.scheduled = socket;
-    if (!loop.running) loop.wake();
+    if (socket.closed()) return;
+    socket.set(Flags.wants_data, true);
+    socket.schedule();
 }

@@ -29,7 +29,7 @@ fn arm(loop: *Loop, tick: u32) void {
 }
 
 /// The tick at which a delay that begins now is surely over. Not from the turn's own tick: a handler may have blocked since.
-fn deadlineAfter(seconds: u32) u32 {
+pub fn deadlineAfter(seconds: u32) u32 {
     return sys.monotonicTick() +| seconds +| 1;
 }
 
@@ -55,7 +55,9 @@ fn sweepContext(loop: *Loop, context: *Context, now: u32) u32 {
         if (socket.deadline != 0) {
             if (socket.deadline <= now) {
                 socket.deadline = 0;
-                if (context.on_timeout) |callback| _ = callback(socket);
+                if (!socket.isEstablished()) {
+                    _ = socket.close(0, null);
+                } else if (context.on_timeout) |callback| _ = callback(socket);
                 if (socket.closed()) continue;
             } else nearest = @min(nearest, socket.deadline);
         }

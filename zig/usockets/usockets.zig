@@ -1,4 +1,4 @@
-//! Layer 1: the engine's libusockets.h for plain TCP and Unix-domain sockets on Linux epoll, and usockets_ext.h.
+//! Layer 1: the engine's libusockets.h for TCP and Unix-domain sockets, plain or with TLS, on Linux epoll, and usockets_ext.h.
 //!
 //! Referencing this file makes the exported functions part of the library.
 
@@ -12,6 +12,9 @@ comptime {
     _ = @import("socket.zig");
     _ = @import("timeout.zig");
     _ = @import("timer.zig");
+    _ = @import("tls_library.zig");
+    _ = @import("tls_options.zig");
+    _ = @import("tls_server.zig");
 }
 
 test {

@@ -1,0 +1,196 @@
+//! From files and choices to an SSL_CTX. What is wrong is told by its part and OpenSSL's reason.
+const std = @import("std");
+const library = @import("tls_library.zig");
+const openssl = &library.openssl;
+const Ctx = library.Ctx;
+
+/// What a client certificate means to a server.
+const ClientCertificate = enum(c_int) { none = 0, optional = 1, required = 2 };
+
+/// us_tls_options. Null for what is not given; text ends with NUL and is not kept.
+pub const Options = extern struct {
+    key_file: [*:0]const u8,
+    cert_file: [*:0]const u8,
+    passphrase: ?[*:0]const u8,
+    dh_params_file: ?[*:0]const u8,
+    ca_file: ?[*:0]const u8,
+    /// Of TLS 1.2; empty for TLS 1.3 only.
+    ciphers: ?[*:0]const u8,
+    /// Of TLS 1.3.
+    ciphersuites: ?[*:0]const u8,
+    client_certificate: ClientCertificate,
+    low_memory: c_int,
+    handshake_timeout_s: c_uint,
+};
+
+/// us_tls_problem.
+pub const Problem = enum(c_int) {
+    none = 0,
+    memory = 1,
+    certificate = 2,
+    certificate_expired = 3,
+    certificate_early = 4,
+    key = 5,
+    passphrase_missing = 6,
+    passphrase_wrong = 7,
+    key_mismatch = 8,
+    dh_params = 9,
+    ca = 10,
+    ciphers = 11,
+    ciphersuites = 12,
+};
+
+pub const Failure = struct {
+    problem: Problem = .none,
+    reason: [*:0]const u8 = "",
+};
+
+/// Mozilla's intermediate recommendation.
+const default_ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:" ++
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:" ++
+    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305";
+const groups = "X25519:P-256:P-384";
+const groups_with_ml_kem = "X25519MLKEM768:" ++ groups;
+
+const version_1_2 = 0x0303;
+const version_1_3 = 0x0304;
+
+const ctrl_mode = 33;
+const ctrl_read_ahead = 41;
+const ctrl_session_cache_mode = 44;
+const ctrl_groups_list = 92;
+const ctrl_min_version = 123;
+
+const mode_partial_write = 1;
+const mode_moving_write_buffer = 2;
+const mode_release_buffers = 16;
+const session_cache_off = 0;
+
+const option_no_compression: u64 = 1 << 17;
+const option_no_renegotiation: u64 = 1 << 30;
+
+const verify_none = 0;
+const verify_peer = 1;
+const verify_fail_without = 2;
+
+pub fn create(options: *const Options, failure: *Failure) ?*Ctx {
+    openssl.ERR_clear_error();
+    // Python's ssl module shares the queue: nothing of ours may be left in it.
+    defer openssl.ERR_clear_error();
+    const ctx = openssl.SSL_CTX_new(openssl.TLS_server_method()) orelse {
+        failure.* = .{ .problem = .memory, .reason = library.lastReason() };
+        return null;
+    };
+    const problem = fill(ctx, options);
+    if (problem == .none) return ctx;
+    failure.* = .{ .problem = problem, .reason = library.lastReason() };
+    openssl.SSL_CTX_free(ctx);
+    return null;
+}
+
+fn fill(ctx: *Ctx, options: *const Options) Problem {
+    const release: c_long = if (options.low_memory != 0) mode_release_buffers else 0;
+    _ = openssl.SSL_CTX_ctrl(ctx, ctrl_mode, mode_partial_write | mode_moving_write_buffer | release, null);
+    _ = openssl.SSL_CTX_ctrl(ctx, ctrl_read_ahead, 1, null);
+    // Tickets need no memory of ours.
+    _ = openssl.SSL_CTX_ctrl(ctx, ctrl_session_cache_mode, session_cache_off, null);
+    _ = openssl.SSL_CTX_set_options(ctx, option_no_compression | option_no_renegotiation);
+    if (openssl.SSL_CTX_ctrl(ctx, ctrl_groups_list, 0, groups_with_ml_kem) != 1)
+        _ = openssl.SSL_CTX_ctrl(ctx, ctrl_groups_list, 0, groups);
+    var session_id_context: [16]u8 = undefined;
+    if (openssl.RAND_bytes(&session_id_context, session_id_context.len) != 1) return .memory;
+    if (openssl.SSL_CTX_set_session_id_context(ctx, &session_id_context, session_id_context.len) != 1) return .memory;
+    inline for (.{ setCiphers, setCertificate, setKey, setDhParameters, setClientAuthority }) |step| {
+        openssl.ERR_clear_error();
+        const problem = step(ctx, options);
+        if (problem != .none) return problem;
+    }
+    return .none;
+}
+
+fn setCiphers(ctx: *Ctx, options: *const Options) Problem {
+    const ciphers = options.ciphers orelse default_ciphers;
+    const only_1_3 = ciphers[0] == 0;
+    if (openssl.SSL_CTX_ctrl(ctx, ctrl_min_version, if (only_1_3) version_1_3 else version_1_2, null) != 1) return .ciphers;
+    if (!only_1_3 and openssl.SSL_CTX_set_cipher_list(ctx, ciphers) != 1) return .ciphers;
+    if (options.ciphersuites) |suites| {
+        if (openssl.SSL_CTX_set_ciphersuites(ctx, suites) != 1) return .ciphersuites;
+    }
+    return .none;
+}
+
+fn setCertificate(ctx: *Ctx, options: *const Options) Problem {
+    // An encrypted PEM block must never ask on the terminal.
+    openssl.SSL_CTX_set_default_passwd_cb(ctx, refusePassword);
+    if (openssl.SSL_CTX_use_certificate_chain_file(ctx, options.cert_file) != 1) return .certificate;
+    const certificate = openssl.SSL_CTX_get0_certificate(ctx) orelse return .certificate;
+    if (openssl.X509_cmp_current_time(openssl.X509_get0_notAfter(certificate)) < 0) return .certificate_expired;
+    if (openssl.X509_cmp_current_time(openssl.X509_get0_notBefore(certificate)) > 0) return .certificate_early;
+    return .none;
+}
+
+fn refusePassword(_: [*]u8, _: c_int, _: c_int, _: ?*anyopaque) callconv(.c) c_int {
+    return -1;
+}
+
+const Password = struct {
+    text: ?[]const u8,
+    asked: bool = false,
+
+    fn give(buffer: [*]u8, size: c_int, _: c_int, user: ?*anyopaque) callconv(.c) c_int {
+        const password: *Password = @ptrCast(@alignCast(user.?));
+        password.asked = true;
+        const text = password.text orelse return -1;
+        if (text.len > size) return -1;
+        @memcpy(buffer[0..text.len], text);
+        return @intCast(text.len);
+    }
+};
+
+fn setKey(ctx: *Ctx, options: *const Options) Problem {
+    const file = openssl.BIO_new_file(options.key_file, "r") orelse return .key;
+    defer _ = openssl.BIO_free(file);
+    var password: Password = .{ .text = if (options.passphrase) |text| std.mem.span(text) else null };
+    const key = openssl.PEM_read_bio_PrivateKey(file, null, Password.give, &password) orelse {
+        if (!password.asked) return .key;
+        return if (password.text == null) .passphrase_missing else .passphrase_wrong;
+    };
+    defer openssl.EVP_PKEY_free(key);
+    if (openssl.SSL_CTX_use_PrivateKey(ctx, key) != 1 or openssl.SSL_CTX_check_private_key(ctx) != 1) return .key_mismatch;
+    return .none;
+}
+
+fn setDhParameters(ctx: *Ctx, options: *const Options) Problem {
+    const path = options.dh_params_file orelse return .none;
+    const file = openssl.BIO_new_file(path, "r") orelse return .dh_params;
+    defer _ = openssl.BIO_free(file);
+    const parameters = openssl.PEM_read_bio_Parameters(file, null) orelse return .dh_params;
+    if (openssl.SSL_CTX_set0_tmp_dh_pkey(ctx, parameters) != 1) {
+        openssl.EVP_PKEY_free(parameters);
+        return .dh_params;
+    }
+    return .none;
+}
+
+fn setClientAuthority(ctx: *Ctx, options: *const Options) Problem {
+    const path = options.ca_file orelse return .none;
+    if (openssl.SSL_CTX_load_verify_locations(ctx, path, null) != 1) return .ca;
+    const names = openssl.SSL_load_client_CA_file(path) orelse return .ca;
+    openssl.SSL_CTX_set_client_CA_list(ctx, names);
+    const mode: c_int = switch (options.client_certificate) {
+        .none => verify_none,
+        .optional => verify_peer,
+        .required => verify_peer | verify_fail_without,
+    };
+    openssl.SSL_CTX_set_verify(ctx, mode, null);
+    return .none;
+}
+
+/// Whether a cipher's name or keyword stands for anything in TLS 1.2.
+export fn us_tls_knows_cipher(name: [*:0]const u8) c_int {
+    openssl.ERR_clear_error();
+    defer openssl.ERR_clear_error();
+    const ctx = openssl.SSL_CTX_new(openssl.TLS_server_method()) orelse return 0;
+    defer openssl.SSL_CTX_free(ctx);
+    return openssl.SSL_CTX_set_cipher_list(ctx, name);
+}

@@ -1,0 +1,182 @@
+//! TLS of a socket context: the certificate for everyone, those of server names (RFC 6066 section 3), and their change while
+//! connections live: OpenSSL counts the references to an SSL_CTX, so a connection keeps the one it began with.
+const std = @import("std");
+const assert = std.debug.assert;
+const library = @import("tls_library.zig");
+const openssl = &library.openssl;
+const tls_options = @import("tls_options.zig");
+const Context = @import("context.zig").Context;
+const Ctx = library.Ctx;
+const Ssl = library.Ssl;
+
+const allocator = std.heap.c_allocator;
+
+/// RFC 1035 section 2.3.4.
+const name_bytes_max = 253;
+
+/// Told of a server name that has no certificate; it may add one.
+pub const MissingName = *const fn (?*anyopaque, [*]const u8, usize) callconv(.c) void;
+
+pub const Server = struct {
+    default: *Ctx,
+    handshake_seconds: u32,
+    names: std.StringHashMapUnmanaged(*Ctx) = .empty,
+    on_missing_name: ?MissingName = null,
+    missing_name_user: ?*anyopaque = null,
+    /// Handshakes that failed, for the curious.
+    failed_handshakes: u64 = 0,
+
+    pub fn destroy(server: *Server) void {
+        openssl.SSL_CTX_free(server.default);
+        var entries = server.names.iterator();
+        while (entries.next()) |entry| {
+            openssl.SSL_CTX_free(entry.value_ptr.*);
+            allocator.free(entry.key_ptr.*);
+        }
+        server.names.deinit(allocator);
+        allocator.destroy(server);
+    }
+
+    fn setName(server: *Server, name: []const u8, ctx: *Ctx) error{OutOfMemory}!void {
+        if (server.names.getPtr(name)) |value| {
+            openssl.SSL_CTX_free(value.*);
+            value.* = ctx;
+            return;
+        }
+        const owned = try allocator.dupe(u8, name);
+        errdefer allocator.free(owned);
+        try server.names.put(allocator, owned, ctx);
+    }
+
+    fn removeName(server: *Server, name: []const u8) void {
+        const removed = server.names.fetchRemove(name) orelse return;
+        openssl.SSL_CTX_free(removed.value);
+        allocator.free(removed.key);
+    }
+
+    /// The name itself, else the nearest wildcard: "*.b.c" for "a.b.c".
+    fn find(server: *const Server, name: []const u8) ?*Ctx {
+        if (server.names.get(name)) |ctx| return ctx;
+        var buffer: [name_bytes_max + 1]u8 = undefined;
+        buffer[0] = '*';
+        var rest = name;
+        while (std.mem.indexOfScalar(u8, rest, '.')) |dot| {
+            const suffix = rest[dot..];
+            @memcpy(buffer[1..][0..suffix.len], suffix);
+            if (server.names.get(buffer[0 .. suffix.len + 1])) |ctx| return ctx;
+            rest = rest[dot + 1 ..];
+        }
+        return null;
+    }
+
+    fn choose(server: *Server, name: []const u8) ?*Ctx {
+        if (server.find(name)) |ctx| return ctx;
+        const callback = server.on_missing_name orelse return null;
+        callback(server.missing_name_user, name.ptr, name.len);
+        return server.find(name);
+    }
+};
+
+const client_hello_ok = 1;
+const extension_server_name = 0;
+
+/// The first of all callbacks of a handshake, so that the name's version, ciphers and client authority are chosen with its
+/// certificate.
+fn onClientHello(ssl: *Ssl, _: *c_int, user: ?*anyopaque) callconv(.c) c_int {
+    const server: *Server = @ptrCast(@alignCast(user.?));
+    if (server.names.count() == 0 and server.on_missing_name == null) return client_hello_ok;
+    var data: [*]const u8 = undefined;
+    var length: usize = 0;
+    if (openssl.SSL_client_hello_get0_ext(ssl, extension_server_name, &data, &length) != 1) return client_hello_ok;
+    var buffer: [name_bytes_max]u8 = undefined;
+    // What is malformed is refused by OpenSSL, a moment later.
+    const name = hostName(data[0..length], &buffer) orelse return client_hello_ok;
+    const ctx = server.choose(name) orelse return client_hello_ok;
+    if (openssl.SSL_set_SSL_CTX(ssl, ctx) == null) return 0;
+    openssl.SSL_set_verify(ssl, openssl.SSL_CTX_get_verify_mode(ctx), null);
+    return client_hello_ok;
+}
+
+/// RFC 6066 section 3: a list's length, then type 0, a length, and the name; in lower case, without the root's dot.
+fn hostName(extension: []const u8, buffer: *[name_bytes_max]u8) ?[]const u8 {
+    if (extension.len < 5 or extension[2] != 0) return null;
+    const length = std.mem.readInt(u16, extension[3..5], .big);
+    var name = extension[5..];
+    if (length > name.len) return null;
+    name = std.mem.trimEnd(u8, name[0..length], ".");
+    if (name.len == 0 or name.len > name_bytes_max) return null;
+    return std.ascii.lowerString(buffer, name);
+}
+
+const alpn_ok = 0;
+const alpn_fatal = 2;
+const http_1_1 = "http/1.1";
+
+/// RFC 7301 section 3.2: without a protocol in common the handshake fails.
+fn onAlpn(_: *Ssl, out: *[*]const u8, out_length: *u8, offered: [*]const u8, length: c_uint, _: ?*anyopaque) callconv(.c) c_int {
+    var rest = offered[0..length];
+    while (rest.len > 0) {
+        const size = rest[0];
+        if (size + 1 > rest.len) return alpn_fatal;
+        const name = rest[1..][0..size];
+        if (std.mem.eql(u8, name, http_1_1)) {
+            out.* = name.ptr;
+            out_length.* = size;
+            return alpn_ok;
+        }
+        rest = rest[size + 1 ..];
+    }
+    return alpn_fatal;
+}
+
+fn copyReason(failure: tls_options.Failure, out: [*]u8, size: usize) c_int {
+    assert(size > 0);
+    const text = std.mem.span(failure.reason);
+    const length = @min(text.len, size - 1);
+    @memcpy(out[0..length], text[0..length]);
+    out[length] = 0;
+    return @backingInt(failure.problem);
+}
+
+export fn us_socket_context_tls(context: *Context, name: [*]const u8, name_length: usize, options: *const tls_options.Options, reason: [*]u8, reason_size: usize) c_int {
+    assert(library.isLoaded());
+    var failure: tls_options.Failure = .{};
+    const ctx = tls_options.create(options, &failure) orelse return copyReason(failure, reason, reason_size);
+    openssl.SSL_CTX_set_alpn_select_cb(ctx, onAlpn, null);
+    install(context, name[0..name_length], ctx, options) catch {
+        openssl.SSL_CTX_free(ctx);
+        return copyReason(.{ .problem = .memory }, reason, reason_size);
+    };
+    return @backingInt(tls_options.Problem.none);
+}
+
+fn install(context: *Context, name: []const u8, ctx: *Ctx, options: *const tls_options.Options) error{OutOfMemory}!void {
+    if (name.len > 0) {
+        // A name needs a server that has a certificate for everyone.
+        return context.tls.?.setName(name, ctx);
+    }
+    if (context.tls) |server| {
+        openssl.SSL_CTX_free(server.default);
+        server.default = ctx;
+        server.handshake_seconds = options.handshake_timeout_s;
+    } else {
+        const server = try allocator.create(Server);
+        server.* = .{ .default = ctx, .handshake_seconds = options.handshake_timeout_s };
+        context.tls = server;
+    }
+    openssl.SSL_CTX_set_client_hello_cb(ctx, onClientHello, context.tls);
+}
+
+export fn us_socket_context_tls_remove_name(context: *Context, name: [*]const u8, name_length: usize) void {
+    if (context.tls) |server| server.removeName(name[0..name_length]);
+}
+
+export fn us_socket_context_tls_on_missing_name(context: *Context, callback: ?MissingName, user: ?*anyopaque) void {
+    const server = context.tls.?;
+    server.on_missing_name = callback;
+    server.missing_name_user = user;
+}
+
+export fn us_socket_context_tls_failed_handshakes(context: *Context) u64 {
+    return if (context.tls) |server| server.failed_handshakes else 0;
+}
