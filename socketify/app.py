@@ -16,14 +16,15 @@ from .native import lib
 from .options import AppOptions
 from .request import Request
 from .response import Response
-from .routers import DecoratorRouter, DomainRouter, Verbs
+from .routers import DecoratorRouter, Verbs
+from .server_names import ServerNames
 from .static_files import StaticFiles
-from .websockets import WebSockets, checked_path
+from .websockets import checked_path
 
 _METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
 
 
-class App(Verbs, WebSockets):
+class App(Verbs, ServerNames):
     """A web server and its routes.
 
     Args:
@@ -40,6 +41,12 @@ class App(Verbs, WebSockets):
         accept_proxy_protocol: whether connections may begin with a PROXY protocol v2 header. Only for listeners that
             nobody but a trusted proxy can reach.
         debug: whether the 500 page shows the error; never in production.
+
+    Raises:
+        OSError: a TLS file cannot be read.
+        RuntimeError: TLS is asked for, and OpenSSL 3 is not installed; or descriptors are exhausted.
+        TypeError: an argument has the wrong type.
+        ValueError: an argument, a TLS option or a TLS file has a wrong value; the message names it.
 
     """
 
@@ -58,9 +65,9 @@ class App(Verbs, WebSockets):
         accept_proxy_protocol: bool = False,
         debug: bool = False,
     ) -> None:
-        if options is not None and options.wants_tls:
-            message = "this version of socketify serves plain HTTP only: put a TLS proxy in front of it"
-            raise RuntimeError(message)
+        if options is not None and not isinstance(options, AppOptions):
+            message = f"options must be AppOptions, not {type(options).__name__}"
+            raise TypeError(message)
         for name, value in (
             ("request_response_factory_max_items", request_response_factory_max_items),
             ("websocket_factory_max_items", websocket_factory_max_items),
@@ -80,6 +87,11 @@ class App(Verbs, WebSockets):
         # Everything that native code calls must live as long as the native app.
         self._callbacks: list[object] = []
         self._native = self._create(limits or Limits(), server_header, date_header, accept_proxy_protocol)
+        try:
+            self._init_server_names(options)
+        except BaseException:
+            self.close()
+            raise
 
     def _create(self, limits: Limits, server: Optional[str], date: bool, proxy: bool) -> int:
         server_header = None if server is None else server.encode("latin-1")
@@ -161,39 +173,6 @@ class App(Verbs, WebSockets):
         """
         return DecoratorRouter(self, prefix, *middlewares)
 
-    def domain(self, hostname: str) -> DomainRouter:
-        """Give the router of one host name, or of a wildcard as ``*.example.org``. What it does not match goes on here.
-
-        Raises:
-            ValueError: it is no host name.
-
-        """
-        return DomainRouter(self, _checked_hostname(hostname))
-
-    def add_server_name(self, hostname: str, options: Optional[AppOptions] = None) -> App:
-        """Know a host name; :meth:`domain` gives its routes.
-
-        Args:
-            hostname: a name, or a wildcard as ``*.example.org``.
-            options: TLS files of this name; None for those of the app.
-
-        Raises:
-            ValueError: it is no host name.
-            RuntimeError: options name TLS files, and the app serves plain HTTP.
-
-        """
-        _checked_hostname(hostname)
-        if options is not None and options.wants_tls:
-            message = "options of a server name need an app that serves TLS"
-            raise RuntimeError(message)
-        return self
-
-    def remove_server_name(self, hostname: str) -> App:
-        """Forget a host name and its routes."""
-        host = _checked_hostname(hostname).encode()
-        lib.sk_app_remove_host(self._alive(), host, len(host))
-        return self
-
     # ---- what handlers use
 
     def json_serializer(self, module: Any) -> App:
@@ -250,22 +229,6 @@ class App(Verbs, WebSockets):
         """Do the same as :meth:`on_error`."""
         self.on_error(handler)
         return self
-
-
-def _checked_hostname(hostname: str) -> str:
-    if not isinstance(hostname, str) or not hostname:
-        message = f"hostname must be a str that is not empty, not {hostname!r}"
-        raise ValueError(message)
-    wildcard = "*." if hostname.startswith("*.") else ""
-    try:
-        name = hostname[len(wildcard) :].encode("idna").decode("ascii").lower()
-    except UnicodeError as error:
-        message = f"hostname is not a host name: {hostname!r}"
-        raise ValueError(message) from error
-    if not name or not all(part and part.replace("-", "").replace("_", "").isalnum() for part in name.split(".")):
-        message = f"hostname is not a host name: {hostname!r}"
-        raise ValueError(message)
-    return wildcard + name
 
 
 def _no_route(res: Response, req: Request) -> None:

@@ -44,6 +44,7 @@ class Lifecycle(Exchanges):
         self._loop = Loop(self)
         self._lifespan = lifespan
         self._shutdown_timeout = shutdown_timeout
+        self._on_hangup: Optional[Callable[[], None]] = None
         self._start_handlers: list[LifecycleHandler] = []
         self._shutdown_handlers: list[LifecycleHandler] = []
         self._stopped: Optional[asyncio.Future[None]] = None
@@ -96,19 +97,26 @@ class Lifecycle(Exchanges):
         return self
 
     def run(self) -> None:
-        """Serve until SIGINT, SIGTERM or :meth:`close`. A second signal does not wait for requests in flight."""
+        """Serve until SIGINT, SIGTERM or :meth:`close`. A second signal does not wait for requests in flight.
+
+        An app that serves TLS reads its certificates again on SIGHUP.
+        """
         loop = new_event_loop()
         asyncio.set_event_loop(loop)
         # Only the main thread is told of signals.
         in_main_thread = threading.current_thread() is threading.main_thread()
-        signals = (signal.SIGINT, signal.SIGTERM) if in_main_thread else ()
+        signals: dict[int, Callable[[], Any]] = {signal.SIGINT: self.close, signal.SIGTERM: self.close}
+        if self._on_hangup is not None:
+            signals[signal.SIGHUP] = self._on_hangup
+        if not in_main_thread:
+            signals = {}
         try:
-            for each in signals:
-                loop.add_signal_handler(each, self.close)
+            for number, handler in signals.items():
+                loop.add_signal_handler(number, handler)
             loop.run_until_complete(self.serve())
         finally:
-            for each in signals:
-                loop.remove_signal_handler(each)
+            for number in signals:
+                loop.remove_signal_handler(number)
             asyncio.set_event_loop(None)
             loop.close()
 

@@ -40,6 +40,25 @@ WebSocketMessageCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t,
 WebSocketCloseCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_int32, c_void_p, c_size_t)
 WebSocketSubscriptionCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
 
+TlsMissingCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
+
+
+class TlsOptionsStruct(ctypes.Structure):
+    """``sk_tls_options``."""
+
+    _fields_ = [
+        ("key_file", c_char_p),
+        ("cert_file", c_char_p),
+        ("passphrase", c_char_p),
+        ("dh_params_file", c_char_p),
+        ("ca_file", c_char_p),
+        ("ciphers", c_char_p),
+        ("ciphersuites", c_char_p),
+        ("client_certificate", c_int32),
+        ("low_memory", c_int32),
+        ("handshake_timeout_s", c_uint32),
+    ]
+
 
 class AppOptionsStruct(ctypes.Structure):
     """``sk_app_options``."""
@@ -114,6 +133,12 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_app_listen": (c_int32, (c_void_p, c_char_p, c_int32, c_int32)),
     "sk_app_listen_unix": (c_int32, (c_void_p, c_char_p)),
     "sk_app_listen_fd": (c_int32, (c_void_p, c_int32)),
+    "sk_tls_load": (c_int32, (c_char_p,)),
+    "sk_tls_knows_cipher": (c_int32, (c_char_p,)),
+    "sk_app_tls": (c_int32, (c_void_p, c_char_p, c_size_t, ctypes.POINTER(TlsOptionsStruct))),
+    "sk_app_tls_remove": (None, (c_void_p, c_char_p, c_size_t)),
+    "sk_app_tls_on_missing": (None, (c_void_p, TlsMissingCallback)),
+    "sk_app_tls_failures": (c_uint64, (c_void_p,)),
     "sk_app_drain": (c_int32, (c_void_p,)),
     "sk_app_connections": (c_uint32, (c_void_p,)),
     "sk_app_close": (None, (c_void_p,)),

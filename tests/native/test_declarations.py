@@ -33,6 +33,8 @@ TYPES = {
     "sk_ws_close_fn": declarations.WebSocketCloseCallback,
     "sk_ws_subscription_fn": declarations.WebSocketSubscriptionCallback,
     "const sk_ws_behavior *": ctypes.POINTER(declarations.WebSocketBehaviorStruct),
+    "sk_tls_missing_fn": declarations.TlsMissingCallback,
+    "const sk_tls_options *": ctypes.POINTER(declarations.TlsOptionsStruct),
     "const sk_app_options *": ctypes.POINTER(declarations.AppOptionsStruct),
 }
 
@@ -64,7 +66,11 @@ def test_every_constant_is_the_headers() -> None:
 
 @pytest.mark.parametrize(
     ("name", "struct"),
-    [("sk_app_options", declarations.AppOptionsStruct), ("sk_ws_behavior", declarations.WebSocketBehaviorStruct)],
+    [
+        ("sk_app_options", declarations.AppOptionsStruct),
+        ("sk_ws_behavior", declarations.WebSocketBehaviorStruct),
+        ("sk_tls_options", declarations.TlsOptionsStruct),
+    ],
 )
 def test_the_structs_are_the_headers(name: str, struct: type[ctypes.Structure]) -> None:
     body = re.search(rf"typedef struct {name} \{{(.*?)\}} {name};", CODE, flags=re.DOTALL)

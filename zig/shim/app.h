@@ -66,6 +66,7 @@ struct App {
   bool draining = false;
   uint32_t connections = 0;
   std::vector<us_listen_socket_t *> listeners;
+  sk_tls_missing_fn on_missing_name = nullptr;
   /* Contexts and behaviors of the websocket routes, by number. */
   std::vector<std::unique_ptr<WebSocketRoute>> websockets;
 

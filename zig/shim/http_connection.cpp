@@ -182,6 +182,8 @@ us_socket_t *onTimeout(us_socket_t *s) {
   bool slow_head = !(slot.flags & PENDING) && httpData(response)->hasPartialHead();
   if (!response->getBufferedAmount() && (slow_body || slow_head)) {
     refuse(s, uWS::HTTP_ERROR_408_REQUEST_TIMEOUT);
+  } else if (!(slot.flags & PENDING) && !response->getBufferedAmount()) {
+    closeGracefully(response);
   } else {
     response->AsyncSocket::close();
   }

@@ -48,7 +48,10 @@ int32_t sk_app_drain(sk_app *app) {
   us_socket_context_for_each(app->context(), [](us_socket_t *s, void *) {
     auto *socket = reinterpret_cast<Socket *>(s);
     uint32_t index = us_socket_tag(s);
-    if (index && isIdle(socket, slotAt(index))) {
+    if (!us_socket_is_established(0, s)) {
+      /* Its handshake goes on: no request of it was taken. */
+      socket->close();
+    } else if (index && isIdle(socket, slotAt(index))) {
       socket->shutdown();
       socket->close();
     }

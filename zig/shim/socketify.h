@@ -96,6 +96,23 @@ typedef struct sk_ws_behavior {
   sk_ws_subscription_fn on_subscription; /* or NULL */
 } sk_ws_behavior;
 
+/* A client asked for a server name that has no certificate; sk_app_tls may add one now. */
+typedef void (*sk_tls_missing_fn)(const char *name, size_t length);
+
+/* Certificates and choices of TLS. Text ends with NUL, is not kept, and is NULL for what is not given; files hold PEM. */
+typedef struct sk_tls_options {
+  const char *key_file;
+  const char *cert_file;
+  const char *passphrase;
+  const char *dh_params_file;
+  const char *ca_file;
+  const char *ciphers;      /* of TLS 1.2; empty for TLS 1.3 only */
+  const char *ciphersuites; /* of TLS 1.3 */
+  int32_t client_certificate; /* 0 is not asked for, 1 is checked if there is one, 2 must be there */
+  int32_t low_memory;         /* 1 to free the buffers of connections that wait */
+  uint32_t handshake_timeout_s; /* 0 for no limit; only of the app itself */
+} sk_tls_options;
+
 /* Everything an app knows from birth. Text is copied. */
 typedef struct sk_app_options {
   uint64_t max_body_bytes;         /* larger bodies get 413; UINT64_MAX for no limit */
@@ -160,6 +177,22 @@ SK_API int32_t sk_app_listen(sk_app *app, const char *host, int32_t port, int32_
 SK_API int32_t sk_app_listen_unix(sk_app *app, const char *path);
 /* Listens on a descriptor that listens already; it is duplicated. Returns the bound port (0 for Unix) or a negated errno. */
 SK_API int32_t sk_app_listen_fd(sk_app *app, int32_t fd);
+/* Loads OpenSSL 3 from a library's path or name (NUL-terminated): 1, or 0 when there is none, -1 when it is older, -2 when it
+ * lacks functions. Any thread may call it. */
+SK_API int32_t sk_tls_load(const char *path);
+/* 1 when a cipher's name or keyword (NUL-terminated) means something in TLS 1.2. After sk_tls_load. */
+SK_API int32_t sk_tls_knows_cipher(const char *name);
+/* Makes the app's listeners speak TLS, or changes the certificate of connections to come: all of them, or those that ask for
+ * a host name (lower case, may be a wildcard). Returns 0, or which part is wrong: 1 memory, 2 certificate, 3 it is expired, 4 not yet
+ * valid, 5 key, 6 it needs a passphrase, 7 the passphrase is wrong, 8 key and certificate are no pair, 9 DH parameters,
+ * 10 CA, 11 ciphers of TLS 1.2, 12 those of 1.3; then the scratch buffer holds the reason, ended by NUL. After sk_tls_load. */
+SK_API int32_t sk_app_tls(sk_app *app, const char *host, size_t host_length, const sk_tls_options *options);
+/* Forgets the certificate of a host name. */
+SK_API void sk_app_tls_remove(sk_app *app, const char *host, size_t host_length);
+/* `callback` may be NULL. Only after sk_app_tls. */
+SK_API void sk_app_tls_on_missing(sk_app *app, sk_tls_missing_fn callback);
+/* Handshakes that failed since the app exists. */
+SK_API uint64_t sk_app_tls_failures(sk_app *app);
 /* Stops listening, closes idle connections, and lets the others end with their response (Connection: close).
  * Returns how many are still open; on_drained is called when the last of them closes. */
 SK_API int32_t sk_app_drain(sk_app *app);

@@ -44,6 +44,41 @@ int us_socket_remote_port(struct us_socket_t *s);
 /* Like us_socket_remote_address for our own end. */
 void us_socket_local_address(struct us_socket_t *s, char *buf, int *length);
 
+/* ---- TLS: decided by the context; the `ssl` arguments of the engine's functions stay 0 ---- */
+
+/* Files hold PEM. NULL for what is not given. */
+struct us_tls_options {
+    const char *key_file;
+    const char *cert_file;
+    const char *passphrase;
+    const char *dh_params_file;
+    const char *ca_file;
+    /* Of TLS 1.2; empty for TLS 1.3 only. */
+    const char *ciphers;
+    /* Of TLS 1.3. */
+    const char *ciphersuites;
+    /* 0 is not asked for, 1 is checked if there is one, 2 must be there. */
+    int client_certificate;
+    int low_memory;
+    /* 0 for no limit. */
+    unsigned int handshake_timeout_s;
+};
+
+/* Loads OpenSSL 3 from a library's path or name: 1, or 0 when there is none, -1 when it is older, -2 when it lacks functions.
+ * Before anything below. */
+int us_tls_load(const char *path);
+/* Whether a cipher's name, or keyword, means something in TLS 1.2. */
+int us_tls_knows_cipher(const char *name);
+/* Makes the listeners of a context speak TLS, or changes the certificate of connections to come; with a name (lower case, may
+ * be "*.example.org"), of those that ask for it. Returns 0, or which part is wrong, with OpenSSL's reason as text. */
+int us_socket_context_tls(struct us_socket_context_t *context, const char *name, size_t name_length,
+    const struct us_tls_options *options, char *reason, size_t reason_size);
+void us_socket_context_tls_remove_name(struct us_socket_context_t *context, const char *name, size_t name_length);
+/* Asked for a name that has no certificate, which it may add. */
+void us_socket_context_tls_on_missing_name(struct us_socket_context_t *context,
+    void (*callback)(void *user, const char *name, size_t length), void *user);
+unsigned long long us_socket_context_tls_failed_handshakes(struct us_socket_context_t *context);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,172 @@
+"""The host names of an app: their routes, their certificates, and the renewal of these."""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, cast
+
+from .native import declarations as c
+from .native import lib
+from .options import AppOptions
+from .routers import DomainRouter
+from .tls import set_certificate
+from .websockets import WebSockets
+
+if TYPE_CHECKING:
+    from .app import App
+
+Self = TypeVar("Self", bound="ServerNames")
+MissingNameHandler = Callable[[str], Any]
+
+
+class ServerNames(WebSockets):
+    """The base of an app that knows host names."""
+
+    def _init_server_names(self, options: Optional[AppOptions]) -> None:
+        self._options = options
+        self._name_options: dict[str, AppOptions] = {}
+        self._missing_name_callback: object = None
+        if options is not None and options.wants_tls:
+            set_certificate(self._native, "", options)
+            self._on_hangup = self._reload_on_hangup
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the app serves HTTPS and wss."""
+        return self._options is not None and self._options.wants_tls
+
+    def domain(self, hostname: str) -> DomainRouter:
+        """Give the router of one host name, or of a wildcard as ``*.example.org``. What it does not match goes on here.
+
+        Raises:
+            ValueError: it is no host name.
+
+        """
+        return DomainRouter(cast("App", self), checked_hostname(hostname))
+
+    def add_server_name(self: Self, hostname: str, options: Optional[AppOptions] = None) -> Self:
+        """Know a host name, with a certificate of its own (RFC 6066 section 3); :meth:`domain` gives its routes.
+
+        Args:
+            hostname: a name, or a wildcard as ``*.example.org``, which also stands for deeper names that have no nearer one.
+            options: TLS files of this name; None for those of the app. ``handshake_timeout`` is always the app's.
+
+        Raises:
+            OSError: a file cannot be read.
+            RuntimeError: options name TLS files, and the app serves plain HTTP.
+            ValueError: it is no host name, or an option is wrong; the message names it.
+
+        """
+        name = checked_hostname(hostname)
+        if options is None or not options.wants_tls:
+            return self
+        if not self.is_secure:
+            message = f"server name {hostname!r}: its certificate needs an app that has one itself: App(AppOptions(...))"
+            raise RuntimeError(message)
+        set_certificate(self._alive(), name, options)
+        self._name_options[name] = options
+        return self
+
+    def remove_server_name(self: Self, hostname: str) -> Self:
+        """Forget a host name, its routes and its certificate. Connections that exist live on.
+
+        Raises:
+            ValueError: it is no host name.
+
+        """
+        name = checked_hostname(hostname)
+        self._name_options.pop(name, None)
+        host = name.encode()
+        lib.sk_app_remove_host(self._alive(), host, len(host))
+        lib.sk_app_tls_remove(self._alive(), host, len(host))
+        return self
+
+    def missing_server_name(self: Self, handler: Optional[MissingNameHandler]) -> Self:
+        """Call back when a client asks for a server name without a certificate, in the middle of its handshake.
+
+        Args:
+            handler: ``handler(hostname)`` may call :meth:`add_server_name`, whose certificate this client gets; else the
+                app's own. A coroutine runs as a task, and serves later clients. None for no handler.
+
+        Raises:
+            TypeError: it is not callable.
+            RuntimeError: the app serves plain HTTP.
+
+        """
+        if handler is not None and not callable(handler):
+            message = f"handler must be callable as handler(hostname), not {handler!r}"
+            raise TypeError(message)
+        if not self.is_secure:
+            message = "missing_server_name needs an app that serves TLS: App(AppOptions(...))"
+            raise RuntimeError(message)
+
+        def on_missing(address: int, length: int) -> None:
+            name = ctypes.string_at(address, length).decode("latin-1")
+            try:
+                result = cast("MissingNameHandler", handler)(name)
+                if inspect.isawaitable(result):
+                    self.run_async(result)
+            except Exception as error:
+                self._fail(error, None, None)
+
+        callback = c.TlsMissingCallback() if handler is None else c.TlsMissingCallback(on_missing)
+        lib.sk_app_tls_on_missing(self._alive(), callback)
+        # The one before must live until it cannot be called any more.
+        self._missing_name_callback = callback
+        return self
+
+    def reload_certificates(self: Self) -> Self:
+        """Read all TLS files again, for the connections to come; those that exist live on. SIGHUP does it too.
+
+        Raises:
+            OSError: a file cannot be read.
+            RuntimeError: the app serves plain HTTP.
+            ValueError: the content of a file is wrong. Names whose files are right are renewed all the same, and what was
+                there before stays for the others.
+
+        """
+        if not self.is_secure:
+            message = "reload_certificates needs an app that serves TLS: App(AppOptions(...))"
+            raise RuntimeError(message)
+        first: Optional[Exception] = None
+        for name, options in (("", cast("AppOptions", self._options)), *self._name_options.items()):
+            try:
+                set_certificate(self._alive(), name, options)
+            except (OSError, ValueError) as error:
+                first = first or error
+        if first is not None:
+            raise first
+        return self
+
+    def _reload_on_hangup(self) -> None:
+        try:
+            self.reload_certificates()
+        except Exception as error:
+            self._fail(error, None, None)
+
+    def get_failed_handshakes(self) -> int:
+        """Tell how many TLS handshakes failed since the app exists."""
+        return int(lib.sk_app_tls_failures(self._alive()))
+
+
+def checked_hostname(hostname: str) -> str:
+    """Bring a host name, or a wildcard as ``*.example.org``, into the form that clients send it in.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    if not isinstance(hostname, str) or not hostname:
+        message = f"hostname must be a str that is not empty, not {hostname!r}"
+        raise ValueError(message)
+    wildcard = "*." if hostname.startswith("*.") else ""
+    try:
+        name = hostname[len(wildcard) :].encode("idna").decode("ascii").lower()
+    except UnicodeError as error:
+        message = f"hostname is not a host name: {hostname!r}"
+        raise ValueError(message) from error
+    if not name or not all(part and part.replace("-", "").replace("_", "").isalnum() for part in name.split(".")):
+        message = f"hostname is not a host name: {hostname!r}"
+        raise ValueError(message)
+    return wildcard + name

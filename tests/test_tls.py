@@ -1,0 +1,253 @@
+"""HTTPS and wss: handshakes, data, limits, and the end of connections."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+import websockets.sync.client
+
+from socketify import App, AppListenOptions, Limits, Request, Response
+
+from tls_files import Files
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def client(files: Files) -> Iterator[httpx.Client]:
+    with httpx.Client(verify=files.client()) as made:
+        yield made
+
+
+BIG = bytes(range(256)) * 40_000
+
+
+async def _echo(res: Response, _req: Request) -> None:
+    body = await res.get_data()
+    if body is not None:
+        res.end(body.getvalue())
+
+
+def _cut(res: Response, _req: Request) -> None:
+    res.write("begun")
+    res.close()
+
+
+def _routes(app: App) -> None:
+    app.get("/", lambda res, _req: res.end("hello"))
+    app.get("/big", lambda res, _req: res.end(BIG))
+    app.get("/last", lambda res, _req: res.end(BIG, end_connection=True))
+    app.get("/cut", _cut)
+    app.post("/echo", _echo)
+    app.ws("/ws", {"message": lambda ws, message, opcode: ws.send(message, opcode), "max_backpressure": 0})
+
+
+@pytest.fixture
+def server(serve: Any, files: Files) -> Any:
+    return serve(_routes, options=files.options())
+
+
+def wrapped(server: Any, context: ssl.SSLContext, **choices: Any) -> ssl.SSLSocket:
+    return context.wrap_socket(server.connect(), server_hostname="localhost", **choices)
+
+
+def test_requests_and_large_bodies(server: Any, client: httpx.Client) -> None:
+    assert client.get(server.url + "/").text == "hello"
+    assert client.get(server.url + "/big").content == BIG
+    assert client.post(server.url + "/echo", content=BIG).content == BIG
+
+
+def test_curl(server: Any, files: Files) -> None:
+    for version in ("--tlsv1.3", "--tls-max 1.2"):
+        command = ["curl", "-sS", *version.split(), "--cacert", files.ca_file, f"https://localhost:{server.port}/"]
+        assert subprocess.run(command, capture_output=True, check=True, timeout=20).stdout == b"hello"
+
+
+@pytest.mark.parametrize("key_type", list(trustme.KeyType))
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_versions_and_kinds_of_keys(serve: Any, files: Files, version: ssl.TLSVersion, key_type: trustme.KeyType) -> None:
+    from socketify import AppOptions
+
+    server = serve(_routes, options=AppOptions(**files.issue("kind", key_type=key_type)))
+    context = files.client()
+    context.minimum_version = context.maximum_version = version
+    with wrapped(server, context) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert connection.recv(1000).endswith(b"hello")
+        assert connection.version() == version.name.replace("TLSv1_", "TLSv1.")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_old_versions_are_refused(server: Any, files: Files) -> None:
+    context = files.client()
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises(ssl.SSLError):
+        wrapped(server, context)
+
+
+def test_alpn(server: Any, files: Files) -> None:
+    context = files.client()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with wrapped(server, context) as connection:
+        assert connection.selected_alpn_protocol() == "http/1.1"
+    context.set_alpn_protocols(["h2"])
+    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        wrapped(server, context)
+
+
+def test_sessions_are_resumed(server: Any, files: Files) -> None:
+    context = files.client()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with wrapped(server, context) as first:
+        session = first.session
+    with wrapped(server, context, session=session) as second:
+        assert second.session_reused
+        second.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert second.recv(1000).endswith(b"hello")
+
+
+def test_websockets(server: Any, files: Files) -> None:
+    address = f"wss://localhost:{server.port}/ws"
+    with websockets.sync.client.connect(address, ssl=files.client(), max_size=None, compression=None) as ws:
+        for message in ("text", b"x", bytes(16 * 1024), bytes(16 * 1024 - 3), BIG):
+            ws.send(message)
+            assert ws.recv() == message
+
+
+def test_many_at_once(server: Any, files: Files) -> None:
+    def fetch(_number: int) -> bytes:
+        return httpx.get(server.url + "/big", verify=context).content
+
+    context = files.client()
+    with ThreadPoolExecutor(8) as pool:
+        assert all(body == BIG for body in pool.map(fetch, range(24)))
+
+
+def test_a_request_byte_by_byte_and_pipelined(server: Any, files: Files) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    with wrapped(server, files.client()) as connection:
+        for byte in request:
+            connection.sendall(bytes([byte]))
+        assert connection.recv(1000).endswith(b"hello")
+        connection.sendall(request * 50 + b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert read_to_the_end(connection).count(b"hello") == 51
+
+
+def read_to_the_end(connection: ssl.SSLSocket) -> bytes:
+    """Raises ssl.SSLEOFError when the end is not announced by close_notify."""
+    parts = []
+    while part := connection.recv(65536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def strict(files: Files) -> ssl.SSLContext:
+    context = files.client()
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF if hasattr(ssl, "OP_IGNORE_UNEXPECTED_EOF") else ~0
+    return context
+
+
+def test_a_slow_reader_gets_everything_before_the_close(server: Any, files: Files) -> None:
+    with wrapped(server, strict(files), suppress_ragged_eofs=False) as connection:
+        connection.sendall(b"GET /last HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.5)
+        assert read_to_the_end(connection).endswith(BIG)
+
+
+def test_a_cut_can_be_told_from_an_end(server: Any, files: Files) -> None:
+    with wrapped(server, strict(files), suppress_ragged_eofs=False) as connection:
+        connection.sendall(b"GET /cut HTTP/1.1\r\nHost: a\r\n\r\n")
+        with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+            read_to_the_end(connection)
+
+
+def test_an_idle_connection_is_closed_with_close_notify(serve: Any, files: Files) -> None:
+    server = serve(_routes, options=files.options(), limits=Limits(keep_alive_timeout=1))
+    with wrapped(server, strict(files), suppress_ragged_eofs=False) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert read_to_the_end(connection).endswith(b"hello")
+
+
+def test_the_clients_goodbye_is_answered(server: Any, files: Files) -> None:
+    with wrapped(server, files.client()) as connection:
+        assert isinstance(connection.unwrap(), socket.socket)
+
+
+def test_plain_http_is_told_and_closed(server: Any) -> None:
+    answer = server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"This port speaks HTTPS: use https://\n")
+    assert server.app.get_failed_handshakes() == 1
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\0" * 100, b"\x16\x03\x01\xff\xff" + b"x" * 70_000, b"SSH-2.0-x\r\n", bytes(range(256)) * 300]
+)
+def test_junk_is_closed(server: Any, client: httpx.Client, junk: bytes) -> None:
+    server.exchange(junk)
+    assert client.get(server.url + "/").text == "hello"
+
+
+def test_a_handshake_that_never_ends_is_cut(serve: Any, files: Files) -> None:
+    server = serve(_routes, options=files.options(handshake_timeout=1))
+    with server.connect() as silent, server.connect() as slow:
+        begin = time.monotonic()
+        slow.sendall(b"\x16\x03\x01")
+        assert silent.recv(10) == b""
+        assert slow.recv(10) == b""
+        assert 0.9 < time.monotonic() - begin < 4
+
+
+def test_an_app_stops_while_handshakes_wait(serve: Any, files: Files) -> None:
+    server = serve(_routes, options=files.options())
+    with server.connect() as silent:
+        time.sleep(0.1)
+        begin = time.monotonic()
+        server.app.close()
+        assert silent.recv(10) == b""
+        assert time.monotonic() - begin < 3
+
+
+def test_unix_sockets_speak_tls_too(files: Files, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+
+    async def main() -> str:
+        app = App(files.options())
+        _routes(app)
+        app.listen(AppListenOptions(domain=path))
+        serving = asyncio.create_task(app.serve())
+        transport = httpx.AsyncHTTPTransport(uds=path, verify=files.client())
+        async with httpx.AsyncClient(transport=transport) as made:
+            answer = await made.get("https://localhost/")
+        app.close()
+        await serving
+        return answer.text
+
+    assert asyncio.run(main()) == "hello"
+
+
+def test_small_memory_serves_the_same(serve: Any, files: Files, client: httpx.Client) -> None:
+    server = serve(_routes, options=files.options(ssl_prefer_low_memory_usage=1))
+    for _ in range(3):
+        assert client.post(server.url + "/echo", content=BIG).content == BIG
+
+
+def test_renegotiation_is_refused(server: Any, files: Files) -> None:
+    command = ["openssl", "s_client", "-connect", f"localhost:{server.port}", "-tls1_2", "-CAfile", files.ca_file]
+    done = subprocess.run(command, input=b"R\n", capture_output=True, timeout=20, check=False)
+    assert b"no renegotiation" in done.stdout + done.stderr

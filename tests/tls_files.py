@@ -1,0 +1,44 @@
+"""Certificates for the tests, made afresh by trustme."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import trustme
+
+from socketify import AppOptions
+
+
+class Files:
+    """A CA, and the files of certificates that it signs."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.ca = trustme.CA()
+        self.ca_file = str(directory / "ca.pem")
+        self.ca.cert_pem.write_to_path(self.ca_file)
+
+    def issue(
+        self, name: str, *identities: str, key_type: trustme.KeyType = trustme.KeyType.ECDSA, **choices: Any
+    ) -> dict[str, str]:
+        """Write NAME.pem and NAME.key, and give the options that name them."""
+        leaf = self.ca.issue_cert(*(identities or ("localhost", "127.0.0.1")), key_type=key_type, **choices)
+        return self.write(name, leaf)
+
+    def write(self, name: str, leaf: trustme.LeafCert) -> dict[str, str]:
+        certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
+        certificate.write_bytes(b"".join(each.bytes() for each in leaf.cert_chain_pems))
+        key.write_bytes(leaf.private_key_pem.bytes())
+        return {"cert_file_name": str(certificate), "key_file_name": str(key)}
+
+    def options(self, name: str = "server", *identities: str, **choices: Any) -> AppOptions:
+        return AppOptions(**self.issue(name, *identities), **choices)
+
+    def client(self, **certificate: str) -> ssl.SSLContext:
+        """What a client trusts, and who it is."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        if certificate:
+            context.load_cert_chain(certificate["cert_file_name"], certificate["key_file_name"])
+        return context
