@@ -16,10 +16,9 @@ import httpx
 import pytest
 import trustme
 import websockets.sync.client
+from tls_files import Files
 
 from socketify import App, AppListenOptions, Limits, Request, Response
-
-from tls_files import Files
 
 
 @pytest.fixture(scope="module")
