@@ -1,0 +1,246 @@
+"""One WSGI request and its response, on whichever thread the application runs."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from .wsgi_file import FilePart, FileWrapper
+from .wsgi_input import BodyBuffer
+
+if TYPE_CHECKING:
+    from .wsgi_environ import Environ
+    from .wsgi_gateway import Gateway
+    from .wsgi_head import Head
+
+logger = logging.getLogger("socketify")
+
+#: Larger bodies are given to the connection in pieces of this size, as it takes them.
+PIECE_BYTES = 256 * 1024
+
+
+class Exchange(ABC):
+    """What start_response, write and the result of the application do, in terms of what the connection takes."""
+
+    __slots__ = (
+        "_gateway",
+        "body",
+        "environ",
+        "handle",
+        "head",
+        "left",
+        "method",
+        "remaining",
+        "started",
+    )
+
+    def __init__(self, gateway: Gateway, handle: int, environ: Environ) -> None:
+        self._gateway = gateway
+        self.handle = handle
+        self.environ: Optional[Environ] = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.head: Optional[Head] = None
+        #: Whether the head was given to the connection.
+        self.started = False
+        #: Whether the client left.
+        self.left = False
+        #: What a response with a Content-Length owes.
+        self.remaining: Optional[int] = None
+        self.body: Optional[BodyBuffer] = None
+
+    # ---- what the application calls
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
+        """Begin the response; with exc_info, replace its head as long as that was not sent.
+
+        Raises:
+            TypeError, ValueError: see :meth:`Heads.head`.
+            AssertionError: it was called before, and exc_info is missing.
+            BaseException: that of exc_info, when the head was sent.
+
+        """
+        if exc_info:
+            try:
+                if self.started:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                # It refers to this frame.
+                exc_info = None
+        elif self.head is not None:
+            message = "start_response was called before: only with exc_info can it be called again"
+            raise AssertionError(message)
+        self.head = self._gateway.heads.head(status, headers)
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """Send a block of the body at once.
+
+        Raises:
+            TypeError: it is not bytes.
+            ValueError: it goes beyond the Content-Length.
+
+        """
+        for piece in pieces((data,)):
+            if self.put(piece) < len(piece) and not self.left:
+                message = "write: the body goes beyond its Content-Length"
+                raise ValueError(message)
+
+    # ---- what the connection takes
+
+    @abstractmethod
+    def _transmit(self, head: Optional[Head], data: bytes) -> None:
+        """Give a piece, before it the head, to the connection."""
+
+    @abstractmethod
+    def _send_whole(self, head: Head, data: bytes) -> None:
+        """Give the whole response to the connection."""
+
+    @abstractmethod
+    def _end(self, cut: bool) -> None:
+        """End a response that was begun, or cut the connection when it must not look complete."""
+
+    def put(self, data: bytes) -> int:
+        """Send what the Content-Length leaves room for; how much that was.
+
+        Raises:
+            AssertionError: there is no head.
+
+        """
+        needed = self._needed_head()
+        head: Optional[Head] = None
+        if self.left:
+            return 0
+        if not self.started:
+            head = needed
+            self.started = True
+            self.remaining = needed.length
+        if self.remaining is not None:
+            if len(data) > self.remaining:
+                data = data[: self.remaining]
+            self.remaining -= len(data)
+        self._transmit(head, data)
+        return len(data)
+
+    def put_block(self, data: bytes) -> bool:
+        """Send a block of the result; False when nothing more can be sent."""
+        if self.put(data) < len(data) and not self.left:
+            logger.error("%s: the body goes beyond its Content-Length, the rest is dropped", self._name())
+        return not self.left and self.remaining != 0
+
+    def finish(self) -> None:
+        """End the response."""
+        if self.left:
+            return
+        if not self.started:
+            head = self._needed_head()
+            if not self._expects(head.length):
+                self.started = True
+                self._send_whole(head, b"")
+                return
+            self.put(b"")
+        short = self._expects(self.remaining)
+        if short:
+            logger.error("%s: the body is %d bytes short of its Content-Length", self._name(), self.remaining)
+        self._end(short)
+
+    def _expects(self, length: Optional[int]) -> bool:
+        """Tell whether the client waits for more of the body."""
+        head = self.head
+        return bool(length) and self.method != "HEAD" and head is not None and head.block[:3] not in (b"204", b"304")
+
+    def _needed_head(self) -> Head:
+        if self.head is None:
+            message = "start_response was not called before the first block of the body"
+            raise AssertionError(message)
+        return self.head
+
+    # ---- what the application returned
+
+    def answer_whole(self, result: Any) -> bool:
+        """Send a result that is complete and small; True when that was done."""
+        head = self.head
+        if head is None or self.started or not isinstance(result, (list, tuple)):
+            return False
+        size = 0
+        for data in result:
+            if not isinstance(data, bytes):
+                raise not_bytes(data)
+            size += len(data)
+        if size > PIECE_BYTES:
+            if head.length is None:
+                self.head = head.with_length(size)
+            return False
+        if head.length not in (None, size) and self.method != "HEAD":
+            return False
+        self.started = True
+        self._send_whole(head, result[0] if len(result) == 1 else b"".join(result))
+        return True
+
+    def blocks_of(self, result: Any) -> Iterator[bytes]:
+        """Give what is to be sent of a result."""
+        if self.head is not None and self.head.length is None and not self.started and _has_one_block(result):
+            return self._only_block(result)
+        return pieces(result)
+
+    def _only_block(self, result: Iterable[bytes]) -> Iterator[bytes]:
+        for data in result:
+            if not isinstance(data, bytes):
+                raise not_bytes(data)
+            if not self.started and data and self.head is not None and self.head.length is None:
+                self.head = self.head.with_length(len(data))
+            yield from pieces((data,))
+
+    def file_of(self, result: Any) -> Optional[FilePart]:
+        """Give the file that the server sends by itself, if the result is one."""
+        if type(result) is not FileWrapper or self.head is None or self.started:
+            return None
+        part = result.part()
+        if part is None:
+            return None
+        head = self.head
+        if head.length is None:
+            self.head = head.with_length(part.length)
+            return part
+        return part._replace(length=min(part.length, head.length))
+
+    def close_result(self, result: Any) -> None:
+        """Call the result's close, as it must be called in any case, and let the body go."""
+        try:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+        except Exception as error:
+            self._gateway.report(error)
+        if self.body is not None:
+            self.body.close()
+
+    def _name(self) -> str:
+        environ = self.environ
+        return "a response" if environ is None else f"the response to {self.method} {environ.get('REQUEST_URI')}"
+
+
+def pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Give blocks that are not empty, in pieces that are not large."""
+    for data in blocks:
+        if type(data) is not bytes and not isinstance(data, bytes):
+            raise not_bytes(data)
+        if len(data) <= PIECE_BYTES:
+            if data:
+                yield data
+        else:
+            for start in range(0, len(data), PIECE_BYTES):
+                yield data[start : start + PIECE_BYTES]
+
+
+def not_bytes(data: Any) -> TypeError:
+    """Make the error for blocks of another type."""
+    return TypeError(f"the application must yield bytes, not {type(data).__name__}")
+
+
+def _has_one_block(result: Any) -> bool:
+    try:
+        return len(result) == 1
+    except TypeError:
+        return False

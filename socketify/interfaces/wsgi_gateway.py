@@ -1,0 +1,127 @@
+"""What the requests to one WSGI application have in common."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from .wsgi_environ import base_environ, environ_builder
+from .wsgi_exchange import Exchange
+from .wsgi_head import Heads
+from .wsgi_input import BodyBuffer
+from .wsgi_loop import loop_callback
+from .wsgi_threads import Workers, threaded_callback
+
+if TYPE_CHECKING:
+    from ..app import App
+
+logger = logging.getLogger("socketify")
+
+Application = Callable[..., Any]
+
+
+class Gateway:
+    """Serves an application on the routes of a native app.
+
+    Args:
+        native: the app.
+        application: takes environ and start_response.
+        threads: 1 to call it in the loop's thread; more for a pool.
+        scheme: ``http`` or ``https``.
+        root_path: where it is mounted.
+        multiprocess: whether other processes run it too.
+
+    """
+
+    def __init__(
+        self, native: App, application: Application, threads: int, scheme: str, root_path: str, multiprocess: bool
+    ) -> None:
+        self.native = native
+        self.application = application
+        self.heads = Heads()
+        self.build = environ_builder(native._view, base_environ(scheme, root_path, threads > 1, multiprocess))
+        self._thread = threading.get_ident()
+        self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._awake = False
+        self.workers: Optional[Workers] = None
+        if threads > 1:
+            self.workers = Workers(threads)
+            native.on_start(self.workers.start)
+            native.on_shutdown(self.workers.stop)
+            self.callback = threaded_callback(self)
+        else:
+            self.callback = loop_callback(self)
+
+    # ---- bodies
+
+    def new_body(self) -> BodyBuffer:
+        """Make the buffer of a request's body."""
+        return BodyBuffer()
+
+    def collect(self, exchange: Exchange, chunk: bytes, last: bool) -> bool:
+        """Take a piece of a request's body; True when it is complete."""
+        body, environ = exchange.body, exchange.environ
+        assert body is not None
+        assert environ is not None
+        try:
+            body.add(chunk)
+        except OSError as error:
+            body.close()
+            self.fail(exchange.handle, False, error)
+            return False
+        if last:
+            environ["wsgi.input"] = body.finish()
+            # A chunked body was decoded: to the application it looks like any other.
+            if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
+                environ["CONTENT_LENGTH"] = str(body.size)
+        return last
+
+    # ---- errors
+
+    def report(self, error: BaseException) -> None:
+        """Report an error that nobody can be told of. Any thread may call it."""
+        self.fail(0, False, error)
+
+    def fail(self, handle: int, started: bool, error: BaseException) -> None:
+        """Report an error, and answer 500, or cut a response that was begun. Any thread may call it."""
+        if threading.get_ident() != self._thread:
+            self.post(self.fail, handle, started, error)
+            return
+        native = self.native
+        if not handle:
+            native._fail(error, None, None)
+            return
+        native._live.pop(handle, None)
+        res = native._response_class(native)
+        res._handle = handle
+        res._started = started
+        native._fail(error, res, None)
+
+    # ---- other threads
+
+    def post(self, function: Callable[..., object], *arguments: Any) -> bool:
+        """Call a function on the loop's thread, soon; False when there is no loop any more."""
+        self._posted.append((function, arguments))
+        if not self._awake:
+            self._awake = True
+            loop = self.native._asyncio_loop
+            try:
+                if loop is None:
+                    return False
+                loop.call_soon_threadsafe(self._call_posted)
+            except RuntimeError:
+                # The loop was closed meanwhile.
+                return False
+        return True
+
+    def _call_posted(self) -> None:
+        self._awake = False
+        posted = self._posted
+        while posted:
+            function, arguments = posted.popleft()
+            try:
+                function(*arguments)
+            except Exception as error:
+                self.native._fail(error, None, None)

@@ -1,0 +1,102 @@
+"""Heads of WSGI responses: status and fields, checked when start_response is called."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any, NamedTuple, Optional
+
+from ..headers import checked
+
+_KNOWN_MAX = 256
+#: What belongs to the connection is the server's own (PEP 3333, RFC 9110 section 7.6.1); the native side knows what to do
+#: with Connection, and counts Transfer-Encoding out.
+_HOP_BY_HOP = frozenset(
+    ("keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "trailers", "transfer-encoding", "upgrade")
+)
+
+
+class Head(NamedTuple):
+    """The head of a response as the native side takes it."""
+
+    block: bytes
+    fields: int
+    #: What its Content-Length says, or None.
+    length: Optional[int]
+    #: Fields as the application gave them.
+    given: int
+
+    def with_length(self, length: int) -> Head:
+        """Add a Content-Length."""
+        return Head(b"%b\nContent-Length\n%d" % (self.block, length), self.fields + 1, length, self.given)
+
+
+class Heads:
+    """Knows the heads that were used before: most responses of an application look the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Head] = {}
+
+    def head(self, status: str, headers: list[tuple[str, str]]) -> Head:
+        """Check a head.
+
+        Raises:
+            TypeError: status is no str, or headers is no list of pairs of str.
+            ValueError: the status is no status, a name no token, a value holds what it cannot, or Content-Length is no
+                number.
+
+        """
+        text = ""
+        try:
+            text = "\n".join([status, *chain.from_iterable(headers)])
+            head = self._known.get(text)
+            # A line feed inside of a part makes more lines than there are fields.
+            if head is not None and head.given == len(headers):
+                return head
+        except TypeError:
+            # What cannot be joined gets its message below.
+            head = None
+        head = _checked_head(status, headers)
+        if len(text) < 2048:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            self._known[text] = head
+        return head
+
+
+def _checked_head(status: Any, headers: Any) -> Head:
+    if not isinstance(status, str):
+        message = f"status must be str, not {type(status).__name__}"
+        raise TypeError(message)
+    if not isinstance(headers, list):
+        message = f"headers must be a list of (name, value) tuples, not {type(headers).__name__}"
+        raise TypeError(message)
+    parts: list[Any] = [status]
+    length: Optional[int] = None
+    for pair in headers:
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
+            message = f"headers must be a list of (name, value) tuples of str, not of {pair!r}"
+            raise TypeError(message)
+        name, value = pair
+        lower = name.lower()
+        if lower in _HOP_BY_HOP:
+            continue
+        if lower == "content-length":
+            number = _content_length(value)
+            if length is not None and length != number:
+                message = f"Content-Length is given twice: {length} and {number}"
+                raise ValueError(message)
+            if length is not None:
+                continue
+            length = number
+            value = str(number)
+        parts += (name, value)
+    lines = checked(parts)
+    return Head(b"\n".join(lines), len(lines) // 2, length, len(headers))
+
+
+def _content_length(value: str) -> int:
+    digits = value.strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 18:
+        message = f"Content-Length must be a number of bytes, not {value!r}"
+        raise ValueError(message)
+    return int(digits)

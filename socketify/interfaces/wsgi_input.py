@@ -1,0 +1,99 @@
+"""wsgi.input: the body of a request, complete before the application is called."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from io import BytesIO
+from typing import IO
+
+#: Bytes of a body that are kept in memory; larger ones go to a temporary file.
+MEMORY_MAX = 1024 * 1024
+
+
+class NoInput:
+    """The input of requests without a body."""
+
+    __slots__ = ()
+
+    def read(self, _size: int = -1) -> bytes:
+        """Give nothing."""
+        return b""
+
+    def readline(self, _size: int = -1) -> bytes:
+        """Give nothing."""
+        return b""
+
+    def readlines(self, _hint: int = -1) -> list[bytes]:
+        """Give nothing."""
+        return []
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
+
+    def seek(self, _offset: int, _whence: int = 0) -> int:
+        """Stay at the only place there is."""
+        return 0
+
+    def tell(self) -> int:
+        """Give the only place there is."""
+        return 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def writable(self) -> bool:
+        """Tell that it cannot be written."""
+        return False
+
+    def seekable(self) -> bool:
+        """Tell that there is a place to go to."""
+        return True
+
+    @property
+    def closed(self) -> bool:
+        """It is never closed: requests share it."""
+        return False
+
+    def flush(self) -> None:
+        """Do nothing: there is nothing to write."""
+
+    def close(self) -> None:
+        """Do nothing: requests share it."""
+
+
+NO_INPUT = NoInput()
+
+
+class BodyBuffer:
+    """Collects a body: in memory, and in a temporary file when it becomes large."""
+
+    __slots__ = ("_file", "size")
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = BytesIO()
+        self.size = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            OSError: the disk is full.
+
+        """
+        self.size += len(chunk)
+        if self.size > MEMORY_MAX and isinstance(self._file, BytesIO):
+            memory = self._file
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives until the response is complete
+            self._file.write(memory.getbuffer())
+        self._file.write(chunk)
+
+    def finish(self) -> IO[bytes]:
+        """Give the body from its begin."""
+        self._file.seek(0)
+        return self._file
+
+    def close(self) -> None:
+        """Let the memory or the file go."""
+        self._file.close()

@@ -1,0 +1,223 @@
+"""WSGI in the event loop's own thread: one native call in and one out for a response that is complete."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from ..native import lib
+from ..native.declarations import BUFFERED, GONE, KEEP_LENGTH, SCOPE_BODY
+from .wsgi_exchange import PIECE_BYTES, Exchange
+from .wsgi_file import FilePart
+from .wsgi_native import end_response, send_response, stream_response
+
+if TYPE_CHECKING:
+    from .wsgi_environ import Environ
+    from .wsgi_gateway import Gateway
+    from .wsgi_head import Head
+
+#: Blocks of one response before others get their turn.
+_TURN_BLOCKS = 64
+
+_send = lib.sk_res_send
+_set_running_loop: Callable[[Optional[asyncio.AbstractEventLoop]], None] = asyncio._set_running_loop
+
+
+class LoopExchange(Exchange):
+    """A request whose application is called by the loop.
+
+    While the application runs, no event loop does as far as :mod:`asyncio` is concerned: it may run one itself, and
+    Django's ORM, which refuses to block a loop, works.
+    """
+
+    __slots__ = ("_blocks", "_buffered", "_result", "_suspended", "_waiter")
+
+    def __init__(self, gateway: Gateway, handle: int, environ: Environ) -> None:
+        super().__init__(gateway, handle, environ)
+        self._result: Any = None
+        self._blocks: Optional[Iterator[bytes]] = None
+        self._suspended = False
+        self._buffered = False
+        self._waiter: Optional[asyncio.Future[None]] = None
+
+    def itself(self) -> LoopExchange:
+        """Give this; what the app knows handles by."""
+        return self
+
+    def run(self) -> None:
+        """Call the application."""
+        gateway = self._gateway
+        _set_running_loop(None)
+        try:
+            result = gateway.application(self.environ, self.start_response)
+            head = self.head
+            if type(result) is list and len(result) == 1 and head is not None and not self.started:
+                data = result[0]
+                if type(data) is bytes and 0 < len(data) <= PIECE_BYTES:
+                    sent = _send(self.handle, head.block, len(head.block), head.fields, data, len(data), KEEP_LENGTH)
+                    # The native side refuses what does not fit its Content-Length: then it goes the longer way.
+                    if sent >= 0:
+                        self.started = self.left = True
+                        if self.body is not None:
+                            self.body.close()
+                        return
+            self._respond(result)
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            _set_running_loop(gateway.native._asyncio_loop)
+
+    def _respond(self, result: Any) -> None:
+        self._result = result
+        try:
+            part = self.file_of(result)
+            if part is not None:
+                self._track()
+                self._gateway.native.run_async(self._send_file(part))
+                return
+            if not self.answer_whole(result):
+                self._blocks = self.blocks_of(result)
+                if not self._pump():
+                    return
+        except BaseException as error:
+            self._fail(error)
+        self._complete()
+
+    def _pump(self) -> bool:
+        """Send blocks as long as the connection takes them; False when that goes on later."""
+        assert self._blocks is not None
+        for turn, data in enumerate(self._blocks, 1):
+            if not self.put_block(data):
+                break
+            if self._buffered or turn == _TURN_BLOCKS:
+                self._suspended = True
+                self._track()
+                if self._buffered:
+                    lib.sk_res_want_writable(self.handle)
+                else:
+                    loop = self._gateway.native._asyncio_loop
+                    assert loop is not None
+                    loop.call_soon(self._on_writable)
+                return False
+        self.finish()
+        return True
+
+    async def _send_file(self, part: FilePart) -> None:
+        """Send a file that worker threads read."""
+        loop = asyncio.get_running_loop()
+        descriptor, offset, length = part
+        end = offset + (length if self.method != "HEAD" else 0)
+        try:
+            while offset < end and not self.left:
+                wanted = min(PIECE_BYTES, end - offset)
+                data = await loop.run_in_executor(None, os.pread, descriptor, wanted, offset)
+                if not data:
+                    break
+                offset += len(data)
+                self.put(data)
+                if self._buffered and not self.left:
+                    self._waiter = loop.create_future()
+                    lib.sk_res_want_writable(self.handle)
+                    await self._waiter
+            self.finish()
+        except BaseException as error:
+            self._fail(error)
+        _set_running_loop(None)
+        try:
+            self._complete()
+        finally:
+            _set_running_loop(loop)
+
+    def _track(self) -> None:
+        self._gateway.native._live[self.handle] = self.itself
+
+    def _complete(self) -> None:
+        result, self._result, self._blocks = self._result, None, None
+        self._gateway.native._live.pop(self.handle, None)
+        self.left = True
+        self.close_result(result)
+
+    def _fail(self, error: BaseException) -> None:
+        gone, self.left = self.left, True
+        self._gateway.fail(0 if gone else self.handle, self.started, error)
+
+    # ---- what the connection takes
+
+    def _transmit(self, head: Optional[Head], data: bytes) -> None:
+        result = stream_response(self.handle, head, data)
+        self._buffered = result == BUFFERED
+        if result == GONE:
+            self.left = True
+
+    def _send_whole(self, head: Head, data: bytes) -> None:
+        send_response(self.handle, head, data, self.method)
+
+    def _end(self, cut: bool) -> None:
+        end_response(self.handle, cut)
+
+    # ---- events
+
+    def read_body(self) -> None:
+        """Collect the body, then call the application."""
+        self.body = self._gateway.new_body()
+        self._track()
+        lib.sk_res_read_body(self.handle)
+
+    def _on_body(self, chunk: bytes, last: bool) -> None:
+        if self._gateway.collect(self, chunk, last):
+            self._gateway.native._live.pop(self.handle, None)
+            self.run()
+
+    def _on_writable(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        if not self._suspended:
+            return
+        self._suspended = False
+        _set_running_loop(None)
+        try:
+            try:
+                if not self._pump():
+                    return
+            except BaseException as error:
+                self._fail(error)
+            self._complete()
+        finally:
+            _set_running_loop(self._gateway.native._asyncio_loop)
+
+    def _on_abort(self) -> None:
+        self.left = True
+        if self._waiter is not None:
+            self._on_writable()
+        elif self._suspended:
+            self._suspended = False
+            _set_running_loop(None)
+            try:
+                self._complete()
+            finally:
+                _set_running_loop(self._gateway.native._asyncio_loop)
+        elif self._blocks is None and self.body is not None:
+            # It left before its body was complete: the application never knew.
+            self.body.close()
+
+
+def loop_callback(gateway: Gateway) -> Callable[[int], int]:
+    """Make what the native side calls for every request."""
+    build = gateway.build
+
+    def on_request(handle: int) -> int:
+        try:
+            flags, environ = build(handle)
+            exchange = LoopExchange(gateway, handle, environ)
+            if flags & SCOPE_BODY:
+                exchange.read_body()
+            else:
+                exchange.run()
+        except BaseException as error:
+            gateway.fail(handle, False, error)
+        return 0
+
+    return on_request
