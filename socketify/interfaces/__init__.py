@@ -4,5 +4,6 @@ from .asgi import ASGI
 from .asgi_common import ClientDisconnectedError
 from .asgi_lifespan import LifespanError
 from .server import InterfaceServer
+from .wsgi import WSGI
 
-__all__ = ["ASGI", "ClientDisconnectedError", "InterfaceServer", "LifespanError"]
+__all__ = ["ASGI", "WSGI", "ClientDisconnectedError", "InterfaceServer", "LifespanError"]

@@ -1,0 +1,70 @@
+"""A WSGI or SSGI application that is served in a thread, for the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Optional
+
+from socketify import WSGI, AppListenOptions
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Served:
+    def __init__(self, server: Any, unix: Optional[str] = None) -> None:
+        self.server = server
+        self.port = 0
+        self.unix = unix
+        server.listen(AppListenOptions(domain=unix) if unix else AppListenOptions(host="127.0.0.1"), self._bound)
+        server.run(block=False)
+
+    def _bound(self, config: AppListenOptions) -> None:
+        self.port = config.port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def connect(self) -> socket.socket:
+        if self.unix:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.connect(self.unix)
+        else:
+            connection = socket.create_connection(("127.0.0.1", self.port))
+        connection.settimeout(10)
+        return connection
+
+    def ask(self, target: str = "/", method: str = "GET", body: Any = None, headers: Any = None, **more: Any) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.sock = self.connect()
+        with contextlib.closing(connection):
+            connection.request(method, target, body, headers or {}, **more)
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+
+    def raw(self, data: bytes) -> bytes:
+        """Send, and read until the server closes."""
+        with self.connect() as connection:
+            connection.sendall(data)
+            parts = []
+            with contextlib.suppress(ConnectionResetError):
+                while part := connection.recv(65536):
+                    parts.append(part)
+            return b"".join(parts)
+
+
+@contextlib.contextmanager
+def served(app: Any, interface: Any = WSGI, unix: Optional[str] = None, **options: Any) -> Iterator[Served]:
+    server = interface(app, **options)
+    one = Served(server, unix)
+    try:
+        yield one
+    finally:
+        server.close()
