@@ -1,4 +1,4 @@
-"""The WSGI hello world that the benchmarks measure, and socketify's server for it. Usage: python bench/wsgi_hello.py [PORT [THREADS]]."""
+"""The WSGI hello world that the benchmarks measure, served by socketify. Usage: python bench/wsgi_hello.py [[THREADS] PORT]."""
 
 from __future__ import annotations
 

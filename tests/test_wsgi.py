@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 import json
@@ -15,9 +16,10 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from websockets.sync.client import connect
 from wsgi_server import served
 
-from socketify import WSGI
+from socketify import WSGI, Limits
 
 TEXT = [("Content-Type", "text/plain")]
 both = pytest.mark.parametrize("threads", [1, 3])
@@ -156,7 +158,7 @@ def test_expect_continue() -> None:
 
 
 def test_body_beyond_the_limit() -> None:
-    with served(echo, max_body_size=10) as one:
+    with served(echo, limits=Limits(max_body_size=10)) as one:
         assert one.ask(method="POST", body=b"x" * 11).status == 413
 
 
@@ -385,7 +387,7 @@ def test_client_that_leaves_during_a_file(threads: int) -> None:
             closed.set()
 
     def app(environ: dict[str, Any], start_response: Any) -> Any:
-        file = tempfile.TemporaryFile()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the server closes it
         file.truncate(100_000_000)
         start_response("200 OK", TEXT)
         return environ["wsgi.file_wrapper"](File(file))
@@ -427,13 +429,8 @@ def test_errors(threads: int, caplog: pytest.LogCaptureFixture) -> None:
         start_response("200 OK", TEXT)
         if name == "/twice":
             start_response("200 OK", TEXT)
-        if name == "/text":
-            return ["text"]
-        if name == "/late-text":
-            return iter([b"x", "text"])
-        if name == "/none":
-            return None
-        return Result(name, [] if name == "/first" else [b"x"])
+        wrong: dict[str, Any] = {"/text": ["text"], "/late-text": iter([b"x", "text"]), "/none": None}
+        return wrong[name] if name in wrong else Result(name, [] if name == "/first" else [b"x"])
 
     with caplog.at_level(logging.ERROR, "socketify"), served(app, threads=threads) as one:
         for name in ("/app", "/no-start", "/twice", "/text", "/none", "/first"):
@@ -555,8 +552,6 @@ def test_blocking_application_stops_no_other() -> None:
 
 @both
 def test_application_may_run_a_loop_of_its_own(threads: int) -> None:
-    import asyncio
-
     async def answer() -> bytes:
         await asyncio.sleep(0.001)
         return b"async"
@@ -609,8 +604,6 @@ def test_stop_lets_responses_finish(threads: int) -> None:
 
 
 def test_websockets_beside_wsgi() -> None:
-    from websockets.sync.client import connect
-
     with served(show_environ, websocket={"message": lambda ws, message, opcode: ws.send(message, opcode)}) as one:
         assert one.ask().status == 200
         with connect(f"ws://127.0.0.1:{one.port}/") as ws:

@@ -29,7 +29,7 @@ class WSGI(InterfaceServer):
             other.
         root_path: where the application is mounted (SCRIPT_NAME), as ``/api``. It is taken off the path, unless a proxy
             in front has done so.
-        **app_options: keyword-only options of :class:`socketify.App`, such as ``server_header`` or ``max_body_size``.
+        **app_options: keyword-only options of :class:`socketify.App`, such as ``server_header`` or ``limits``.
 
     Raises:
         TypeError: app is not callable, websocket is none of these, or an option is unknown.

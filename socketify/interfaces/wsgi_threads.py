@@ -98,8 +98,8 @@ class ThreadedExchange(Exchange):
                         break
                 self.finish()
         except BaseException as error:
+            # Behind what was posted before; whatever is posted later finds no response any more.
             self._gateway.fail(0 if self.left else self.handle, self.started, error)
-            self.left = True
         self.close_result(result)
 
     def _send_file(self, part: FilePart) -> None:
