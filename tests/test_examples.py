@@ -98,6 +98,7 @@ def _error_handling(url: str) -> None:
 
 CHECKS: dict[str, Callable[[str], None]] = {
     "hello": _hello,
+    "asgi": _hello,
     "async_handler": _hello,
     "json_serializer": _json,
     "extensions": _extensions,
