@@ -64,16 +64,18 @@ Framing framingFor(const Slot &slot, int status, bool sized) {
 
 namespace {
 
-/* What SK_KEEP_LENGTH asks for: SK_OK or SK_BAD_LENGTH. */
+/* What SK_KEEP_LENGTH asks for: SK_OK or SK_BAD_LENGTH. `length` is that of the body, or of its first piece. */
 int32_t keepLength(const Slot &slot, const HeadFacts &facts, bool &sized, uint64_t &length, int32_t &flags) {
   if (slot.flags & HEAD_REQUEST) {
     flags |= SK_NO_BODY;
-  } else if (!sized) {
-    sized = true;
-    length = facts.length;
-  } else if (length != facts.length && framingFor(slot, facts.status, true) == Framing::Sized) {
+    return SK_OK;
+  }
+  bool right = sized ? length == facts.length : length <= facts.length;
+  if (!right && framingFor(slot, facts.status, true) == Framing::Sized) {
     return SK_BAD_LENGTH;
   }
+  sized = true;
+  length = facts.length;
   return SK_OK;
 }
 

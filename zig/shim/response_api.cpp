@@ -92,7 +92,7 @@ int32_t stream(Slot &slot, const Head &head, std::string_view data, int32_t flag
   bool unread = slot.socket->getBufferedAmount() != 0;
   Cork cork(slot.socket);
   if (!(slot.flags & HEAD_SENT)) {
-    if (int32_t result = writeHead(slot, head, false, 0, flags); result != SK_OK) {
+    if (int32_t result = writeHead(slot, head, false, data.length(), flags); result != SK_OK) {
       cork.release();
       return result;
     }
