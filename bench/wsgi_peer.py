@@ -44,8 +44,9 @@ def granian(port: int) -> None:
 
 def fastwsgi(port: int) -> None:
     """Serves by fastwsgi."""
-    server: Any = importlib.import_module("fastwsgi")
-    server.run(app, host="127.0.0.1", port=port, loglevel=0)
+    server: Any = importlib.import_module("fastwsgi").server
+    server.init(app, "127.0.0.1", port, 0)
+    server.run()
 
 
 def bjoern(port: int) -> None:

@@ -11,7 +11,7 @@ from .errors import BadRequestError, HTTPError
 from .event_loop import Loop
 from .extensions import AppExtension
 from .forms import FormData, UploadFile
-from .interfaces import ASGI, WSGI
+from .interfaces import ASGI, SSGI, WSGI
 from .limits import Limits
 from .middleware import middleware
 from .options import AppListenOptions, AppOptions
@@ -28,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ASGI",
+    "SSGI",
     "WSGI",
     "App",
     "AppExtension",

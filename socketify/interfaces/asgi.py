@@ -44,14 +44,10 @@ class ASGI(InterfaceServer):
     def _serve_http(self, native: App) -> None:
         # Of this native app: several of them do not share it.
         self._state: Scope = {}
-        if self._lifespan_mode != "off":
-            follow_lifespan(native, self.app, self._lifespan_mode, self._state)
-        secure = is_secure(self._options)
-        build = scope_builder(native._view, "http", "https" if secure else "http", self._root_path, self._state)
-        native._route_native("*", "/*", http_callback(self.app, native, build, secure))
+        serve_http(native, self.app, self._root_path, self._lifespan_mode, self._state, is_secure(self._options))
 
     def _serve_own_websockets(self, native: App) -> None:
-        _route_websockets(native, self.app, self._websocket_options, self._root_path, self._state, is_secure(self._options))
+        route_websockets(native, self.app, self._websocket_options, self._root_path, self._state, is_secure(self._options))
 
 
 def is_secure(options: Optional[AppOptions]) -> bool:
@@ -66,6 +62,16 @@ def follow_lifespan(native: App, application: ASGIApplication, mode: str, state:
     native.on_shutdown(lifespan.shutdown)
 
 
+def serve_http(
+    native: App, application: ASGIApplication, root_path: str, lifespan_mode: str, state: Scope, secure: bool
+) -> None:
+    """Give all requests of an app to an ASGI application."""
+    if lifespan_mode != "off":
+        follow_lifespan(native, application, lifespan_mode, state)
+    build = scope_builder(native._view, "http", "https" if secure else "http", root_path, state)
+    native._route_native("*", "/*", http_callback(application, native, build, secure))
+
+
 def serve_websockets(
     native: App,
     application: ASGIApplication,
@@ -78,11 +84,12 @@ def serve_websockets(
     state: Scope = {}
     if lifespan_mode != "off":
         follow_lifespan(native, application, lifespan_mode, state)
-    _route_websockets(native, application, websocket_options, root_path, state, secure)
+    route_websockets(native, application, websocket_options, root_path, state, secure)
 
 
-def _route_websockets(
+def route_websockets(
     native: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, state: Scope, secure: bool
 ) -> None:
+    """Give all websockets of an app to an ASGI application that is started and stopped otherwise."""
     build = scope_builder(native._view, "websocket", "wss" if secure else "ws", root_path, state)
     WebSocketRoute(native, application, build, options)

@@ -15,7 +15,7 @@ End = Optional[tuple[str, int]]
 
 _FLAGS_BASE = ord("@")
 _ENDS_MAX = 16384
-_SPEC_VERSION = "2.5"
+SPEC_VERSION = "2.5"
 
 _req_scope = lib.sk_req_scope
 
@@ -70,7 +70,7 @@ def scope_builder(view: memoryview, kind: str, scheme: str, root_path: str, stat
             raw_path = raw_root + raw_path
         scope = {
             "type": kind,
-            "asgi": {"version": "3.0", "spec_version": _SPEC_VERSION},
+            "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
             "http_version": "1.0" if flags & 1 else "1.1",
             "scheme": scheme,
             "path": path,

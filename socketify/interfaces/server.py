@@ -57,9 +57,7 @@ class InterfaceServer(ABC):
         root_path: str = "",
         **app_options: Any,
     ) -> None:
-        if not callable(app):
-            message = f"app must be callable, not {app!r}"
-            raise TypeError(message)
+        self._check_application(app)
         if websocket is not None and not isinstance(websocket, (bool, Mapping)) and not callable(websocket):
             message = f"websocket must be True, False, None, a dict or an ASGI application, not {websocket!r}"
             raise TypeError(message)
@@ -94,6 +92,11 @@ class InterfaceServer(ABC):
         return native
 
     # ---- what the interfaces say
+
+    def _check_application(self, app: Any) -> None:
+        if not callable(app):
+            message = f"app must be callable, not {app!r}"
+            raise TypeError(message)
 
     @abstractmethod
     def _serve_http(self, native: App) -> None:
