@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from .native import lib
 
@@ -82,6 +82,11 @@ class Connection:
     def get_remote_address(self: Self) -> str:
         """Give the client's address as text; empty for Unix-domain sockets and after the end."""
         return address_text(self.get_remote_address_bytes())
+
+    def get_client_certificate(self: Self) -> Optional[bytes]:
+        """Give the client's certificate as DER, which was checked against ``ca_file_name``; None without one."""
+        length = lib.sk_res_client_certificate(self._handle) if self._handle else 0
+        return bytes(self._app._view[:length]) if length > 0 else None
 
     def pause(self: Self) -> Self:
         """Stop reading from the connection."""

@@ -26,7 +26,8 @@ class ServerNames(WebSockets):
     def _init_server_names(self, options: Optional[AppOptions]) -> None:
         self._options = options
         self._name_options: dict[str, AppOptions] = {}
-        self._missing_name_callback: object = None
+        self._missing_name_handler: Optional[MissingNameHandler] = None
+        self._missing_name_callback = c.TlsMissingCallback(self._on_missing_name)
         if options is not None and options.wants_tls:
             set_certificate(self._native, "", options)
             self._on_hangup = self._reload_on_hangup
@@ -101,20 +102,20 @@ class ServerNames(WebSockets):
             message = "missing_server_name needs an app that serves TLS: App(AppOptions(...))"
             raise RuntimeError(message)
 
-        def on_missing(address: int, length: int) -> None:
-            name = ctypes.string_at(address, length).decode("latin-1")
-            try:
-                result = cast("MissingNameHandler", handler)(name)
-                if inspect.isawaitable(result):
-                    self.run_async(result)
-            except Exception as error:
-                self._fail(error, None, None)
-
-        callback = c.TlsMissingCallback() if handler is None else c.TlsMissingCallback(on_missing)
-        lib.sk_app_tls_on_missing(self._alive(), callback)
-        # The one before must live until it cannot be called any more.
-        self._missing_name_callback = callback
+        self._missing_name_handler = handler
+        lib.sk_app_tls_on_missing(self._alive(), c.TlsMissingCallback() if handler is None else self._missing_name_callback)
         return self
+
+    def _on_missing_name(self, address: int, length: int) -> None:
+        handler = self._missing_name_handler
+        if handler is None:
+            return
+        try:
+            result = handler(ctypes.string_at(address, length).decode("latin-1"))
+            if inspect.isawaitable(result):
+                self.run_async(result)
+        except Exception as error:
+            self._fail(error, None, None)
 
     def reload_certificates(self: Self) -> Self:
         """Read all TLS files again, for the connections to come; those that exist live on. SIGHUP does it too.

@@ -18,7 +18,7 @@ import trustme
 import websockets.sync.client
 from tls_files import Files
 
-from socketify import App, AppListenOptions, Limits, Request, Response
+from socketify import App, AppListenOptions, AppOptions, Limits, Request, Response
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,6 @@ def test_curl(server: Any, files: Files) -> None:
 @pytest.mark.parametrize("key_type", list(trustme.KeyType))
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_versions_and_kinds_of_keys(serve: Any, files: Files, version: ssl.TLSVersion, key_type: trustme.KeyType) -> None:
-    from socketify import AppOptions
-
     server = serve(_routes, options=AppOptions(**files.issue("kind", key_type=key_type)))
     context = files.client()
     context.minimum_version = context.maximum_version = version
@@ -105,7 +103,7 @@ def test_alpn(server: Any, files: Files) -> None:
     with wrapped(server, context) as connection:
         assert connection.selected_alpn_protocol() == "http/1.1"
     context.set_alpn_protocols(["h2"])
-    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+    with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
         wrapped(server, context)
 
 

@@ -176,6 +176,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_remote_port": (c_int32, (c_uint32,)),
     "sk_res_local_address": (c_int32, (c_uint32,)),
     "sk_res_local_port": (c_int32, (c_uint32,)),
+    "sk_res_client_certificate": (c_int32, (c_uint32,)),
     "sk_res_proxied_address": (c_int32, (c_uint32,)),
     "sk_zlib_load": (c_int32, (c_char_p,)),
     "sk_app_ws": (

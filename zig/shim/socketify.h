@@ -285,6 +285,8 @@ SK_API int32_t sk_res_remote_address(uint32_t handle);
 SK_API int32_t sk_res_remote_port(uint32_t handle);
 SK_API int32_t sk_res_local_address(uint32_t handle);
 SK_API int32_t sk_res_local_port(uint32_t handle);
+/* The client's certificate as DER; SK_ABSENT without one. */
+SK_API int32_t sk_res_client_certificate(uint32_t handle);
 /* What a PROXY protocol v2 header said; empty without one. */
 SK_API int32_t sk_res_proxied_address(uint32_t handle);
 

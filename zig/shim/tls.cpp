@@ -40,4 +40,13 @@ void sk_app_tls_on_missing(sk_app *app, sk_tls_missing_fn callback) {
   us_socket_context_tls_on_missing_name(app->context(), callback ? onMissingName : nullptr, static_cast<App *>(app));
 }
 
+int32_t sk_res_client_certificate(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  if (!slot) {
+    return SK_STALE;
+  }
+  int length = us_socket_tls_peer_certificate(raw(slot->socket), sk_loop_scratch(), SK_SCRATCH_BYTES);
+  return length > 0 ? length : SK_ABSENT;
+}
+
 uint64_t sk_app_tls_failures(sk_app *app) { return us_socket_context_tls_failed_handshakes(app->context()); }

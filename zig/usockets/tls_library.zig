@@ -83,7 +83,6 @@ const Functions = struct {
     SSL_write: *const fn (*Ssl, [*]const u8, c_int) callconv(.c) c_int,
     SSL_shutdown: *const fn (*Ssl) callconv(.c) c_int,
     SSL_get_error: *const fn (*const Ssl, c_int) callconv(.c) c_int,
-    SSL_get_version: *const fn (*const Ssl) callconv(.c) [*:0]const u8,
     SSL_get1_peer_certificate: *const fn (*const Ssl) callconv(.c) ?*Certificate,
 };
 

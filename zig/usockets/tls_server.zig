@@ -6,6 +6,7 @@ const library = @import("tls_library.zig");
 const openssl = &library.openssl;
 const tls_options = @import("tls_options.zig");
 const Context = @import("context.zig").Context;
+const Socket = @import("socket.zig").Socket;
 const Ctx = library.Ctx;
 const Ssl = library.Ssl;
 
@@ -175,6 +176,12 @@ export fn us_socket_context_tls_on_missing_name(context: *Context, callback: ?Mi
     const server = context.tls.?;
     server.on_missing_name = callback;
     server.missing_name_user = user;
+}
+
+export fn us_socket_tls_peer_certificate(socket: *Socket, out: [*]u8, size: usize) c_int {
+    const session = socket.tls orelse return 0;
+    const certificate = session.peerCertificate(out[0..size]) orelse return 0;
+    return @intCast(certificate.len);
 }
 
 export fn us_socket_context_tls_failed_handshakes(context: *Context) u64 {

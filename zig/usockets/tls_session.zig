@@ -157,6 +157,17 @@ pub const Session = struct {
         return false;
     }
 
+    /// The peer's certificate as DER, or null without one or with one that does not fit.
+    pub fn peerCertificate(session: *Session, out: []u8) ?[]u8 {
+        const certificate = openssl.SSL_get1_peer_certificate(session.ssl) orelse return null;
+        defer openssl.X509_free(certificate);
+        const length = openssl.i2d_X509(certificate, null);
+        if (length <= 0 or length > out.len) return null;
+        // It moves the pointer that it is given.
+        var position: [*]u8 = out.ptr;
+        return out[0..@intCast(openssl.i2d_X509(certificate, &position))];
+    }
+
     /// close_notify (RFC 8446 section 6.1), once.
     pub fn sayGoodbye(session: *Session) void {
         if (session.handshaking or session.failed) return;

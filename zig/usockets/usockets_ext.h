@@ -77,6 +77,8 @@ void us_socket_context_tls_remove_name(struct us_socket_context_t *context, cons
 /* Asked for a name that has no certificate, which it may add. */
 void us_socket_context_tls_on_missing_name(struct us_socket_context_t *context,
     void (*callback)(void *user, const char *name, size_t length), void *user);
+/* The client's certificate as DER: its length, 0 for none. */
+int us_socket_tls_peer_certificate(struct us_socket_t *s, char *out, size_t size);
 unsigned long long us_socket_context_tls_failed_handshakes(struct us_socket_context_t *context);
 
 #ifdef __cplusplus
