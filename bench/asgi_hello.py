@@ -1,4 +1,7 @@
-"""The ASGI hello world that the benchmarks measure, and socketify's server for it. Usage: python bench/asgi_hello.py [PORT]."""
+"""The ASGI application that the benchmarks measure, a hello world and a websocket echo, and socketify's server for it.
+
+Usage: python bench/asgi_hello.py [PORT], 0 for any.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,21 @@ from typing import Any
 BODY = b"Hello, World!"
 
 
-async def app(scope: dict[str, Any], _receive: Any, send: Any) -> None:
+async def echo(receive: Any, send: Any) -> None:
+    """Sends every message back."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "bytes": message.get("bytes"), "text": message.get("text")})
+
+
+async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Answers every request with the same text."""
+    if scope["type"] == "websocket":
+        await echo(receive, send)
+        return
     if scope["type"] != "http":
-        raise NotImplementedError(scope["type"])
+        raise ValueError(scope["type"])
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": BODY})
 

@@ -35,7 +35,17 @@ def main() -> None:
     if name == "uvicorn":
         import uvicorn  # noqa: PLC0415
 
-        uvicorn.run(app, host="127.0.0.1", port=port, loop="uvloop", http="httptools", log_level="warning", access_log=False)
+        uvicorn.run(
+            app,
+            host="127.0.0.1",
+            port=port,
+            loop="uvloop",
+            http="httptools",
+            ws="websockets",
+            ws_per_message_deflate=False,
+            log_level="warning",
+            access_log=False,
+        )
     elif name == "granian":
         from granian.constants import Interfaces, Loops  # noqa: PLC0415
         from granian.server import Server  # noqa: PLC0415

@@ -13,6 +13,8 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from tls_files import Files
+from websockets.sync.client import connect
 
 from socketify import ASGI, AppListenOptions
 from socketify.interfaces import ClientDisconnectedError
@@ -599,3 +601,40 @@ def test_run_refuses_nonsense() -> None:
         with pytest.raises(ValueError, match="workers"):
             server.run(workers)  # type: ignore[arg-type]
     server.close()
+
+
+# ---- TLS
+
+
+def test_tls(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    large = tmp_path / "large"
+    large.write_bytes(bytes(range(256)) * 20_000)
+    schemes: list[str] = []
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        schemes.append(scope["scheme"])
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({**await receive(), "type": "websocket.send"})
+        elif scope["path"] == "/file":
+            await send(START)
+            await send({"type": "http.response.pathsend", "path": str(large)})
+        else:
+            body = await body_of(receive)
+            await send(START)
+            await send({**BODY, "body": body})
+
+    ports: list[int] = []
+    server = ASGI(app, files.options(), lifespan=False)
+    server.listen(AppListenOptions(host="127.0.0.1"), lambda config: ports.append(config.port)).run(block=False)
+    context = files.client()
+    with httpx.Client(verify=context, base_url=f"https://localhost:{ports[0]}") as client:
+        assert client.post("/", content=b"z" * 500_000).content == b"z" * 500_000
+        assert client.get("/file").content == large.read_bytes()
+    with connect(f"wss://localhost:{ports[0]}", ssl=context) as ws:
+        ws.send("secret")
+        assert ws.recv() == "secret"
+    server.close()
+    assert schemes == ["https", "https", "wss"]

@@ -40,6 +40,8 @@ _COMPLETE, _TAKEN = 2, 1
 
 _EXPECTED = {START: "start", HEAD: "body", STREAM: "body", TRAILERS: "trailers"}
 
+_FAILED = b"500 Internal Server Error\nContent-Type\ntext/plain; charset=utf-8"
+
 _send = lib.sk_res_send
 _stream = lib.sk_res_stream
 _CoroutineType = types.CoroutineType
@@ -141,8 +143,7 @@ class HTTPExchange:
     def _give_up(self) -> None:
         """Answer 500 where nothing was sent; else only a cut tells the client that the rest is missing."""
         if self._state <= HEAD:
-            head = b"500 Internal Server Error\nContent-Type\ntext/plain; charset=utf-8"
-            _send(self._handle, head, len(head), 1, b"Internal Server Error", 21, 0)
+            _send(self._handle, _FAILED, len(_FAILED), 1, b"Internal Server Error", 21, 0)
             self._complete()
         else:
             lib.sk_res_close(self._handle)
@@ -447,6 +448,7 @@ def http_callback(application: ASGIApplication, native: App, build: ScopeBuilder
             exchange.run(scope)
         except Exception:
             logger.exception("a request could not be handed to the ASGI application")
+            _send(handle, _FAILED, len(_FAILED), 1, b"Internal Server Error", 21, 0)
         return 0
 
     return on_request

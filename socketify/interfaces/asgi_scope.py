@@ -17,6 +17,13 @@ _FLAGS_BASE = ord("@")
 _ENDS_MAX = 16384
 SPEC_VERSION = "2.5"
 
+_HTTP_EXTENSIONS: Scope = {
+    "http.response.early_hint": {},
+    "http.response.pathsend": {},
+    "http.response.trailers": {},
+    "http.response.zerocopysend": {},
+}
+
 _req_scope = lib.sk_req_scope
 
 
@@ -64,6 +71,7 @@ def scope_builder(view: memoryview, kind: str, scheme: str, root_path: str, stat
         flags = parts[0][0] - _FLAGS_BASE
         raw_path = parts[2]
         client, server = ends[parts[4]]
+        fields = iter(parts[5:])
         path = unquote_to_bytes(raw_path).decode("utf-8", "replace") if flags & SCOPE_ENCODED else raw_path.decode("ascii")
         if root_path:
             path = root_path + path
@@ -77,19 +85,14 @@ def scope_builder(view: memoryview, kind: str, scheme: str, root_path: str, stat
             "raw_path": raw_path,
             "query_string": parts[3],
             "root_path": root_path,
-            "headers": list(zip(parts[5::2], parts[6::2])),
+            "headers": list(zip(fields, fields)),
             "client": client,
             "server": server,
             "state": state.copy(),
         }
         if is_http:
             scope["method"] = methods[parts[1]]
-            scope["extensions"] = {
-                "http.response.early_hint": {},
-                "http.response.pathsend": {},
-                "http.response.trailers": {},
-                "http.response.zerocopysend": {},
-            }
+            scope["extensions"] = _HTTP_EXTENSIONS.copy()
         else:
             scope["extensions"] = {"websocket.http.response": {}}
         return flags, scope

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("socketify")
 
 _TEXT, _BINARY = 1, 2
+_FAILED = b"500 Internal Server Error"
 #: What may wait for the client before `send` waits too.
 _BUFFERED_MAX = 64 * 1024
 _MAX_BACKPRESSURE = 16 * 1024 * 1024
@@ -126,6 +127,7 @@ class WebSocketRoute:
             exchange.run(scope)
         except Exception:
             logger.exception("a websocket could not be handed to the ASGI application")
+            lib.sk_res_send(handle, _FAILED, len(_FAILED), 0, b"", 0, 0)
         return 0
 
     def open(self, exchange: WebSocketExchange) -> None:
