@@ -226,7 +226,7 @@ class WebSocketRoute:
                 return
             try:
                 message: Any
-                if length > c.SCRATCH_BYTES:
+                if length > c.WS_SCRATCH_BYTES:
                     message = ctypes.string_at(address or 0, length)
                     if opcode == 1:
                         message = message.decode()

@@ -7,6 +7,7 @@ from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_v
 
 ABI_VERSION = 1
 SCRATCH_BYTES = 262144
+WS_SCRATCH_BYTES = 4096
 
 BUFFERED = 0
 OK = 1

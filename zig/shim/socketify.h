@@ -27,6 +27,8 @@ extern "C" {
 
 /* Bytes of the scratch buffer; no text that a function returns is ever longer. */
 #define SK_SCRATCH_BYTES 262144
+/* Longer messages are read where they are: copying them twice takes longer than asking for an address. */
+#define SK_WS_SCRATCH_BYTES 4096
 
 /* Results of the response functions. */
 #define SK_BUFFERED 0    /* accepted; part of it waits in memory for the client to read */
@@ -69,7 +71,7 @@ typedef void (*sk_drained_fn)(void);
 
 /* A websocket is open; the handle is its own from now on. */
 typedef void (*sk_ws_open_fn)(uint32_t handle);
-/* A message, ping or pong, valid during the call; up to SK_SCRATCH_BYTES of it lie in the scratch buffer too. */
+/* A message, ping or pong, valid during the call; one of up to SK_WS_SCRATCH_BYTES lies in the scratch buffer too. */
 typedef void (*sk_ws_message_fn)(uint32_t handle, const char *data, size_t length, int32_t opcode);
 /* The websocket is closed, with the peer's code or the one of what went wrong; the handle is stale after the call. */
 typedef void (*sk_ws_close_fn)(uint32_t handle, int32_t code, const char *reason, size_t length);

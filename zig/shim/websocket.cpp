@@ -27,9 +27,9 @@ WebSocketContextData *contextData(us_socket_t *s) {
 
 WebSocketRoute &routeOf(WebSocket *socket) { return *slotOf(socket).route; }
 
-/* Messages that fit lie in the scratch buffer, where Python reads them without asking for an address. */
+/* Short messages lie in the scratch buffer, where Python reads them without asking for an address. */
 void deliver(WebSocket *socket, sk_ws_message_fn callback, std::string_view message, int opcode) {
-  if (message.length() <= SK_SCRATCH_BYTES) {
+  if (message.length() <= SK_WS_SCRATCH_BYTES) {
     memcpy(sk_loop_scratch(), message.data(), message.length());
   }
   callback(handleOf(slotOf(socket)), message.data(), message.length(), opcode);
