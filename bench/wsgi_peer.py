@@ -6,6 +6,8 @@ Usage: python bench/wsgi_peer.py granian|gunicorn|fastwsgi|bjoern PORT
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
 import threading
 from typing import Any
@@ -58,7 +60,15 @@ def bjoern(port: int) -> None:
 def main() -> None:
     """Serves until stopped."""
     name, port = sys.argv[1], int(sys.argv[2]) or free_port()
-    threading.Thread(target=announce, args=(port,), daemon=True).start()
+    if name in ("fastwsgi", "bjoern"):
+        # They keep the interpreter lock while they wait: a thread would never be heard.
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        if os.fork() == 0:
+            announce(port)
+            os._exit(0)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    else:
+        threading.Thread(target=announce, args=(port,), daemon=True).start()
     {"gunicorn": gunicorn, "granian": granian, "fastwsgi": fastwsgi, "bjoern": bjoern}[name](port)
 
 

@@ -17,6 +17,9 @@ EnvironBuilder = Callable[[int], tuple[int, Environ]]
 
 _FLAGS_BASE = ord("@")
 _KNOWN_NAMES_MAX = 1024
+# Together at most some MB.
+_KNOWN_SECTIONS_MAX = 1024
+_KNOWN_SECTION_MAX = 2048
 #: A key of every environ: what fields that are not passed on are counted for.
 _DROPPED = "wsgi.version"
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -32,6 +35,42 @@ class _FieldKeys(dict[str, str]):
         if len(self) < _KNOWN_NAMES_MAX:
             self[name] = key
         return key
+
+
+class _Sections(dict[str, Environ]):
+    """What of an environ comes from the ends of the connection and the fields: clients repeat them in every request.
+
+    Args:
+        base: what all environs have in common.
+
+    """
+
+    def __init__(self, base: Environ) -> None:
+        super().__init__()
+        # A dict that has all its keys already need not grow.
+        line = {"REQUEST_METHOD": "", "QUERY_STRING": "", "REQUEST_URI": "", "PATH_INFO": "", "SERVER_PROTOCOL": "HTTP/1.1"}
+        self._base = {**base, **line}
+        self._keys = _FieldKeys()
+        # Unix-domain sockets have no addresses.
+        self._no_ends = ["", "", "localhost", _DEFAULT_PORTS[base["wsgi.url_scheme"]]]
+
+    def __missing__(self, section: str) -> Environ:
+        lines = section.split("\n")
+        environ = self._base.copy()
+        ends = lines[0].split(" ") if lines[0] else self._no_ends
+        environ.update(zip(("REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT"), ends))
+        keys = self._keys
+        for name, value in zip(lines[1::2], lines[2::2]):
+            key = keys[name]
+            if key in environ:
+                _join(environ, key, value)
+            else:
+                environ[key] = value
+        if len(section) <= _KNOWN_SECTION_MAX:
+            if len(self) >= _KNOWN_SECTIONS_MAX:
+                self.clear()
+            self[section] = environ
+        return environ
 
 
 def _field_key(name: str) -> str:
@@ -68,18 +107,14 @@ def environ_builder(view: memoryview, base: Environ) -> EnvironBuilder:
         base: see :func:`base_environ`.
 
     """
-    keys = _FieldKeys()
+    sections = _Sections(base)
     root_path: str = base["SCRIPT_NAME"]
-    # Unix-domain sockets have no addresses.
-    no_ends = ("", "", "localhost", _DEFAULT_PORTS[base["wsgi.url_scheme"]])
-    copy = base.copy
 
     def build(handle: int) -> tuple[int, Environ]:
-        lines = str(view[: _req_scope(handle)], "latin-1").split("\n")
-        flags = ord(lines[0]) - _FLAGS_BASE
-        path, query, ends = lines[2], lines[3], lines[4]
-        environ = copy()
-        environ["REQUEST_METHOD"] = lines[1]
+        text, method, path, query, section = str(view[: _req_scope(handle)], "latin-1").split("\n", 4)
+        flags = ord(text) - _FLAGS_BASE
+        environ = sections[section].copy()
+        environ["REQUEST_METHOD"] = method
         environ["QUERY_STRING"] = query
         environ["REQUEST_URI"] = f"{path}?{query}" if query else path
         if flags & SCOPE_ENCODED:
@@ -90,19 +125,8 @@ def environ_builder(view: memoryview, base: Environ) -> EnvironBuilder:
             # OPTIONS * is about the server and not about any resource.
             path = ""
         environ["PATH_INFO"] = path
-        environ["SERVER_PROTOCOL"] = "HTTP/1.0" if flags & SCOPE_ANCIENT else "HTTP/1.1"
-        (
-            environ["REMOTE_ADDR"],
-            environ["REMOTE_PORT"],
-            environ["SERVER_NAME"],
-            environ["SERVER_PORT"],
-        ) = ends.split(" ") if ends else no_ends
-        for name, value in zip(lines[5::2], lines[6::2]):
-            key = keys[name]
-            if key in environ:
-                _join(environ, key, value)
-            else:
-                environ[key] = value
+        if flags & SCOPE_ANCIENT:
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
         return flags, environ
 
     return build

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any, NamedTuple, Optional
 
 from ..headers import checked
 
 _KNOWN_MAX = 256
+_KNOWN_BYTES_MAX = 2048
 #: What belongs to the connection is the server's own (PEP 3333, RFC 9110 section 7.6.1); the native side knows what to do
 #: with Connection, and counts Transfer-Encoding out.
 _HOP_BY_HOP = frozenset(
@@ -22,19 +22,17 @@ class Head(NamedTuple):
     fields: int
     #: What its Content-Length says, or None.
     length: Optional[int]
-    #: Fields as the application gave them.
-    given: int
 
     def with_length(self, length: int) -> Head:
         """Add a Content-Length."""
-        return Head(b"%b\nContent-Length\n%d" % (self.block, length), self.fields + 1, length, self.given)
+        return Head(b"%b\nContent-Length\n%d" % (self.block, length), self.fields + 1, length)
 
 
 class Heads:
     """Knows the heads that were used before: most responses of an application look the same."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Head] = {}
+        self._known: dict[tuple[Any, ...], Head] = {}
 
     def head(self, status: str, headers: list[tuple[str, str]]) -> Head:
         """Check a head.
@@ -45,21 +43,18 @@ class Heads:
                 number.
 
         """
-        text = ""
         try:
-            text = "\n".join([status, *chain.from_iterable(headers)])
-            head = self._known.get(text)
-            # A line feed inside of a part makes more lines than there are fields.
-            if head is not None and head.given == len(headers):
-                return head
+            key = (status, *headers)
+            head = self._known.get(key)
         except TypeError:
-            # What cannot be joined gets its message below.
-            head = None
-        head = _checked_head(status, headers)
-        if len(text) < 2048:
-            if len(self._known) >= _KNOWN_MAX:
-                self._known.clear()
-            self._known[text] = head
+            # What cannot be iterated or is not hashable gets its message from the check.
+            return _checked_head(status, headers)
+        if head is None:
+            head = _checked_head(status, headers)
+            if len(head.block) <= _KNOWN_BYTES_MAX:
+                if len(self._known) >= _KNOWN_MAX:
+                    self._known.clear()
+                self._known[key] = head
         return head
 
 
@@ -91,7 +86,7 @@ def _checked_head(status: Any, headers: Any) -> Head:
             value = str(number)
         parts += (name, value)
     lines = checked(parts)
-    return Head(b"\n".join(lines), len(lines) // 2, length, len(headers))
+    return Head(b"\n".join(lines), len(lines) // 2, length)
 
 
 def _content_length(value: str) -> int:

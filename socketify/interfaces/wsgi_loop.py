@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 #: Blocks of one response before others get their turn.
 _TURN_BLOCKS = 64
 
+_getrefcount: Optional[Callable[[object], int]] = getattr(sys, "getrefcount", None)
 _send = lib.sk_res_send
 _set_running_loop: Callable[[Optional[asyncio.AbstractEventLoop]], None] = asyncio._set_running_loop
 
@@ -46,8 +48,16 @@ class LoopExchange(Exchange):
         """Give this; what the app knows handles by."""
         return self
 
-    def run(self) -> None:
-        """Call the application."""
+    def again(self, handle: int, environ: Environ) -> None:
+        """Begin another request after one that :meth:`run` answered."""
+        self.handle = handle
+        self.environ = environ
+        self.method = environ["REQUEST_METHOD"]
+        self.head = None
+        self.started = self.left = False
+
+    def run(self) -> bool:
+        """Call the application; True when a short list answered at once."""
         gateway = self._gateway
         _set_running_loop(None)
         try:
@@ -56,18 +66,21 @@ class LoopExchange(Exchange):
             if type(result) is list and len(result) == 1 and head is not None and not self.started:
                 data = result[0]
                 if type(data) is bytes and 0 < len(data) <= PIECE_BYTES:
-                    sent = _send(self.handle, head.block, len(head.block), head.fields, data, len(data), KEEP_LENGTH)
+                    block = head.block
+                    sent = _send(self.handle, block, len(block), head.fields, data, len(data), KEEP_LENGTH)
                     # The native side refuses what does not fit its Content-Length: then it goes the longer way.
                     if sent >= 0:
+                        self.environ = None
                         self.started = self.left = True
                         if self.body is not None:
                             self.body.close()
-                        return
+                        return True
             self._respond(result)
         except BaseException as error:
             self._fail(error)
         finally:
             _set_running_loop(gateway.native._asyncio_loop)
+        return False
 
     def _respond(self, result: Any) -> None:
         self._result = result
@@ -207,17 +220,35 @@ class LoopExchange(Exchange):
 def loop_callback(gateway: Gateway) -> Callable[[int], int]:
     """Make what the native side calls for every request."""
     build = gateway.build
+    getrefcount = _getrefcount or (lambda _: 0)
+    # An exchange that nobody else holds serves the next request too.
+    spare: Optional[LoopExchange] = None
 
     def on_request(handle: int) -> int:
+        nonlocal spare
         try:
             flags, environ = build(handle)
-            exchange = LoopExchange(gateway, handle, environ)
             if flags & SCOPE_BODY:
-                exchange.read_body()
+                LoopExchange(gateway, handle, environ).read_body()
+                return 0
+            exchange, spare = spare, None
+            if exchange is None:
+                exchange = LoopExchange(gateway, handle, environ)
             else:
-                exchange.run()
+                exchange.again(handle, environ)
+            if exchange.run() and getrefcount(exchange) == _OWN_REFERENCES:
+                spare = exchange
         except BaseException as error:
             gateway.fail(handle, False, error)
         return 0
 
     return on_request
+
+
+def _count_own_references() -> int:
+    """Count the references to an object that only one variable holds; interpreters differ."""
+    alone = object()
+    return -1 if _getrefcount is None else _getrefcount(alone)
+
+
+_OWN_REFERENCES = _count_own_references()
