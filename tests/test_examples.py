@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 #: The tree that is tested, whether or not a version is installed.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -96,6 +97,19 @@ def _error_handling(url: str) -> None:
     assert (httpx.get(url + "/divide/0").status_code, httpx.get(url + "/x").status_code) == (500, 404)
 
 
+def _upper(url: str) -> None:
+    assert httpx.get(url).text == "Hello, World!"
+    assert httpx.post(url, content="one\ntwo\n").text == "ONE\nTWO\n"
+
+
+def _ssgi(url: str) -> None:
+    assert httpx.get(url).text == "Hello, World!"
+    assert httpx.post(url, content="data").text == "data"
+    with connect(url.replace("http", "ws")) as ws:
+        ws.send("hello")
+        assert ws.recv() == "hello"
+
+
 CHECKS: dict[str, Callable[[str], None]] = {
     "hello": _hello,
     "asgi": _hello,
@@ -110,6 +124,8 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "static_files": _static_files,
     "templates": _templates,
     "error_handling": _error_handling,
+    "wsgi": _upper,
+    "ssgi": _ssgi,
 }
 
 
