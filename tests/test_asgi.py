@@ -603,6 +603,24 @@ def test_run_refuses_nonsense() -> None:
     server.close()
 
 
+def test_setup_adds_native_routes(serve_asgi: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="setup must be callable"):
+        ASGI(nothing, setup=3)  # type: ignore[arg-type]
+    server = serve_asgi(capturing([]), setup=lambda app: app.get("/native", lambda res, req: res.end("native")))
+    assert server.request("GET /native HTTP/1.1").endswith(b"native")
+    assert server.request("POST /native HTTP/1.1", "Content-Length: 0").endswith(b"ok")
+    assert server.request("GET / HTTP/1.1").endswith(b"ok")
+
+
+def test_it_is_served_once() -> None:
+    server = ASGI(nothing, lifespan=False).listen(0)
+    server.run(block=False)
+    with pytest.raises(RuntimeError, match="served already"):
+        server.run(block=False)
+    server.close()
+    server.close()
+
+
 # ---- TLS
 
 

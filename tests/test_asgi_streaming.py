@@ -244,6 +244,34 @@ def test_send_raises_oserror_when_the_client_left(serve_asgi: Callable[..., Any]
     assert not caplog.records
 
 
+def test_disconnect_inside_a_task_group_is_no_error(serve_asgi: Callable[..., Any], caplog: Any) -> None:
+    anyio = pytest.importorskip("anyio")
+    done = Until()
+
+    async def answer(receive: Any, send: Any) -> None:
+        async def feed() -> None:
+            while True:
+                await send(piece(b"x" * 10))
+                await asyncio.sleep(0.01)
+
+        await send(START)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(feed)
+                group.start_soon(feed)
+        finally:
+            done.happened()
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    with caplog.at_level(logging.INFO, "socketify"):
+        with server.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.recv(100)
+        done.wait()
+        server.server.close()
+    assert not caplog.records
+
+
 def test_receive_tells_that_the_client_left(serve_asgi: Callable[..., Any]) -> None:
     seen: list[str] = []
     done = Until()

@@ -49,5 +49,9 @@ def is_disconnect(error: Optional[BaseException]) -> bool:
     while error is not None:
         if isinstance(error, ClientDisconnectedError):
             return True
+        # A group (of a task group) is one if all of its errors are.
+        members = getattr(error, "exceptions", None)
+        if isinstance(members, tuple) and members:
+            return all(is_disconnect(member) for member in members)
         error = error.__cause__ or error.__context__
     return False

@@ -37,6 +37,8 @@ class InterfaceServer(ABC):
         lifespan: True or ``"auto"``, ``"on"``, False or ``"off"``: whether an ASGI application is told of start and
             shutdown. ``"on"`` makes it fatal that it does not know.
         root_path: where the application is mounted, as ``/api``; a proxy in front has taken it off the path.
+        setup: called as ``setup(app)`` with the :class:`socketify.App` that does the work, to add routes that go before the
+            application, or handlers; in every worker with the worker's own.
         **app_options: keyword-only options of :class:`socketify.App`, such as ``server_header`` or ``max_body_size``.
 
     Raises:
@@ -55,6 +57,7 @@ class InterfaceServer(ABC):
         lifespan: Union[bool, str] = True,
         *,
         root_path: str = "",
+        setup: Optional[Callable[[App], Any]] = None,
         **app_options: Any,
     ) -> None:
         self._check_application(app)
@@ -67,7 +70,11 @@ class InterfaceServer(ABC):
         if not isinstance(root_path, str) or (root_path and not root_path.startswith("/")):
             message = f"root_path must be empty or begin with '/', not {root_path!r}"
             raise ValueError(message)
+        if setup is not None and not callable(setup):
+            message = f"setup must be callable as setup(app), not {setup!r}"
+            raise TypeError(message)
         self.app = app
+        self._setup = setup
         self._options = options
         self._websocket = websocket
         self._websocket_options: Mapping[str, Any] = {} if websocket_options is None else websocket_options
@@ -78,7 +85,7 @@ class InterfaceServer(ABC):
         self._listening: list[AppListenOptions] = []
         self._thread: Optional[threading.Thread] = None
         self._supervisor = 0
-        #: The :class:`socketify.App` that does the work: routes that are added to it go before the application.
+        #: The :class:`socketify.App` that does the work; another one in every worker, and after ``run(block=False)``.
         self.native_app: App = self._build()
 
     def _build(self) -> App:
@@ -86,6 +93,8 @@ class InterfaceServer(ABC):
         try:
             self._serve_http(native)
             self._serve_websockets(native)
+            if self._setup is not None:
+                self._setup(native)
         except BaseException:
             native.close()
             raise
