@@ -1,17 +1,31 @@
-"""A server in a thread of its own, and raw sockets to speak to it."""
+"""A server in a thread of its own, and raw sockets to speak to it.
+
+With SOCKETIFY_TEST_TLS=1 in the environment all of them speak TLS.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+import ssl
+import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
+from tls_files import Files
 
 from socketify import ASGI, App, AppListenOptions
+
+TLS: Optional[Files] = None
+if os.environ.get("SOCKETIFY_TEST_TLS"):
+    TLS = Files(Path(tempfile.mkdtemp(prefix="socketify-tls-")))
+    # What clients trust that are not told.
+    os.environ["SSL_CERT_FILE"] = TLS.ca_file
 
 
 class Server:

@@ -77,8 +77,8 @@ pub const Socket = extern struct {
             socket.set(Flags.write_failed, false);
             if (socket.context.on_writable) |callback| socket = callback(socket) orelse return;
             if (socket.closed()) return;
-            if (!socket.has(Flags.write_failed) or socket.has(Flags.shut_down))
-                socket.poll.remove(socket.context.loop, sys.epollout);
+            const waits = socket.has(Flags.write_failed) and !socket.has(Flags.shut_down);
+            if (!waits and !socket.owesCiphertext()) socket.poll.remove(socket.context.loop, sys.epollout);
         }
         if (socket.closed()) return;
         if (events & sys.epollin != 0 and !socket.has(Flags.paused)) {
@@ -158,6 +158,10 @@ pub const Socket = extern struct {
     /// A socket of TLS opens when its handshake is done; before, the context's callbacks know nothing of it.
     pub fn isEstablished(socket: *const Socket) bool {
         return if (socket.tls) |session| !session.handshaking else true;
+    }
+
+    fn owesCiphertext(socket: *const Socket) bool {
+        return if (socket.tls) |session| !session.pending.isEmpty() else false;
     }
 
     fn takePending(socket: *Socket) Pending {
