@@ -46,6 +46,8 @@ class Server:
 
     def _main(self) -> None:
         try:
+            if TLS is not None:
+                self._options.setdefault("options", TLS.options())
             app = self.app = App(**self._options)
             self._build(app)
             app.listen(0, lambda config: setattr(self, "port", config.port))
@@ -60,6 +62,10 @@ class Server:
         scheme = "https" if self.app is not None and self.app.is_secure else "http"
         return f"{scheme}://127.0.0.1:{self.port}"
 
+    @property
+    def ws_url(self) -> str:
+        return "ws" + self.url[len("http") :]
+
     def stop(self) -> None:
         assert self.app is not None
         self.app.close()
@@ -69,9 +75,7 @@ class Server:
             raise self._failure
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port))
-        connection.settimeout(10)
-        return connection
+        return connected(self.port)
 
     def exchange(self, data: bytes) -> bytes:
         """Send, and read until the server closes."""
@@ -80,9 +84,15 @@ class Server:
             return read_all(connection)
 
 
+def connected(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.settimeout(10)
+    return connection if TLS is None else TLS.client().wrap_socket(connection, server_hostname="localhost")
+
+
 def read_all(connection: socket.socket) -> bytes:
     parts = []
-    with contextlib.suppress(ConnectionResetError):
+    with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
         while part := connection.recv(65536):
             parts.append(part)
     return b"".join(parts)
@@ -106,22 +116,22 @@ class ASGIServer:
 
     def __init__(self, app: Any, **options: Any) -> None:
         self.port = 0
+        if TLS is not None:
+            options.setdefault("options", TLS.options())
         self.server = ASGI(app, **options)
         self.server.listen(AppListenOptions(host="127.0.0.1"), lambda config: setattr(self, "port", config.port))
         self.server.run(block=False)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if TLS is None else 'https'}://127.0.0.1:{self.port}"
 
     @property
     def websocket_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
+        return "ws" + self.url[len("http") :]
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port))
-        connection.settimeout(10)
-        return connection
+        return connected(self.port)
 
     def exchange(self, data: bytes) -> bytes:
         """Send, and read until the server closes."""

@@ -16,7 +16,8 @@ import httpx
 import pytest
 import trustme
 import websockets.sync.client
-from tls_files import Files
+from conftest import read_all
+from tls_files import Files, plain
 
 from socketify import App, AppListenOptions, AppOptions, Limits, Request, Response
 
@@ -61,7 +62,7 @@ def server(serve: Any, files: Files) -> Any:
 
 
 def wrapped(server: Any, context: ssl.SSLContext, **choices: Any) -> ssl.SSLSocket:
-    return context.wrap_socket(server.connect(), server_hostname="localhost", **choices)
+    return context.wrap_socket(plain(server), server_hostname="localhost", **choices)
 
 
 def test_requests_and_large_bodies(server: Any, client: httpx.Client) -> None:
@@ -185,8 +186,14 @@ def test_the_clients_goodbye_is_answered(server: Any, files: Files) -> None:
         assert isinstance(connection.unwrap(), socket.socket)
 
 
+def exchange(server: Any, data: bytes) -> bytes:
+    with plain(server) as connection:
+        connection.sendall(data)
+        return read_all(connection)
+
+
 def test_plain_http_is_told_and_closed(server: Any) -> None:
-    answer = server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    answer = exchange(server, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.endswith(b"This port speaks HTTPS: use https://\n")
     assert server.app.get_failed_handshakes() == 1
@@ -196,13 +203,13 @@ def test_plain_http_is_told_and_closed(server: Any) -> None:
     "junk", [b"\0" * 100, b"\x16\x03\x01\xff\xff" + b"x" * 70_000, b"SSH-2.0-x\r\n", bytes(range(256)) * 300]
 )
 def test_junk_is_closed(server: Any, client: httpx.Client, junk: bytes) -> None:
-    server.exchange(junk)
+    exchange(server, junk)
     assert client.get(server.url + "/").text == "hello"
 
 
 def test_a_handshake_that_never_ends_is_cut(serve: Any, files: Files) -> None:
     server = serve(_routes, options=files.options(handshake_timeout=1))
-    with server.connect() as silent, server.connect() as slow:
+    with plain(server) as silent, plain(server) as slow:
         begin = time.monotonic()
         slow.sendall(b"\x16\x03\x01")
         assert silent.recv(10) == b""
@@ -212,7 +219,7 @@ def test_a_handshake_that_never_ends_is_cut(serve: Any, files: Files) -> None:
 
 def test_an_app_stops_while_handshakes_wait(serve: Any, files: Files) -> None:
     server = serve(_routes, options=files.options())
-    with server.connect() as silent:
+    with plain(server) as silent:
         time.sleep(0.1)
         begin = time.monotonic()
         server.app.close()

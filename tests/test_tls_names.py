@@ -6,18 +6,18 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable
 
 import httpx
 import pytest
 import trustme
-from tls_files import Files
+from tls_files import Files, plain
 
 from socketify import App, AppOptions
 
@@ -35,13 +35,13 @@ def certificate_for(server: Any, files: Files, name: str) -> tuple[str, ...]:
     """Tell the names in the certificate that a client gets who asks for a name."""
     context = files.client()
     context.check_hostname = False
-    with context.wrap_socket(server.connect(), server_hostname=name) as connection:
+    with context.wrap_socket(plain(server), server_hostname=name) as connection:
         found: Any = connection.getpeercert()
     return tuple(value for _kind, value in found["subjectAltName"])
 
 
 def ask(server: Any, files: Files, host: str) -> str:
-    with files.client().wrap_socket(server.connect(), server_hostname=host) as connection:
+    with files.client().wrap_socket(plain(server), server_hostname=host) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\nHost: " + host.encode() + b"\r\n\r\n")
         parts = []
         while part := connection.recv(65536):
@@ -74,7 +74,7 @@ def test_names_come_and_go_while_serving(serve: Callable[..., Any], files: Files
     assert certificate_for(server, files, "late.example.org")[0] == "localhost"
     server.app.add_server_name("late.example.org", added)
     context = files.client()
-    with context.wrap_socket(server.connect(), server_hostname="late.example.org") as living:
+    with context.wrap_socket(plain(server), server_hostname="late.example.org") as living:
         server.app.remove_server_name("late.example.org")
         living.sendall(b"GET / HTTP/1.1\r\nHost: late.example.org\r\n\r\n")
         assert living.recv(1000).endswith(b"hello")
@@ -120,10 +120,10 @@ def test_a_handler_may_close_the_app_in_a_handshake(serve: Callable[..., Any], f
 
     server = serve(build, options=files.options())
     context = files.client()
-    with contextlib.suppress(OSError), context.wrap_socket(server.connect(), server_hostname="x.y") as shaken:
+    with contextlib.suppress(OSError), context.wrap_socket(plain(server), server_hostname="x.y") as shaken:
         assert shaken.recv(1000) == b""
     with pytest.raises(ConnectionRefusedError):
-        server.connect().close()
+        plain(server).close()
 
 
 def test_wrong_uses(files: Files) -> None:
@@ -152,7 +152,7 @@ def test_certificates_are_renewed_while_connections_live(serve: Callable[..., An
         app.add_server_name("n.test", AppOptions(**files.issue("name", "n.test")))
 
     server = serve(build, options=AppOptions(**files.issue("renewed", "localhost", "before.test")))
-    with files.client().wrap_socket(server.connect(), server_hostname="localhost") as living:
+    with files.client().wrap_socket(plain(server), server_hostname="localhost") as living:
         files.issue("renewed", "localhost", "after.test")
         files.issue("name", "n.test", "new.test")
         server.app.reload_certificates()
@@ -180,25 +180,21 @@ app.run()
 
 
 def test_sighup_renews(files: Files) -> None:
-    class Local:
-        def connect(self) -> socket.socket:
-            return socket.create_connection(("127.0.0.1", port))
-
     given = files.issue("hup", "before.test")
     command = [sys.executable, "-c", PROGRAM, given["cert_file_name"], given["key_file_name"]]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as program:
         assert program.stdout is not None
         port = int(program.stdout.readline())
-        assert certificate_for(Local(), files, "before.test") == ("before.test",)
+        assert certificate_for(SimpleNamespace(port=port), files, "before.test") == ("before.test",)
         files.issue("hup", "after.test")
         program.send_signal(signal.SIGHUP)
         time.sleep(0.3)
-        assert certificate_for(Local(), files, "after.test") == ("after.test",)
+        assert certificate_for(SimpleNamespace(port=port), files, "after.test") == ("after.test",)
         shutil.copy(given["key_file_name"], given["cert_file_name"])
         program.send_signal(signal.SIGHUP)
         assert "cert_file_name" in program.stdout.readline()
-        assert certificate_for(Local(), files, "after.test") == ("after.test",)
+        assert certificate_for(SimpleNamespace(port=port), files, "after.test") == ("after.test",)
         program.terminate()
         assert program.wait(10) == 0
 
@@ -255,7 +251,7 @@ def test_not_asked_for(serve: Callable[..., Any], files: Files) -> None:
 
 
 def request_as(server: Any, context: ssl.SSLContext, name: str) -> bytes:
-    with context.wrap_socket(server.connect(), server_hostname=name) as connection:
+    with context.wrap_socket(plain(server), server_hostname=name) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         return connection.recv(1000)
 

@@ -16,7 +16,7 @@ from socketify import App, OpCode, SendStatus, WebSocket
 
 def open_(server: Any, path: str = "/", **options: Any) -> ClientConnection:
     options.setdefault("compression", None)
-    return connect(f"ws://127.0.0.1:{server.port}{path}", **options)
+    return connect(f"{server.ws_url}{path}", **options)
 
 
 def echo(ws: WebSocket, message: Any, opcode: OpCode) -> None:
@@ -514,6 +514,6 @@ def test_a_router_takes_a_whole_behavior(serve: Any) -> None:
             decorate(shout)
 
     server = serve(build_routes)
-    with connect(f"ws://127.0.0.1:{server.port}/api/x") as client:
+    with connect(f"{server.ws_url}/api/x") as client:
         client.send("hello")
         assert client.recv() == "HELLO"

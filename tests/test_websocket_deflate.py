@@ -31,7 +31,7 @@ def test_messages_come_back(serve: Any, compression: int) -> None:
     if compression == CompressOptions.DISABLED:
         pytest.skip("nothing to compress")
     server = serve(build(compression))
-    with connect(f"ws://127.0.0.1:{server.port}/") as client:
+    with connect(f"{server.ws_url}/") as client:
         assert client.protocol.extensions
         for message in MESSAGES:
             client.send(message)
@@ -54,7 +54,7 @@ def test_messages_come_back(serve: Any, compression: int) -> None:
 def test_what_the_client_demands_is_kept(serve: Any, compression: int, offer: dict[str, Any]) -> None:
     server = serve(build(compression))
     extensions = [ClientPerMessageDeflateFactory(**offer)]
-    with connect(f"ws://127.0.0.1:{server.port}/", compression=None, extensions=extensions) as client:
+    with connect(f"{server.ws_url}/", compression=None, extensions=extensions) as client:
         assert client.protocol.extensions
         for message in MESSAGES:
             client.send(message)

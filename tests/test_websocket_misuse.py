@@ -15,7 +15,7 @@ from socketify import App, OpCode, SendStatus, WebSocket
 
 
 def talk(server: Any, path: str = "/") -> Any:
-    return connect(f"ws://127.0.0.1:{server.port}{path}", compression=None)
+    return connect(f"{server.ws_url}{path}", compression=None)
 
 
 def test_everything_after_the_end_is_inert(serve: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -42,3 +43,10 @@ class Files:
         if certificate:
             context.load_cert_chain(certificate["cert_file_name"], certificate["key_file_name"])
         return context
+
+
+def plain(server: Any) -> socket.socket:
+    """Connect without TLS."""
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    connection.settimeout(10)
+    return connection
