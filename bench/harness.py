@@ -119,11 +119,12 @@ def raise_descriptor_limit(wanted: int) -> None:
 class Server:
     """A running server; a context manager that stops it."""
 
-    def __init__(self, command: Sequence[str], cpu: int | None = None) -> None:
+    def __init__(self, command: Sequence[str], cpu: int | None = None, scheme: str = "http") -> None:
         """Starts the command with port 0 as last argument and waits until it listens.
 
         Raises BenchmarkError when it ends or says something else before.
         """
+        self.scheme = scheme
         # What is measured is the source tree, not a version that may be installed beside it.
         search_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "PYTHONPATH": search_path}
@@ -146,7 +147,7 @@ class Server:
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self.port}/"
+        return f"{self.scheme}://127.0.0.1:{self.port}/"
 
     def cpu_seconds(self) -> float:
         """CPU time, user and system, of the process, its threads and its living children so far."""

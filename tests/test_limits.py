@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
 import time
@@ -217,6 +218,7 @@ def test_a_client_that_does_not_read_is_cut(serve: Any) -> None:
         assert aborted.wait(8)
 
 
+@pytest.mark.skipif("SOCKETIFY_TEST_TLS" in os.environ, reason="a handshake waits to be accepted")
 def test_accepting_pauses_at_the_limit(serve: Any) -> None:
     server = serve(ok, limits=Limits(max_connections=2, keep_alive_timeout=60))
     first, second, third = server.connect(), server.connect(), server.connect()
