@@ -559,3 +559,29 @@ def test_a_behaviour_has_the_websockets(serve_asgi: Callable[..., Any]) -> None:
 def test_no_websockets(serve_asgi: Callable[..., Any], websocket: Any) -> None:
     server = serve_asgi(raw(echo), lifespan=False, websocket=websocket)
     assert status_of(server.websocket_url)[0] == 200
+
+
+def test_many_connections_come_and_go(serve_asgi: Callable[..., Any]) -> None:
+    """What the server knows of a websocket goes with it."""
+    import gc  # noqa: PLC0415
+
+    from socketify.interfaces.asgi_http import HTTPExchange  # noqa: PLC0415
+    from socketify.interfaces.asgi_websocket import WebSocketExchange  # noqa: PLC0415
+
+    server = serve_asgi(raw(echo), lifespan=False)
+    for number in range(30):
+        with connect(server.websocket_url) as ws:
+            ws.send("x")
+            assert ws.recv() == "x"
+            if number % 2:
+                ws.socket.shutdown(2)
+        assert httpx.get(server.url).text == "http"
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        gc.collect()
+        left = [each for each in gc.get_objects() if isinstance(each, (HTTPExchange, WebSocketExchange))]
+        if not left:
+            break
+        time.sleep(0.05)
+    assert not left
+    assert not server.server.native_app._live

@@ -241,9 +241,9 @@ class InterfaceServer(ABC):
                     finally:
                         os._exit(status)
         finally:
-            if block:
-                for each in reserved:
-                    each.close()
+            # A supervisor in a process of its own has its own copies.
+            for each in reserved:
+                each.close()
 
     def _run_thread(self) -> None:
         reserved = self._reserve_ports()
