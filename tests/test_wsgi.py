@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 from wsgiref.validate import validator
 
+import httpx
 import pytest
+from tls_files import Files
 from websockets.sync.client import connect
 from wsgi_server import served
 
@@ -81,6 +83,24 @@ def test_unix_socket(tmp_path: Path) -> None:
     with served(validator(show_environ), unix=str(tmp_path / "s")) as one:
         got = json.loads(one.ask("/x").body)
     assert (got["REMOTE_ADDR"], got["SERVER_NAME"], got["SERVER_PORT"]) == ("", "localhost", "80")
+
+
+@both
+def test_tls(threads: int, tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    data = bytes(range(256)) * 8000
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", [*TEXT, ("X-Scheme", environ["wsgi.url_scheme"])])
+        return iter([body, data])
+
+    with served(app, options=files.options(), threads=threads) as one:
+        url = f"https://localhost:{one.port}/"
+        with httpx.Client(verify=files.client()) as client:
+            got = client.post(url, content=data)
+    assert got.content == data * 2
+    assert got.headers["x-scheme"] == "https"
 
 
 def test_requests_do_not_share_an_environ() -> None:
