@@ -63,6 +63,10 @@ _NOTHING_MORE = RequestBody()
 class HTTPExchange:
     """One request and its response."""
 
+    # Status line and fields, from the start message until they are sent.
+    _head: bytes
+    _fields: int
+
     #: Whether the connection is encrypted, by whoever routes to this class.
     is_secure = False
 
@@ -85,9 +89,6 @@ class HTTPExchange:
         self._native = native
         self._handle = handle
         self._state = START
-        # Status line and fields, from the start message until they are sent.
-        self._head = b""
-        self._fields = 0
         self._body: Optional[RequestBody] = None
         self._readers: Optional[list[asyncio.Future[None]]] = None
         self._writers: Optional[list[asyncio.Future[None]]] = None
@@ -153,7 +154,9 @@ class HTTPExchange:
 
     def _complete(self) -> None:
         self._state = DONE
-        self._native._live.pop(self._handle, None)
+        live = self._native._live
+        if live:
+            live.pop(self._handle, None)
         self._handle = 0
         if self._readers:
             wake(self._readers)
