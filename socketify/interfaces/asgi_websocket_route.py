@@ -146,7 +146,7 @@ class WebSocketRoute:
             if exchange is None:
                 return
             try:
-                data = bytes(view[:length]) if length <= c.SCRATCH_BYTES else ctypes.string_at(address or 0, length)
+                data = bytes(view[:length]) if length <= c.WS_SCRATCH_BYTES else ctypes.string_at(address or 0, length)
                 if opcode == _TEXT:
                     exchange.on_message({"type": "websocket.receive", "text": data.decode()}, length)
                 else:
