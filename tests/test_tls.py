@@ -279,3 +279,67 @@ def test_no_tail_is_forgotten(serve: Any, files: Files, tmp_path: Path) -> None:
             left = size - len(head.partition(b"\r\n\r\n")[2])
             while left > 0:
                 left -= len(shaken.recv(65536))
+
+
+class Raw:
+    """A client that can send bytes which OpenSSL did not make."""
+
+    def __init__(self, server: Any, context: ssl.SSLContext) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        self.connection = plain(server)
+
+    def __enter__(self) -> Raw:
+        while True:
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self.send()
+                self.incoming.write(self.connection.recv(65536))
+            else:
+                self.send()
+                return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def send(self, change: Any = None) -> None:
+        data = bytearray(self.outgoing.read())
+        if change is not None:
+            change(data)
+        self.connection.sendall(data)
+
+
+@pytest.mark.parametrize("position", [0, 1, 3, 4, 5, 20, -1])
+def test_a_changed_record_ends_the_connection(server: Any, files: Files, client: httpx.Client, position: int) -> None:
+    def change(data: bytearray) -> None:
+        data[position] ^= 0x55
+
+    with Raw(server, files.client()) as raw:
+        raw.tls.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + b"x" * 20_000)
+        raw.send(change)
+        raw.connection.shutdown(socket.SHUT_WR)
+        assert b"HTTP/1.1 200" not in read_all(raw.connection)
+    assert client.get(server.url + "/").text == "hello"
+
+
+def test_a_client_that_leaves_without_goodbye_aborts(serve: Any, files: Files) -> None:
+    closed: list[int] = []
+
+    def build(app: App) -> None:
+        _routes(app)
+        app.ws("/told", {"close": lambda _ws, code, _message: closed.append(code)})
+
+    server = serve(build, options=files.options())
+    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    with Raw(server, files.client()) as raw:
+        raw.tls.write(b"GET /told HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + key + b"\r\n")
+        raw.send()
+        assert raw.connection.recv(65536)
+        raw.connection.shutdown(socket.SHUT_WR)
+        read_all(raw.connection)
+    deadline = time.monotonic() + 5
+    while not closed:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert closed == [1006]

@@ -268,3 +268,42 @@ def test_a_name_can_require_what_others_do_not(serve: Callable[..., Any], files:
         request_as(server, context, "closed.test")
     context = files.client(**files.issue("friend"))
     assert request_as(server, context, "closed.test").startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_does_not_open_another_name(serve: Callable[..., Any], files: Files, version: ssl.TLSVersion) -> None:
+    def build(app: App) -> None:
+        _who(app)
+        app.add_server_name("closed.test", files.options("closed", "closed.test", ca_file_name=files.ca_file))
+
+    server = serve(build, options=files.options())
+    context = files.client()
+    context.check_hostname = False
+    context.minimum_version = context.maximum_version = version
+
+    def request(name: str, session: Any = None) -> tuple[bytes, Any, Any]:
+        with context.wrap_socket(plain(server), server_hostname=name, session=session) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            return connection.recv(1000), connection.session, connection.session_reused
+
+    answer, session, _reused = request("localhost")
+    assert answer.endswith(b"nobody")
+    again, _session, reused = request("localhost", session)
+    assert again.endswith(b"nobody")
+    assert reused
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        request("closed.test", session)
+
+
+def test_a_renewed_authority_ends_old_sessions(serve: Callable[..., Any], files: Files, strangers: Files) -> None:
+    authority = files.directory / "authority.pem"
+    shutil.copy(files.ca_file, authority)
+    server = serve(_who, options=files.options(ca_file_name=authority))
+    context = files.client(**files.issue("friend"))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with context.wrap_socket(plain(server), server_hostname="localhost") as connection:
+        session = connection.session
+    shutil.copy(strangers.ca_file, authority)
+    server.app.reload_certificates()
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        context.wrap_socket(plain(server), server_hostname="localhost", session=session)

@@ -13,7 +13,7 @@ const Ssl = library.Ssl;
 const allocator = std.heap.c_allocator;
 
 /// RFC 1035 section 2.3.4.
-const name_bytes_max = 253;
+pub const name_bytes_max = 253;
 
 /// Told of a server name that has no certificate; it may add one.
 pub const MissingName = *const fn (?*anyopaque, [*]const u8, usize) callconv(.c) void;
@@ -99,7 +99,7 @@ fn onClientHello(ssl: *Ssl, _: *c_int, user: ?*anyopaque) callconv(.c) c_int {
 }
 
 /// RFC 6066 section 3: a list's length, then type 0, a length, and the name; in lower case, without the root's dot.
-fn hostName(extension: []const u8, buffer: *[name_bytes_max]u8) ?[]const u8 {
+pub fn hostName(extension: []const u8, buffer: *[name_bytes_max]u8) ?[]const u8 {
     if (extension.len < 5 or extension[2] != 0) return null;
     const length = std.mem.readInt(u16, extension[3..5], .big);
     var name = extension[5..];

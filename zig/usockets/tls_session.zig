@@ -36,7 +36,7 @@ pub const Pending = struct {
         pending.* = .{};
     }
 
-    fn append(pending: *Pending, data: []const u8) error{OutOfMemory}!void {
+    pub fn append(pending: *Pending, data: []const u8) error{OutOfMemory}!void {
         const old = pending.bytes.len;
         pending.bytes = try allocator.realloc(pending.bytes, old + data.len);
         @memcpy(pending.bytes[old..], data);

@@ -19,4 +19,5 @@ comptime {
 
 test {
     _ = @import("tests.zig");
+    _ = @import("tls_tests.zig");
 }

@@ -1,0 +1,52 @@
+//! What of TLS needs no OpenSSL.
+const std = @import("std");
+const sys = @import("sys.zig");
+const hostName = @import("tls_server.zig").hostName;
+const name_bytes_max = @import("tls_server.zig").name_bytes_max;
+const Pending = @import("tls_session.zig").Pending;
+const library = @import("tls_library.zig");
+const expect = std.testing.expect;
+const expectEqual = std.testing.expectEqual;
+const expectEqualStrings = std.testing.expectEqualStrings;
+
+test "the name in a server_name extension" {
+    var buffer: [name_bytes_max]u8 = undefined;
+    try expectEqualStrings("a.example.org", hostName("\x00\x10\x00\x00\x0dA.Example.ORG", &buffer).?);
+    try expectEqualStrings("a.b", hostName("\x00\x07\x00\x00\x04a.b.", &buffer).?);
+    for ([_][]const u8{ "", "\x00", "\x00\x03\x00\x00\x00", "\x00\x04\x01\x00\x01a", "\x00\x04\x00\x00\x02a", "\x00\x04\x00\xff\xffa" }) |bad|
+        try expect(hostName(bad, &buffer) == null);
+    var too_long: [5 + 254]u8 = @splat('a');
+    @memcpy(too_long[0..5], "\x01\x01\x00\x00\xfe");
+    try expect(hostName(&too_long, &buffer) == null);
+    too_long[4] = 0xfd;
+    try expectEqual(@as(usize, 253), hostName(&too_long, &buffer).?.len);
+}
+
+test "no library, and one that is none" {
+    try expectEqual(library.LoadResult.absent, library.load("/nowhere/libssl.so.3"));
+    try expectEqual(library.LoadResult.too_old, library.load("libc.so.6"));
+    try expect(!library.isLoaded());
+}
+
+extern "c" fn socketpair(family: c_int, kind: c_int, protocol: c_int, fds: *[2]c_int) c_int;
+
+test "ciphertext that waits leaves in order, and a broken connection is told" {
+    var fds: [2]c_int = undefined;
+    try expectEqual(@as(c_int, 0), socketpair(sys.af_unix, sys.sock_stream | sys.nonblock, 0, &fds));
+    var pending: Pending = .{};
+    defer pending.free();
+    try pending.append("one ");
+    try pending.append("two");
+    try expect(pending.flush(fds[0]));
+    try expect(pending.isEmpty());
+    var buffer: [16]u8 = undefined;
+    try expectEqual(@as(isize, 7), sys.recv(fds[1], &buffer, buffer.len, 0));
+    try expectEqualStrings("one two", buffer[0..7]);
+    const big: [4 << 20]u8 = @splat('x');
+    try pending.append(&big);
+    try expect(pending.flush(fds[0]));
+    try expect(!pending.isEmpty());
+    _ = sys.close(fds[1]);
+    try expect(!pending.flush(fds[0]));
+    _ = sys.close(fds[0]);
+}
