@@ -1,6 +1,7 @@
 """A server in a thread of its own, and raw sockets to speak to it.
 
-With SOCKETIFY_TEST_TLS=1 in the environment all of them speak TLS.
+With SOCKETIFY_TEST_TLS=1 in the environment all of them speak TLS. The threaded client of websockets then times out now and
+then, with any server: it reads and writes in two threads, which an SSL object of TLS 1.3 does not bear.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import trustme
-import websockets.sync.client
+import websockets.asyncio.client
 from conftest import read_all
 from tls_files import Files, plain
 
@@ -120,11 +120,15 @@ def test_sessions_are_resumed(server: Any, files: Files) -> None:
 
 
 def test_websockets(server: Any, files: Files) -> None:
-    address = f"wss://localhost:{server.port}/ws"
-    with websockets.sync.client.connect(address, ssl=files.client(), max_size=None, compression=None) as ws:
-        for message in ("text", b"x", bytes(16 * 1024), bytes(16 * 1024 - 3), BIG):
-            ws.send(message)
-            assert ws.recv() == message
+    async def main() -> None:
+        address = f"wss://localhost:{server.port}/ws"
+        async with websockets.asyncio.client.connect(address, ssl=files.client(), max_size=None, compression=None) as ws:
+            for message in ("text", b"x", bytes(16 * 1024), bytes(16 * 1024 - 3), BIG):
+                sending = asyncio.create_task(ws.send(message))
+                assert await asyncio.wait_for(ws.recv(), 20) == message
+                await sending
+
+    asyncio.run(main())
 
 
 def test_many_at_once(server: Any, files: Files) -> None:
