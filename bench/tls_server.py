@@ -1,12 +1,14 @@
 """The hello world of bench/tls.py. Usage: python bench/tls_server.py NAME CERTIFICATE KEY [PORT], 0 for any.
 
-NAME is socketify, socketify-asgi, uvicorn or granian; the last three serve bench/asgi_hello.py's application.
+NAME is socketify, socketify-asgi, uvicorn or granian; the last three serve the same ASGI application.
 """
 
 from __future__ import annotations
 
 import socket
 import sys
+import threading
+import time
 from typing import Any
 
 from socketify import ASGI, App, AppListenOptions, AppOptions, Request, Response
@@ -29,6 +31,17 @@ def hello(res: Response, _req: Request) -> None:
 def announce(port: int) -> None:
     """Tells where it listens."""
     print(f"listening {port}", flush=True)
+
+
+def announce_when_open(port: int) -> None:
+    """Tells where it listens, as soon as it does."""
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    announce(port)
 
 
 def free_port() -> int:
@@ -65,7 +78,7 @@ def serve_granian(certificate: str, key: str, port: int) -> None:
     server = Granian(
         f"{__file__}:application", address="127.0.0.1", port=port, interface=Interfaces.ASGI, log_enabled=False, **files
     )
-    server.on_startup(lambda: announce(port))
+    threading.Thread(target=announce_when_open, args=(port,), daemon=True).start()
     server.serve()
 
 
