@@ -140,6 +140,8 @@ pub fn step(decoder: *Decoder, input: *Text, limits: *const Limits, out: *Text) 
             => try decoder.extensionByte(c, limits),
             .size_lf => {
                 if (c != '\n') return error.BadRequest;
+                // The trailer section has a bound of its own.
+                decoder.bounded = 0;
                 decoder.state = if (decoder.remaining == 0) .line_first else .data;
             },
             .data => unreachable,

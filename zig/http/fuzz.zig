@@ -40,6 +40,7 @@ const bodies = [_][]const u8{
     "0\r\n\r\n",
     "1\r\nx\r\n0;a\r\nA:\r\nB: c\r\n\r\n",
     "ffff\r\n",
+    "0;a00;a\r\nA:\r\nBA:abcdq\r\nA:\\a\r\nA:\r\nB: c\r\n\r\n",
     "1;a=b ; c=\"d\\\"e\" ;f\r\nx\r\n0\r\n\r\n",
     "2 ;a\t=\t\"\"\r\nxy\r\n0;b\r\nA: b\r\n\r\n",
 };
