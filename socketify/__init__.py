@@ -12,6 +12,7 @@ from .event_loop import Loop
 from .extensions import AppExtension
 from .forms import FormData, UploadFile
 from .interfaces import ASGI, SSGI, WSGI
+from .interfaces.serving import serve
 from .limits import Limits
 from .middleware import middleware
 from .options import AppListenOptions, AppOptions
@@ -53,4 +54,5 @@ __all__ = [
     "is_same_origin",
     "middleware",
     "sendfile",
+    "serve",
 ]

@@ -85,7 +85,9 @@ class Lifecycle(Exchanges):
         given = port_or_options
         config = given if isinstance(given, AppListenOptions) else AppListenOptions(port=0 if given is None else given)
         native = self._alive()
-        if config.domain is not None:
+        if config.fd is not None:
+            port = lib.sk_app_listen_fd(native, config.fd)
+        elif config.domain is not None:
             port = lib.sk_app_listen_unix(native, os.fsencode(config.domain))
         else:
             host = None if config.host is None else config.host.encode("idna")
@@ -96,12 +98,16 @@ class Lifecycle(Exchanges):
             handler(AppListenOptions(port=port, host=config.host, options=config.options, domain=config.domain))
         return self
 
-    def run(self) -> None:
+    def run(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`. A second signal does not wait for requests in flight.
 
         An app that serves TLS reads its certificates again on SIGHUP.
+
+        Args:
+            loop_factory: makes the event loop; uvloop's where it is installed, else asyncio's own.
+
         """
-        loop = new_event_loop()
+        loop = loop_factory()
         asyncio.set_event_loop(loop)
         # Only the main thread is told of signals.
         in_main_thread = threading.current_thread() is threading.main_thread()
@@ -213,6 +219,8 @@ def _callable(handler: LifecycleHandler) -> LifecycleHandler:
 
 def _raise_listen_error(code: int, config: AppListenOptions) -> None:
     where = f"Unix socket {config.domain!r}" if config.domain is not None else f"{config.host or '*'}:{config.port}"
+    if config.fd is not None:
+        where = f"descriptor {config.fd}, which must be a socket that listens"
     if code <= _RESOLVER_ERROR_BASE:
         message = f"cannot listen on {where}: no such host: {config.host!r}"
         raise socket.gaierror(code - _RESOLVER_ERROR_BASE, message)

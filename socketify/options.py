@@ -105,10 +105,11 @@ class AppListenOptions:
         host: name or address; None for every interface, IPv6 and IPv4.
         options: 1 to refuse sharing the port with other processes.
         domain: path of a Unix-domain socket; excludes host and port.
+        fd: descriptor of a socket that listens already, which is shared; excludes all others.
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: the port is out of range, or domain is given with host or port.
+        ValueError: the port is out of range, or domain or fd is given with another place.
 
     """
 
@@ -116,6 +117,7 @@ class AppListenOptions:
     host: Optional[str] = None
     options: int = 0
     domain: Optional[str] = None
+    fd: Optional[int] = None
 
     def __post_init__(self) -> None:
         for name, types in (
@@ -123,10 +125,11 @@ class AppListenOptions:
             ("host", (str, type(None))),
             ("options", int),
             ("domain", (str, type(None))),
+            ("fd", (int, type(None))),
         ):
             value = getattr(self, name)
             if not isinstance(value, types) or isinstance(value, bool):
-                wanted = "int" if types is int else "str or None"
+                wanted = "int" if types is int else ("int or None" if name == "fd" else "str or None")
                 message = f"{name} must be {wanted}, not {type(value).__name__}"
                 raise TypeError(message)
         if not 0 <= self.port <= _PORT_MAX:
@@ -134,4 +137,7 @@ class AppListenOptions:
             raise ValueError(message)
         if self.domain is not None and (self.host is not None or self.port != 0):
             message = "domain excludes host and port"
+            raise ValueError(message)
+        if self.fd is not None and (self.host is not None or self.port != 0 or self.domain is not None):
+            message = "fd excludes host, port and domain"
             raise ValueError(message)

@@ -1,0 +1,188 @@
+"""The flags, their defaults, and the environment variables that stand for them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, Optional
+
+from .. import __version__
+from ..interfaces.serving import INTERFACES
+
+_PREFIX = "SOCKETIFY_"
+_TRUE = ("1", "true", "yes", "on", "t", "y")
+_FALSE = ("0", "false", "no", "off", "f", "n")
+
+
+def boolean(text: str) -> bool:
+    """Read a flag's value."""
+    word = text.lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    message = f"must be True or False, not {text!r}"
+    raise argparse.ArgumentTypeError(message)
+
+
+def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """Read an int that has bounds."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            message = f"must be an int, not {text!r}"
+            raise argparse.ArgumentTypeError(message) from None
+        if not least <= value <= most:
+            message = f"must be from {least} to {most}, not {value}"
+            raise argparse.ArgumentTypeError(message)
+        return value
+
+    return read
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser; ``-h`` is the host, as it always was."""
+    parser = argparse.ArgumentParser(
+        prog="socketify",
+        description="Serves an ASGI, WSGI or SSGI application, or a function run(app) of its own interface.",
+        epilog=f"Every flag can be given as an environment variable too: {_PREFIX}PORT for --port, and so on.",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("app", metavar="APP", nargs="?", help="module:attribute")
+    add("--help", action="help", help="show this and leave")
+    add("--version", "-v", action="version", version=f"socketify {__version__}", help="show the version and leave")
+
+    add = parser.add_argument_group("where to listen").add_argument
+    add("--host", "-h", default="127.0.0.1", help="name or address (default: %(default)s)")
+    add("--port", "-p", type=at_least(0, 65535), default=8000, help="0 picks one (default: %(default)s)")
+    add("--uds", metavar="PATH", help="a Unix-domain socket, instead of host and port")
+    add("--fd", type=at_least(0), metavar="N", help="a descriptor that listens already, instead of host and port")
+    add(
+        "--backlog", type=at_least(1, 65535), default=2048, metavar="N", help="connections that may wait (default: %(default)s)"
+    )
+    add("--disable-listen-log", type=boolean, default=False, metavar="BOOL", help="do not say where it listens")
+
+    add = parser.add_argument_group("the application").add_argument
+    add("--interface", choices=INTERFACES, default="auto", help="which it has (default: %(default)s)")
+    add("--factory", action="store_true", help="APP is called to make the application")
+    add("--app-dir", default=".", metavar="DIR", help="where modules are looked for first (default: the current folder)")
+    add("--root-path", default="", metavar="PATH", help="where the application is mounted")
+    add("--lifespan", choices=("auto", "on", "off"), default="auto", help="of ASGI applications (default: %(default)s)")
+    add("--env-file", metavar="PATH", help="variables that the application finds in its environment (needs python-dotenv)")
+
+    add = parser.add_argument_group("processes and threads").add_argument
+    add("--workers", "-w", type=at_least(1, 1024), metavar="N", help="processes (default: WEB_CONCURRENCY, or 1)")
+    add("--threads", type=at_least(1, 1024), default=1, metavar="N", help="of a WSGI application (default: %(default)s)")
+    add("--loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="the event loop (default: %(default)s)")
+    add("--reload", action="store_true", help="restart when a file changes (needs watchfiles)")
+    add("--reload-dir", action="append", metavar="DIR", help="what to watch, several times (default: --app-dir)")
+
+    add = parser.add_argument_group("websockets").add_argument
+    add("--ws", default="auto", metavar="WS", help="auto, none, or module:ws (default: %(default)s)")
+    add("--ws-max-size", type=at_least(0), default=16777216, metavar="BYTES", help="of a message (default: %(default)s)")
+    add("--ws-idle-timeout", type=at_least(0), default=20, metavar="SECONDS", help="0 for none (default: %(default)s)")
+    add("--ws-max-lifetime", type=at_least(0, 240), default=0, metavar="MINUTES", help="0 for no limit (default: %(default)s)")
+    add("--ws-max-backpressure", type=at_least(0), default=16777216, metavar="BYTES", help="default: %(default)s")
+    for name, default in (
+        ("--ws-auto-ping", True),
+        ("--ws-reset-idle-on-send", True),
+        ("--ws-per-message-deflate", False),
+        ("--ws-close-on-backpressure-limit", False),
+    ):
+        add(name, type=boolean, default=default, metavar="BOOL", help="default: %(default)s")
+
+    add = parser.add_argument_group("limits").add_argument
+    add("--limit-concurrency", type=at_least(1), metavar="N", help="open connections of a worker; further ones wait")
+    add("--limit-max-requests", type=at_least(1), metavar="N", help="a worker is replaced after so many requests")
+    add(
+        "--limit-max-requests-jitter",
+        type=at_least(0),
+        default=0,
+        metavar="N",
+        help="up to so many more (default: %(default)s)",
+    )
+    add("--limit-max-body-size", type=at_least(0, 2**63 - 1), metavar="BYTES", help="larger requests get 413")
+    add("--timeout-keep-alive", type=at_least(0, 86400), default=10, metavar="SECONDS", help="default: %(default)s")
+    add("--timeout-graceful-shutdown", type=at_least(0, 86400), default=30, metavar="SECONDS", help="default: %(default)s")
+
+    add = parser.add_argument_group("TLS").add_argument
+    add("--ssl-keyfile", metavar="PATH", help="the private key, PEM")
+    add("--ssl-certfile", metavar="PATH", help="the certificate and its chain, PEM")
+    add("--ssl-keyfile-password", metavar="TEXT", help="of an encrypted key")
+    add("--ssl-ca-certs", metavar="PATH", help="who signs the certificates of clients")
+    add("--ssl-ciphers", metavar="TEXT", help="names with colons between")
+
+    add = parser.add_argument_group("proxies and logs").add_argument
+    add("--proxy-headers", type=boolean, default=False, metavar="BOOL", help="believe X-Forwarded-For and X-Forwarded-Proto")
+    add("--forwarded-allow-ips", default="127.0.0.1", metavar="LIST", help="of these proxies; * for all (default: %(default)s)")
+    add("--server-header", type=boolean, default=True, metavar="BOOL", help="send Server (default: %(default)s)")
+    add("--date-header", type=boolean, default=True, metavar="BOOL", help="send Date (default: %(default)s)")
+    add(
+        "--access-log",
+        choices=("off", "common", "json"),
+        default="off",
+        help="of ASGI and WSGI requests (default: %(default)s)",
+    )
+    add("--log-level", choices=("debug", "info", "warning", "error", "critical"), default="info", help="default: %(default)s")
+    add("--print-config", action="store_true", help="show what would be used and leave")
+    add("--print-completion", choices=("bash", "zsh", "tcsh"), help="a script for the shell (needs shtab)")
+
+    add = parser.add_argument_group("objects made in advance").add_argument
+    add("--req-res-factory-maxitems", type=at_least(0), default=0, metavar="N", help="default: %(default)s")
+    add("--ws-factory-maxitems", type=at_least(0), default=0, metavar="N", help="default: %(default)s")
+    add("--task-factory-maxitems", type=at_least(0), default=100000, metavar="N", help="default: %(default)s")
+    return parser
+
+
+def parse_arguments(arguments: Optional[Sequence[str]] = None, environ: Mapping[str, str] = os.environ) -> argparse.Namespace:
+    """Read the command line; environment variables stand for flags that are not given. Leaves with status 2 for a wrong one."""
+    parser = make_parser()
+    for action in _flags(parser):
+        text = environ.get(_PREFIX + action.dest.upper())
+        if text is not None:
+            parser.set_defaults(**{action.dest: _from_environment(parser, action, text)})
+    settings = parser.parse_args(arguments)
+    if settings.workers is None:
+        settings.workers = _workers(parser, environ)
+    if settings.app is None and settings.print_completion is None:
+        parser.error("APP is missing: which module and attribute, as in main:app")
+    places = [name for name in ("uds", "fd") if getattr(settings, name) is not None]
+    if len(places) > 1:
+        parser.error("--uds excludes --fd")
+    given = [name for name in ("host", "port") if getattr(settings, name) != parser.get_default(name)]
+    if places and given:
+        parser.error(f"--{places[0]} excludes --{given[0]}")
+    if settings.ssl_certfile is None and settings.ssl_keyfile is not None:
+        parser.error("--ssl-keyfile needs --ssl-certfile")
+    if settings.reload and settings.workers > 1:
+        parser.error("--reload excludes --workers")
+    return settings
+
+
+def _flags(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    return [each for each in parser._actions if each.option_strings and each.dest not in ("help", "version", "print_config")]
+
+
+def _from_environment(parser: argparse.ArgumentParser, action: argparse.Action, text: str) -> Any:
+    name = _PREFIX + action.dest.upper()
+    try:
+        value: Any = boolean(text) if action.nargs == 0 else text
+        if callable(action.type):
+            value = action.type(text)
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"{name}: {error}")
+    if action.choices is not None and value not in action.choices:
+        parser.error(f"{name}: must be one of {', '.join(action.choices)}, not {text!r}")
+    return [value] if isinstance(action, argparse._AppendAction) else value
+
+
+def _workers(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> int:
+    try:
+        return at_least(1, 1024)(environ.get("WEB_CONCURRENCY") or "1")
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"WEB_CONCURRENCY: {error}")

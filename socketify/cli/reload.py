@@ -1,0 +1,78 @@
+"""Restarts the server when a file changes. For development."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+from typing import Callable
+
+from .loading import LoadError
+
+logger = logging.getLogger("socketify")
+
+
+def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> int:
+    """Serve, and begin anew whenever a Python file changes.
+
+    Raises:
+        LoadError: watchfiles is not installed.
+
+    """
+    try:
+        watchfiles = importlib.import_module("watchfiles")
+    except ImportError as error:
+        message = "--reload needs the package watchfiles"
+        raise LoadError(message) from error
+    directories = settings.reload_dir or [settings.app_dir]
+    stopped = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal stopped
+        stopped = True
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    child = _fork(work)
+    try:
+        watching = watchfiles.watch(
+            *directories,
+            watch_filter=watchfiles.PythonFilter(),
+            stop_event=_Flag(lambda: stopped),
+            raise_interrupt=False,
+        )
+        for changes in watching:
+            logger.info("%s changed: starting anew", ", ".join(sorted(path for _, path in changes)))
+            _end(child)
+            child = _fork(work)
+    finally:
+        _end(child)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return 0
+
+
+class _Flag:
+    """What watchfiles asks for whether to stop, as threading.Event has it."""
+
+    def __init__(self, is_set: Callable[[], bool]) -> None:
+        self.is_set = is_set
+
+
+def _fork(work: Callable[[int], int]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    # A broken file shall not end the watching: whoever edits it will mend it.
+    os._exit(work(0))
+
+
+def _end(child: int) -> None:
+    try:
+        os.kill(child, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    os.waitpid(child, 0)

@@ -1,0 +1,142 @@
+"""From the settings to a server that listens."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import socket
+import sys
+from typing import Any, Callable, Union
+
+from ..app import App
+from ..event_loop import new_event_loop
+from ..interfaces.server import InterfaceServer
+from ..interfaces.serving import detect_interface, make_server
+from ..limits import Limits
+from ..options import AppListenOptions, AppOptions
+from ..websocket_constants import CompressOptions
+from .loading import LoadError, load
+from .wrappers import wrap
+
+_WEBSOCKETS_OFF = "none"
+
+
+def websocket_options(settings: argparse.Namespace) -> dict[str, Any]:
+    """Give what :meth:`socketify.App.ws` shall get for all websockets."""
+    deflate = CompressOptions.SHARED_COMPRESSOR if settings.ws_per_message_deflate else CompressOptions.DISABLED
+    return {
+        "compression": deflate,
+        "max_payload_length": settings.ws_max_size,
+        "idle_timeout": settings.ws_idle_timeout,
+        "max_lifetime": settings.ws_max_lifetime,
+        "max_backpressure": settings.ws_max_backpressure,
+        "send_pings_automatically": settings.ws_auto_ping,
+        "reset_idle_timeout_on_send": settings.ws_reset_idle_on_send,
+        "close_on_backpressure_limit": settings.ws_close_on_backpressure_limit,
+    }
+
+
+def app_options(settings: argparse.Namespace) -> dict[str, Any]:
+    """Give the keyword arguments of the server."""
+    return {
+        "request_response_factory_max_items": settings.req_res_factory_maxitems,
+        "websocket_factory_max_items": settings.ws_factory_maxitems,
+        "task_factory_max_items": settings.task_factory_maxitems,
+        "lifespan": settings.lifespan,
+        "shutdown_timeout": settings.timeout_graceful_shutdown,
+        "server_header": "socketify" if settings.server_header else None,
+        "date_header": settings.date_header,
+        "threads": settings.threads,
+        "root_path": settings.root_path,
+        "limits": Limits(
+            keep_alive_timeout=settings.timeout_keep_alive,
+            max_connections=settings.limit_concurrency or 0,
+            max_body_size=settings.limit_max_body_size,
+            backlog=settings.backlog,
+        ),
+    }
+
+
+def tls_options(settings: argparse.Namespace) -> AppOptions | None:
+    """Give the TLS files, or None for plain HTTP."""
+    if settings.ssl_certfile is None:
+        return None
+    return AppOptions(
+        key_file_name=settings.ssl_keyfile,
+        cert_file_name=settings.ssl_certfile,
+        passphrase=settings.ssl_keyfile_password,
+        ca_file_name=settings.ssl_ca_certs,
+        ssl_ciphers=settings.ssl_ciphers,
+    )
+
+
+def build_server(settings: argparse.Namespace) -> Union[InterfaceServer, App]:
+    """Import the application and make its server.
+
+    Raises:
+        LoadError: there is no such application.
+        OSError, TypeError, ValueError: an option is wrong; the message names it.
+
+    """
+    application = load(settings.app, settings.app_dir)
+    if settings.factory:
+        application = application()
+    interface = detect_interface(application) if settings.interface == "auto" else settings.interface
+    websocket = _websocket(settings, interface)
+    made = wrap(application, interface, settings)
+    server = make_server(
+        made.application,
+        interface,
+        websocket=websocket,
+        websocket_options=websocket_options(settings),
+        options=tls_options(settings),
+        **app_options(settings),
+    )
+    if made.counter is not None:
+        jitter = random.randint(0, settings.limit_max_requests_jitter)
+        made.counter.close_after(settings.limit_max_requests + jitter, server.close)
+    return server
+
+
+def _websocket(settings: argparse.Namespace, interface: str) -> Any:
+    if settings.ws == _WEBSOCKETS_OFF:
+        return None
+    if settings.ws != "auto":
+        return load(settings.ws, settings.app_dir)
+    if interface != "socketify":
+        return "auto"
+    # A module of the native interface may hold its websockets beside the function.
+    module = sys.modules[settings.app.partition(":")[0]]
+    beside = getattr(module, "ws", None)
+    if beside is not None and not isinstance(beside, dict):
+        message = f"{module.__name__}.ws must be a dict of websocket options and handlers"
+        raise LoadError(message)
+    return beside
+
+
+def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Give the maker of event loops.
+
+    Raises:
+        LoadError: uvloop is asked for, and not installed.
+
+    """
+    if name == "asyncio":
+        return asyncio.new_event_loop
+    if name == "uvloop":
+        try:
+            import uvloop  # noqa: PLC0415 - it is optional
+        except ImportError as error:
+            message = "--loop uvloop: the package is not installed"
+            raise LoadError(message) from error
+        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+        return factory
+    return new_event_loop
+
+
+def serve_on(server: Union[InterfaceServer, App], listening: socket.socket, settings: argparse.Namespace) -> None:
+    """Serve on a socket that listens until told to stop."""
+    native = server if isinstance(server, App) else server.native_app
+    server.listen(AppListenOptions(fd=listening.fileno()))
+    native.run(loop_factory(settings.loop))

@@ -1,0 +1,145 @@
+"""One call that serves any application."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Optional, Union
+
+from ..app import App
+from ..options import AppListenOptions, AppOptions
+from .asgi import ASGI
+from .server import InterfaceServer, ListenHandler
+from .ssgi import SSGI
+from .wsgi import WSGI
+
+INTERFACES = ("auto", "asgi", "asgi3", "wsgi", "ssgi", "socketify")
+
+_ASGI_PARAMETERS = 3
+_WSGI_PARAMETERS = 2
+_SSGI_PARAMETERS = 8
+_SERVERS: dict[str, type[InterfaceServer]] = {"asgi": ASGI, "asgi3": ASGI, "wsgi": WSGI, "ssgi": SSGI}
+
+
+def detect_interface(app: Any) -> str:
+    """Tell which interface an application has: ``asgi``, ``wsgi``, ``ssgi`` or ``socketify``.
+
+    Raises:
+        TypeError: it has none of them.
+
+    """
+    if isinstance(app, App):
+        return "socketify"
+    if hasattr(app, "get_supported"):
+        return "ssgi"
+    if not callable(app):
+        message = f"app must be callable, or an App, not {type(app).__name__}"
+        raise TypeError(message)
+    function = app if inspect.isroutine(app) or inspect.isclass(app) else type(app).__call__
+    count = _count_parameters(app)
+    if count == _SSGI_PARAMETERS:
+        return "ssgi"
+    if inspect.iscoroutinefunction(function) or count == _ASGI_PARAMETERS:
+        return "asgi"
+    if count == _WSGI_PARAMETERS:
+        return "wsgi"
+    if count == 1:
+        return "socketify"
+    message = f"cannot tell the interface of {app!r}: it takes {count} arguments; say which it is"
+    raise TypeError(message)
+
+
+def _count_parameters(app: Any) -> int:
+    """Count the positional parameters without a default."""
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        return -1
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(1 for each in parameters if each.kind in positional and each.default is inspect.Parameter.empty)
+
+
+def make_server(app: Any, interface: str = "auto", *, websocket: Any = "auto", **options: Any) -> Union[InterfaceServer, App]:
+    """Make the server of an application, which does not listen yet.
+
+    Args:
+        app: the application; for the native interface an :class:`App`, or a function ``run(app)`` that adds its routes.
+        interface: one of ``auto``, ``asgi``, ``asgi3``, ``wsgi``, ``ssgi``, ``socketify``.
+        websocket: ``"auto"`` for the application's own websockets where its interface has them; else as the servers take it.
+        **options: of :class:`ASGI`, :class:`WSGI` or :class:`SSGI`, or of :class:`App` for the native interface.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong; the message names it.
+
+    """
+    if interface not in INTERFACES:
+        message = f"interface must be one of {', '.join(INTERFACES)}, not {interface!r}"
+        raise ValueError(message)
+    name = detect_interface(app) if interface == "auto" else interface
+    if name == "socketify":
+        return _native_app(app, websocket, options)
+    if websocket == "auto":
+        websocket = None if name == "wsgi" else True
+    if name in ("asgi", "asgi3"):
+        options.pop("threads", None)
+    return _SERVERS[name](app, websocket=websocket, **options)
+
+
+def _native_app(app: Any, websocket: Any, options: dict[str, Any]) -> App:
+    for name in ("threads", "root_path"):
+        options.pop(name, None)
+    websocket_options = options.pop("websocket_options", None) or {}
+    if "lifespan" in options:
+        options["lifespan"] = options["lifespan"] not in ("off", False)
+    if isinstance(app, App):
+        native = app
+    else:
+        native = App(options.pop("options", None), **options)
+        app(native)
+    if isinstance(websocket, dict):
+        native.ws("/*", {**websocket_options, **websocket})
+    return native
+
+
+def serve(
+    app: Any,
+    interface: str = "auto",
+    *,
+    host: Optional[str] = "127.0.0.1",
+    port: int = 8000,
+    uds: Optional[str] = None,
+    workers: int = 1,
+    on_listen: Optional[ListenHandler] = None,
+    options: Optional[AppOptions] = None,
+    **more: Any,
+) -> None:
+    """Serve an application until SIGINT or SIGTERM.
+
+    Args:
+        app: an ASGI, WSGI or SSGI application, an :class:`App`, or a function ``run(app)`` that adds routes to one.
+        interface: which of them it is: ``auto``, ``asgi``, ``asgi3``, ``wsgi``, ``ssgi``, ``socketify``.
+        host: name or address to listen on; None for every interface.
+        port: 0 lets the system pick one.
+        uds: path of a Unix-domain socket, instead of host and port.
+        workers: processes that share the port; an :class:`App` object has one.
+        on_listen: called with the bound :class:`AppListenOptions`.
+        options: TLS files.
+        **more: options of the interface's server; see :func:`make_server`.
+
+    Raises:
+        OSError: the address is taken, or unknown.
+        TypeError, ValueError: an argument is wrong; the message names it.
+
+    """
+    if not (isinstance(app, App) and options is None):
+        more["options"] = options
+    server = make_server(app, interface, **more)
+    place = AppListenOptions(domain=uds) if uds is not None else AppListenOptions(port=port, host=host)
+    server.listen(place, on_listen)
+    if isinstance(server, App):
+        if workers != 1:
+            server.close()
+            message = "workers: an App serves with one process here; start several with python -m socketify --workers"
+            raise ValueError(message)
+        server.run()
+    else:
+        server.run(workers)

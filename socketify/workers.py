@@ -1,0 +1,265 @@
+"""Several processes that serve together, and the one that looks after them. POSIX only."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any, Callable, Optional
+
+logger = logging.getLogger("socketify")
+
+#: What a worker exits with when it can never serve: nobody starts it again.
+CONFIGURATION_ERROR = 2
+
+#: A worker that lives shorter dies young; so many young deaths in a row end it all.
+_YOUNG_SECONDS = 2.0
+_YOUNG_DEATHS_MAX = 5
+_BACKOFF_FIRST_SECONDS = 0.1
+_BACKOFF_MAX_SECONDS = 5.0
+#: How long a new worker may take to serve before the next one is replaced anyway.
+_READY_SECONDS = 60.0
+_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_PR_SET_PDEATHSIG = 1
+
+# In a worker: where to say that it serves.
+_ready_descriptor: Optional[int] = None
+
+
+def announce_ready() -> None:
+    """Tell the supervisor that this worker serves; elsewhere it does nothing."""
+    global _ready_descriptor
+    descriptor, _ready_descriptor = _ready_descriptor, None
+    if descriptor is not None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(descriptor, b"1")
+        os.close(descriptor)
+
+
+@dataclass
+class _Worker:
+    index: int
+    pid: int
+    began: float
+    ready: int
+    #: Replaced or stopping: nobody follows it when it ends.
+    leaves: bool = False
+
+
+class Supervisor:
+    """Keeps a number of workers alive.
+
+    A worker that dies is replaced, after a pause that doubles when it died young; when workers die young all the time the
+    supervisor stops and says so. SIGTERM and SIGINT stop the workers gracefully, a second one at once; SIGHUP replaces them
+    one by one, each when its successor serves. Workers end when the supervisor does, also when it is killed (Linux).
+
+    Args:
+        target: called in each worker with its index, from 0 on; it should call :func:`announce_ready`, and serve until
+            SIGTERM. What it returns is the exit status, None for 0.
+        workers: how many.
+
+    """
+
+    def __init__(self, target: Callable[[int], Any], workers: int) -> None:
+        self._target = target
+        self._count = workers
+        self._workers: dict[int, _Worker] = {}
+        self._young_deaths = 0
+        self._stopping = False
+        self._status = 0
+        #: Index of a worker and when it is to be started.
+        self._due: dict[int, float] = {}
+        #: Workers that a rolling restart still has to replace.
+        self._old: list[_Worker] = []
+        self._successor: Optional[_Worker] = None
+        self._mask: set[Any] = set()
+
+    def run(self) -> int:
+        """Serve until told to stop; returns the exit status: 0, or what a worker could not serve with."""
+        self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
+        try:
+            for index in range(self._count):
+                self._start(index)
+            while self._workers or (self._due and not self._stopping):
+                self._wait()
+        finally:
+            self._kill(signal.SIGKILL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        return self._status
+
+    # ---- workers
+
+    def _start(self, index: int) -> _Worker:
+        reader, writer = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reader)
+            self._work(index, writer, parent)
+        os.close(writer)
+        worker = self._workers[pid] = _Worker(index, pid, time.monotonic(), reader)
+        return worker
+
+    def _work(self, index: int, writer: int, parent: int) -> None:
+        """Be a worker: never returns."""
+        global _ready_descriptor  # noqa: PLW0603 - see announce_ready
+        status: Any = 1
+        try:
+            _ready_descriptor = writer
+            for each in self._workers.values():
+                os.close(each.ready)
+            _die_with_parent(parent)
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            status = self._target(index) or 0
+        except KeyboardInterrupt:
+            status = 0
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status if isinstance(status, int) else 0)
+
+    def _kill(self, number: int) -> None:
+        for worker in self._workers.values():
+            worker.leaves = True
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid, number)
+
+    # ---- events
+
+    def _wait(self) -> None:
+        seconds = self._seconds_to_wait()
+        if seconds is None:
+            number: Optional[int] = signal.sigwait(_SIGNALS)
+        else:
+            received = signal.sigtimedwait(_SIGNALS, max(0.0, seconds))
+            number = None if received is None else received.si_signo
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._stop()
+        elif number == signal.SIGHUP:
+            self._begin_rolling()
+        self._reap()
+        now = time.monotonic()
+        for index in [index for index, when in self._due.items() if when <= now]:
+            del self._due[index]
+            if not self._stopping:
+                self._start(index)
+        self._roll()
+
+    def _seconds_to_wait(self) -> Optional[float]:
+        if self._successor is not None:
+            # Its word comes through a pipe, not as a signal.
+            return 0.05
+        if self._due and not self._stopping:
+            return min(self._due.values()) - time.monotonic()
+        return None
+
+    def _stop(self) -> None:
+        # Whoever stops a second time does not want to wait.
+        self._kill(signal.SIGKILL if self._stopping else signal.SIGTERM)
+        self._stopping = True
+        self._due.clear()
+
+    def _reap(self) -> None:
+        for worker in list(self._workers.values()):
+            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+            if pid:
+                del self._workers[pid]
+                os.close(worker.ready)
+                self._ended(worker, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, worker: _Worker, code: int) -> None:
+        if worker is self._successor:
+            self._successor = None
+            self._old.clear()
+            logger.error("the new worker does not serve: the others stay as they are")
+            return
+        if worker in self._old:
+            self._old.remove(worker)
+        if self._stopping or worker.leaves:
+            return
+        if code == CONFIGURATION_ERROR:
+            self._status = code
+            self._stop()
+            return
+        lived = time.monotonic() - worker.began
+        self._young_deaths = self._young_deaths + 1 if lived < _YOUNG_SECONDS and code else 0
+        if self._young_deaths >= _YOUNG_DEATHS_MAX:
+            logger.error("workers die as soon as they start (the last with %s): giving up", _told(code))
+            self._status = 1
+            self._stop()
+            return
+        pause = 0.0
+        if self._young_deaths:
+            pause = min(_BACKOFF_FIRST_SECONDS * 2**self._young_deaths, _BACKOFF_MAX_SECONDS)
+        if code:
+            logger.warning("worker %d ended with %s and is replaced", worker.pid, _told(code))
+        self._due[worker.index] = time.monotonic() + pause
+
+    # ---- the rolling restart
+
+    def _begin_rolling(self) -> None:
+        if not self._stopping and not self._old and self._successor is None:
+            self._old = list(self._workers.values())
+
+    def _roll(self) -> None:
+        successor = self._successor
+        if successor is not None:
+            if not _is_ready(successor) and time.monotonic() - successor.began < _READY_SECONDS:
+                return
+            self._successor = None
+            old = self._old.pop(0) if self._old else None
+            if old is not None:
+                old.leaves = True
+                os.kill(old.pid, signal.SIGTERM)
+        if self._old and not self._stopping:
+            self._successor = self._start(self._old[0].index)
+
+
+def supervise(target: Callable[[], Any], workers: int) -> int:
+    """Serve with several processes; see :class:`Supervisor`.
+
+    Args:
+        target: called in each worker.
+        workers: how many.
+
+    Returns:
+        The exit status.
+
+    """
+    return Supervisor(lambda _index: target(), workers).run()
+
+
+def _told(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"status {code}"
+
+
+def _is_ready(worker: _Worker) -> bool:
+    os.set_blocking(worker.ready, False)
+    try:
+        return os.read(worker.ready, 1) == b"1"
+    except BlockingIOError:
+        return False
+
+
+def _die_with_parent(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:
+        # It died before that took effect.
+        os._exit(1)

@@ -1,0 +1,289 @@
+"""``python -m socketify``, as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Optional
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULE = """
+import os, time
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": "asgi " + message["text"]})
+        return
+    body = f"asgi {os.getpid()} {scope['root_path']} {scope['scheme']} {scope['client'][0]}".encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"wsgi {os.getpid()} {environ['wsgi.url_scheme']} {environ['REMOTE_ADDR']}".encode()]
+
+async def ssgi(type, server_address, remote_address, method, path, query_string, get_header, res):
+    res.send("ssgi " + path)
+
+def run(app):
+    app.get("/", lambda res, req: res.end("native"))
+
+ws = {"message": lambda ws, message, opcode: ws.send("native " + message, opcode)}
+
+def make():
+    return wsgi
+
+def three(a, b, c, d):
+    pass
+
+number = 5
+"""
+
+
+class Command:
+    """A running command, and what it said."""
+
+    def __init__(self, folder: Path, *arguments: str, env: Optional[dict[str, str]] = None) -> None:
+        self.folder = folder
+        self.log = folder / "log.txt"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {})}
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "socketify", *arguments], cwd=folder, env=environment, stdout=log, stderr=log
+            )
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    @property
+    def url(self) -> str:
+        return self.wait_for(r"Listening on (\S+)")
+
+    def wait_for(self, pattern: str) -> str:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            found = re.search(pattern, self.said)
+            if found is not None:
+                return found[1] if found.groups() else found[0]
+            assert self.process.poll() is None, self.said
+            time.sleep(0.02)
+        raise AssertionError(f"{pattern!r} did not come: {self.said}")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[Any]:
+    (tmp_path / "app.py").write_text(MODULE)
+    running: list[Command] = []
+
+    def start(*arguments: str, env: Optional[dict[str, str]] = None) -> Command:
+        running.append(Command(tmp_path, *arguments, env=env))
+        return running[-1]
+
+    yield start
+    for each in running:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["app:asgi"], "asgi"),
+        (["app:wsgi"], "wsgi"),
+        (["app:wsgi", "--threads", "4"], "wsgi"),
+        (["app:make", "--factory"], "wsgi"),
+        (["app:ssgi"], "ssgi"),
+        (["app:run"], "native"),
+        (["app:run", "--interface", "socketify", "--loop", "asyncio"], "native"),
+        (["app:asgi", "--workers", "2"], "asgi"),
+    ],
+)
+def test_each_interface_is_found_and_served(command: Any, arguments: list[str], answer: str) -> None:
+    running = command(*arguments, "--port", "0")
+    assert httpx.get(running.url).text.startswith(answer)
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["app:asgi"], "asgi hi"),
+        (["app:wsgi", "--ws", "app:ws"], "native hi"),
+        (["app:wsgi", "--ws", "app:asgi"], "asgi hi"),
+        (["app:asgi", "--ws", "app:ws", "--ws-per-message-deflate", "True"], "native hi"),
+        (["app:run"], "native hi"),
+    ],
+)
+def test_websockets_beside_any_interface(command: Any, arguments: list[str], answer: str) -> None:
+    running = command(*arguments, "-p", "0", "-h", "127.0.0.1")
+    with connect(running.url.replace("http", "ws")) as client:
+        client.send("hi")
+        assert client.recv(timeout=10) == answer
+    assert httpx.get(running.url).status_code == 200
+
+
+def test_no_websockets_when_none_are_wanted(command: Any) -> None:
+    running = command("app:run", "--port", "0", "--ws", "none")
+    with pytest.raises(Exception, match="HTTP 200"), connect(running.url.replace("http", "ws")):
+        pass
+
+
+def test_unix_sockets_and_descriptors(command: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    running = command("app:wsgi", "--uds", path)
+    assert running.url == f"unix:{path}"
+    with httpx.Client(transport=httpx.HTTPTransport(uds=path)) as client:
+        assert client.get("http://a/").text.startswith("wsgi")
+    assert running.stop() == 0
+    assert not Path(path).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere:app"], "there is no module 'nowhere'"),
+        (["app:nothing"], "module 'app' has no attribute 'nothing'"),
+        (["app"], "must be module:attribute"),
+        (["app:number"], "app must be callable"),
+        (["app:three"], "cannot tell the interface"),
+        (["app:asgi", "--port", "70000"], "argument --port/-p: must be from 0 to 65535, not 70000"),
+        (["app:asgi", "--port", "1", "--uds", "x"], "--uds excludes --port"),
+        (["app:asgi", "--ssl-certfile", "none.pem"], "cert_file_name: no such file: 'none.pem'"),
+        (["app:asgi", "--ws-auto-ping", "maybe"], "must be True or False, not 'maybe'"),
+        (["app:run", "--access-log", "json"], "are for ASGI and WSGI"),
+        (["app:asgi", "--env-file", "none"], "no such file: 'none'"),
+        (["app:asgi", "--workers", "2", "--interface", "ssgi", "--ws-idle-timeout", "3"], "idle_timeout must be"),
+        ([], "APP is missing"),
+    ],
+)
+def test_errors_are_one_line_and_status_2(command: Any, arguments: list[str], said: str) -> None:
+    place = [] if "--port" in arguments or "--uds" in arguments else ["--port", "0"]
+    running = command(*arguments, *place, "--disable-listen-log", "True")
+    assert running.process.wait(20) == 2
+    assert said in running.said
+    assert "Traceback" not in running.said
+
+
+def test_a_taken_port(command: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        running = command("app:asgi", "--port", str(taken.getsockname()[1]))
+        assert running.process.wait(20) == 2
+    assert "already in use" in running.said
+    debugged = command("nowhere:app", "--port", "0", "--log-level", "debug")
+    assert debugged.process.wait(20) == 2
+    assert "Traceback" in debugged.said
+
+
+def test_what_the_module_raises_is_told(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import does_not_exist\n")
+    running = command("broken:app", "--port", "0")
+    assert running.process.wait(20) == 2
+    assert "No module named 'does_not_exist'" in running.said
+
+
+def test_help_version_config_and_completion(command: Any) -> None:
+    for flag, said in (("--help", "--ws-max-size"), ("-v", "socketify 0."), ("--version", "socketify 0.")):
+        running = command(flag)
+        assert running.process.wait(20) == 0
+        assert said in running.said
+    running = command("app:asgi", "--print-config", env={"SOCKETIFY_PORT": "1234", "SOCKETIFY_WS_AUTO_PING": "False"})
+    assert running.process.wait(20) == 0
+    shown = json.loads(running.said)
+    assert (shown["port"], shown["host"], shown["ws_auto_ping"], shown["workers"]) == (1234, "127.0.0.1", False, 1)
+    running = command("app:asgi", "--print-config", env={"WEB_CONCURRENCY": "3"})
+    running.process.wait(20)
+    assert json.loads(running.said)["workers"] == 3
+    running = command("app:asgi", env={"SOCKETIFY_PORT": "x"})
+    assert running.process.wait(20) == 2
+    assert "SOCKETIFY_PORT: must be an int, not 'x'" in running.said
+    running = command("--print-completion", "bash")
+    assert running.process.wait(20) == 0
+    assert "complete" in running.said
+
+
+def test_environment_file(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("GREETING=hello\n")
+    (tmp_path / "greet.py").write_text(
+        "import os\ndef run(app):\n    app.get('/', lambda res, req: res.end(os.environ['GREETING']))\n"
+    )
+    running = command("greet:run", "--port", "0", "--env-file", "env")
+    assert httpx.get(running.url).text == "hello"
+
+
+@pytest.mark.parametrize("name", ["asgi", "wsgi"])
+def test_proxies_root_path_and_access_log(command: Any, name: str) -> None:
+    running = command(
+        f"app:{name}", "--port", "0", "--proxy-headers", "True", "--access-log", "json", "--server-header", "False"
+    )
+    fields = {"X-Forwarded-For": "9.9.9.9, 8.8.8.8, 127.0.0.1", "X-Forwarded-Proto": "https"}
+    answer = httpx.get(running.url + "/a%20b?c=d", headers=fields)
+    assert "server" not in answer.headers
+    assert answer.text.endswith("https 8.8.8.8")
+    entry = json.loads(running.wait_for(r"\{.*\}"))
+    assert entry["client"] == "8.8.8.8"
+    assert (entry["method"], entry["target"], entry["status"]) == ("GET", "/a%20b?c=d", 200)
+    assert entry["bytes"] == len(answer.content)
+    distrusted = command(
+        f"app:{name}", "--port", "0", "--proxy-headers", "True", "--forwarded-allow-ips", "10.0.0.0/8", "--access-log", "common"
+    )
+    assert httpx.get(distrusted.url, headers=fields).text.endswith("http 127.0.0.1")
+    assert distrusted.wait_for(r'127\.0\.0\.1 - - \[.*\] "GET / HTTP/1\.1" 200 \d+')
+
+
+def test_reload(command: Any, tmp_path: Path) -> None:
+    running = command("app:run", "--port", "0", "--reload")
+    assert httpx.get(running.url).text == "native"
+    deadline = time.monotonic() + 20
+    text = ""
+    while text != "changed" and time.monotonic() < deadline:
+        (tmp_path / "app.py").write_text("def run(app):\n    app.get('/', lambda res, req: res.end('changed'))\n")
+        time.sleep(0.5)
+        with contextlib.suppress(httpx.HTTPError):
+            text = httpx.get(running.url).text
+    assert text == "changed"
+    assert running.stop(signal.SIGINT) == 0
+
+
+def test_serve_is_the_command_in_one_call(tmp_path: Path) -> None:
+    program = (
+        "import sys, os, signal, threading; from app import wsgi; import socketify\n"
+        "def listening(config):\n"
+        "    print(config.port, flush=True)\n"
+        "socketify.serve(wsgi, port=0, on_listen=listening)\n"
+    )
+    (tmp_path / "app.py").write_text(MODULE)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        assert httpx.get(f"http://127.0.0.1:{port}/").text.startswith("wsgi")
+        process.terminate()
+        assert process.wait(20) == 0

@@ -1,0 +1,205 @@
+"""Several workers under load: what is lost when one is killed, and when all are replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from test_cli import command  # noqa: F401 - the fixture
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found.extend(int(each) for each in (task / "children").read_text().split())
+    return found
+
+
+def wait_until(condition: Any) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class Load:
+    """Clients that ask as fast as they can, each on new connections or on one."""
+
+    def __init__(self, port: int, clients: int, keep_alive: bool) -> None:
+        self.port, self.keep_alive = port, keep_alive
+        self.answered = self.lost = 0
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def _ask(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+                    self._ask_on(connection)
+            except OSError:
+                with self._lock:
+                    self.lost += 1
+
+    def _ask_on(self, connection: socket.socket) -> None:
+        while not self._stopping.is_set():
+            connection.sendall(GET)
+            answer = b""
+            while b"\r\n\r\n" not in answer or b"asgi" not in answer:
+                part = connection.recv(4096)
+                if not part:
+                    raise ConnectionResetError
+                answer += part
+            with self._lock:
+                self.answered += 1
+            if not self.keep_alive or b"connection: close" in answer.lower():
+                return
+
+
+def start(command: Any, *more: str) -> tuple[Any, int]:  # noqa: F811
+    running = command("app:asgi", "--workers", "2", "--port", "0", *more)
+    port = int(running.url.rpartition(":")[2])
+    wait_until(lambda: len(children(running.process.pid)) == 2)
+    assert httpx.get(running.url).status_code == 200
+    return running, port
+
+
+@pytest.mark.parametrize("keep_alive", [False, True])
+def test_killing_a_worker_loses_only_what_it_had_in_flight(command: Any, keep_alive: bool) -> None:  # noqa: F811
+    running, port = start(command)
+    clients = 8
+    load = Load(port, clients, keep_alive)
+    time.sleep(1)
+    killed = children(running.process.pid)[0]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: len(children(running.process.pid)) == 2 and killed not in children(running.process.pid))
+    time.sleep(1)
+    load.stop()
+    print(f"kill -9, keep-alive {keep_alive}: {load.answered} answered, {load.lost} lost")
+    assert load.lost <= clients
+    assert load.answered > 100
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize("keep_alive", [False, True])
+def test_a_rolling_restart_loses_nothing(command: Any, keep_alive: bool) -> None:  # noqa: F811
+    running, port = start(command)
+    before = set(children(running.process.pid))
+    load = Load(port, 8, keep_alive)
+    time.sleep(0.5)
+    running.process.send_signal(signal.SIGHUP)
+
+    def replaced() -> bool:
+        now = set(children(running.process.pid))
+        return len(now) == 2 and not now & before
+
+    wait_until(replaced)
+    time.sleep(0.5)
+    load.stop()
+    print(f"rolling restart, keep-alive {keep_alive}: {load.answered} answered, {load.lost} lost")
+    assert load.lost == 0
+    assert load.answered > 100
+    assert running.stop() == 0
+
+
+def test_no_orphans(command: Any) -> None:  # noqa: F811
+    running, _ = start(command)
+    workers = children(running.process.pid)
+    running.process.kill()
+    running.process.wait()
+
+    def gone() -> bool:
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                    return False
+        return True
+
+    wait_until(gone)
+
+
+def test_workers_that_die_at_once_are_given_up(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "dies.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    running = command("dies:app", "--workers", "2", "--port", "0")
+    assert running.process.wait(30) == 1
+    assert "giving up" in running.said
+
+
+def test_a_second_interrupt_does_not_wait(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "slow.py").write_text(
+        "import asyncio\nasync def slow(res, req):\n    await asyncio.sleep(60)\n    res.end('late')\n"
+        "def run(app):\n    app.get('/', lambda res, req: res.end('ok')).get('/slow', slow)\n"
+    )
+    running = command("slow:run", "--workers", "2", "--port", "0")
+    port = int(running.url.rpartition(":")[2])
+    assert httpx.get(running.url).text == "ok"
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(GET.replace(b"/ ", b"/slow "))
+        time.sleep(0.5)
+        running.process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert running.process.poll() is None
+        running.process.send_signal(signal.SIGINT)
+        running.process.wait(5)
+
+
+def test_a_worker_is_replaced_after_its_requests(command: Any) -> None:  # noqa: F811
+    running = command("app:asgi", "--port", "0", "--limit-max-requests", "5")
+    seen = set()
+    deadline = time.monotonic() + 20
+    while len(seen) < 3 and time.monotonic() < deadline:
+        with contextlib.suppress(httpx.HTTPError):
+            seen.add(httpx.get(running.url).text.split()[1])
+    assert len(seen) >= 3
+    assert running.stop() == 0
+
+
+def test_systemd_gives_the_socket_and_hears_that_it_is_ready(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    heard.bind(str(tmp_path / "notify"))
+    heard.settimeout(20)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        descriptor = os.dup(listening.fileno())
+        os.set_inheritable(descriptor, True)
+        # Popen of the fixture closes descriptors: this one is handed over by a shell of our own.
+        import subprocess
+        import sys
+
+        program = (
+            "import os, sys\n"
+            f"os.dup2({descriptor}, 3)\n"
+            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')\n"
+            "from socketify.cli import main\nsys.exit(main(['app:wsgi']))\n"
+        )
+        environment = {
+            **os.environ,
+            "NOTIFY_SOCKET": str(tmp_path / "notify"),
+            "PYTHONPATH": f"{Path(__file__).resolve().parents[1]}{os.pathsep}{tmp_path}",
+        }
+        from test_cli import MODULE
+
+        (tmp_path / "app.py").write_text(MODULE)
+        with subprocess.Popen([sys.executable, "-c", program], env=environment, pass_fds=[descriptor]) as process:
+            assert heard.recv(100) == b"READY=1"
+            assert httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}/").text.startswith("wsgi")
+            process.terminate()
+            assert process.wait(20) == 0
+        os.close(descriptor)
+    heard.close()
