@@ -310,7 +310,7 @@ def test_stopping_tells_the_close_handler_though_another_waits(serve: Any) -> No
 
         app.ws("/", {"message": on_message, "close": lambda ws, code, message: events.append(code)})
 
-    server = serve(build)
+    server = serve(build, shutdown_timeout=1)
     with open_(server) as client:
         client.send("one")
         client.send("two")

@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from test_cli import command  # noqa: F401 - the fixture
+from test_cli import MODULE, command  # noqa: F401 - the fixture
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -178,10 +180,7 @@ def test_systemd_gives_the_socket_and_hears_that_it_is_ready(command: Any, tmp_p
     with socket.create_server(("127.0.0.1", 0)) as listening:
         descriptor = os.dup(listening.fileno())
         os.set_inheritable(descriptor, True)
-        # Popen of the fixture closes descriptors: this one is handed over by a shell of our own.
-        import subprocess
-        import sys
-
+        # systemd hands it over as the first descriptor behind the standard ones.
         program = (
             "import os, sys\n"
             f"os.dup2({descriptor}, 3)\n"
@@ -193,8 +192,6 @@ def test_systemd_gives_the_socket_and_hears_that_it_is_ready(command: Any, tmp_p
             "NOTIFY_SOCKET": str(tmp_path / "notify"),
             "PYTHONPATH": f"{Path(__file__).resolve().parents[1]}{os.pathsep}{tmp_path}",
         }
-        from test_cli import MODULE
-
         (tmp_path / "app.py").write_text(MODULE)
         with subprocess.Popen([sys.executable, "-c", program], env=environment, pass_fds=[descriptor]) as process:
             assert heard.recv(100) == b"READY=1"

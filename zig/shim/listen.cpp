@@ -10,6 +10,8 @@ namespace {
 
 /* The resolver's codes are small negative numbers, as negated errno would be. */
 constexpr int32_t RESOLVER_ERROR_BASE = -100000;
+/* What an idle connection that was active a moment ago gets when its app drains. */
+constexpr uint32_t DRAIN_SECONDS = 1;
 
 int32_t listened(sk_app *app, us_listen_socket_t *listener) {
   if (!listener) {
@@ -23,7 +25,16 @@ int32_t listened(sk_app *app, us_listen_socket_t *listener) {
 
 /* Bytes that a connection owes, or owes us: then it is not idle. */
 bool isIdle(Socket *socket, const Slot &slot) {
-  return slot.kind == Kind::Http && !(slot.flags & PENDING) && socket->getBufferedAmount() == 0;
+  return slot.kind == Kind::Http && !(slot.flags & PENDING) && socket->getBufferedAmount() == 0 &&
+         !httpData(socket)->hasPartialHead();
+}
+
+/* A client that was heard of just now may have its next request on the way: it is answered, with Connection: close. */
+bool wasActive(Socket *socket, const Slot &slot) {
+  const sk_app_options &options = slot.app->options;
+  uint32_t seconds = slot.flags & HEAD_BEGUN ? options.header_timeout_s : options.keep_alive_timeout_s;
+  uint32_t left = us_socket_timeout_left(raw(socket));
+  return !left || left >= seconds;
 }
 
 } // namespace
@@ -52,8 +63,12 @@ int32_t sk_app_drain(sk_app *app) {
       /* Its handshake goes on: no request of it was taken. */
       socket->close();
     } else if (index && isIdle(socket, slotAt(index))) {
-      socket->shutdown();
-      socket->close();
+      if (wasActive(socket, slotAt(index))) {
+        us_socket_timeout(0, s, DRAIN_SECONDS);
+      } else {
+        socket->shutdown();
+        socket->close();
+      }
     }
   }, nullptr);
   endAllWebSockets(*app);

@@ -82,6 +82,12 @@ export fn us_socket_timeout(ssl: c_int, socket: *Socket, seconds: c_uint) void {
     need(loop, socket.deadline);
 }
 
+/// Whole seconds until the time-out, 0 when none runs.
+export fn us_socket_timeout_left(socket: *const Socket) c_uint {
+    if (socket.deadline == 0) return 0;
+    return @max(1, socket.deadline -| sys.monotonicTick());
+}
+
 export fn us_socket_long_timeout(ssl: c_int, socket: *Socket, minutes: c_uint) void {
     _ = ssl;
     if (minutes == 0 or socket.closed()) {

@@ -27,6 +27,8 @@ void us_socket_context_close_listeners(struct us_socket_context_t *context);
 /* Calls back for every open socket; the callback may close any. */
 void us_socket_context_for_each(struct us_socket_context_t *context, void (*visit)(struct us_socket_t *, void *user), void *user);
 
+/* Whole seconds until the socket's time-out, 0 when none runs. */
+unsigned int us_socket_timeout_left(struct us_socket_t *s);
 /* Stops and continues reading, without touching what is known of writing. */
 void us_socket_pause(struct us_socket_t *s);
 void us_socket_resume(struct us_socket_t *s);
