@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What would serve for ever is only made.
-WITHOUT_RUN = "import socketify\nsocketify.App.run = lambda self: None\n"
+WITHOUT_RUN = "import socketify\nsocketify.App.run = lambda self: None\nsocketify.serve = lambda *_, **__: None\n"
 
 
 def _blocks() -> list[tuple[str, str]]:
