@@ -166,7 +166,9 @@ class Server:
         found = [self.process.pid]
         for pid in found:  # grows while it is walked
             for task in Path(f"/proc/{pid}/task").iterdir():
-                found.extend(int(child) for child in (task / "children").read_text().split())
+                # A thread may end while the others are looked at.
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    found.extend(int(child) for child in (task / "children").read_text().split())
         return found
 
     def stop(self) -> None:
