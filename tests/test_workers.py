@@ -200,3 +200,40 @@ def test_systemd_gives_the_socket_and_hears_that_it_is_ready(command: Any, tmp_p
             assert process.wait(20) == 0
         os.close(descriptor)
     heard.close()
+
+
+@pytest.mark.parametrize("block", [True, False])
+def test_servers_run_several_workers(tmp_path: Path, block: bool) -> None:
+    program = (
+        "import time\nfrom app import wsgi\nfrom socketify import WSGI\n"
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [str(environ['wsgi.multiprocess']).encode()]\n"
+        "server = WSGI(application).listen(0, lambda config: print(config.port, flush=True))\n"
+        f"server.run(workers=2, block={block})\n"
+    )
+    if not block:
+        program += "input()\nserver.close()\n"
+    (tmp_path / "app.py").write_text(MODULE)
+    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).resolve().parents[1]}{os.pathsep}{tmp_path}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        answers: list[str] = []
+
+        def answered() -> bool:
+            with contextlib.suppress(httpx.HTTPError):
+                answers.append(httpx.get(f"http://127.0.0.1:{port}/").text)
+            return bool(answers)
+
+        wait_until(answered)
+        assert answers == ["True"]
+        if block:
+            process.terminate()
+        else:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        assert process.wait(20) == 0

@@ -48,6 +48,7 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "server_header": "socketify" if settings.server_header else None,
         "date_header": settings.date_header,
         "threads": settings.threads,
+        "multiprocess": settings.workers > 1,
         "root_path": settings.root_path,
         "limits": Limits(
             keep_alive_timeout=settings.timeout_keep_alive,

@@ -14,6 +14,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from ..app import App
 from ..event_loop import forget_loop
 from ..options import AppListenOptions, AppOptions
+from ..workers import announce_ready, supervise
 from .ports import ReservedPort
 
 Self = TypeVar("Self", bound="InterfaceServer")
@@ -218,7 +219,6 @@ class InterfaceServer(ABC):
             self.native_app.listen(config)
 
     def _run_workers(self, workers: int, block: bool) -> None:
-        supervise = importlib.import_module("socketify.workers").supervise
         reserved = self._reserve_ports()
         self.native_app.close()
 
@@ -226,6 +226,7 @@ class InterfaceServer(ABC):
             # The loop of the parent is its own: descriptors that came along with the fork are not touched.
             forget_loop()
             self._listen_again()
+            self.native_app.on_start(announce_ready)
             self.native_app.run()
 
         try:

@@ -81,11 +81,13 @@ def make_server(app: Any, interface: str = "auto", *, websocket: Any = "auto", *
         websocket = None if name == "wsgi" else True
     if name in ("asgi", "asgi3"):
         options.pop("threads", None)
+    if name != "wsgi":
+        options.pop("multiprocess", None)
     return _SERVERS[name](app, websocket=websocket, **options)
 
 
 def _native_app(app: Any, websocket: Any, options: dict[str, Any]) -> App:
-    for name in ("threads", "root_path"):
+    for name in ("threads", "multiprocess", "root_path"):
         options.pop(name, None)
     websocket_options = options.pop("websocket_options", None) or {}
     if "lifespan" in options:

@@ -27,6 +27,7 @@ class WSGI(InterfaceServer):
         threads: 1 calls the application in the event loop's own thread, which is the fastest, and right for applications
             that do not wait for anything; more calls it in a pool of that many threads, so that one that waits stops no
             other.
+        multiprocess: whether other processes serve the application too, which it is told as ``wsgi.multiprocess``.
         root_path: where the application is mounted (SCRIPT_NAME), as ``/api``. It is taken off the path, unless a proxy
             in front has done so.
         **app_options: keyword-only options of :class:`socketify.App`, such as ``server_header`` or ``limits``.
@@ -47,11 +48,12 @@ class WSGI(InterfaceServer):
         lifespan: Union[bool, str] = True,
         *,
         threads: int = 1,
+        multiprocess: bool = False,
         root_path: str = "",
         **app_options: Any,
     ) -> None:
         self._threads = checked_threads(threads)
-        self._workers = 1
+        self._multiprocess = multiprocess
         super().__init__(
             app,
             options,
@@ -64,11 +66,11 @@ class WSGI(InterfaceServer):
         )
 
     def _serve_http(self, native: App) -> None:
-        serve_http(native, self.app, self._options, self._root_path, self._threads, self._workers > 1)
+        serve_http(native, self.app, self._options, self._root_path, self._threads, self._multiprocess)
 
     def run(self, workers: int = 1, block: bool = True) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`; see :meth:`InterfaceServer.run`."""
-        self._workers = workers
+        self._multiprocess = self._multiprocess or workers > 1
         super().run(workers, block)
 
 
