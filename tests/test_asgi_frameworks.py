@@ -420,9 +420,13 @@ def django_app() -> Iterator[Any]:
             ROOT_URLCONF=__name__,
             SECRET_KEY="for tests only",
             ALLOWED_HOSTS=["*"],
-            DATA_UPLOAD_MAX_MEMORY_SIZE=None,
+            DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
             LOGGING_CONFIG=None,
+            USE_TZ=True,
         )
+    # The WSGI suite has its own in the same process: Django is configured once.
+    settings.ROOT_URLCONF = __name__
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = None
     import django  # noqa: PLC0415
     from django.core.asgi import get_asgi_application  # noqa: PLC0415
     from django.http import JsonResponse, StreamingHttpResponse  # noqa: PLC0415

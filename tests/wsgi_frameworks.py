@@ -75,7 +75,9 @@ def django_application() -> Any:
             LOGGING_CONFIG=None,
             USE_TZ=True,
         )
-        django.setup()
+    django.setup()
+    # The ASGI suite has its own in the same process: Django is configured once.
+    settings.ROOT_URLCONF = __name__ + "_urls"
     import sys  # noqa: PLC0415
     import types  # noqa: PLC0415
 
