@@ -11,8 +11,8 @@ from .exchange import ErrorHandler, Handler
 from .extensions import AppExtension
 from .limits import Limits
 from .middleware import Middleware
+from .native import calls, lib
 from .native import declarations as c
-from .native import lib
 from .options import AppOptions
 from .request import Request
 from .response import Response
@@ -130,10 +130,10 @@ class App(Verbs, ServerNames):
     def _route_native(self, method: str, path: str, callback: Callable[[int], int], hostname: str = "") -> None:
         """Route to a function that gets the handle of the response, and returns 1 to pass the request on."""
         native = self._alive()
-        kept = c.RequestCallback(callback)
-        self._callbacks.append(kept)
+        function, address = calls.request_handler(callback)
+        self._callbacks += (callback, function)
         host, verb, pattern = hostname.encode(), method.encode(), path.encode()
-        lib.sk_app_route(native, host, len(host), verb, len(verb), pattern, len(pattern), kept)
+        lib.sk_app_route(native, host, len(host), verb, len(verb), pattern, len(pattern), function, address)
 
     def static(
         self,

@@ -8,7 +8,7 @@ from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
 from .headers import Headers, Text, checked, flatten, join, status_line
-from .native import lib
+from .native import calls, lib
 from .native.declarations import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
 from .response_head import ResponseHead, has_content_type
 from .websocket_route import upgrade
@@ -25,8 +25,8 @@ _TAKEN, _COMPLETE = 1, 2
 _REDIRECTS = range(300, 400)
 # RFC 3986: what a reference can hold as it is; a percent sign is taken as an escape that is there already.
 _REFERENCE = "!#$%&'()*+,/:;=?@[]~"
-_send = lib.sk_res_send
-_write = lib.sk_res_write
+_send = calls.send
+_write = calls.write
 
 
 class Response(ResponseHead):
@@ -101,10 +101,7 @@ class Response(ResponseHead):
             return self._late("send")
         head = join(parts)
         flags = END_CONNECTION if end_connection else 0
-        if len(data) > _INT32_MAX:
-            result = lib.sk_res_send_large(handle, head, len(head), len(parts) // 2, data, len(data), flags)
-        else:
-            result = _send(handle, head, len(head), len(parts) // 2, data, len(data), flags)
+        result = _send(handle, head, len(parts) // 2, data, flags)
         if result == BAD_HEAD:
             checked(parts)
             message = "the native side refused the head of the response"
@@ -200,9 +197,9 @@ class Response(ResponseHead):
         data = message if type(message) is bytes else self._encode(message)
         if self._handle != handle:
             return self._late("end")
-        if self._dirty or len(data) > _INT32_MAX:
+        if self._dirty:
             return self._end_slowly(data, END_CONNECTION if end_connection else 0)
-        result = _send(handle, None, 0, 0, data, len(data), end_connection)
+        result = _send(handle, None, 0, data, END_CONNECTION if end_connection else 0)
         self._handle = 0
         if result == GONE:
             self._mark_aborted()
@@ -220,11 +217,7 @@ class Response(ResponseHead):
 
     def _end_slowly(self, data: bytes, flags: int) -> Response:
         head, fields = self._take_head()
-        if len(data) > _INT32_MAX:
-            result = lib.sk_res_send_large(self._handle, head, len(head), fields, data, len(data), flags)
-        else:
-            result = _send(self._handle, head, len(head), fields, data, len(data), flags)
-        self._finish(result)
+        self._finish(_send(self._handle, head, fields, data, flags))
         return self
 
     def upgrade(
@@ -285,7 +278,7 @@ class Response(ResponseHead):
                 self.write(data[start : start + _INT32_MAX])
             return self
         head, fields = self._take_head()
-        result = _write(handle, head, len(head), fields, data, len(data))
+        result = _write(handle, head, fields, data)
         self._started = self._dirty = True
         if result == GONE:
             self._handle = 0

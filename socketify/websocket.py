@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from .connection import address_text
-from .native import lib
+from .native import calls, lib
 from .native.declarations import BAD_HEAD, OK, WS_COMPRESS, WS_MORE
 from .websocket_constants import OpCode, SendStatus
 
@@ -24,7 +24,7 @@ _INT32_MAX = 2**31 - 1
 _CLOSE_REASON_MAX = 123
 _TOPIC_MAX = 65535
 _STATUS = (SendStatus.BACKPRESSURE, SendStatus.SUCCESS, SendStatus.DROPPED)
-_send = lib.sk_ws_send
+_send = calls.send_message
 
 
 class WebSocket:
@@ -110,7 +110,7 @@ class WebSocket:
                 message = f"data must be shorter than 2 GiB, not {length} bytes"
                 raise ValueError(message)
             opcode = opcode | (WS_COMPRESS if compress else 0) | (0 if fin else WS_MORE)
-        status = _send(self._handle, data, length, opcode)
+        status = _send(self._handle, data, opcode)
         if status < 0:
             message = f"opcode cannot be sent now: {OpCode(opcode & 15).name} with {length} bytes"
             raise ValueError(message)

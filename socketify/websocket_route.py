@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from .native import calls, lib
 from .native import declarations as c
-from .native import lib
 from .websocket import WebSocket
 from .websocket_admission import Admission
 from .websocket_constants import CompressOptions, OpCode, is_compression
@@ -149,6 +149,7 @@ class WebSocketRoute:
         callback: Any = c.RequestCallback()
         if self._handlers["upgrade"] is not None or self._admission.is_limited:
             callback = c.RequestCallback(app._make_callback(self._upgrade, names))
+        self._on_message = self._make_on_message(behavior.get("message"))
         self.struct = c.WebSocketBehaviorStruct(
             compression=options["compression"],
             max_payload_bytes=options["max_payload_length"],
@@ -160,7 +161,7 @@ class WebSocketRoute:
             send_pings_automatically=options["send_pings_automatically"],
             on_upgrade=callback,
             on_open=c.WebSocketOpenCallback(self.open),
-            on_message=c.WebSocketMessageCallback(self._make_on_message(behavior.get("message"))),
+            **calls.message_handler(self._on_message),
             on_ping=self._control("ping"),
             on_pong=self._control("pong"),
             on_drain=c.WritableCallback(self._on_drain) if behavior.get("drain") is not None else c.WritableCallback(),
@@ -214,32 +215,22 @@ class WebSocketRoute:
         if handler is not None:
             self._call(ws, handler)
 
-    def _make_on_message(self, handler: Optional[Handler]) -> Callable[[int, Optional[int], int, int], None]:
+    def _make_on_message(self, handler: Optional[Handler]) -> calls.OnMessage:
         live = self._live
-        view = self._app._view
         opcodes = _OPCODES
         iscoroutine = inspect.iscoroutine
 
-        def on_message(handle: int, address: Optional[int], length: int, opcode: int) -> None:
+        def on_message(handle: int, message: Any, opcode: int) -> None:
             ws = live.get(handle)
             if ws is None:
                 return
             try:
-                message: Any
-                if length > c.WS_SCRATCH_BYTES:
-                    message = ctypes.string_at(address or 0, length)
-                    if opcode == 1:
-                        message = message.decode()
-                elif opcode == 1:
-                    message = str(view[:length], "utf-8")
-                else:
-                    message = bytes(view[:length])
                 if ws._inbox is not None:
                     ws._feed(message)
                     self._limit(ws, len(ws._inbox))
                 elif ws._busy:
                     ws._pending.append((_on_message if handler is None else handler, (message, opcodes[opcode])))
-                    ws._pending_bytes += length
+                    ws._pending_bytes += len(message)
                     self._limit(ws, len(ws._pending))
                 elif handler is not None:
                     result = handler(ws, message, opcodes[opcode])

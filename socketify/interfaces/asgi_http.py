@@ -8,7 +8,7 @@ import types
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..headers import checked, status_line
-from ..native import lib
+from ..native import calls, lib
 from ..native.declarations import (
     BAD_HEAD,
     BAD_LENGTH,
@@ -42,8 +42,8 @@ _EXPECTED = {START: "start", HEAD: "body", STREAM: "body", TRAILERS: "trailers"}
 
 _FAILED = b"500 Internal Server Error\nContent-Type\ntext/plain; charset=utf-8"
 
-_send = lib.sk_res_send
-_stream = lib.sk_res_stream
+_send = calls.send
+_stream = calls.stream
 _CoroutineType = types.CoroutineType
 
 
@@ -144,7 +144,7 @@ class HTTPExchange:
     def _give_up(self) -> None:
         """Answer 500 where nothing was sent; else only a cut tells the client that the rest is missing."""
         if self._state <= HEAD:
-            _send(self._handle, _FAILED, len(_FAILED), 1, b"Internal Server Error", 21, 0)
+            _send(self._handle, _FAILED, 1, b"Internal Server Error", 0)
             self._complete()
         else:
             lib.sk_res_close(self._handle)
@@ -250,7 +250,7 @@ class HTTPExchange:
                 and self._trailers is None
             ):
                 head = self._head
-                result = _send(self._handle, head, len(head), self._fields, body, len(body), KEEP_LENGTH)
+                result = _send(self._handle, head, self._fields, body, KEEP_LENGTH)
                 if result in (OK, BUFFERED):
                     self._complete()
                 else:
@@ -374,9 +374,9 @@ class HTTPExchange:
     async def _send_piece(self, piece: bytes) -> None:
         if self._state == HEAD:
             head = self._head
-            result = _stream(self._handle, head, len(head), self._fields, piece, len(piece))
+            result = _stream(self._handle, head, self._fields, piece)
         else:
-            result = _stream(self._handle, None, 0, 0, piece, len(piece))
+            result = _stream(self._handle, None, 0, piece)
         if result not in (OK, BUFFERED):
             self._refused(result)
         self._state = STREAM
@@ -386,9 +386,9 @@ class HTTPExchange:
     def _end_stream(self, piece: bytes) -> None:
         if self._state == HEAD:
             head = self._head
-            result = _send(self._handle, head, len(head), self._fields, piece, len(piece), KEEP_LENGTH)
+            result = _send(self._handle, head, self._fields, piece, KEEP_LENGTH)
         else:
-            result = _send(self._handle, None, 0, 0, piece, len(piece), 0)
+            result = _send(self._handle, None, 0, piece, 0)
         if result not in (OK, BUFFERED):
             self._refused(result)
         self._complete()
@@ -451,7 +451,7 @@ def http_callback(application: ASGIApplication, native: App, build: ScopeBuilder
             exchange.run(scope)
         except Exception:
             logger.exception("a request could not be handed to the ASGI application")
-            _send(handle, _FAILED, len(_FAILED), 1, b"Internal Server Error", 21, 0)
+            _send(handle, _FAILED, 1, b"Internal Server Error", 0)
         return 0
 
     return on_request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable, Optional
 from urllib.parse import unquote_to_bytes
 
-from ..native import lib
+from ..native import calls
 from ..native.declarations import SCOPE_ENCODED
 from .asgi_common import Scope
 
@@ -24,7 +24,7 @@ _HTTP_EXTENSIONS: Scope = {
     "http.response.zerocopysend": {},
 }
 
-_req_scope = lib.sk_req_scope
+_scope = calls.scope
 
 
 class _Ends(dict[bytes, tuple[End, End]]):
@@ -50,11 +50,10 @@ class _Methods(dict[bytes, str]):
         return text
 
 
-def scope_builder(view: memoryview, kind: str, scheme: str, root_path: str, state: Scope) -> ScopeBuilder:
+def scope_builder(kind: str, scheme: str, root_path: str, state: Scope) -> ScopeBuilder:
     """Make the function that gives the scope of the request whose handler runs.
 
     Args:
-        view: the scratch buffer of the native loop.
         kind: ``http`` or ``websocket``.
         scheme: ``http``, ``https``, ``ws`` or ``wss``.
         root_path: where the application is mounted; paths get it as their prefix.
@@ -67,7 +66,7 @@ def scope_builder(view: memoryview, kind: str, scheme: str, root_path: str, stat
     is_http = kind == "http"
 
     def build(handle: int) -> tuple[int, Scope]:
-        parts = bytes(view[: _req_scope(handle)]).split(b"\n")
+        parts = _scope(handle).split(b"\n")
         flags = parts[0][0] - _FLAGS_BASE
         raw_path = parts[2]
         client, server = ends[parts[4]]

@@ -8,8 +8,8 @@ import types
 from collections import deque
 from typing import TYPE_CHECKING, Any, Optional
 
+from ..native import calls, lib
 from ..native import declarations as c
-from ..native import lib
 from .asgi_common import ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
 from .asgi_http import DONE, LEFT, HTTPExchange, checked_fields
 
@@ -29,7 +29,7 @@ _REASON_MAX = 123
 _FORBIDDEN = b"403 Forbidden"
 _PREFIX = "websocket."
 
-_send = lib.sk_ws_send
+_send = calls.send_message
 
 
 class WebSocketExchange:
@@ -269,7 +269,7 @@ class WebSocketExchange:
         if self._state == CLOSED:
             error = f"the websocket is closed, with code {self._close[0]}"
             raise ClientDisconnectedError(error)
-        result = _send(self._handle, data, len(data), opcode)
+        result = _send(self._handle, data, opcode)
         if result != c.OK:
             await self._sent(result)
         elif self._turns:

@@ -8,8 +8,8 @@ import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
+from ..native import calls, lib
 from ..native import declarations as c
-from ..native import lib
 from ..websocket_admission import Admission
 from ..websocket_constants import CompressOptions
 from ..websocket_route import HANDLERS, checked_options, find_zlib
@@ -84,6 +84,7 @@ class WebSocketRoute:
         limit = options["max_backpressure"]
         #: Bytes that may wait for a client before senders wait.
         self.buffered_max: int = min(_BUFFERED_MAX, limit) if limit else _BUFFERED_MAX
+        self._on_message = self._make_on_message()
         self.struct = c.WebSocketBehaviorStruct(
             compression=options["compression"],
             max_payload_bytes=options["max_payload_length"],
@@ -95,7 +96,7 @@ class WebSocketRoute:
             send_pings_automatically=options["send_pings_automatically"],
             on_upgrade=c.RequestCallback(self._on_upgrade),
             on_open=c.WebSocketOpenCallback(),
-            on_message=c.WebSocketMessageCallback(self._make_on_message()),
+            **calls.message_handler(self._on_message),
             on_ping=c.WebSocketMessageCallback(),
             on_pong=c.WebSocketMessageCallback(),
             on_drain=c.WritableCallback(self._on_drain),
@@ -137,20 +138,16 @@ class WebSocketRoute:
             guest: Any = exchange._guest
             self._admission.enter(guest)
 
-    def _make_on_message(self) -> Any:
+    def _make_on_message(self) -> calls.OnMessage:
         sockets = self._sockets
-        view = self.native._view
 
-        def on_message(handle: int, address: Optional[int], length: int, opcode: int) -> None:
+        def on_message(handle: int, message: Any, opcode: int) -> None:
             exchange = sockets.get(handle)
             if exchange is None:
                 return
             try:
-                data = bytes(view[:length]) if length <= c.WS_SCRATCH_BYTES else ctypes.string_at(address or 0, length)
-                if opcode == _TEXT:
-                    exchange.on_message({"type": "websocket.receive", "text": data.decode()}, length)
-                else:
-                    exchange.on_message({"type": "websocket.receive", "bytes": data}, length)
+                kind = "text" if opcode == _TEXT else "bytes"
+                exchange.on_message({"type": "websocket.receive", kind: message}, len(message))
             except Exception:
                 logger.exception("a message could not be handed to the ASGI application")
 

@@ -135,7 +135,7 @@ def _checked(offer: Any, kind: str, known: tuple[str, ...]) -> _Handler:
 
 def serve_http(native: App, application: SSGIApplication) -> None:
     """Route all requests of a native app to an SSGI application."""
-    build = scope_builder(native._view)
+    build = scope_builder()
 
     def handler(res: Response, _req: Request) -> Any:
         return application("http", *build(res._handle), SSGIHttpResponse(res))
@@ -145,7 +145,7 @@ def serve_http(native: App, application: SSGIApplication) -> None:
 
 def serve_websockets(native: App, application: SSGIApplication, websocket_options: Mapping[str, Any]) -> None:
     """Route all websockets of a native app to an SSGI application."""
-    build = scope_builder(native._view)
+    build = scope_builder()
 
     def upgrade(res: Response, _req: Request, socket_context: Any) -> Any:
         scope = build(res._handle)

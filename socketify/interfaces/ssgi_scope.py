@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Optional, Union
 
-from ..native import lib
+from ..native import calls
 
-_req_scope = lib.sk_req_scope
+_scope_text = calls.scope_text
 
 
 class Fields:
@@ -48,17 +48,12 @@ class Scope(NamedTuple):
     get_header: Fields
 
 
-def scope_builder(view: memoryview) -> Callable[[int], Scope]:
-    """Make the function that gives the scope of the request whose handler runs.
-
-    Args:
-        view: the scratch buffer of the native loop.
-
-    """
+def scope_builder() -> Callable[[int], Scope]:
+    """Make the function that gives the scope of the request whose handler runs."""
     known: dict[str, tuple[str, str]] = {}
 
     def build(handle: int) -> Scope:
-        lines = str(view[: _req_scope(handle)], "latin-1").split("\n")
+        lines = _scope_text(handle).split("\n")
         ends = known.get(lines[4])
         if ends is None:
             if len(known) > 4096:

@@ -6,7 +6,7 @@ import sys
 from typing import Any, Callable
 from urllib.parse import unquote_to_bytes
 
-from ..native import lib
+from ..native import calls
 from ..native.declarations import SCOPE_ANCIENT, SCOPE_ENCODED
 from .wsgi_file import FileWrapper
 from .wsgi_input import NO_INPUT
@@ -24,7 +24,7 @@ _KNOWN_SECTION_MAX = 2048
 _DROPPED = "wsgi.version"
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
-_req_scope = lib.sk_req_scope
+_scope_text = calls.scope_text
 
 
 class _FieldKeys(dict[str, str]):
@@ -99,11 +99,10 @@ def base_environ(scheme: str, root_path: str, multithread: bool, multiprocess: b
     }
 
 
-def environ_builder(view: memoryview, base: Environ) -> EnvironBuilder:
+def environ_builder(base: Environ) -> EnvironBuilder:
     """Make the function that gives the environ of the request whose callback runs.
 
     Args:
-        view: the scratch buffer of the native loop.
         base: see :func:`base_environ`.
 
     """
@@ -111,7 +110,7 @@ def environ_builder(view: memoryview, base: Environ) -> EnvironBuilder:
     root_path: str = base["SCRIPT_NAME"]
 
     def build(handle: int) -> tuple[int, Environ]:
-        text, method, path, query, section = str(view[: _req_scope(handle)], "latin-1").split("\n", 4)
+        text, method, path, query, section = _scope_text(handle).split("\n", 4)
         flags = ord(text) - _FLAGS_BASE
         environ = sections[section].copy()
         environ["REQUEST_METHOD"] = method

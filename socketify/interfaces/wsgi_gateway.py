@@ -41,7 +41,7 @@ class Gateway:
         self.native = native
         self.application = application
         self.heads = Heads()
-        self.build = environ_builder(native._view, base_environ(scheme, root_path, threads > 1, multiprocess))
+        self.build = environ_builder(base_environ(scheme, root_path, threads > 1, multiprocess))
         self._thread = threading.get_ident()
         self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._awake = False

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ..native import lib
+from ..native import calls, lib
 from ..native.declarations import BUFFERED, GONE, KEEP_LENGTH, SCOPE_BODY
 from .wsgi_exchange import PIECE_BYTES, Exchange
 from .wsgi_file import FilePart
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TURN_BLOCKS = 64
 
 _getrefcount: Optional[Callable[[object], int]] = getattr(sys, "getrefcount", None)
-_send = lib.sk_res_send
+_send = calls.send
 _set_running_loop: Callable[[Optional[asyncio.AbstractEventLoop]], None] = asyncio._set_running_loop
 
 
@@ -66,8 +66,7 @@ class LoopExchange(Exchange):
             if type(result) is list and len(result) == 1 and head is not None and not self.started:
                 data = result[0]
                 if type(data) is bytes and 0 < len(data) <= PIECE_BYTES:
-                    block = head.block
-                    sent = _send(self.handle, block, len(block), head.fields, data, len(data), KEEP_LENGTH)
+                    sent = _send(self.handle, head.block, head.fields, data, KEEP_LENGTH)
                     # The native side refuses what does not fit its Content-Length: then it goes the longer way.
                     if sent >= 0:
                         self.environ = None

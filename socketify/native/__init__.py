@@ -1,7 +1,5 @@
 """Layer 5: finds and loads the native library and declares its functions once."""
 
-from .library import load_library
-
-lib = load_library()
+from .calls import lib
 
 __all__ = ["lib"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 SCRATCH_BYTES = 262144
 WS_SCRATCH_BYTES = 4096
 
@@ -31,6 +31,13 @@ SCOPE_BODY_HERE = 4
 SCOPE_ENCODED = 8
 SCOPE_TRAILERS = 16
 
+PYTHON_SEND = 0
+PYTHON_WRITE = 1
+PYTHON_STREAM = 2
+PYTHON_SEND_MESSAGE = 3
+PYTHON_SCOPE = 4
+PYTHON_SCOPE_TEXT = 5
+
 RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32)
 AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 BodyCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
@@ -42,6 +49,29 @@ WebSocketCloseCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_int32, c_void_p, c_
 WebSocketSubscriptionCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
 
 TlsMissingCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
+
+
+class PythonStruct(ctypes.Structure):
+    """``sk_python``."""
+
+    _fields_ = [
+        ("vectorcall", c_void_p),
+        ("new_function", c_void_p),
+        ("from_long", c_void_p),
+        ("from_unsigned_long", c_void_p),
+        ("from_bytes", c_void_p),
+        ("from_latin1", c_void_p),
+        ("from_utf8", c_void_p),
+        ("as_long", c_void_p),
+        ("as_unsigned_long", c_void_p),
+        ("bytes_content", c_void_p),
+        ("error_occurred", c_void_p),
+        ("set_error", c_void_p),
+        ("write_unraisable", c_void_p),
+        ("dec_ref", c_void_p),
+        ("none", c_void_p),
+        ("type_error", c_void_p),
+    ]
 
 
 class TlsOptionsStruct(ctypes.Structure):
@@ -106,6 +136,7 @@ class WebSocketBehaviorStruct(ctypes.Structure):
         ("on_upgrade", RequestCallback),
         ("on_open", WebSocketOpenCallback),
         ("on_message", WebSocketMessageCallback),
+        ("on_message_object", c_void_p),
         ("on_ping", WebSocketMessageCallback),
         ("on_pong", WebSocketMessageCallback),
         ("on_drain", WritableCallback),
@@ -125,10 +156,12 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_loop_scratch": (c_void_p, ()),
     "sk_loop_forget": (None, ()),
     "sk_loop_free": (None, ()),
+    "sk_python_load": (None, (ctypes.POINTER(PythonStruct),)),
+    "sk_python_function": (ctypes.py_object, (c_int32,)),
     "sk_app_create": (c_void_p, (ctypes.POINTER(AppOptionsStruct),)),
     "sk_app_route": (
         None,
-        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, RequestCallback),
+        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, RequestCallback, c_void_p),
     ),
     "sk_app_remove_host": (None, (c_void_p, c_char_p, c_size_t)),
     "sk_app_listen": (c_int32, (c_void_p, c_char_p, c_int32, c_int32)),
@@ -207,14 +240,9 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
 
 UNCHECKED = frozenset(
     {
-        "sk_res_send",
-        "sk_res_write",
-        "sk_res_stream",
-        "sk_req_scope",
         "sk_req_method",
         "sk_req_url",
         "sk_req_full_url",
         "sk_req_header",
-        "sk_ws_send",
     }
 )

@@ -34,6 +34,9 @@ TYPES = {
     "sk_ws_subscription_fn": declarations.WebSocketSubscriptionCallback,
     "const sk_ws_behavior *": ctypes.POINTER(declarations.WebSocketBehaviorStruct),
     "sk_tls_missing_fn": declarations.TlsMissingCallback,
+    "const void *": ctypes.c_void_p,
+    "sk_object *": ctypes.py_object,
+    "const sk_python *": ctypes.POINTER(declarations.PythonStruct),
     "const sk_tls_options *": ctypes.POINTER(declarations.TlsOptionsStruct),
     "const sk_app_options *": ctypes.POINTER(declarations.AppOptionsStruct),
 }

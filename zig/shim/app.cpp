@@ -204,7 +204,7 @@ RouteTable &App::tableFor(std::string_view host) {
   return hosts[std::string(host)];
 }
 
-void App::addRoute(std::string_view host, std::string_view method, std::string_view pattern, sk_request_fn handler) {
+void App::addRoute(std::string_view host, std::string_view method, std::string_view pattern, RequestHandler handler) {
   if (dispatching) {
     pending_routes.push_back({std::string(host), std::string(method), std::string(pattern), handler, nullptr});
   } else {
@@ -214,7 +214,7 @@ void App::addRoute(std::string_view host, std::string_view method, std::string_v
 
 void App::addWebSocketRoute(std::string_view host, std::string_view pattern, WebSocketRoute *route) {
   if (dispatching) {
-    pending_routes.push_back({std::string(host), std::string(), std::string(pattern), nullptr, route});
+    pending_routes.push_back({std::string(host), std::string(), std::string(pattern), {}, route});
   } else {
     tableFor(host).addWebSocket(pattern, route);
   }
@@ -297,8 +297,9 @@ sk_app *sk_app_create(const sk_app_options *options) {
 }
 
 void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
-                  const char *pattern, size_t pattern_length, sk_request_fn handler) {
-  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, handler);
+                  const char *pattern, size_t pattern_length, sk_request_fn handler,
+                  const void *object) {
+  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, {handler, object});
 }
 
 void sk_app_remove_host(sk_app *app, const char *host, size_t host_length) { app->removeHost({host, host_length}); }

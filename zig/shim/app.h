@@ -3,6 +3,7 @@
 #define SK_APP_H
 
 #include "engine.h"
+#include "python_calls.h"
 #include "slot_table.h"
 #include "socketify.h"
 
@@ -33,7 +34,7 @@ using Router = uWS::HttpRouter<Dispatch>;
 /* The routes of one host name, or of all others. */
 class RouteTable {
 public:
-  void add(std::string_view method, std::string_view pattern, sk_request_fn handler);
+  void add(std::string_view method, std::string_view pattern, RequestHandler handler);
   /* Only for upgrades, which ask these routes before all others. */
   void addWebSocket(std::string_view pattern, WebSocketRoute *route);
   /* False when no route took the request. */
@@ -45,7 +46,7 @@ public:
 
 private:
   /* Several handlers of one method and pattern form a chain: the engine's router takes one each. */
-  using Chain = std::vector<sk_request_fn>;
+  using Chain = std::vector<RequestHandler>;
 
   Router router;
   Router websockets;
@@ -72,7 +73,7 @@ struct App {
 
   ~App();
 
-  void addRoute(std::string_view host, std::string_view method, std::string_view pattern, sk_request_fn handler);
+  void addRoute(std::string_view host, std::string_view method, std::string_view pattern, RequestHandler handler);
   void addWebSocketRoute(std::string_view host, std::string_view pattern, WebSocketRoute *route);
   void removeHost(std::string_view host);
   us_socket_context_t *context() { return reinterpret_cast<us_socket_context_t *>(engine.httpContext); }
@@ -93,7 +94,7 @@ struct App {
 private:
   struct PendingRoute {
     std::string host, method, pattern;
-    sk_request_fn handler;
+    RequestHandler handler;
     WebSocketRoute *websocket;
   };
 

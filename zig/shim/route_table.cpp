@@ -9,7 +9,7 @@ namespace {
 /* Methods that the engine's router has no name for are routed under this one. */
 constexpr std::string_view OTHER_METHODS = "?";
 
-bool offer(const Dispatch &dispatch, sk_request_fn handler) {
+bool offer(const Dispatch &dispatch, RequestHandler handler) {
   dispatch.request->setYield(false);
   /* The handler may end the response or lose the connection: what is read afterwards is the slot, which outlives both. */
   return handler(handleOf(*dispatch.slot)) == 0;
@@ -17,7 +17,7 @@ bool offer(const Dispatch &dispatch, sk_request_fn handler) {
 
 } // namespace
 
-void RouteTable::add(std::string_view method, std::string_view pattern, sk_request_fn handler) {
+void RouteTable::add(std::string_view method, std::string_view pattern, RequestHandler handler) {
   bool any = method == "*";
   std::string key = std::string(method) + ' ' + std::string(pattern);
   std::unique_ptr<Chain> &chain = chains[key];
@@ -38,7 +38,7 @@ void RouteTable::add(std::string_view method, std::string_view pattern, sk_reque
       return true;
     }
     dispatch.request->setParameters(walking->getParameters());
-    for (sk_request_fn each : *chain) {
+    for (RequestHandler each : *chain) {
       if (offer(dispatch, each)) {
         return true;
       }

@@ -23,7 +23,7 @@ extern "C" {
 #define SK_API __attribute__((visibility("default")))
 
 /* Raised with every change of this header that an older caller would misread. */
-#define SK_ABI_VERSION 1
+#define SK_ABI_VERSION 2
 
 /* Bytes of the scratch buffer; no text that a function returns is ever longer. */
 #define SK_SCRATCH_BYTES 262144
@@ -90,7 +90,8 @@ typedef struct sk_ws_behavior {
   int32_t send_pings_automatically;
   sk_request_fn on_upgrade;              /* NULL to upgrade every valid request at once */
   sk_ws_open_fn on_open;                 /* only for upgrades without on_upgrade */
-  sk_ws_message_fn on_message;
+  sk_ws_message_fn on_message;           /* NULL when the next one is given */
+  const void *on_message_object;         /* called by CPython with handle, message and opcode; or NULL */
   sk_ws_message_fn on_ping;              /* or NULL */
   sk_ws_message_fn on_pong;              /* or NULL */
   sk_writable_fn on_drain;               /* or NULL */
@@ -165,11 +166,48 @@ SK_API void sk_loop_free(void);
 
 /* NULL when memory or descriptors are exhausted. */
 SK_API sk_app *sk_app_create(const sk_app_options *options);
+/* An object of CPython. */
+typedef struct sk_object sk_object;
+
+/* What calls between CPython and the shim need of its C API: functions of the stable ABI (and PyObject_Vectorcall, or
+ * PyObject_VectorcallDict), None, and TypeError. */
+typedef struct sk_python {
+  const void *(*vectorcall)(const void *callable, const void *const *arguments, size_t count, const void *keywords);
+  const void *(*new_function)(void *method, const void *self, const void *module);
+  const void *(*from_long)(long value);
+  const void *(*from_unsigned_long)(unsigned long value);
+  const void *(*from_bytes)(const char *data, ptrdiff_t length);
+  const void *(*from_latin1)(const char *data, ptrdiff_t length, const char *errors);
+  const void *(*from_utf8)(const char *data, ptrdiff_t length, const char *errors);
+  long (*as_long)(const void *object);
+  unsigned long (*as_unsigned_long)(const void *object);
+  int (*bytes_content)(const void *object, char **data, ptrdiff_t *length);
+  const void *(*error_occurred)(void);
+  void (*set_error)(const void *type, const char *message);
+  void (*write_unraisable)(const void *object);
+  void (*dec_ref)(const void *object);
+  const void *none;
+  const void *type_error;
+} sk_python;
+
+/* Functions of sk_python_function. */
+#define SK_PYTHON_SEND 0         /* send(handle, head, fields, body, flags): sk_res_send of bytes; head may be None */
+#define SK_PYTHON_WRITE 1        /* write(handle, head, fields, data): sk_res_write */
+#define SK_PYTHON_STREAM 2       /* stream(handle, head, fields, data): sk_res_stream */
+#define SK_PYTHON_SEND_MESSAGE 3 /* send_message(handle, data, flags): sk_ws_send */
+#define SK_PYTHON_SCOPE 4        /* scope(handle): what sk_req_scope says, as bytes */
+#define SK_PYTHON_SCOPE_TEXT 5   /* scope_text(handle): the same as str, of latin-1 */
+
+/* Before any other sk_python_* and before objects are given as handlers; once. */
+SK_API void sk_python_load(const sk_python *api);
+/* A new reference to a function that CPython calls without ctypes between, or NULL with an exception set. */
+SK_API sk_object *sk_python_function(int32_t which);
+
 /* Adds a handler for a method ("*" for every one) and pattern. Handlers of the same method and pattern are asked in the
- * order of their adding. `host` (lower case, may be empty, may be a wildcard as
+ * order of their adding. With an `object`, CPython calls that instead of the handler, which is NULL then. `host` (lower case, may be empty, may be a wildcard as
  * "*.example.org") limits the route to requests for that host name. */
 SK_API void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
-                         const char *pattern, size_t pattern_length, sk_request_fn handler);
+                         const char *pattern, size_t pattern_length, sk_request_fn handler, const void *object);
 /* Forgets the routes of one host name. */
 SK_API void sk_app_remove_host(sk_app *app, const char *host, size_t host_length);
 /* Listens on a host (NUL-terminated name or address, NULL for all) and port (0 picks one). Returns the bound port, a negated

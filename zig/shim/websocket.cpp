@@ -1,6 +1,8 @@
 /* The life of websocket connections: events of the engine's contexts on their way to Python, topics, and closing. */
 #include "websocket.h"
 
+#include "app.h"
+
 #include <algorithm>
 #include <cassert>
 #include <cstring>
@@ -43,7 +45,12 @@ void onMessage(WebSocket *socket, std::string_view message, uWS::OpCode opcode) 
     owned = std::move(assembled);
     assembled.clear();
   }
-  deliver(socket, routeOf(socket).behavior.on_message, message, opcode);
+  const sk_ws_behavior &behavior = routeOf(socket).behavior;
+  if (behavior.on_message_object) {
+    callWithMessage(behavior.on_message_object, handleOf(slotOf(socket)), message, opcode);
+  } else {
+    deliver(socket, behavior.on_message, message, opcode);
+  }
 }
 
 /* Every subscription is over: the names are copied, because the handler may do anything. */

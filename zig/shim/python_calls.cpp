@@ -1,0 +1,192 @@
+#include "python_calls.h"
+
+#include "engine.h"
+
+#include <cassert>
+#include <climits>
+#include <cstddef>
+
+using namespace sk;
+
+namespace {
+
+using Object = const void;
+
+/* Set once, by the thread that imports the package. */
+sk_python python;
+
+/* PyMethodDef and METH_FASTCALL, as the stable ABI has them. */
+using FastCall = Object *(*)(Object *self, Object *const *arguments, ptrdiff_t count);
+struct Method {
+  const char *name;
+  FastCall function;
+  int flags;
+  const char *doc;
+};
+constexpr int METH_FASTCALL = 0x80;
+
+/* Whether a call has the right number of arguments; if not, TypeError is set. */
+bool counts(ptrdiff_t given, ptrdiff_t wanted) {
+  if (given != wanted) {
+    python.set_error(python.type_error, "wrong number of arguments");
+  }
+  return given == wanted;
+}
+
+/* False when an exception is set. */
+bool take(Object *object, uint32_t &value) {
+  unsigned long given = python.as_unsigned_long(object);
+  value = static_cast<uint32_t>(given);
+  return given != ULONG_MAX || !python.error_occurred();
+}
+
+bool take(Object *object, int32_t &value) {
+  long given = python.as_long(object);
+  value = static_cast<int32_t>(given);
+  return given != -1 || !python.error_occurred();
+}
+
+bool take(Object *object, std::string_view &value) {
+  if (object == python.none) {
+    value = {};
+    return true;
+  }
+  char *bytes = nullptr;
+  ptrdiff_t length = 0;
+  if (python.bytes_content(object, &bytes, &length) != 0) {
+    return false;
+  }
+  value = {bytes, static_cast<size_t>(length)};
+  return true;
+}
+
+/* The parts of a response that its functions share. */
+struct Given {
+  uint32_t handle;
+  std::string_view head;
+  int32_t fields;
+  std::string_view body;
+
+  bool from(Object *const *arguments) {
+    return take(arguments[0], handle) && take(arguments[1], head) && take(arguments[2], fields) && take(arguments[3], body);
+  }
+  int32_t headLength() const { return static_cast<int32_t>(head.length()); }
+  bool fits() const { return head.length() <= INT32_MAX && body.length() <= INT32_MAX; }
+};
+
+/* send(handle, head, fields, body, flags) */
+Object *send(Object *, Object *const *arguments, ptrdiff_t count) {
+  Given given;
+  int32_t flags;
+  if (!counts(count, 5) || !given.from(arguments) || !take(arguments[4], flags)) {
+    return nullptr;
+  }
+  if (given.head.length() > INT32_MAX) {
+    return python.from_long(SK_BAD_HEAD);
+  }
+  return python.from_long(sk_res_send_large(given.handle, given.head.data(), given.headLength(), given.fields,
+                                            given.body.data(), given.body.length(), flags));
+}
+
+using Piecewise = int32_t (*)(uint32_t, const char *, int32_t, int32_t, const char *, int32_t);
+
+/* write(handle, head, fields, data), stream(handle, head, fields, data) */
+template <Piecewise function> Object *piece(Object *, Object *const *arguments, ptrdiff_t count) {
+  Given given;
+  if (!counts(count, 4) || !given.from(arguments)) {
+    return nullptr;
+  }
+  if (!given.fits()) {
+    return python.from_long(SK_BAD_LENGTH);
+  }
+  return python.from_long(function(given.handle, given.head.data(), given.headLength(), given.fields, given.body.data(),
+                                   static_cast<int32_t>(given.body.length())));
+}
+
+/* send_message(handle, data, flags) */
+Object *sendMessage(Object *, Object *const *arguments, ptrdiff_t count) {
+  uint32_t handle;
+  std::string_view data;
+  int32_t flags;
+  if (!counts(count, 3) || !take(arguments[0], handle) || !take(arguments[1], data) || !take(arguments[2], flags)) {
+    return nullptr;
+  }
+  if (data.length() > INT32_MAX) {
+    return python.from_long(SK_BAD_HEAD);
+  }
+  return python.from_long(sk_ws_send(handle, data.data(), static_cast<int32_t>(data.length()), flags));
+}
+
+/* scope(handle) as bytes, scope_text(handle) as str; empty when the handle is stale. */
+template <bool text> Object *scope(Object *, Object *const *arguments, ptrdiff_t count) {
+  uint32_t handle;
+  if (!counts(count, 1) || !take(arguments[0], handle)) {
+    return nullptr;
+  }
+  int32_t length = sk_req_scope(handle);
+  const char *content = sk_loop_scratch();
+  ptrdiff_t size = length < 0 ? 0 : length;
+  return text ? python.from_latin1(content, size, nullptr) : python.from_bytes(content, size);
+}
+
+/* By SK_PYTHON_*. They must not move: CPython keeps pointers to them. */
+Method methods[] = {
+    {"send", send, METH_FASTCALL, nullptr},
+    {"write", piece<sk_res_write>, METH_FASTCALL, nullptr},
+    {"stream", piece<sk_res_stream>, METH_FASTCALL, nullptr},
+    {"send_message", sendMessage, METH_FASTCALL, nullptr},
+    {"scope", scope<false>, METH_FASTCALL, nullptr},
+    {"scope_text", scope<true>, METH_FASTCALL, nullptr},
+};
+[[maybe_unused]] constexpr int32_t METHODS = sizeof(methods) / sizeof(*methods);
+
+} // namespace
+
+int32_t RequestHandler::operator()(uint32_t handle) const {
+  if (!object) {
+    return function(handle);
+  }
+  Object *argument = python.from_unsigned_long(handle);
+  Object *result = argument ? python.vectorcall(object, &argument, 1, nullptr) : nullptr;
+  int32_t passed_on = 0;
+  if (!result || !take(result, passed_on)) {
+    python.write_unraisable(object);
+    passed_on = 0;
+  }
+  if (argument) {
+    python.dec_ref(argument);
+  }
+  if (result) {
+    python.dec_ref(result);
+  }
+  return passed_on;
+}
+
+void sk::callWithMessage(const void *object, uint32_t handle, std::string_view message, int opcode) {
+  auto length = static_cast<ptrdiff_t>(message.length());
+  Object *content = opcode == uWS::OpCode::TEXT ? python.from_utf8(message.data(), length, nullptr)
+                                                : python.from_bytes(message.data(), length);
+  Object *arguments[] = {python.from_unsigned_long(handle), content, python.from_long(opcode)};
+  bool made = arguments[0] && arguments[1] && arguments[2];
+  Object *result = made ? python.vectorcall(object, arguments, 3, nullptr) : nullptr;
+  if (!result) {
+    python.write_unraisable(object);
+  } else {
+    python.dec_ref(result);
+  }
+  for (Object *argument : arguments) {
+    if (argument) {
+      python.dec_ref(argument);
+    }
+  }
+}
+
+void sk_python_load(const sk_python *api) {
+  python = *api;
+  assert(python.vectorcall && python.new_function && python.none && python.type_error);
+}
+
+sk_object *sk_python_function(int32_t which) {
+  assert(python.new_function && which >= 0 && which < METHODS);
+  return static_cast<sk_object *>(const_cast<void *>(python.new_function(&methods[which], nullptr, nullptr)));
+}

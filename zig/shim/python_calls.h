@@ -1,0 +1,25 @@
+/* Calls between CPython and the shim without ctypes between: handlers are called, and responses sent, through the C API of
+ * the interpreter that runs. Its functions come by address, so that no header and no library of it is needed. */
+#ifndef SK_PYTHON_CALLS_H
+#define SK_PYTHON_CALLS_H
+
+#include "socketify.h"
+
+#include <string_view>
+
+namespace sk {
+
+/* Who handles the requests of a route: a C function, or an object that CPython calls. */
+struct RequestHandler {
+  sk_request_fn function;
+  const void *object;
+
+  /* As sk_request_fn. An object's error is reported as unraisable, and the request counts as taken. */
+  int32_t operator()(uint32_t handle) const;
+};
+
+/* Calls object(handle, message, opcode): the message is str for TEXT, else bytes. Errors are reported as unraisable. */
+void callWithMessage(const void *object, uint32_t handle, std::string_view message, int opcode);
+
+} // namespace sk
+#endif
