@@ -93,6 +93,8 @@ class Exchanges:
         new_pair = self._new_pair
         pool_items = self._pool_items
         getrefcount = _getrefcount or (lambda _: 0)
+        own_references = _OWN_REFERENCES
+        iscoroutine = inspect.iscoroutine
 
         def on_request(handle: int) -> int:
             pair = pool.pop() if pool else new_pair()
@@ -101,7 +103,8 @@ class Exchanges:
             req._names = names
             try:
                 result = handler(res, req)
-                if result is not None and inspect.iscoroutine(result):
+                # Mostly nothing, or the response of a chain of calls.
+                if result is not None and result is not res and iscoroutine(result):
                     self._start(result, res, req)
             except BaseException as error:
                 self._fail(error, res, req)
@@ -114,7 +117,7 @@ class Exchanges:
                     self._track(res)
                 return 0
             res._handle = 0
-            if getrefcount(res) == _OWN_REFERENCES and getrefcount(req) == _OWN_REFERENCES and len(pool) < pool_items:
+            if getrefcount(res) == own_references and getrefcount(req) == own_references and len(pool) < pool_items:
                 if res._dirty:
                     res._reset()
                 if req._dirty:

@@ -91,6 +91,8 @@ class Response(ResponseHead):
         """
         if type(message) is bytes:
             data = message
+        elif type(message) is str:
+            data = message.encode()
         else:
             data, is_json = self._encoded(message)
             if is_json and content_type is _TEXT_PLAIN:
@@ -194,9 +196,14 @@ class Response(ResponseHead):
         handle = self._handle
         if not handle:
             return self._late("end")
-        data = message if type(message) is bytes else self._encode(message)
-        if self._handle != handle:
-            return self._late("end")
+        if type(message) is str:
+            data = message.encode()
+        elif type(message) is bytes:
+            data = message
+        else:
+            data = self._encode(message)
+            if self._handle != handle:
+                return self._late("end")
         if self._dirty:
             return self._end_slowly(data, END_CONNECTION if end_connection else 0)
         result = _send(handle, None, 0, data, END_CONNECTION if end_connection else 0)
