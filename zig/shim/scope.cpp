@@ -1,4 +1,6 @@
 /* sk_req_scope: a request as ASGI and WSGI describe it, with one call. */
+#include "scope.h"
+
 #include "app.h"
 
 #include <arpa/inet.h>
@@ -27,8 +29,10 @@ int proxiedPort(HttpData &data, size_t address_length) {
   return ntohs(address_length == 4 ? addr.ipv4_addr.src_port : addr.ipv6_addr.src_port);
 }
 
+} // namespace
+
 /* Found once per connection: asking the kernel costs more than all the rest of this file. */
-std::string_view endpointsOf(HttpResponse *response) {
+std::string_view sk::endpointsOf(HttpResponse *response) {
   HttpData *data = httpData(response);
   std::string &endpoints = data->endpoints;
   if (!endpoints.empty()) {
@@ -50,6 +54,8 @@ std::string_view endpointsOf(HttpResponse *response) {
   return endpoints;
 }
 
+namespace {
+
 bool isEncoded(std::string_view path) {
   for (char c : path) {
     if (c == '%' || (c & 0x80)) {
@@ -59,7 +65,15 @@ bool isEncoded(std::string_view path) {
   return false;
 }
 
-int flagsOf(const Slot &slot, const uWS::HttpRequest &request, std::string_view path) {
+} // namespace
+
+Target sk::targetOf(uWS::HttpRequest &request) {
+  std::string_view target = request.getFullUrl();
+  std::string_view path = target.substr(0, target.find('?'));
+  return {path, path.length() < target.length() ? target.substr(path.length() + 1) : std::string_view()};
+}
+
+int sk::scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path) {
   int flags = request.isAncient() ? SK_SCOPE_ANCIENT : 0;
   if (request.hasBody()) {
     flags |= SK_SCOPE_BODY;
@@ -76,6 +90,8 @@ int flagsOf(const Slot &slot, const uWS::HttpRequest &request, std::string_view 
   return flags;
 }
 
+namespace {
+
 char *line(char *out, std::string_view text) {
   memcpy(out, text.data(), text.length());
   out[text.length()] = '\n';
@@ -90,12 +106,10 @@ int32_t sk_req_scope(uint32_t handle) {
   if (!request || !slot) {
     return SK_STALE;
   }
-  std::string_view target = request->getFullUrl();
-  std::string_view path = target.substr(0, target.find('?'));
-  std::string_view query = path.length() < target.length() ? target.substr(path.length() + 1) : std::string_view();
+  auto [path, query] = targetOf(*request);
   char *begin = sk_loop_scratch();
   char *out = begin;
-  *out++ = static_cast<char>(FLAGS_BASE + flagsOf(*slot, *request, path));
+  *out++ = static_cast<char>(FLAGS_BASE + scopeFlags(*slot, *request, path));
   *out++ = '\n';
   out = line(out, request->rawMethod());
   out = line(out, path);
