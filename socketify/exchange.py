@@ -98,6 +98,7 @@ class Exchanges:
         pool_items = self._pool_items
         getrefcount = _getrefcount or (lambda _: 0)
         own_references = _OWN_REFERENCES
+
         def on_request(handle: int) -> int:
             pair = pool.pop() if pool else new_pair()
             res, req = pair

@@ -21,7 +21,9 @@ Send = Callable[[int, Optional[bytes], int, bytes, int], int]
 Write = Callable[[int, Optional[bytes], int, bytes], int]
 #: Handle, data, opcode and flags.
 SendMessage = Callable[[int, bytes, int], int]
-#: Loop, task, coroutine: begins it in the name of the task; gives None when it finished, else what it waits for, and its context.
+#: Handle, status, content type, whether it gives way to one among the headers, headers, body, flags.
+SendWith = Callable[[int, Any, Any, int, Any, bytes, int], Optional[int]]
+#: Loop, task, coroutine: begins it in the name of the task; gives None when it finished, else what it waits for and its context.
 Begin = Callable[
     [asyncio.AbstractEventLoop, "asyncio.Task[Any]", "Coroutine[Any, Any, Any]"], Optional[tuple[Any, contextvars.Context]]
 ]
@@ -48,6 +50,7 @@ _C_API = {
     "as_long": ("PyLong_AsLong",),
     "as_unsigned_long": ("PyLong_AsUnsignedLong",),
     "bytes_content": ("PyBytes_AsStringAndSize",),
+    "text_content": ("PyUnicode_AsUTF8AndSize",),
     "dict_copy": ("PyDict_Copy",),
     "dict_get": ("PyDict_GetItemWithError",),
     "dict_set": ("PyDict_SetItem",),
@@ -78,9 +81,11 @@ _ITERATOR_SEND = "PyIter_Send"
 _OBJECTS: dict[str, object] = {
     "none": None,
     "type_error": TypeError,
+    "runtime_error": RuntimeError,
     "stop_iteration": StopIteration,
     "type_type": type,
     "bytes_type": bytes,
+    "text_type": str,
     "dict_type": dict,
     "list_type": list,
     "tuple_type": tuple,
@@ -126,6 +131,24 @@ def _native(which: int, fallback: Any) -> Any:
     return fallback if _c_api is None else lib.sk_python_function(which, None)
 
 
+def _text(length: int) -> str:
+    if length == c.STALE:
+        message = "the request is gone: call preserve() before the handler returns"
+        raise RuntimeError(message)
+    return ctypes.string_at(lib.sk_loop_scratch(), length).decode("latin-1")
+
+
+def _header(handle: int, name: str) -> Optional[str]:
+    encoded = name.lower().encode()
+    length = lib.sk_req_header(handle, encoded, len(encoded))
+    return None if length == c.ABSENT else _text(length)
+
+
+def _parameter(handle: int, index: int) -> Optional[str]:
+    length = lib.sk_req_parameter(handle, index)
+    return None if length == c.ABSENT else _text(length)
+
+
 def _begin(
     loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], coroutine: Coroutine[Any, Any, Any]
 ) -> Optional[tuple[Any, contextvars.Context]]:
@@ -169,11 +192,17 @@ stream: Write = _native(c.PYTHON_STREAM, _stream)
 send_message: SendMessage = _native(c.PYTHON_SEND_MESSAGE, _send_message)
 scope: Callable[[int], bytes] = _native(c.PYTHON_SCOPE, _scope)
 scope_text: Callable[[int], str] = _native(c.PYTHON_SCOPE_TEXT, _scope_text)
+send_with: SendWith = _native(c.PYTHON_SEND_WITH, lambda *_: None)
+method: Callable[[int], str] = _native(c.PYTHON_METHOD, lambda handle: _text(lib.sk_req_method(handle)))
+url: Callable[[int], str] = _native(c.PYTHON_URL, lambda handle: _text(lib.sk_req_url(handle)))
+full_url: Callable[[int], str] = _native(c.PYTHON_FULL_URL, lambda handle: _text(lib.sk_req_full_url(handle)))
+header: Callable[[int, str], Optional[str]] = _native(c.PYTHON_HEADER, _header)
+parameter: Callable[[int, int], Optional[str]] = _native(c.PYTHON_PARAMETER, _parameter)
 begin: Begin = lib.sk_python_function(c.PYTHON_BEGIN, None) if steps_natively else _begin
 
 
 def asgi_scope(parts: tuple[Any, ...]) -> Callable[[int], tuple[int, dict[str, Any]]]:
-    """Give a function of a handle that makes flags (``SCOPE_*``) and scope; ``parts`` as far as that needs them (``ASGI_*``)."""
+    """Give a function of a handle that makes flags (``SCOPE_*``) and scope; of ``parts`` (``ASGI_*``) the first will do."""
     function: Callable[[int], tuple[int, dict[str, Any]]] = lib.sk_python_function(c.PYTHON_ASGI_SCOPE, parts)
     return function
 

@@ -37,9 +37,15 @@ PYTHON_STREAM = 2
 PYTHON_SEND_MESSAGE = 3
 PYTHON_SCOPE = 4
 PYTHON_SCOPE_TEXT = 5
-PYTHON_BEGIN = 6
-PYTHON_ASGI_SCOPE = 7
-PYTHON_ASGI_REQUEST = 8
+PYTHON_SEND_WITH = 6
+PYTHON_METHOD = 7
+PYTHON_URL = 8
+PYTHON_FULL_URL = 9
+PYTHON_HEADER = 10
+PYTHON_PARAMETER = 11
+PYTHON_BEGIN = 12
+PYTHON_ASGI_SCOPE = 13
+PYTHON_ASGI_REQUEST = 14
 
 ASGI_TEMPLATE = 0
 ASGI_ROOT_PATH = 1
@@ -89,6 +95,7 @@ class PythonStruct(ctypes.Structure):
         ("as_long", c_void_p),
         ("as_unsigned_long", c_void_p),
         ("bytes_content", c_void_p),
+        ("text_content", c_void_p),
         ("dict_copy", c_void_p),
         ("dict_get", c_void_p),
         ("dict_set", c_void_p),
@@ -115,9 +122,11 @@ class PythonStruct(ctypes.Structure):
         ("write_unraisable", c_void_p),
         ("none", c_void_p),
         ("type_error", c_void_p),
+        ("runtime_error", c_void_p),
         ("stop_iteration", c_void_p),
         ("type_type", c_void_p),
         ("bytes_type", c_void_p),
+        ("text_type", c_void_p),
         ("dict_type", c_void_p),
         ("list_type", c_void_p),
         ("tuple_type", c_void_p),

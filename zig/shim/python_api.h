@@ -125,6 +125,8 @@ bool take(Object *object, uint32_t &value);
 bool take(Object *object, int32_t &value);
 /* The content of bytes; None is empty. */
 bool take(Object *object, std::string_view &value);
+/* A str as UTF-8. */
+bool takeText(Object *object, std::string_view &value);
 
 inline Ref newBytes(std::string_view content) {
   return Ref(python.from_bytes(content.data(), static_cast<ptrdiff_t>(content.length())));

@@ -4,6 +4,8 @@
 #include "python_api.h"
 #include "python_asgi.h"
 #include "python_coroutine.h"
+#include "python_head.h"
+#include "python_request.h"
 
 #include <cassert>
 #include <climits>
@@ -34,6 +36,13 @@ bool sk::take(Object *object, std::string_view &value) {
   }
   value = {bytes, static_cast<size_t>(length)};
   return true;
+}
+
+bool sk::takeText(Object *object, std::string_view &value) {
+  ptrdiff_t length = 0;
+  const char *text = python.text_content(object, &length);
+  value = {text, static_cast<size_t>(length)};
+  return text;
 }
 
 using namespace sk;
@@ -117,6 +126,12 @@ Method methods[] = {
     fastCall("send_message", sendMessage),
     fastCall("scope", scope<false>),
     fastCall("scope_text", scope<true>),
+    fastCall("send_with", sendWith),
+    fastCall("method", requestMethod),
+    fastCall("url", requestUrl),
+    fastCall("full_url", requestFullUrl),
+    fastCall("header", requestHeader),
+    fastCall("parameter", requestParameter),
     fastCall("begin", beginCoroutine),
     fastCall("asgi_scope", asgiScope),
     fastCall("asgi_request", asgiRequest),

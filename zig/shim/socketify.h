@@ -192,6 +192,7 @@ typedef struct sk_python {
   long (*as_long)(const void *object);
   unsigned long (*as_unsigned_long)(const void *object);
   int (*bytes_content)(const void *object, char **data, ptrdiff_t *length);
+  const char *(*text_content)(const void *object, ptrdiff_t *length);
   const void *(*dict_copy)(const void *dict);
   const void *(*dict_get)(const void *dict, const void *key);
   int (*dict_set)(const void *dict, const void *key, const void *value);
@@ -218,9 +219,11 @@ typedef struct sk_python {
   void (*write_unraisable)(const void *object);
   const void *none;
   const void *type_error;
+  const void *runtime_error;
   const void *stop_iteration;
   const void *type_type;
   const void *bytes_type;
+  const void *text_type;
   const void *dict_type;
   const void *list_type;
   const void *tuple_type;
@@ -238,10 +241,20 @@ typedef struct sk_python {
 #define SK_PYTHON_SEND_MESSAGE 3 /* send_message(handle, data, flags): sk_ws_send */
 #define SK_PYTHON_SCOPE 4        /* scope(handle): what sk_req_scope says, as bytes */
 #define SK_PYTHON_SCOPE_TEXT 5   /* scope_text(handle): the same as str, of latin-1 */
-#define SK_PYTHON_BEGIN 6        /* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the
+/* send_with(handle, status, content_type, gives_way, headers, body, flags): a whole response. Status, content type (None for none; it
+ * may give way to one among the headers) and the pairs of a list or tuple (or None) are str or bytes. Gives a result as
+ * sk_res_send, or None, with nothing sent, for what only Python can judge: other types, text outside ASCII. */
+#define SK_PYTHON_SEND_WITH 6
+/* Of a handle, as str; RuntimeError when the request is gone. */
+#define SK_PYTHON_METHOD 7
+#define SK_PYTHON_URL 8
+#define SK_PYTHON_FULL_URL 9
+#define SK_PYTHON_HEADER 10      /* header(handle, name): a field's first value, or None */
+#define SK_PYTHON_PARAMETER 11   /* parameter(handle, index): as it was sent, or None */
+#define SK_PYTHON_BEGIN 12       /* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the
                                   * context; None when it finished, else (what it waits for, the context) */
-#define SK_PYTHON_ASGI_SCOPE 7   /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
-#define SK_PYTHON_ASGI_REQUEST 8 /* asgi_request(handle), likewise: serves a request, and returns 0 */
+#define SK_PYTHON_ASGI_SCOPE 13  /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
+#define SK_PYTHON_ASGI_REQUEST 14 /* asgi_request(handle), likewise: serves a request, and returns 0 */
 
 /* Items of the tuple that tells how an ASGI application is served. */
 #define SK_ASGI_TEMPLATE 0     /* the scope, with what is the same for all requests */
