@@ -178,7 +178,7 @@ def test_unix_sockets_and_descriptors(command: Any, tmp_path: Path) -> None:
         (["app:asgi", "--port", "1", "--uds", "x"], "--uds excludes --port"),
         (["app:asgi", "--ssl-certfile", "none.pem"], "cert_file_name: no such file: 'none.pem'"),
         (["app:asgi", "--ws-auto-ping", "maybe"], "must be True or False, not 'maybe'"),
-        (["app:run", "--access-log", "json"], "are for ASGI and WSGI"),
+        (["app:run", "--proxy-headers", "True", "--forwarded-allow-ips", "x"], "'x' is no address or network"),
         (["app:asgi", "--env-file", "none"], "no such file: 'none'"),
         (["app:asgi", "--workers", "2", "--interface", "ssgi", "--ws-idle-timeout", "3"], "idle_timeout must be"),
         ([], "APP is missing"),
@@ -238,24 +238,68 @@ def test_environment_file(command: Any, tmp_path: Path) -> None:
     assert httpx.get(running.url).text == "hello"
 
 
-@pytest.mark.parametrize("name", ["asgi", "wsgi"])
-def test_proxies_root_path_and_access_log(command: Any, name: str) -> None:
+WHO = """
+async def asgi(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    body = f"{scope['scheme']} {scope['client'][0]}".encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{environ['wsgi.url_scheme']} {environ['REMOTE_ADDR']}".encode()]
+
+def ssgi(type, server_address, remote_address, method, path, query_string, get_header, res):
+    scheme = get_header("x-forwarded-proto") if remote_address == "8.8.8.8:0" else "http"
+    res.send(f"{scheme} {remote_address.partition(':')[0]}")
+
+def run(app):
+    app.any("/*", lambda res, req: res.end(f"{req.get_scheme()} {res.get_remote_address()}"))
+"""
+INTERFACES = ["asgi", "wsgi", "ssgi", "run"]
+
+
+@pytest.mark.parametrize("name", INTERFACES)
+def test_proxies_and_access_log(command: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "who.py").write_text(WHO)
     running = command(
-        f"app:{name}", "--port", "0", "--proxy-headers", "True", "--access-log", "json", "--server-header", "False"
+        f"who:{name}", "--port", "0", "--proxy-headers", "True", "--access-log", "json", "--server-header", "False"
     )
     fields = {"X-Forwarded-For": "9.9.9.9, 8.8.8.8, 127.0.0.1", "X-Forwarded-Proto": "https"}
     answer = httpx.get(running.url + "/a%20b?c=d", headers=fields)
     assert "server" not in answer.headers
-    assert answer.text.endswith("https 8.8.8.8")
+    assert answer.text == "https 8.8.8.8"
     entry = json.loads(running.wait_for(r"\{.*\}"))
     assert entry["client"] == "8.8.8.8"
     assert (entry["method"], entry["target"], entry["status"]) == ("GET", "/a%20b?c=d", 200)
     assert entry["bytes"] == len(answer.content)
     distrusted = command(
-        f"app:{name}", "--port", "0", "--proxy-headers", "True", "--forwarded-allow-ips", "10.0.0.0/8", "--access-log", "common"
+        f"who:{name}", "--port", "0", "--proxy-headers", "True", "--forwarded-allow-ips", "10.0.0.0/8", "--access-log", "common"
     )
-    assert httpx.get(distrusted.url, headers=fields).text.endswith("http 127.0.0.1")
+    assert httpx.get(distrusted.url, headers=fields).text == "http 127.0.0.1"
     assert distrusted.wait_for(r'127\.0\.0\.1 - - \[.*\] "GET / HTTP/1\.1" 200 \d+')
+
+
+@pytest.mark.parametrize("name", INTERFACES)
+def test_a_proxy_on_a_unix_socket(command: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "who.py").write_text(WHO)
+    path = str(tmp_path / "s")
+    running = command(f"who:{name}", "--uds", path, "--proxy-headers", "True", "--access-log", "common")
+    assert running.url == f"unix:{path}"
+    with httpx.Client(transport=httpx.HTTPTransport(uds=path)) as client:
+        fields = {"X-Forwarded-For": "8.8.8.8", "X-Forwarded-Proto": "https"}
+        assert client.get("http://a/", headers=fields).text == "https 8.8.8.8"
+    assert running.wait_for(r'8\.8\.8\.8 - - \[.*\] "GET / HTTP/1\.1" 200 \d+')
+
+
+@pytest.mark.parametrize("name", INTERFACES)
+def test_workers_are_replaced_after_so_many_requests(command: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "who.py").write_text(WHO)
+    running = command(f"who:{name}", "--port", "0", "--limit-max-requests", "3", "--limit-max-requests-jitter", "1")
+    for _ in range(10):
+        assert httpx.get(running.url).text.startswith("http")
+    assert running.stop() == 0
 
 
 def test_reload(command: Any, tmp_path: Path) -> None:

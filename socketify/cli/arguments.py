@@ -97,7 +97,12 @@ def make_parser() -> argparse.ArgumentParser:
         add(name, type=boolean, default=default, metavar="BOOL", help="default: %(default)s")
 
     add = parser.add_argument_group("limits").add_argument
-    add("--limit-concurrency", type=at_least(1), metavar="N", help="open connections of a worker; further ones wait")
+    add(
+        "--limit-concurrency",
+        type=at_least(1),
+        metavar="N",
+        help="requests and websockets of a worker at a time; further ones get 503",
+    )
     add("--limit-max-requests", type=at_least(1), metavar="N", help="a worker is replaced after so many requests")
     add(
         "--limit-max-requests-jitter",
@@ -126,7 +131,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--access-log",
         choices=("off", "common", "json"),
         default="off",
-        help="of ASGI and WSGI requests (default: %(default)s)",
+        help="a line for each response (default: %(default)s)",
     )
     add("--log-level", choices=("debug", "info", "warning", "error", "critical"), default="info", help="default: %(default)s")
     add("--print-config", action="store_true", help="show what would be used and leave")

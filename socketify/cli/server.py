@@ -17,7 +17,6 @@ from ..limits import Limits
 from ..options import AppListenOptions, AppOptions
 from ..websocket_constants import CompressOptions
 from .loading import LoadError, load
-from .wrappers import wrap
 
 _WEBSOCKETS_OFF = "none"
 
@@ -50,9 +49,11 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "threads": settings.threads,
         "multiprocess": settings.workers > 1,
         "root_path": settings.root_path,
+        "trusted_proxies": settings.forwarded_allow_ips if settings.proxy_headers else None,
+        "access_log": None if settings.access_log == "off" else settings.access_log,
         "limits": Limits(
             keep_alive_timeout=settings.timeout_keep_alive,
-            max_connections=settings.limit_concurrency or 0,
+            max_concurrent_requests=settings.limit_concurrency or 0,
             max_body_size=settings.limit_max_body_size,
             backlog=settings.backlog,
         ),
@@ -84,19 +85,17 @@ def build_server(settings: argparse.Namespace) -> Union[InterfaceServer, App]:
     if settings.factory:
         application = application()
     interface = detect_interface(application) if settings.interface == "auto" else settings.interface
-    websocket = _websocket(settings, interface)
-    made = wrap(application, interface, settings)
     server = make_server(
-        made.application,
+        application,
         interface,
-        websocket=websocket,
+        websocket=_websocket(settings, interface),
         websocket_options=websocket_options(settings),
         options=tls_options(settings),
         **app_options(settings),
     )
-    if made.counter is not None:
-        jitter = random.randint(0, settings.limit_max_requests_jitter)
-        made.counter.close_after(settings.limit_max_requests + jitter, server.close)
+    if settings.limit_max_requests is not None:
+        native = server if isinstance(server, App) else server.native_app
+        native.close_after(settings.limit_max_requests + random.randint(0, settings.limit_max_requests_jitter))
     return server
 
 

@@ -68,7 +68,7 @@ def serve_http(
     """Give all requests of an app to an ASGI application."""
     if lifespan_mode != "off":
         follow_lifespan(native, application, lifespan_mode, state)
-    build = scope_builder("http", "https" if secure else "http", root_path, state)
+    build = scope_builder(native, "http", secure, root_path, state)
     native._route_native("*", "/*", http_callback(application, native, build, secure))
 
 
@@ -91,5 +91,5 @@ def route_websockets(
     native: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, state: Scope, secure: bool
 ) -> None:
     """Give all websockets of an app to an ASGI application that is started and stopped otherwise."""
-    build = scope_builder("websocket", "wss" if secure else "ws", root_path, state)
+    build = scope_builder(native, "websocket", secure, root_path, state)
     WebSocketRoute(native, application, build, options)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 from urllib.parse import unquote_to_bytes
 
 from ..native import calls
-from ..native.declarations import SCOPE_ENCODED
+from ..native.declarations import SCOPE_ENCODED, SCOPE_OTHER_SCHEME
 from .asgi_common import Scope
+from .asgi_tls import TLSFacts
+
+if TYPE_CHECKING:
+    from ..app import App
 
 #: Flags of the request (SCOPE_*), the scope, and what of it the server must know by itself.
 ScopeBuilder = Callable[[int], tuple[int, Scope]]
@@ -50,16 +54,50 @@ class _Methods(dict[bytes, str]):
         return text
 
 
-def scope_builder(kind: str, scheme: str, root_path: str, state: Scope) -> ScopeBuilder:
+#: Of http and websocket, without TLS and with it.
+_SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
+
+
+def scope_builder(native: App, kind: str, secure: bool, root_path: str, state: Scope) -> ScopeBuilder:
     """Make the function that gives the scope of the request whose handler runs.
 
     Args:
+        native: the app.
         kind: ``http`` or ``websocket``.
-        scheme: ``http``, ``https``, ``ws`` or ``wss``.
+        secure: whether the app speaks TLS.
         root_path: where the application is mounted; paths get it as their prefix.
         state: of the lifespan; every scope has a copy.
 
     """
+    build = _plain_builder(kind, _SCHEMES[kind][secure], root_path, state)
+    # What few need costs the others nothing.
+    if native._trusts_proxies:
+        build = _with_forwarded_scheme(build, _SCHEMES[kind][not secure])
+    return _with_tls(build) if secure else build
+
+
+def _with_forwarded_scheme(build: ScopeBuilder, other: str) -> ScopeBuilder:
+    def build_behind_proxy(handle: int) -> tuple[int, Scope]:
+        flags, scope = build(handle)
+        if flags & SCOPE_OTHER_SCHEME:
+            scope["scheme"] = other
+        return flags, scope
+
+    return build_behind_proxy
+
+
+def _with_tls(build: ScopeBuilder) -> ScopeBuilder:
+    facts = TLSFacts()
+
+    def build_over_tls(handle: int) -> tuple[int, Scope]:
+        flags, scope = build(handle)
+        scope["extensions"]["tls"] = facts.of(handle)
+        return flags, scope
+
+    return build_over_tls
+
+
+def _plain_builder(kind: str, scheme: str, root_path: str, state: Scope) -> ScopeBuilder:
     ends = _Ends()
     methods = _Methods()
     raw_root = root_path.encode()

@@ -12,8 +12,10 @@ namespace {
 constexpr char FLAGS_BASE = '@';
 constexpr size_t ADDRESS_BYTES_MAX = 16;
 
+} // namespace
+
 /* Host and port of one end; nothing without an address. */
-void appendEnd(std::string &out, std::string_view address, int port) {
+void sk::appendEnd(std::string &out, std::string_view address, int port) {
   char text[INET6_ADDRSTRLEN];
   int family = address.length() == 4 ? AF_INET : AF_INET6;
   if (!address.empty() && inet_ntop(family, address.data(), text, sizeof(text))) {
@@ -21,14 +23,18 @@ void appendEnd(std::string &out, std::string_view address, int port) {
   }
 }
 
+namespace {
+
 /* In network order, as the header has it. */
 int proxiedPort(HttpData &data, size_t address_length) {
   const uWS::proxy_addr &addr = data.proxyParser.addr;
   return ntohs(address_length == 4 ? addr.ipv4_addr.src_port : addr.ipv6_addr.src_port);
 }
 
-/* Found once per connection: asking the kernel costs more than all the rest of this file. */
-std::string_view endpointsOf(HttpResponse *response) {
+} // namespace
+
+/* Asking the kernel costs more than all the rest of this file. */
+std::string_view sk::endpointsOf(HttpResponse *response) {
   HttpData *data = httpData(response);
   std::string &endpoints = data->endpoints;
   if (!endpoints.empty()) {
@@ -50,6 +56,8 @@ std::string_view endpointsOf(HttpResponse *response) {
   return endpoints;
 }
 
+namespace {
+
 bool isEncoded(std::string_view path) {
   for (char c : path) {
     if (c == '%' || (c & 0x80)) {
@@ -69,6 +77,9 @@ int flagsOf(const Slot &slot, const uWS::HttpRequest &request, std::string_view 
   }
   if (isEncoded(path)) {
     flags |= SK_SCOPE_ENCODED;
+  }
+  if (isSecure(slot) != slot.app->secure) {
+    flags |= SK_SCOPE_OTHER_SCHEME;
   }
   if (std::string_view te = request.header("te"); te.data() && te.find("trailers") != std::string_view::npos) {
     flags |= SK_SCOPE_TRAILERS;
@@ -100,7 +111,8 @@ int32_t sk_req_scope(uint32_t handle) {
   out = line(out, request->rawMethod());
   out = line(out, path);
   out = line(out, query);
-  out = line(out, endpointsOf(static_cast<HttpResponse *>(slot->socket)));
+  std::string_view ends = endpointsOf(static_cast<HttpResponse *>(slot->socket));
+  out = line(out, slot->app->observer ? slot->app->observer->ends(*slot, ends) : ends);
   for (auto [name, value] : *request) {
     assert(static_cast<size_t>(out - begin) + name.length() + value.length() + 2 <= SK_SCRATCH_BYTES);
     out = line(line(out, name), value);
