@@ -152,7 +152,7 @@ bool App::admit(Slot &slot, uWS::HttpRequest *request) {
     answer(slot, "503 Service Unavailable\nRetry-After\n1", 1, "Service Unavailable");
     return false;
   }
-  if (secure && us_socket_context_tls_has_names(context())) {
+  if (secure && us_socket_context_tls_had_names(context())) {
     std::string name = hostNameOf(request);
     int configured = !hosts.empty() && findHost(name) != hosts.end();
     if (us_socket_tls_misdirected(raw(slot.socket), name.data(), name.length(), configured)) {

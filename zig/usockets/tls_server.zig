@@ -210,9 +210,10 @@ export fn us_socket_tls_misdirected(socket: *Socket, host: [*]const u8, length: 
     return @intFromBool(session.server.misdirected(session, host[0..length], configured != 0));
 }
 
-export fn us_socket_context_tls_has_names(context: *Context) c_int {
+export fn us_socket_context_tls_had_names(context: *Context) c_int {
     const server = context.tls orelse return 0;
-    return @intFromBool(server.names.count() > 0);
+    // Connections outlive names.
+    return @intFromBool(server.entries_made > 0);
 }
 
 export fn us_socket_context_tls_failed_handshakes(context: *Context) u64 {
