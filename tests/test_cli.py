@@ -173,6 +173,16 @@ def test_unix_sockets_and_descriptors(command: Any, tmp_path: Path) -> None:
         (["app:nothing"], "module 'app' has no attribute 'nothing'"),
         (["app"], "must be module:attribute"),
         (["app:number"], "app must be callable"),
+        (["app.py:asgi"], "modules are named without path and '.py', as in app:app"),
+        (["app:number", "--factory"], "--factory: app:number must be callable, not int"),
+        (["app:asgi", "--fd", "77"], "cannot listen on descriptor 77: Bad file descriptor"),
+        (["app:asgi", "--uds", "nowhere/s"], "cannot listen on Unix socket 'nowhere/s': No such file or directory"),
+        (["app:asgi", "--uds", "x" * 200], "cannot listen on Unix socket 'xxx"),
+        (["app:asgi", "--host", "no.such.invalid"], "cannot listen on no.such.invalid:0: "),
+        (["app:asgi", "--app-dir", "nowhere"], "--app-dir: no such directory: 'nowhere'"),
+        (["app:asgi", "--reload-dir", "nowhere"], "--reload-dir: no such directory: 'nowhere'"),
+        (["app:asgi", "--root-path", "api"], "root_path must be empty or begin with '/'"),
+        (["app:asgi", "--bogus"], "unrecognized arguments: --bogus"),
         (["app:three"], "cannot tell the interface"),
         (["app:asgi", "--port", "70000"], "argument --port/-p: must be from 0 to 65535, not 70000"),
         (["app:asgi", "--port", "1", "--uds", "x"], "--uds excludes --port"),
@@ -185,18 +195,20 @@ def test_unix_sockets_and_descriptors(command: Any, tmp_path: Path) -> None:
     ],
 )
 def test_errors_are_one_line_and_status_2(command: Any, arguments: list[str], said: str) -> None:
-    place = [] if "--port" in arguments or "--uds" in arguments else ["--port", "0"]
-    running = command(*arguments, *place, "--disable-listen-log", "True")
+    place = [] if {"--port", "--uds", "--fd"} & set(arguments) else ["--port", "0"]
+    running = command(*arguments, *place)
     assert running.process.wait(20) == 2
     assert said in running.said
-    assert "Traceback" not in running.said
+    assert len(running.said.splitlines()) == 1
 
 
 def test_a_taken_port(command: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        running = command("app:asgi", "--port", str(taken.getsockname()[1]))
+        taken_port = taken.getsockname()[1]
+        running = command("app:asgi", "--port", str(taken_port))
         assert running.process.wait(20) == 2
-    assert "already in use" in running.said
+    assert f"cannot listen on 127.0.0.1:{taken_port}: Address already in use" in running.said
+    assert len(running.said.splitlines()) == 1
     debugged = command("nowhere:app", "--port", "0", "--log-level", "debug")
     assert debugged.process.wait(20) == 2
     assert "Traceback" in debugged.said
@@ -206,7 +218,46 @@ def test_what_the_module_raises_is_told(command: Any, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import does_not_exist\n")
     running = command("broken:app", "--port", "0")
     assert running.process.wait(20) == 2
-    assert "No module named 'does_not_exist'" in running.said
+    assert "No module named 'does_not_exist' (broken.py, line 1)" in running.said
+    (tmp_path / "broken.py").write_text("\n1 / 0\ndef make():\n    raise KeyError('x')\n")
+    for flags in ([], ["--workers", "2"]):
+        running = command("broken:app", "--port", "0", *flags)
+        assert running.process.wait(20) == 2
+        assert "module 'broken' cannot be imported: ZeroDivisionError: division by zero (broken.py, line 2)" in running.said
+        assert "Traceback" not in running.said
+    (tmp_path / "broken.py").write_text("def make():\n    raise KeyError('x')\n")
+    running = command("broken:make", "--port", "0", "--factory")
+    assert running.process.wait(20) == 2
+    assert "--factory: broken:make failed: KeyError: 'x' (broken.py, line 2)" in running.said
+
+
+def test_a_start_that_fails_is_told(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "start.py").write_text(
+        "def run(app):\n    app.on_start(connect)\ndef connect():\n    raise ConnectionError('no database')\n"
+        "async def asgi(scope, receive, send):\n    await receive()\n"
+        "    await send({'type': 'lifespan.startup.failed', 'message': 'no database'})\n"
+    )
+    for name, said in (("run", "ConnectionError: no database (start.py, line 4)"), ("asgi", "socketify: no database")):
+        for flags in ([], ["--workers", "2"]):
+            running = command(f"start:{name}", "--port", "0", *flags)
+            assert running.process.wait(20) == 2
+            assert said in running.said
+            assert "Listening" not in running.said
+            assert "Traceback" not in running.said
+
+
+def test_all_addresses_of_a_name_are_served(command: Any) -> None:
+    running = command("app:asgi", "--port", "0", "--host", "localhost")
+    running.wait_for("Listening")
+    for url in re.findall(r"http://\S+", running.said):
+        assert httpx.get(url).text.startswith("asgi")
+    port = int(running.url.rpartition(":")[2])
+    assert httpx.get(f"http://127.0.0.1:{port}").text.startswith("asgi")
+
+
+def test_the_application_as_a_variable(command: Any) -> None:
+    running = command("--port", "0", env={"SOCKETIFY_APP": "app:wsgi"})
+    assert httpx.get(running.url).text.startswith("wsgi")
 
 
 def test_help_version_config_and_completion(command: Any) -> None:
@@ -236,6 +287,8 @@ def test_environment_file(command: Any, tmp_path: Path) -> None:
     )
     running = command("greet:run", "--port", "0", "--env-file", "env")
     assert httpx.get(running.url).text == "hello"
+    overridden = command("greet:run", "--port", "0", "--env-file", "env", env={"GREETING": "hi"})
+    assert httpx.get(overridden.url).text == "hi"
 
 
 WHO = """

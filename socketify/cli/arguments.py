@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, Optional
+from pathlib import Path
+from typing import Any, Callable, NoReturn, Optional
 
 from .. import __version__
 from ..interfaces.serving import INTERFACES
@@ -43,12 +44,19 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     return read
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line: the usage of all flags would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the flags)\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser; ``-h`` is the host, as it always was."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="socketify",
         description="Serves an ASGI, WSGI or SSGI application, or a function run(app) of its own interface.",
-        epilog=f"Every flag can be given as an environment variable too: {_PREFIX}PORT for --port, and so on.",
+        epilog=f"APP and all flags can be environment variables too: {_PREFIX}APP, {_PREFIX}PORT for --port, and so on.",
         add_help=False,
         allow_abbrev=False,
     )
@@ -151,6 +159,7 @@ def parse_arguments(arguments: Optional[Sequence[str]] = None, environ: Mapping[
         text = environ.get(_PREFIX + action.dest.upper())
         if text is not None:
             parser.set_defaults(**{action.dest: _from_environment(parser, action, text)})
+    parser.set_defaults(app=environ.get(_PREFIX + "APP"))
     settings = parser.parse_args(arguments)
     if settings.workers is None:
         settings.workers = _workers(parser, environ)
@@ -162,6 +171,10 @@ def parse_arguments(arguments: Optional[Sequence[str]] = None, environ: Mapping[
     given = [name for name in ("host", "port") if getattr(settings, name) != parser.get_default(name)]
     if places and given:
         parser.error(f"--{places[0]} excludes --{given[0]}")
+    for name, directories in (("--app-dir", [settings.app_dir]), ("--reload-dir", settings.reload_dir or [])):
+        for directory in directories:
+            if not Path(directory).is_dir():
+                parser.error(f"{name}: no such directory: {directory!r}")
     if settings.ssl_certfile is None and settings.ssl_keyfile is not None:
         parser.error("--ssl-keyfile needs --ssl-certfile")
     if settings.reload and settings.workers > 1:

@@ -9,6 +9,7 @@ import os
 import signal
 from typing import Callable
 
+from ..workers import end_with_parent
 from .loading import LoadError
 
 logger = logging.getLogger("socketify")
@@ -61,9 +62,11 @@ class _Flag:
 
 
 def _fork(work: Callable[[int], int]) -> int:
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
+    end_with_parent(parent)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     # A broken file shall not end the watching: whoever edits it will mend it.

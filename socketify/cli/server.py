@@ -16,7 +16,7 @@ from ..interfaces.serving import detect_interface, make_server
 from ..limits import Limits
 from ..options import AppListenOptions, AppOptions
 from ..websocket_constants import CompressOptions
-from .loading import LoadError, load
+from .loading import LoadError, call_factory, load
 
 _WEBSOCKETS_OFF = "none"
 
@@ -83,7 +83,7 @@ def build_server(settings: argparse.Namespace) -> Union[InterfaceServer, App]:
     """
     application = load(settings.app, settings.app_dir)
     if settings.factory:
-        application = application()
+        application = call_factory(application, settings.app)
     interface = detect_interface(application) if settings.interface == "auto" else settings.interface
     server = make_server(
         application,
@@ -135,8 +135,9 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return new_event_loop
 
 
-def serve_on(server: Union[InterfaceServer, App], listening: socket.socket, settings: argparse.Namespace) -> None:
-    """Serve on a socket that listens until told to stop."""
+def serve_on(server: Union[InterfaceServer, App], listening: list[socket.socket], settings: argparse.Namespace) -> None:
+    """Serve on sockets that listen until told to stop."""
     native = server if isinstance(server, App) else server.native_app
-    server.listen(AppListenOptions(fd=listening.fileno()))
+    for each in listening:
+        server.listen(AppListenOptions(fd=each.fileno()))
     native.run(loop_factory(settings.loop))
