@@ -369,6 +369,24 @@ def test_reload(command: Any, tmp_path: Path) -> None:
     assert running.stop(signal.SIGINT) == 0
 
 
+def test_reloading_leaves_no_orphan(command: Any) -> None:
+    running = command("app:asgi", "--port", "0", "--reload")
+    pid = int(httpx.get(running.url).text.split()[1])
+    running.process.kill()
+    running.process.wait()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        state = Path(f"/proc/{pid}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError(pid)
+
+
 def test_serve_is_the_command_in_one_call(tmp_path: Path) -> None:
     program = (
         "import sys, os, signal, threading; from app import wsgi; import socketify\n"
