@@ -58,6 +58,10 @@ def make():
 def three(a, b, c, d):
     pass
 
+def made():
+    from socketify import App
+    return App(server_header="mine").get("/", lambda res, req: res.end("native"))
+
 number = 5
 """
 
@@ -122,6 +126,7 @@ def command(tmp_path: Path) -> Iterator[Any]:
         (["app:make", "--factory"], "wsgi"),
         (["app:ssgi"], "ssgi"),
         (["app:run"], "native"),
+        (["app:made", "--factory"], "native"),
         (["app:run", "--interface", "socketify", "--loop", "asyncio"], "native"),
         (["app:asgi", "--workers", "2"], "asgi"),
     ],
@@ -140,6 +145,8 @@ def test_each_interface_is_found_and_served(command: Any, arguments: list[str], 
         (["app:wsgi", "--ws", "app:asgi"], "asgi hi"),
         (["app:asgi", "--ws", "app:ws", "--ws-per-message-deflate", "True"], "native hi"),
         (["app:run"], "native hi"),
+        (["app:run", "--ws", "app:asgi"], "asgi hi"),
+        (["app:made", "--factory", "--ws", "app:asgi"], "asgi hi"),
     ],
 )
 def test_websockets_beside_any_interface(command: Any, arguments: list[str], answer: str) -> None:
@@ -183,6 +190,10 @@ def test_unix_sockets_and_descriptors(command: Any, tmp_path: Path) -> None:
         (["app:asgi", "--reload-dir", "nowhere"], "--reload-dir: no such directory: 'nowhere'"),
         (["app:asgi", "--root-path", "api"], "root_path must be empty or begin with '/'"),
         (["app:asgi", "--bogus"], "unrecognized arguments: --bogus"),
+        (["app:made", "--factory", "--ssl-certfile", "x.pem", "--access-log", "json"], "--access-log, --ssl-certfile cannot"),
+        (["app:asgi", "--server-header", "a\nb"], "must be True, False, or up to 128 printable characters"),
+        (["app:asgi", "--ws-idle-timeout", "5"], "must be 0, or from 8 to 960, not 5"),
+        (["app:asgi", "--ssl-client-certificate", "optional"], "--ssl-client-certificate needs --ssl-ca-certs"),
         (["app:three"], "cannot tell the interface"),
         (["app:asgi", "--port", "70000"], "argument --port/-p: must be from 0 to 65535, not 70000"),
         (["app:asgi", "--port", "1", "--uds", "x"], "--uds excludes --port"),
@@ -190,7 +201,7 @@ def test_unix_sockets_and_descriptors(command: Any, tmp_path: Path) -> None:
         (["app:asgi", "--ws-auto-ping", "maybe"], "must be True or False, not 'maybe'"),
         (["app:run", "--proxy-headers", "True", "--forwarded-allow-ips", "x"], "'x' is no address or network"),
         (["app:asgi", "--env-file", "none"], "no such file: 'none'"),
-        (["app:asgi", "--workers", "2", "--interface", "ssgi", "--ws-idle-timeout", "3"], "idle_timeout must be"),
+        (["app:asgi", "--workers", "2", "--interface", "ssgi", "--ws-idle-timeout", "3"], "must be 0, or from 8 to 960, not 3"),
         ([], "APP is missing"),
     ],
 )
@@ -253,6 +264,34 @@ def test_all_addresses_of_a_name_are_served(command: Any) -> None:
         assert httpx.get(url).text.startswith("asgi")
     port = int(running.url.rpartition(":")[2])
     assert httpx.get(f"http://127.0.0.1:{port}").text.startswith("asgi")
+
+
+def test_headers_of_the_server(command: Any) -> None:
+    assert httpx.get(command("app:asgi", "--port", "0").url).headers["server"] == "socketify"
+    answer = httpx.get(command("app:asgi", "--port", "0", "--server-header", "mine/1", "--date-header", "False").url)
+    assert answer.headers["server"] == "mine/1"
+    assert "date" not in answer.headers
+    assert "server" not in httpx.get(command("app:wsgi", "--port", "0", "--server-header", "off").url).headers
+
+
+def test_limits_of_requests(command: Any) -> None:
+    running = command("app:asgi", "--port", "0", "--limit-max-header-count", "3", "--limit-max-target-bytes", "50")
+    host = ("127.0.0.1", int(running.url.rpartition(":")[2]))
+    for request, status in (
+        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nC: d\r\nE: f\r\n\r\n", b"431"),
+        (b"GET /" + b"x" * 60 + b" HTTP/1.1\r\nHost: a\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"200"),
+    ):
+        with socket.create_connection(host) as connection:
+            connection.sendall(request)
+            assert connection.recv(4096).split(b" ")[1] == status
+
+
+def test_a_bound_on_requests_at_a_time(command: Any) -> None:
+    running = command("app:asgi", "--port", "0", "--limit-concurrency", "1")
+    with connect(running.url.replace("http", "ws")):
+        answer = httpx.get(running.url)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
 def test_the_application_as_a_variable(command: Any) -> None:

@@ -330,3 +330,26 @@ def test_a_broken_module_does_not_end_workers_that_serve(command: Any, tmp_path:
     wait_until(lambda: len(children(running.process.pid)) == 2)
     assert httpx.get(running.url).text.startswith("asgi")
     assert running.stop() == 0
+
+
+def test_a_function_is_served_by_several_workers(tmp_path: Path) -> None:
+    program = (
+        "import os, socketify\n"
+        "def run(app):\n    app.get('/', lambda res, req: res.end(str(os.getpid())))\n"
+        "socketify.serve(run, port=0, workers=2, on_listen=lambda config: print(config.port, flush=True))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        seen: set[str] = set()
+
+        def both() -> bool:
+            with contextlib.suppress(httpx.HTTPError):
+                seen.add(httpx.get(f"http://127.0.0.1:{port}/").text)
+            return len(seen) == 2
+
+        wait_until(both)
+        assert str(process.pid) not in seen
+        process.terminate()
+        assert process.wait(20) == 0

@@ -16,6 +16,7 @@ from ..interfaces.serving import detect_interface, make_server
 from ..limits import Limits
 from ..options import AppListenOptions, AppOptions
 from ..websocket_constants import CompressOptions
+from .arguments import make_parser
 from .loading import LoadError, call_factory, load
 
 _WEBSOCKETS_OFF = "none"
@@ -44,7 +45,7 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "task_factory_max_items": settings.task_factory_maxitems,
         "lifespan": settings.lifespan,
         "shutdown_timeout": settings.timeout_graceful_shutdown,
-        "server_header": "socketify" if settings.server_header else None,
+        "server_header": {True: "socketify", False: None}.get(settings.server_header, settings.server_header),
         "date_header": settings.date_header,
         "threads": settings.threads,
         "multiprocess": settings.workers > 1,
@@ -54,7 +55,15 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "limits": Limits(
             keep_alive_timeout=settings.timeout_keep_alive,
             max_concurrent_requests=settings.limit_concurrency or 0,
+            max_connections=settings.limit_max_connections or 0,
             max_body_size=settings.limit_max_body_size,
+            max_target_bytes=settings.limit_max_target_bytes,
+            max_header_bytes=settings.limit_max_header_bytes,
+            max_header_count=settings.limit_max_header_count,
+            min_body_rate=settings.limit_min_body_rate,
+            header_timeout=settings.timeout_header,
+            body_timeout=settings.timeout_body,
+            write_timeout=settings.timeout_write,
             backlog=settings.backlog,
         ),
     }
@@ -70,6 +79,7 @@ def tls_options(settings: argparse.Namespace) -> AppOptions | None:
         passphrase=settings.ssl_keyfile_password,
         ca_file_name=settings.ssl_ca_certs,
         ssl_ciphers=settings.ssl_ciphers,
+        client_certificate=settings.ssl_client_certificate,
     )
 
 
@@ -85,18 +95,37 @@ def build_server(settings: argparse.Namespace) -> Union[InterfaceServer, App]:
     if settings.factory:
         application = call_factory(application, settings.app)
     interface = detect_interface(application) if settings.interface == "auto" else settings.interface
-    server = make_server(
-        application,
-        interface,
-        websocket=_websocket(settings, interface),
-        websocket_options=websocket_options(settings),
-        options=tls_options(settings),
-        **app_options(settings),
-    )
+    websocket = _websocket(settings, interface)
+    if isinstance(application, App):
+        _refuse_app_options(settings)
+        server = make_server(application, interface, websocket=websocket, websocket_options=websocket_options(settings))
+    else:
+        server = make_server(
+            application,
+            interface,
+            websocket=websocket,
+            websocket_options=websocket_options(settings),
+            options=tls_options(settings),
+            **app_options(settings),
+        )
     if settings.limit_max_requests is not None:
         native = server if isinstance(server, App) else server.native_app
         native.close_after(settings.limit_max_requests + random.randint(0, settings.limit_max_requests_jitter))
     return server
+
+
+def _refuse_app_options(settings: argparse.Namespace) -> None:
+    """Refuse flags that an app which is made already would not follow."""
+    defaults = make_parser()
+    prefixes = ("ssl_", "timeout_", "limit_", "lifespan", "threads", "root_path", "proxy_", "access_", "server_", "date_")
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, value in sorted(vars(settings).items())
+        if name.startswith(prefixes) and not name.startswith("limit_max_requests") and value != defaults.get_default(name)
+    ]
+    if given:
+        message = f"{settings.app} is an App, which has its options already: {', '.join(given)} cannot change it"
+        raise LoadError(message)
 
 
 def _websocket(settings: argparse.Namespace, interface: str) -> Any:
