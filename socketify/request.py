@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote
 
 from .cookies import parse_cookies
 from .native import calls, lib
-from .native.declarations import STALE
+from .native.declarations import DUMP_ANCIENT, DUMP_SECURE, STALE
 
 _dump = lib.sk_req_dump
 _header = calls.header
@@ -16,6 +16,7 @@ _url = calls.url
 _full_url = calls.full_url
 _parameter = calls.parameter
 _is_ancient = lib.sk_req_is_ancient
+_is_secure = lib.sk_req_is_secure
 _allowed_methods = lib.sk_req_allowed_methods
 
 
@@ -26,11 +27,13 @@ def _decoded(text: str) -> str:
 class _Snapshot:
     """Everything that a request said, copied out of the receive buffer."""
 
-    __slots__ = ("ancient", "full_url", "headers", "method", "parameters")
+    __slots__ = ("ancient", "full_url", "headers", "method", "parameters", "secure")
 
     def __init__(self, dump: str) -> None:
         lines = dump.split("\n")
-        self.ancient = lines[0] == "1"
+        flags = int(lines[0])
+        self.ancient = flags & DUMP_ANCIENT != 0
+        self.secure = flags & DUMP_SECURE != 0
         self.method = lines[1]
         self.full_url = lines[2]
         first_field = 4 + int(lines[3])
@@ -104,6 +107,15 @@ class Request:
     def get_full_url(self) -> str:
         """Give the path with the query."""
         return _full_url(self._handle) if self._snapshot is None else self._snapshot.full_url
+
+    def get_scheme(self) -> str:
+        """Give ``https`` or ``http``: what the client speaks, as a trusted proxy says (``App(trusted_proxies=...)``)."""
+        if self._snapshot is not None:
+            return "https" if self._snapshot.secure else "http"
+        secure: int = _is_secure(self._handle)
+        if secure == STALE:
+            self._text(STALE)
+        return "https" if secure else "http"
 
     def get_header(self, lower_case_name: str) -> Optional[str]:
         """Give the first value of a field, decoded as latin-1, or None."""

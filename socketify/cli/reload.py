@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
 import signal
+import sys
+import traceback
 from typing import Callable
 
+from ..workers import end_with_parent
 from .loading import LoadError
 
 logger = logging.getLogger("socketify")
@@ -61,13 +65,24 @@ class _Flag:
 
 
 def _fork(work: Callable[[int], int]) -> int:
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    # A broken file shall not end the watching: whoever edits it will mend it.
-    os._exit(work(0))
+    status = 1
+    try:
+        end_with_parent(parent)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # A broken file shall not end the watching: whoever edits it will mend it.
+        status = work(0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
 
 
 def _end(child: int) -> None:

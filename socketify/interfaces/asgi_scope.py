@@ -6,8 +6,9 @@ from typing import Callable, Optional
 from urllib.parse import unquote_to_bytes
 
 from ..native import calls
-from ..native.declarations import SCOPE_ANCIENT
+from ..native.declarations import SCOPE_ANCIENT, SCOPE_OTHER_SCHEME
 from .asgi_common import Scope
+from .asgi_tls import TLSFacts
 
 #: Flags of the request (SCOPE_*), the scope, and what of it the server must know by itself.
 ScopeBuilder = Callable[[int], tuple[int, Scope]]
@@ -40,24 +41,28 @@ class _Ends(dict[bytes, tuple[End, End]]):
         return ends
 
 
+#: Of http and websocket, without TLS and with it.
+_SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
+
+
 class ScopeParts:
     """What all scopes of a server share.
 
     Args:
         kind: ``http`` or ``websocket``.
-        scheme: ``http``, ``https``, ``ws`` or ``wss``.
+        secure: whether the app speaks TLS.
         root_path: where the application is mounted; paths get it as their prefix.
         state: of the lifespan; every scope has a copy.
 
     """
 
-    def __init__(self, kind: str, scheme: str, root_path: str, state: Scope) -> None:
+    def __init__(self, kind: str, secure: bool, root_path: str, state: Scope) -> None:
         is_http = kind == "http"
         self._template: Scope = {
             "type": kind,
             "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
             "http_version": "1.1",
-            "scheme": scheme,
+            "scheme": _SCHEMES[kind][secure],
             "path": "",
             "raw_path": b"",
             "query_string": b"",
@@ -73,8 +78,10 @@ class ScopeParts:
         self._root_path = root_path
         self._raw_root = root_path.encode()
         self._ends = _Ends()
+        self._other_scheme = _SCHEMES[kind][not secure]
+        self._tls = TLSFacts().of if secure else None
         #: The first items of what :func:`calls.asgi_scope` and :func:`calls.asgi_request` take.
-        self.native = (self._template, self._raw_root, self._ends, self._decode)
+        self.native = (self._template, self._raw_root, self._ends, self._decode, self._other_scheme, self._tls)
 
     def _decode(self, raw_path: bytes) -> str:
         """Unescape a path behind the mount."""
@@ -98,6 +105,10 @@ class ScopeParts:
         scope["client"], scope["server"] = self._ends[parts[4]]
         if flags & SCOPE_ANCIENT:
             scope["http_version"] = "1.0"
+        if flags & SCOPE_OTHER_SCHEME:
+            scope["scheme"] = self._other_scheme
+        if self._tls is not None:
+            scope["extensions"]["tls"] = self._tls(handle)
         if "method" in scope:
             scope["method"] = parts[1].decode("latin-1")
         return flags, scope

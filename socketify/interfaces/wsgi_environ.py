@@ -7,7 +7,7 @@ from typing import Any, Callable
 from urllib.parse import unquote_to_bytes
 
 from ..native import calls
-from ..native.declarations import SCOPE_ANCIENT, SCOPE_ENCODED
+from ..native.declarations import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_OTHER_SCHEME
 from .wsgi_file import FileWrapper
 from .wsgi_input import NO_INPUT
 
@@ -57,7 +57,10 @@ class _Sections(dict[str, Environ]):
     def __missing__(self, section: str) -> Environ:
         lines = section.split("\n")
         environ = self._base.copy()
-        ends = lines[0].split(" ") if lines[0] else self._no_ends
+        ends = lines[0].split(" ")
+        if len(ends) < len(self._no_ends):
+            # Also a client behind a proxy that is connected so.
+            ends += self._no_ends[len(ends) :]
         environ.update(zip(("REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT"), ends))
         keys = self._keys
         for name, value in zip(lines[1::2], lines[2::2]):
@@ -129,6 +132,19 @@ def environ_builder(base: Environ) -> EnvironBuilder:
         return flags, environ
 
     return build
+
+
+def with_forwarded_scheme(build: EnvironBuilder, scheme: str) -> EnvironBuilder:
+    """Let a trusted proxy say which scheme the client speaks."""
+    other = "http" if scheme == "https" else "https"
+
+    def build_behind_proxy(handle: int) -> tuple[int, Environ]:
+        flags, environ = build(handle)
+        if flags & SCOPE_OTHER_SCHEME:
+            environ["wsgi.url_scheme"] = other
+        return flags, environ
+
+    return build_behind_proxy
 
 
 def _below(path: str, root_path: str) -> str:

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .wsgi_environ import base_environ, environ_builder
+from .wsgi_environ import base_environ, environ_builder, with_forwarded_scheme
 from .wsgi_exchange import Exchange
 from .wsgi_head import Heads
 from .wsgi_input import BodyBuffer
@@ -42,6 +42,8 @@ class Gateway:
         self.application = application
         self.heads = Heads()
         self.build = environ_builder(base_environ(scheme, root_path, threads > 1, multiprocess))
+        if native._trusts_proxies:
+            self.build = with_forwarded_scheme(self.build, scheme)
         self._thread = threading.get_ident()
         self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._awake = False

@@ -30,6 +30,10 @@ SCOPE_BODY = 2
 SCOPE_BODY_HERE = 4
 SCOPE_ENCODED = 8
 SCOPE_TRAILERS = 16
+SCOPE_OTHER_SCHEME = 32
+
+DUMP_ANCIENT = 1
+DUMP_SECURE = 2
 
 PYTHON_SEND = 0
 PYTHON_WRITE = 1
@@ -51,19 +55,22 @@ ASGI_TEMPLATE = 0
 ASGI_ROOT_PATH = 1
 ASGI_ENDS = 2
 ASGI_DECODE = 3
-ASGI_APPLICATION = 4
-ASGI_FALLBACK = 5
-ASGI_STATUS_LINES = 6
-ASGI_TAKE_OVER = 7
-ASGI_RUNNER = 8
-ASGI_NEW_TASK = 9
-ASGI_ITEMS = 10
+ASGI_OTHER_SCHEME = 4
+ASGI_TLS = 5
+ASGI_APPLICATION = 6
+ASGI_FALLBACK = 7
+ASGI_STATUS_LINES = 8
+ASGI_TAKE_OVER = 9
+ASGI_RUNNER = 10
+ASGI_NEW_TASK = 11
+ASGI_ITEMS = 12
 
 RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32)
 AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 BodyCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
 WritableCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 DrainedCallback = ctypes.PYFUNCTYPE(None)
+LogCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t, c_int32, c_uint64, c_uint64)
 WebSocketOpenCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WebSocketMessageCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
 WebSocketCloseCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_int32, c_void_p, c_size_t)
@@ -170,6 +177,7 @@ class AppOptionsStruct(ctypes.Structure):
         ("write_timeout_s", c_uint32),
         ("keep_alive_timeout_s", c_uint32),
         ("max_connections", c_uint32),
+        ("max_concurrent_requests", c_uint32),
         ("backlog", c_uint32),
         ("max_backpressure_bytes", c_uint32),
         ("date_header", c_int32),
@@ -237,6 +245,9 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_app_tls_on_missing": (None, (c_void_p, TlsMissingCallback)),
     "sk_app_tls_failures": (c_uint64, (c_void_p,)),
     "sk_app_drain": (c_int32, (c_void_p,)),
+    "sk_app_log": (None, (c_void_p, LogCallback)),
+    "sk_app_trust": (None, (c_void_p, c_char_p, c_size_t)),
+    "sk_app_limit_requests": (None, (c_void_p, c_uint64, DrainedCallback)),
     "sk_app_connections": (c_uint32, (c_void_p,)),
     "sk_app_close": (None, (c_void_p,)),
     "sk_app_destroy": (c_int32, (c_void_p,)),
@@ -247,6 +258,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_req_header": (c_int32, (c_uint32, c_char_p, c_int32)),
     "sk_req_parameter": (c_int32, (c_uint32, c_int32)),
     "sk_req_is_ancient": (c_int32, (c_uint32,)),
+    "sk_req_is_secure": (c_int32, (c_uint32,)),
     "sk_req_dump": (c_int32, (c_uint32,)),
     "sk_req_scope": (c_int32, (c_uint32,)),
     "sk_res_send": (c_int32, (*_HEAD, c_int32)),
@@ -274,6 +286,8 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_local_address": (c_int32, (c_uint32,)),
     "sk_res_local_port": (c_int32, (c_uint32,)),
     "sk_res_client_certificate": (c_int32, (c_uint32,)),
+    "sk_res_tls_number": (c_uint64, (c_uint32,)),
+    "sk_res_tls_facts": (c_int32, (c_uint32,)),
     "sk_res_proxied_address": (c_int32, (c_uint32,)),
     "sk_zlib_load": (c_int32, (c_char_p,)),
     "sk_app_ws": (

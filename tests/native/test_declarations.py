@@ -28,6 +28,7 @@ TYPES = {
     "sk_body_fn": declarations.BodyCallback,
     "sk_writable_fn": declarations.WritableCallback,
     "sk_drained_fn": declarations.DrainedCallback,
+    "sk_log_fn": declarations.LogCallback,
     "sk_ws_open_fn": declarations.WebSocketOpenCallback,
     "sk_ws_message_fn": declarations.WebSocketMessageCallback,
     "sk_ws_close_fn": declarations.WebSocketCloseCallback,

@@ -24,7 +24,7 @@ constexpr int EQUAL = 2;
 
 /* Strings that name things, made once. */
 struct Names {
-  Object *path, *raw_path, *query_string, *headers, *client, *server, *method, *http_version, *asgi, *state, *extensions;
+  Object *path, *raw_path, *query_string, *headers, *client, *server, *method, *http_version, *asgi, *state, *extensions, *scheme, *tls;
   Object *type, *status, *body, *more_body, *trailers, *response_start, *response_body;
   Object *http_1_0, *get, *head, *post;
   Object *zero, *empty;
@@ -188,12 +188,25 @@ bool putPath(const Ref &scope, Route route, std::string_view raw, bool encoded) 
   return put(scope, names.path, path) && put(scope, names.raw_path, raw_path);
 }
 
-bool putEnds(const Ref &scope, Route route, HttpResponse *response) {
-  Ref text = newBytes(endpointsOf(response));
+bool putEnds(const Ref &scope, Route route, const Slot &slot) {
+  Ref text = newBytes(endsOf(slot));
   /* Fills what is missing, which a dict's own look-up does not. */
   Ref ends(text ? python.get_item(route[SK_ASGI_ENDS], text.get()) : nullptr);
   return ends && put(scope, names.client, Ref::borrowed(python.tuple_get(ends.get(), 0))) &&
          put(scope, names.server, Ref::borrowed(python.tuple_get(ends.get(), 1)));
+}
+
+bool putSecurity(const Ref &scope, Route route, const Slot &slot, int flags) {
+  if ((flags & SK_SCOPE_OTHER_SCHEME) && !put(scope, names.scheme, Ref::borrowed(route[SK_ASGI_OTHER_SCHEME]))) {
+    return false;
+  }
+  if (route[SK_ASGI_TLS] == python.none) {
+    return true;
+  }
+  Ref handle(python.from_unsigned_long(handleOf(slot)));
+  Object *arguments[] = {handle.get()};
+  Ref facts = handle ? call(route[SK_ASGI_TLS], arguments) : Ref();
+  return facts && python.dict_set(python.dict_get(scope.get(), names.extensions), names.tls, facts.get()) == 0;
 }
 
 Ref makeScope(Route route, Slot &slot, uWS::HttpRequest &request, Target target, int flags) {
@@ -201,7 +214,7 @@ Ref makeScope(Route route, Slot &slot, uWS::HttpRequest &request, Target target,
   bool made = scope && copyInner(scope, names.asgi) && copyInner(scope, names.state) && copyInner(scope, names.extensions) &&
               putPath(scope, route, target.path, flags & SK_SCOPE_ENCODED) &&
               put(scope, names.query_string, newBytes(target.query)) && put(scope, names.headers, headerList(request)) &&
-              putEnds(scope, route, static_cast<HttpResponse *>(slot.socket));
+              putEnds(scope, route, slot) && putSecurity(scope, route, slot, flags);
   if (made && (flags & SK_SCOPE_ANCIENT)) {
     made = put(scope, names.http_version, Ref::borrowed(names.http_1_0));
   }
@@ -427,7 +440,8 @@ void prepareAsgi() {
   names = {
       python.intern("path"), python.intern("raw_path"), python.intern("query_string"), python.intern("headers"),
       python.intern("client"), python.intern("server"), python.intern("method"), python.intern("http_version"),
-      python.intern("asgi"), python.intern("state"), python.intern("extensions"),
+      python.intern("asgi"), python.intern("state"), python.intern("extensions"), python.intern("scheme"),
+      python.intern("tls"),
       python.intern("type"), python.intern("status"), python.intern("body"), python.intern("more_body"),
       python.intern("trailers"), python.intern("http.response.start"), python.intern("http.response.body"),
       python.intern("1.0"), python.intern("GET"), python.intern("HEAD"), python.intern("POST"),

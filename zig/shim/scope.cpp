@@ -14,14 +14,18 @@ namespace {
 constexpr char FLAGS_BASE = '@';
 constexpr size_t ADDRESS_BYTES_MAX = 16;
 
+} // namespace
+
 /* Host and port of one end; nothing without an address. */
-void appendEnd(std::string &out, std::string_view address, int port) {
+void sk::appendEnd(std::string &out, std::string_view address, int port) {
   char text[INET6_ADDRSTRLEN];
   int family = address.length() == 4 ? AF_INET : AF_INET6;
   if (!address.empty() && inet_ntop(family, address.data(), text, sizeof(text))) {
     out.append(out.empty() ? "" : " ").append(text).append(" ").append(std::to_string(port));
   }
 }
+
+namespace {
 
 /* In network order, as the header has it. */
 int proxiedPort(HttpData &data, size_t address_length) {
@@ -31,7 +35,7 @@ int proxiedPort(HttpData &data, size_t address_length) {
 
 } // namespace
 
-/* Found once per connection: asking the kernel costs more than all the rest of this file. */
+/* Asking the kernel costs more than all the rest of this file. */
 std::string_view sk::endpointsOf(HttpResponse *response) {
   HttpData *data = httpData(response);
   std::string &endpoints = data->endpoints;
@@ -84,10 +88,18 @@ int sk::scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::strin
   if (isEncoded(path)) {
     flags |= SK_SCOPE_ENCODED;
   }
+  if (isSecure(slot) != slot.app->secure) {
+    flags |= SK_SCOPE_OTHER_SCHEME;
+  }
   if (std::string_view te = request.header("te"); te.data() && te.find("trailers") != std::string_view::npos) {
     flags |= SK_SCOPE_TRAILERS;
   }
   return flags;
+}
+
+std::string_view sk::endsOf(const Slot &slot) {
+  std::string_view ends = endpointsOf(static_cast<HttpResponse *>(slot.socket));
+  return slot.app->observer ? slot.app->observer->ends(slot, ends) : ends;
 }
 
 namespace {
@@ -114,7 +126,7 @@ int32_t sk_req_scope(uint32_t handle) {
   out = line(out, request->rawMethod());
   out = line(out, path);
   out = line(out, query);
-  out = line(out, endpointsOf(static_cast<HttpResponse *>(slot->socket)));
+  out = line(out, endsOf(*slot));
   for (auto [name, value] : *request) {
     assert(static_cast<size_t>(out - begin) + name.length() + value.length() + 2 <= SK_SCRATCH_BYTES);
     out = line(line(out, name), value);

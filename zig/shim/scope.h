@@ -19,8 +19,8 @@ Target targetOf(uWS::HttpRequest &request);
 /* SK_SCOPE_*. */
 int scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path);
 
-/* Client and server as "host port host port", kept for the connection; only the server's, or empty, without addresses. */
-std::string_view endpointsOf(HttpResponse *response);
+/* Client and server as text (see endpointsOf), the client as a trusted proxy says. */
+std::string_view endsOf(const Slot &slot);
 
 } // namespace sk
 #endif

@@ -56,6 +56,11 @@ extern "C" {
 #define SK_SCOPE_BODY_HERE 4 /* and on_body will be called as soon as the request callback returns, if it asks for it */
 #define SK_SCOPE_ENCODED 8   /* the path has escapes, or bytes outside ASCII */
 #define SK_SCOPE_TRAILERS 16 /* the client takes trailer fields */
+#define SK_SCOPE_OTHER_SCHEME 32 /* a trusted proxy says https and the app speaks plain HTTP, or the other way round */
+
+/* Flags of sk_req_dump. */
+#define SK_DUMP_ANCIENT 1
+#define SK_DUMP_SECURE 2
 
 /* Called once per request, on the loop's thread, with the response's handle.
  * Returns 0 when the handler took the request and 1 to pass it on to the next matching route. */
@@ -68,6 +73,9 @@ typedef void (*sk_body_fn)(uint32_t handle, const char *data, size_t length, int
 typedef void (*sk_writable_fn)(uint32_t handle);
 /* The last connection of an app that drains is closed. */
 typedef void (*sk_drained_fn)(void);
+/* What became of a request: client, method, target and version with LF between them (the last three are empty for one that could
+ * not be read), the status (499 when the client left before it had one), bytes of the body and how long it took. */
+typedef void (*sk_log_fn)(const char *request, size_t length, int32_t status, uint64_t bytes, uint64_t microseconds);
 
 /* A websocket is open; the handle is its own from now on. */
 typedef void (*sk_ws_open_fn)(uint32_t handle);
@@ -130,6 +138,7 @@ typedef struct sk_app_options {
   uint32_t write_timeout_s;        /* a client that reads nothing for so long is cut; 0 for ever */
   uint32_t keep_alive_timeout_s;   /* seconds an idle connection is kept; 0 for ever */
   uint32_t max_connections;        /* at this number accepting pauses; 0 for no limit */
+  uint32_t max_concurrent_requests; /* beyond it, websockets included, requests get 503; 0 for no limit */
   uint32_t backlog;                /* of the listening sockets */
   uint32_t max_backpressure_bytes; /* no further request of a connection is read while it owes more than this */
   int32_t date_header;             /* 1 to send Date */
@@ -261,13 +270,15 @@ typedef struct sk_python {
 #define SK_ASGI_ROOT_PATH 1    /* bytes */
 #define SK_ASGI_ENDS 2         /* mapping of what sk_req_scope says of client and server to a tuple of both */
 #define SK_ASGI_DECODE 3       /* decode(bytes): the path, unescaped */
-#define SK_ASGI_APPLICATION 4  /* application(scope, receive, send) */
-#define SK_ASGI_FALLBACK 5     /* fallback(handle): serves requests with a body */
-#define SK_ASGI_STATUS_LINES 6 /* dict of int to bytes */
-#define SK_ASGI_TAKE_OVER 7    /* take_over(handle, phase, head, fields): the exchange that goes on */
-#define SK_ASGI_RUNNER 8       /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
-#define SK_ASGI_NEW_TASK 9     /* new_task(): puts a task there */
-#define SK_ASGI_ITEMS 10
+#define SK_ASGI_OTHER_SCHEME 4 /* str */
+#define SK_ASGI_TLS 5          /* tls(handle): what the extension of that name says, or None without TLS */
+#define SK_ASGI_APPLICATION 6  /* application(scope, receive, send) */
+#define SK_ASGI_FALLBACK 7     /* fallback(handle): serves requests with a body */
+#define SK_ASGI_STATUS_LINES 8 /* dict of int to bytes */
+#define SK_ASGI_TAKE_OVER 9    /* take_over(handle, phase, head, fields): the exchange that goes on */
+#define SK_ASGI_RUNNER 10      /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
+#define SK_ASGI_NEW_TASK 11    /* new_task(): puts a task there */
+#define SK_ASGI_ITEMS 12
 
 /* Before any other sk_python_* and before objects are given as handlers; once. */
 SK_API void sk_python_load(const sk_python *api);
@@ -308,6 +319,13 @@ SK_API uint64_t sk_app_tls_failures(sk_app *app);
 /* Stops listening, closes idle connections, and lets the others end with their response (Connection: close).
  * Returns how many are still open; on_drained is called when the last of them closes. */
 SK_API int32_t sk_app_drain(sk_app *app);
+/* Calls back for every response that ended, and every websocket that was opened. Before the first connection. */
+SK_API void sk_app_log(sk_app *app, sk_log_fn callback);
+/* Believes X-Forwarded-For and X-Forwarded-Proto of peers in these networks, 17 bytes each: the address (IPv4 mapped into IPv6)
+ * and the length of its prefix. Peers on Unix-domain sockets are believed always. Before the first connection. */
+SK_API void sk_app_trust(sk_app *app, const char *networks, size_t length);
+/* Calls back, once, when so many more requests have come. */
+SK_API void sk_app_limit_requests(sk_app *app, uint64_t count, sk_drained_fn callback);
 /* Number of open connections. */
 SK_API uint32_t sk_app_connections(sk_app *app);
 /* Closes every listener and connection; pending responses are aborted. */
@@ -330,7 +348,9 @@ SK_API int32_t sk_req_parameter(uint32_t handle, int32_t index);
 SK_API int32_t sk_req_allowed_methods(uint32_t handle);
 /* 1 for HTTP/1.0, 0 for HTTP/1.1. */
 SK_API int32_t sk_req_is_ancient(uint32_t handle);
-/* Everything at once, as lines separated by LF: version ("0" or "1"), method, full URL, number of parameters, each parameter, then
+/* 1 when the client speaks TLS, with us or with a trusted proxy. */
+SK_API int32_t sk_req_is_secure(uint32_t handle);
+/* Everything at once, as lines separated by LF: SK_DUMP_* as a number, method, full URL, number of parameters, each parameter, then
  * name and value of each field. No part can hold an LF. */
 SK_API int32_t sk_req_dump(uint32_t handle);
 
@@ -392,13 +412,20 @@ SK_API int32_t sk_res_pause(uint32_t handle);
 SK_API int32_t sk_res_resume(uint32_t handle);
 /* Cuts the connection; on_abort is called. */
 SK_API int32_t sk_res_close(uint32_t handle);
-/* Packed addresses (4 or 16 bytes; empty for Unix-domain sockets), and ports; SK_STALE when gone. */
+/* Packed addresses (4 or 16 bytes; empty for Unix-domain sockets), and ports; SK_STALE when gone. The client's are what a
+ * trusted proxy says (sk_app_trust). */
 SK_API int32_t sk_res_remote_address(uint32_t handle);
 SK_API int32_t sk_res_remote_port(uint32_t handle);
 SK_API int32_t sk_res_local_address(uint32_t handle);
 SK_API int32_t sk_res_local_port(uint32_t handle);
 /* The client's certificate as DER; SK_ABSENT without one. */
 SK_API int32_t sk_res_client_certificate(uint32_t handle);
+/* A number that no other TLS connection of this thread ever has; 0 without TLS and when gone. */
+SK_API uint64_t sk_res_tls_number(uint32_t handle);
+/* What TLS came to, big-endian: version and cipher suite in 16 bits each, then blocks that begin with their length in 32 bits:
+ * the server's certificate as DER (empty without one), and for a client with a certificate its subject (RFC 4514), then the
+ * chain as DER, its own first. */
+SK_API int32_t sk_res_tls_facts(uint32_t handle);
 /* What a PROXY protocol v2 header said; empty without one. */
 SK_API int32_t sk_res_proxied_address(uint32_t handle);
 

@@ -97,7 +97,8 @@ us_socket_t *onClose(us_socket_t *s, int code, void *reason) {
   }
   data->~WebSocketData();
   us_socket_set_tag(s, 0);
-  slot.route->app->connectionClosed(slot);
+  slot.app->busy--;
+  slot.app->connectionClosed(slot);
   return s;
 }
 

@@ -11,6 +11,7 @@ using namespace sk;
 namespace {
 
 constexpr std::string_view VERSION = "13";
+constexpr int SWITCHING_PROTOCOLS = 101;
 constexpr size_t KEY_LENGTH = 24;
 constexpr size_t ACCEPT_LENGTH = 28;
 
@@ -162,6 +163,10 @@ int64_t upgrade(Slot &slot, WebSocketRoute &route, const Handshake &handshake) {
   if (!handle) {
     slot.socket->close();
     return SK_GONE;
+  }
+  if (Observer *observer = slot.app->observer.get()) {
+    observer->sent(slot, SWITCHING_PROTOCOLS);
+    observer->end(slot);
   }
   return handle;
 }
