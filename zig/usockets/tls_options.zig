@@ -59,7 +59,9 @@ const ctrl_mode = 33;
 const ctrl_read_ahead = 41;
 const ctrl_session_cache_mode = 44;
 const ctrl_groups_list = 92;
+const ctrl_clear_mode = 78;
 const ctrl_min_version = 123;
+const ctrl_get_min_version = 130;
 
 const mode_partial_write = 1;
 const mode_moving_write_buffer = 2;
@@ -106,6 +108,14 @@ fn fill(ctx: *Ctx, options: *const Options) Problem {
         if (problem != .none) return problem;
     }
     return .none;
+}
+
+/// What SSL_set_SSL_CTX leaves as the first context had it.
+pub fn followContext(ssl: *library.Ssl, ctx: *Ctx) void {
+    _ = openssl.SSL_ctrl(ssl, ctrl_min_version, openssl.SSL_CTX_ctrl(ctx, ctrl_get_min_version, 0, null), null);
+    const mode = openssl.SSL_CTX_ctrl(ctx, ctrl_mode, 0, null);
+    _ = openssl.SSL_ctrl(ssl, ctrl_clear_mode, mode_release_buffers, null);
+    _ = openssl.SSL_ctrl(ssl, ctrl_mode, mode, null);
 }
 
 fn setCiphers(ctx: *Ctx, options: *const Options) Problem {

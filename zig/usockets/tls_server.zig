@@ -94,6 +94,7 @@ fn onClientHello(ssl: *Ssl, _: *c_int, user: ?*anyopaque) callconv(.c) c_int {
     const name = hostName(data[0..length], &buffer) orelse return client_hello_ok;
     const ctx = server.choose(name) orelse return client_hello_ok;
     if (openssl.SSL_set_SSL_CTX(ssl, ctx) == null) return 0;
+    tls_options.followContext(ssl, ctx);
     openssl.SSL_set_verify(ssl, openssl.SSL_CTX_get_verify_mode(ctx), null);
     return client_hello_ok;
 }

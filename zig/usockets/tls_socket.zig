@@ -53,6 +53,7 @@ pub fn receive(first: *Socket) void {
             const progress = session.read(loop.receiveBuffer()[total..deliver_bytes], &count);
             if (progress != .done) break progress;
             total += count;
+            if (session.isDrained()) break .again;
         } else .done;
         watchPending(socket);
         if (total > 0) {
