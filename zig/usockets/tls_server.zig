@@ -137,7 +137,7 @@ fn copyReason(failure: tls_options.Failure, out: [*]u8, size: usize) c_int {
     const length = @min(text.len, size - 1);
     @memcpy(out[0..length], text[0..length]);
     out[length] = 0;
-    return @backingInt(failure.problem);
+    return @backingInt(failure.problem) | @as(c_int, failure.index) << 8;
 }
 
 export fn us_socket_context_tls(context: *Context, name: [*]const u8, name_length: usize, options: *const tls_options.Options, reason: [*]u8, reason_size: usize) c_int {
