@@ -17,7 +17,7 @@ import pytest
 import trustme
 import websockets.asyncio.client
 from conftest import read_all
-from tls_files import Files, plain
+from tls_files import Files, Raw, plain
 
 from socketify import App, AppListenOptions, AppOptions, Limits, Request, Response
 
@@ -283,35 +283,6 @@ def test_no_tail_is_forgotten(serve: Any, files: Files, tmp_path: Path) -> None:
             left = size - len(head.partition(b"\r\n\r\n")[2])
             while left > 0:
                 left -= len(shaken.recv(65536))
-
-
-class Raw:
-    """A client that can send bytes which OpenSSL did not make."""
-
-    def __init__(self, server: Any, context: ssl.SSLContext) -> None:
-        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
-        self.connection = plain(server)
-
-    def __enter__(self) -> Raw:
-        while True:
-            try:
-                self.tls.do_handshake()
-            except ssl.SSLWantReadError:
-                self.send()
-                self.incoming.write(self.connection.recv(65536))
-            else:
-                self.send()
-                return self
-
-    def __exit__(self, *_: object) -> None:
-        self.connection.close()
-
-    def send(self, change: Any = None) -> None:
-        data = bytearray(self.outgoing.read())
-        if change is not None:
-            change(data)
-        self.connection.sendall(data)
 
 
 @pytest.mark.parametrize("position", [0, 1, 3, 4, 5, 20, -1])
