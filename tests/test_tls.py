@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import subprocess
@@ -296,6 +297,18 @@ def test_a_changed_record_ends_the_connection(server: Any, files: Files, client:
         raw.connection.shutdown(socket.SHUT_WR)
         assert b"HTTP/1.1 200" not in read_all(raw.connection)
     assert client.get(server.url + "/").text == "hello"
+
+
+def test_a_client_that_said_goodbye_gets_its_answer(server: Any, files: Files) -> None:
+    """RFC 8446 section 6.1: close_notify ends one direction."""
+    with Raw(server, files.client()) as raw:
+        raw.tls.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            raw.tls.unwrap()
+        raw.send()
+        raw.incoming.write(read_all(raw.connection))
+        assert raw.tls.read(1000).endswith(b"hello")
+        assert raw.tls.read(1000) == b""
 
 
 def test_a_client_that_leaves_without_goodbye_aborts(serve: Any, files: Files) -> None:
