@@ -148,8 +148,8 @@ class TlsOptionsStruct(ctypes.Structure):
     """``sk_tls_options``."""
 
     _fields_ = [
-        ("key_file", c_char_p),
-        ("cert_file", c_char_p),
+        ("key_files", c_char_p),
+        ("cert_files", c_char_p),
         ("passphrase", c_char_p),
         ("dh_params_file", c_char_p),
         ("ca_file", c_char_p),
