@@ -1,8 +1,8 @@
 """The server of bench/scale.py. Usage: python bench/scale_server.py MODE [ARGUMENTS] PORT, 0 for any.
 
-MODE is ``idle``: hello on /, echoing websockets on /plain, /shared and /dedicated, which differ in compression; with a CERTIFICATE,
-a KEY and 0 or 1 for low memory behind it over TLS. Or ``hello`` or ``work``: a number of WORKERS that answer at once, or after
-some computing.
+MODE is ``idle``: hello on /, echoing websockets on /plain, /shared and /dedicated, which differ in compression; over TLS where
+a CERTIFICATE, a KEY and 0 or 1 for low memory follow. Or ``hello`` or ``work``: a number of WORKERS that answer at once, or
+after some computing.
 """
 
 from __future__ import annotations
