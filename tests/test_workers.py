@@ -315,6 +315,17 @@ def test_systemd_may_give_several_sockets(command: Any, tmp_path: Path) -> None:
             os.close(each)
 
 
+def test_systemd_hears_when_all_workers_serve(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(20)
+        running = command("app:asgi", "--workers", "2", "--port", "0", env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        assert heard.recv(100) == b"READY=1"
+        assert httpx.get(running.url).status_code == 200
+        assert running.stop() == 0
+        assert heard.recv(100) == b"STOPPING=1"
+
+
 def test_a_broken_module_does_not_end_workers_that_serve(command: Any, tmp_path: Path) -> None:  # noqa: F811
     running, _ = start(command)
     workers = children(running.process.pid)
