@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Callable, Optional
 from urllib.parse import unquote_to_bytes
 
 from ..native import calls
-from ..native.declarations import SCOPE_ENCODED, SCOPE_OTHER_SCHEME
+from ..native.declarations import SCOPE_ANCIENT, SCOPE_OTHER_SCHEME
 from .asgi_common import Scope
 from .asgi_tls import TLSFacts
 
@@ -28,7 +28,7 @@ _HTTP_EXTENSIONS: Scope = {
     "http.response.zerocopysend": {},
 }
 
-_scope = calls.scope
+_WEBSOCKET_EXTENSIONS: Scope = {"websocket.http.response": {}}
 
 
 class _Ends(dict[bytes, tuple[End, End]]):
@@ -44,22 +44,15 @@ class _Ends(dict[bytes, tuple[End, End]]):
         return ends
 
 
-class _Methods(dict[bytes, str]):
-    """Methods as text."""
-
-    def __missing__(self, method: bytes) -> str:
-        text = method.decode("latin-1")
-        if len(self) < 64:
-            self[method] = text
-        return text
-
-
 #: Of http and websocket, without TLS and with it.
 _SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
 
+#: Changes the scope of the request with that handle and those flags.
+Amend = Callable[[int, int, Scope], object]
 
-def scope_builder(native: App, kind: str, secure: bool, root_path: str, state: Scope) -> ScopeBuilder:
-    """Make the function that gives the scope of the request whose handler runs.
+
+class ScopeParts:
+    """What all scopes of a server share.
 
     Args:
         native: the app.
@@ -69,69 +62,72 @@ def scope_builder(native: App, kind: str, secure: bool, root_path: str, state: S
         state: of the lifespan; every scope has a copy.
 
     """
-    build = _plain_builder(kind, _SCHEMES[kind][secure], root_path, state)
-    # What few need costs the others nothing.
-    if native._trusts_proxies:
-        build = _with_forwarded_scheme(build, _SCHEMES[kind][not secure])
-    return _with_tls(build) if secure else build
 
-
-def _with_forwarded_scheme(build: ScopeBuilder, other: str) -> ScopeBuilder:
-    def build_behind_proxy(handle: int) -> tuple[int, Scope]:
-        flags, scope = build(handle)
-        if flags & SCOPE_OTHER_SCHEME:
-            scope["scheme"] = other
-        return flags, scope
-
-    return build_behind_proxy
-
-
-def _with_tls(build: ScopeBuilder) -> ScopeBuilder:
-    facts = TLSFacts()
-
-    def build_over_tls(handle: int) -> tuple[int, Scope]:
-        flags, scope = build(handle)
-        scope["extensions"]["tls"] = facts.of(handle)
-        return flags, scope
-
-    return build_over_tls
-
-
-def _plain_builder(kind: str, scheme: str, root_path: str, state: Scope) -> ScopeBuilder:
-    ends = _Ends()
-    methods = _Methods()
-    raw_root = root_path.encode()
-    is_http = kind == "http"
-
-    def build(handle: int) -> tuple[int, Scope]:
-        parts = _scope(handle).split(b"\n")
-        flags = parts[0][0] - _FLAGS_BASE
-        raw_path = parts[2]
-        client, server = ends[parts[4]]
-        fields = iter(parts[5:])
-        path = unquote_to_bytes(raw_path).decode("utf-8", "replace") if flags & SCOPE_ENCODED else raw_path.decode("ascii")
-        if root_path:
-            path = root_path + path
-            raw_path = raw_root + raw_path
-        scope = {
+    def __init__(self, native: App, kind: str, secure: bool, root_path: str, state: Scope) -> None:
+        is_http = kind == "http"
+        self._template: Scope = {
             "type": kind,
             "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
-            "http_version": "1.0" if flags & 1 else "1.1",
-            "scheme": scheme,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": parts[3],
+            "http_version": "1.1",
+            "scheme": _SCHEMES[kind][secure],
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
             "root_path": root_path,
-            "headers": list(zip(fields, fields)),
-            "client": client,
-            "server": server,
-            "state": state.copy(),
+            "headers": [],
+            "client": None,
+            "server": None,
+            "state": state,
+            "extensions": _HTTP_EXTENSIONS if is_http else _WEBSOCKET_EXTENSIONS,
         }
         if is_http:
-            scope["method"] = methods[parts[1]]
-            scope["extensions"] = _HTTP_EXTENSIONS.copy()
-        else:
-            scope["extensions"] = {"websocket.http.response": {}}
+            self._template["method"] = ""
+        self._root_path = root_path
+        self._raw_root = root_path.encode()
+        self._ends = _Ends()
+        self._amend = _amender(native, _SCHEMES[kind][not secure], secure)
+        #: The first items of what :func:`calls.asgi_scope` and :func:`calls.asgi_request` take.
+        self.native = (self._template, self._raw_root, self._ends, self._decode, self._amend)
+
+    def _decode(self, raw_path: bytes) -> str:
+        """Unescape a path behind the mount."""
+        return self._root_path + unquote_to_bytes(raw_path[len(self._raw_root) :]).decode("utf-8", "replace")
+
+    def builder(self) -> ScopeBuilder:
+        """Make the function that gives the scope of the request whose handler runs."""
+        return calls.asgi_scope(self.native) if calls.steps_natively else self._build
+
+    def _build(self, handle: int) -> tuple[int, Scope]:
+        parts = calls.scope(handle).split(b"\n")
+        flags = parts[0][0] - _FLAGS_BASE
+        fields = iter(parts[5:])
+        scope = self._template.copy()
+        for inner in ("asgi", "state", "extensions"):
+            scope[inner] = scope[inner].copy()
+        scope["raw_path"] = raw_path = self._raw_root + parts[2]
+        scope["path"] = self._decode(raw_path)
+        scope["query_string"] = parts[3]
+        scope["headers"] = list(zip(fields, fields))
+        scope["client"], scope["server"] = self._ends[parts[4]]
+        if flags & SCOPE_ANCIENT:
+            scope["http_version"] = "1.0"
+        if "method" in scope:
+            scope["method"] = parts[1].decode("latin-1")
+        if self._amend is not None:
+            self._amend(handle, flags, scope)
         return flags, scope
 
-    return build
+
+def _amender(native: App, other_scheme: str, secure: bool) -> Optional[Amend]:
+    """Make what changes scopes behind trusted proxies and over TLS; None elsewhere: what few need costs the others nothing."""
+    if not secure and not native._trusts_proxies:
+        return None
+    facts = TLSFacts() if secure else None
+
+    def amend(handle: int, flags: int, scope: Scope) -> None:
+        if flags & SCOPE_OTHER_SCHEME:
+            scope["scheme"] = other_scheme
+        if facts is not None:
+            scope["extensions"]["tls"] = facts.of(handle)
+
+    return amend

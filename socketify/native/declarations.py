@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 SCRATCH_BYTES = 262144
 WS_SCRATCH_BYTES = 4096
 
@@ -41,6 +41,28 @@ PYTHON_STREAM = 2
 PYTHON_SEND_MESSAGE = 3
 PYTHON_SCOPE = 4
 PYTHON_SCOPE_TEXT = 5
+PYTHON_SEND_WITH = 6
+PYTHON_METHOD = 7
+PYTHON_URL = 8
+PYTHON_FULL_URL = 9
+PYTHON_HEADER = 10
+PYTHON_PARAMETER = 11
+PYTHON_BEGIN = 12
+PYTHON_ASGI_SCOPE = 13
+PYTHON_ASGI_REQUEST = 14
+
+ASGI_TEMPLATE = 0
+ASGI_ROOT_PATH = 1
+ASGI_ENDS = 2
+ASGI_DECODE = 3
+ASGI_AMEND = 4
+ASGI_APPLICATION = 5
+ASGI_FALLBACK = 6
+ASGI_STATUS_LINES = 7
+ASGI_TAKE_OVER = 8
+ASGI_RUNNER = 9
+ASGI_NEW_TASK = 10
+ASGI_ITEMS = 11
 
 RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32)
 AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
@@ -62,20 +84,62 @@ class PythonStruct(ctypes.Structure):
     _fields_ = [
         ("vectorcall", c_void_p),
         ("new_function", c_void_p),
+        ("type_from_spec", c_void_p),
+        ("get_attribute", c_void_p),
+        ("get_item", c_void_p),
+        ("is_true", c_void_p),
+        ("compare", c_void_p),
+        ("iterator_send", c_void_p),
+        ("inc_ref", c_void_p),
+        ("dec_ref", c_void_p),
         ("from_long", c_void_p),
         ("from_unsigned_long", c_void_p),
         ("from_bytes", c_void_p),
         ("from_latin1", c_void_p),
         ("from_utf8", c_void_p),
+        ("intern", c_void_p),
         ("as_long", c_void_p),
         ("as_unsigned_long", c_void_p),
         ("bytes_content", c_void_p),
+        ("text_content", c_void_p),
+        ("dict_copy", c_void_p),
+        ("dict_get", c_void_p),
+        ("dict_set", c_void_p),
+        ("new_list", c_void_p),
+        ("list_length", c_void_p),
+        ("list_get", c_void_p),
+        ("list_set", c_void_p),
+        ("new_tuple", c_void_p),
+        ("tuple_length", c_void_p),
+        ("tuple_get", c_void_p),
+        ("tuple_set", c_void_p),
+        ("context_copy_current", c_void_p),
+        ("context_enter", c_void_p),
+        ("context_exit", c_void_p),
         ("error_occurred", c_void_p),
+        ("error_fetch", c_void_p),
+        ("error_restore", c_void_p),
+        ("error_normalize", c_void_p),
+        ("error_clear", c_void_p),
+        ("set_traceback", c_void_p),
         ("set_error", c_void_p),
+        ("set_error_none", c_void_p),
+        ("set_error_object", c_void_p),
         ("write_unraisable", c_void_p),
-        ("dec_ref", c_void_p),
         ("none", c_void_p),
         ("type_error", c_void_p),
+        ("runtime_error", c_void_p),
+        ("stop_iteration", c_void_p),
+        ("type_type", c_void_p),
+        ("bytes_type", c_void_p),
+        ("text_type", c_void_p),
+        ("dict_type", c_void_p),
+        ("list_type", c_void_p),
+        ("tuple_type", c_void_p),
+        ("coroutine_type", c_void_p),
+        ("enter_task", c_void_p),
+        ("leave_task", c_void_p),
+        ("type_word", c_size_t),
     ]
 
 
@@ -163,7 +227,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_loop_forget": (None, ()),
     "sk_loop_free": (None, ()),
     "sk_python_load": (None, (ctypes.POINTER(PythonStruct),)),
-    "sk_python_function": (ctypes.py_object, (c_int32,)),
+    "sk_python_function": (ctypes.py_object, (c_int32, ctypes.py_object)),
     "sk_app_create": (c_void_p, (ctypes.POINTER(AppOptionsStruct),)),
     "sk_app_route": (
         None,

@@ -1,6 +1,7 @@
 #include "observer.h"
 
 #include "app.h"
+#include "scope.h"
 
 #include <ctime>
 

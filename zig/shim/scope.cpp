@@ -1,4 +1,6 @@
 /* sk_req_scope: a request as ASGI and WSGI describe it, with one call. */
+#include "scope.h"
+
 #include "app.h"
 
 #include <arpa/inet.h>
@@ -67,7 +69,20 @@ bool isEncoded(std::string_view path) {
   return false;
 }
 
-int flagsOf(const Slot &slot, const uWS::HttpRequest &request, std::string_view path) {
+} // namespace
+
+std::string_view sk::endsOf(const Slot &slot) {
+  std::string_view ends = endpointsOf(static_cast<HttpResponse *>(slot.socket));
+  return slot.app->observer ? slot.app->observer->ends(slot, ends) : ends;
+}
+
+Target sk::targetOf(uWS::HttpRequest &request) {
+  std::string_view target = request.getFullUrl();
+  std::string_view path = target.substr(0, target.find('?'));
+  return {path, path.length() < target.length() ? target.substr(path.length() + 1) : std::string_view()};
+}
+
+int sk::scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path) {
   int flags = request.isAncient() ? SK_SCOPE_ANCIENT : 0;
   if (request.hasBody()) {
     flags |= SK_SCOPE_BODY;
@@ -87,6 +102,8 @@ int flagsOf(const Slot &slot, const uWS::HttpRequest &request, std::string_view 
   return flags;
 }
 
+namespace {
+
 char *line(char *out, std::string_view text) {
   memcpy(out, text.data(), text.length());
   out[text.length()] = '\n';
@@ -101,18 +118,15 @@ int32_t sk_req_scope(uint32_t handle) {
   if (!request || !slot) {
     return SK_STALE;
   }
-  std::string_view target = request->getFullUrl();
-  std::string_view path = target.substr(0, target.find('?'));
-  std::string_view query = path.length() < target.length() ? target.substr(path.length() + 1) : std::string_view();
+  auto [path, query] = targetOf(*request);
   char *begin = sk_loop_scratch();
   char *out = begin;
-  *out++ = static_cast<char>(FLAGS_BASE + flagsOf(*slot, *request, path));
+  *out++ = static_cast<char>(FLAGS_BASE + scopeFlags(*slot, *request, path));
   *out++ = '\n';
   out = line(out, request->rawMethod());
   out = line(out, path);
   out = line(out, query);
-  std::string_view ends = endpointsOf(static_cast<HttpResponse *>(slot->socket));
-  out = line(out, slot->app->observer ? slot->app->observer->ends(*slot, ends) : ends);
+  out = line(out, endsOf(*slot));
   for (auto [name, value] : *request) {
     assert(static_cast<size_t>(out - begin) + name.length() + value.length() + 2 <= SK_SCRATCH_BYTES);
     out = line(line(out, name), value);

@@ -23,7 +23,7 @@ extern "C" {
 #define SK_API __attribute__((visibility("default")))
 
 /* Raised with every change of this header that an older caller would misread. */
-#define SK_ABI_VERSION 3
+#define SK_ABI_VERSION 4
 
 /* Bytes of the scratch buffer; no text that a function returns is ever longer. */
 #define SK_SCRATCH_BYTES 262144
@@ -179,24 +179,68 @@ SK_API sk_app *sk_app_create(const sk_app_options *options);
 typedef struct sk_object sk_object;
 
 /* What calls between CPython and the shim need of its C API: functions of the stable ABI (and PyObject_Vectorcall, or
- * PyObject_VectorcallDict), None, and TypeError. */
+ * PyObject_VectorcallDict; of contexts, PyContext_CopyCurrent, _Enter and _Exit), types, and asyncio's functions that say which
+ * task runs. `iterator_send` is NULL before CPython 3.10: then what begins coroutines must not be used. */
 typedef struct sk_python {
   const void *(*vectorcall)(const void *callable, const void *const *arguments, size_t count, const void *keywords);
   const void *(*new_function)(void *method, const void *self, const void *module);
+  const void *(*type_from_spec)(void *spec);
+  const void *(*get_attribute)(const void *object, const char *name);
+  const void *(*get_item)(const void *object, const void *key);
+  int (*is_true)(const void *object);
+  int (*compare)(const void *left, const void *right, int operation);
+  int (*iterator_send)(const void *iterator, const void *value, const void **result);
+  void (*inc_ref)(const void *object);
+  void (*dec_ref)(const void *object);
   const void *(*from_long)(long value);
   const void *(*from_unsigned_long)(unsigned long value);
   const void *(*from_bytes)(const char *data, ptrdiff_t length);
   const void *(*from_latin1)(const char *data, ptrdiff_t length, const char *errors);
   const void *(*from_utf8)(const char *data, ptrdiff_t length, const char *errors);
+  const void *(*intern)(const char *text);
   long (*as_long)(const void *object);
   unsigned long (*as_unsigned_long)(const void *object);
   int (*bytes_content)(const void *object, char **data, ptrdiff_t *length);
+  const char *(*text_content)(const void *object, ptrdiff_t *length);
+  const void *(*dict_copy)(const void *dict);
+  const void *(*dict_get)(const void *dict, const void *key);
+  int (*dict_set)(const void *dict, const void *key, const void *value);
+  const void *(*new_list)(ptrdiff_t length);
+  ptrdiff_t (*list_length)(const void *list);
+  const void *(*list_get)(const void *list, ptrdiff_t index);
+  int (*list_set)(const void *list, ptrdiff_t index, const void *stolen);
+  const void *(*new_tuple)(ptrdiff_t length);
+  ptrdiff_t (*tuple_length)(const void *tuple);
+  const void *(*tuple_get)(const void *tuple, ptrdiff_t index);
+  int (*tuple_set)(const void *tuple, ptrdiff_t index, const void *stolen);
+  const void *(*context_copy_current)(void);
+  int (*context_enter)(const void *context);
+  int (*context_exit)(const void *context);
   const void *(*error_occurred)(void);
+  void (*error_fetch)(const void **type, const void **value, const void **traceback);
+  void (*error_restore)(const void *type, const void *value, const void *traceback);
+  void (*error_normalize)(const void **type, const void **value, const void **traceback);
+  void (*error_clear)(void);
+  int (*set_traceback)(const void *exception, const void *traceback);
   void (*set_error)(const void *type, const char *message);
+  void (*set_error_none)(const void *type);
+  void (*set_error_object)(const void *type, const void *value);
   void (*write_unraisable)(const void *object);
-  void (*dec_ref)(const void *object);
   const void *none;
   const void *type_error;
+  const void *runtime_error;
+  const void *stop_iteration;
+  const void *type_type;
+  const void *bytes_type;
+  const void *text_type;
+  const void *dict_type;
+  const void *list_type;
+  const void *tuple_type;
+  const void *coroutine_type;
+  const void *enter_task;
+  const void *leave_task;
+  /* Where in an object, in words, the address of its type is. */
+  size_t type_word;
 } sk_python;
 
 /* Functions of sk_python_function. */
@@ -206,11 +250,40 @@ typedef struct sk_python {
 #define SK_PYTHON_SEND_MESSAGE 3 /* send_message(handle, data, flags): sk_ws_send */
 #define SK_PYTHON_SCOPE 4        /* scope(handle): what sk_req_scope says, as bytes */
 #define SK_PYTHON_SCOPE_TEXT 5   /* scope_text(handle): the same as str, of latin-1 */
+/* send_with(handle, status, content_type, gives_way, headers, body, flags): a whole response. Status, content type (None for none; it
+ * may give way to one among the headers) and the pairs of a list or tuple (or None) are str or bytes. Gives a result as
+ * sk_res_send, or None, with nothing sent, for what only Python can judge: other types, text outside ASCII. */
+#define SK_PYTHON_SEND_WITH 6
+/* Of a handle, as str; RuntimeError when the request is gone. */
+#define SK_PYTHON_METHOD 7
+#define SK_PYTHON_URL 8
+#define SK_PYTHON_FULL_URL 9
+#define SK_PYTHON_HEADER 10      /* header(handle, name): a field's first value, or None */
+#define SK_PYTHON_PARAMETER 11   /* parameter(handle, index): as it was sent, or None */
+#define SK_PYTHON_BEGIN 12       /* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the
+                                  * context; None when it finished, else (what it waits for, the context) */
+#define SK_PYTHON_ASGI_SCOPE 13  /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
+#define SK_PYTHON_ASGI_REQUEST 14 /* asgi_request(handle), likewise: serves a request, and returns 0 */
+
+/* Items of the tuple that tells how an ASGI application is served. */
+#define SK_ASGI_TEMPLATE 0     /* the scope, with what is the same for all requests */
+#define SK_ASGI_ROOT_PATH 1    /* bytes */
+#define SK_ASGI_ENDS 2         /* mapping of what sk_req_scope says of client and server to a tuple of both */
+#define SK_ASGI_DECODE 3       /* decode(bytes): the path, unescaped */
+#define SK_ASGI_AMEND 4        /* amend(handle, SK_SCOPE_*, scope): changes the scope; or None */
+#define SK_ASGI_APPLICATION 5  /* application(scope, receive, send) */
+#define SK_ASGI_FALLBACK 6     /* fallback(handle): serves requests with a body */
+#define SK_ASGI_STATUS_LINES 7 /* dict of int to bytes */
+#define SK_ASGI_TAKE_OVER 8    /* take_over(handle, phase, head, fields): the exchange that goes on */
+#define SK_ASGI_RUNNER 9       /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
+#define SK_ASGI_NEW_TASK 10     /* new_task(): puts a task there */
+#define SK_ASGI_ITEMS 11
 
 /* Before any other sk_python_* and before objects are given as handlers; once. */
 SK_API void sk_python_load(const sk_python *api);
-/* A new reference to a function that CPython calls without ctypes between, or NULL with an exception set. */
-SK_API sk_object *sk_python_function(int32_t which);
+/* A new reference to a function that CPython calls without ctypes between, or NULL with an exception set. `self` is what the
+ * function belongs to, or None. */
+SK_API sk_object *sk_python_function(int32_t which, sk_object *self);
 
 /* Adds a handler for a method ("*" for every one) and pattern. Handlers of the same method and pattern are asked in the
  * order of their adding. With an `object`, CPython calls that instead of the handler, which is NULL then. `host` (lower case, may be empty, may be a wildcard as

@@ -1,0 +1,31 @@
+/* What sk_req_scope says of a request, for those who make Python objects of it. */
+#ifndef SK_SCOPE_H
+#define SK_SCOPE_H
+
+#include "engine.h"
+#include "slot_table.h"
+
+#include <string>
+#include <string_view>
+
+namespace sk {
+
+struct Target {
+  std::string_view path;
+  std::string_view query;
+};
+
+Target targetOf(uWS::HttpRequest &request);
+
+/* SK_SCOPE_*. */
+int scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path);
+
+/* Client and server as "host port host port", kept for the connection; only the server's, or empty, without addresses. */
+std::string_view endpointsOf(HttpResponse *response);
+/* The same of the request that is served: the client as a trusted proxy says. */
+std::string_view endsOf(const Slot &slot);
+/* An address and port as they stand there; nothing when the address is empty. */
+void appendEnd(std::string &out, std::string_view packed, int port);
+
+} // namespace sk
+#endif
