@@ -101,7 +101,7 @@ class Lifecycle(Exchanges):
     def run(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`. A second signal does not wait for requests in flight.
 
-        An app that serves TLS reads its certificates again on SIGHUP.
+        An app that serves TLS reads its certificates again on SIGHUP and SIGUSR1.
 
         Args:
             loop_factory: makes the event loop; uvloop's where it is installed, else asyncio's own.
@@ -113,7 +113,7 @@ class Lifecycle(Exchanges):
         in_main_thread = threading.current_thread() is threading.main_thread()
         signals: dict[int, Callable[[], Any]] = {signal.SIGINT: self.close, signal.SIGTERM: self.close}
         if self._on_hangup is not None:
-            signals[signal.SIGHUP] = self._on_hangup
+            signals[signal.SIGHUP] = signals[signal.SIGUSR1] = self._on_hangup
         if not in_main_thread:
             signals = {}
         try:

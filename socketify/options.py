@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional, Union, cast
 
 _PORT_MAX = 65535
 _HANDSHAKE_TIMEOUT_MAX = 24 * 60 * 60
+#: The kinds of keys that OpenSSL knows, each of which may have a certificate.
+_CERTIFICATES_MAX = 5
+_MAY_BE_SEVERAL = ("key_file_name", "cert_file_name")
 
 StrPath = Union[str, "os.PathLike[str]"]
 
@@ -18,8 +22,9 @@ class AppOptions:
     """Files and choices for TLS; without a certificate the app serves plain HTTP.
 
     Args:
-        key_file_name: the private key, PEM; None when it lies in the certificate's file.
-        cert_file_name: the certificate and those between it and the root, PEM.
+        key_file_name: the private key, PEM; None when it lies in the certificate's file. As many as there are certificates.
+        cert_file_name: the certificate and those between it and the root, PEM. Several with keys of different kinds, as
+            ECDSA and RSA, in a list or tuple: clients get the one that they can check.
         passphrase: of an encrypted key.
         dh_params_file_name: DH parameters, PEM, for clients of TLS 1.2 without elliptic curves; without them there is no DHE.
         ca_file_name: certificates that sign those of clients, PEM: makes TLS mutual.
@@ -37,8 +42,8 @@ class AppOptions:
 
     """
 
-    key_file_name: Optional[StrPath] = None
-    cert_file_name: Optional[StrPath] = None
+    key_file_name: Union[StrPath, Sequence[StrPath], None] = None
+    cert_file_name: Union[StrPath, Sequence[StrPath], None] = None
     passphrase: Optional[str] = None
     dh_params_file_name: Optional[StrPath] = None
     ca_file_name: Optional[StrPath] = None
@@ -50,14 +55,10 @@ class AppOptions:
     def __post_init__(self) -> None:
         for name in ("key_file_name", "cert_file_name", "dh_params_file_name", "ca_file_name"):
             value = getattr(self, name)
-            if value is None:
-                continue
-            if not isinstance(value, (str, os.PathLike)):
-                message = f"{name} must be a path or None, not {type(value).__name__}"
-                raise TypeError(message)
-            if not Path(value).is_file():
-                message = f"{name}: no such file: {os.fspath(value)!r}"
-                raise FileNotFoundError(message)
+            if name in _MAY_BE_SEVERAL and isinstance(value, (list, tuple)):
+                self._check_several(name, value)
+            elif value is not None:
+                _check_file(name, value)
         for name in ("passphrase", "ssl_ciphers"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
@@ -67,6 +68,13 @@ class AppOptions:
                 message = f"{name} must not contain NUL"
                 raise ValueError(message)
         self._check_choices()
+
+    def _check_several(self, name: str, files: Sequence[StrPath]) -> None:
+        if not 0 < len(files) <= _CERTIFICATES_MAX:
+            message = f"{name} must name 1 to {_CERTIFICATES_MAX} files, not {len(files)}"
+            raise ValueError(message)
+        for each in files:
+            _check_file(name, each)
 
     def _check_choices(self) -> None:
         if self.client_certificate not in (None, "optional", "required"):
@@ -85,6 +93,20 @@ class AppOptions:
                     message = f"{name} needs cert_file_name: the certificate of the server"
                     raise ValueError(message)
 
+        if len(self.key_files) != len(self.cert_files):
+            message = f"key_file_name names {len(self.key_files)} files, and cert_file_name {len(self.cert_files)}"
+            raise ValueError(message)
+
+    @property
+    def cert_files(self) -> tuple[StrPath, ...]:
+        """All certificates."""
+        return _several(self.cert_file_name)
+
+    @property
+    def key_files(self) -> tuple[StrPath, ...]:
+        """The files of their keys, in the same order."""
+        return self.cert_files if self.key_file_name is None else _several(self.key_file_name)
+
     @property
     def wants_tls(self) -> bool:
         """Whether a certificate was named."""
@@ -94,6 +116,21 @@ class AppOptions:
     def client_certificate_mode(self) -> Optional[str]:
         """What is asked of clients: ``"required"``, ``"optional"``, or None for nothing."""
         return self.client_certificate or (None if self.ca_file_name is None else "required")
+
+
+def _several(value: Union[StrPath, Sequence[StrPath], None]) -> tuple[StrPath, ...]:
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, (list, tuple)) else (cast("StrPath", value),)
+
+
+def _check_file(name: str, value: object) -> None:
+    if not isinstance(value, (str, os.PathLike)):
+        message = f"{name} must be a path or None, not {type(value).__name__}"
+        raise TypeError(message)
+    if not Path(value).is_file():
+        message = f"{name}: no such file: {os.fspath(value)!r}"
+        raise FileNotFoundError(message)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ctypes.util
 import functools
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from .options import AppOptions, StrPath
 
 _LOADED, _ABSENT, _TOO_OLD = 1, 0, -1
+#: Stands for the running program where a library could be named.
+_PROGRAM = ""
 _CLIENT_CERTIFICATE = {None: 0, "optional": 1, "required": 2}
 #: RFC 8446 appendix B.4.
 _TLS13_SUITES = frozenset(
@@ -42,24 +46,26 @@ _PROBLEMS = {
     10: ("ca_file_name", "no CA certificates that can be used"),
     11: ("ssl_ciphers", "no TLS 1.2 cipher that can be used"),
     12: ("ssl_ciphers", "no TLS 1.3 cipher suite that can be used"),
+    13: ("key_file_name", "another key is of the same kind; one of each is served"),
 }
 
 
 def _libraries() -> list[str]:
     """Name where OpenSSL may be: first the copy that Python's own ssl module uses, so that there is one in the process."""
     names = [os.environ["SOCKETIFY_LIBSSL"]] if os.environ.get("SOCKETIFY_LIBSSL") else []
-    try:
-        import _ssl  # noqa: F401, PLC0415 - loads it
-    except ImportError:
-        maps = None
-    else:
-        maps = Path("/proc/self/maps")
-    if maps is not None and maps.exists():
-        paths = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines() if "/libssl.so" in line}
-        names.extend(sorted(paths))
+    with contextlib.suppress(ImportError):
+        import _ssl  # noqa: PLC0415 - loads it
+
+        # Asked through the module, the system gives the copy that it is bound to, whatever its name, also one inside it.
+        module = sys.modules.get("_pypy_openssl", _ssl)
+        names.append(getattr(module, "__file__", None) or _PROGRAM)
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        paths = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines() if "/libssl" in line}
+        names.extend(sorted(path for path in paths if ".so" in path))
     names.append("libssl.so.3")
     found = ctypes.util.find_library("ssl")
-    return [*names, found] if found else names
+    return list(dict.fromkeys([*names, found] if found else names))
 
 
 @functools.cache
@@ -75,8 +81,8 @@ def load_openssl() -> None:
         result = lib.sk_tls_load(os.fsencode(name))
         if result == _LOADED:
             return
-        reasons = {_ABSENT: "not found", _TOO_OLD: "older than 3.0"}
-        tried.append(f"{name} ({reasons.get(result, 'incomplete')})")
+        reasons = {_ABSENT: "not found", _TOO_OLD: "without OpenSSL 3"}
+        tried.append(f"{name or 'the Python program'} ({reasons.get(result, 'incomplete')})")
     message = (
         "TLS needs OpenSSL 3, which was not found; install it (libssl.so.3) or name it in the environment variable "
         f"SOCKETIFY_LIBSSL. Tried: {', '.join(tried)}"
@@ -105,9 +111,11 @@ def _ciphers(text: Optional[str]) -> tuple[Optional[bytes], Optional[bytes]]:
     return ":".join(old).encode(), ":".join(suites).encode() if suites else None
 
 
-def _path(name: str, value: Optional[StrPath]) -> Optional[bytes]:
-    if value is None:
-        return None
+def _optional_path(name: str, value: Optional[StrPath]) -> Optional[bytes]:
+    return None if value is None else _path(name, value)
+
+
+def _path(name: str, value: StrPath) -> bytes:
     try:
         with Path(value).open("rb") as file:
             file.read(1)
@@ -115,6 +123,16 @@ def _path(name: str, value: Optional[StrPath]) -> Optional[bytes]:
         message = f"{name}: cannot read {os.fspath(value)!r}: {error.strerror}"
         raise type(error)(error.errno, message) from error
     return os.fsencode(value)
+
+
+def _where(options: AppOptions, option: str, index: int) -> str:
+    """Name the file that a problem is about."""
+    if option == "passphrase":
+        return f" for {os.fspath(options.key_files[index])!r}"
+    if option in ("cert_file_name", "key_file_name"):
+        files = options.cert_files if option == "cert_file_name" else options.key_files
+        return f" {os.fspath(files[index])!r}:" if getattr(options, option) is not None else ""
+    return f" {os.fspath(getattr(options, option))!r}:"
 
 
 def set_certificate(native: int, hostname: str, options: AppOptions) -> None:
@@ -132,14 +150,15 @@ def set_certificate(native: int, hostname: str, options: AppOptions) -> None:
 
     """
     load_openssl()
-    certificate = _path("cert_file_name", options.cert_file_name)
+    certificates = [_path("cert_file_name", each) for each in options.cert_files]
+    keys = [_path("key_file_name", each) for each in options.key_files]
     ciphers, suites = _ciphers(options.ssl_ciphers)
     given = c.TlsOptionsStruct(
-        key_file=_path("key_file_name", options.key_file_name) or certificate,
-        cert_file=certificate,
+        key_files=b"".join(each + b"\0" for each in keys),
+        cert_files=b"".join(each + b"\0" for each in certificates),
         passphrase=None if options.passphrase is None else options.passphrase.encode(),
-        dh_params_file=_path("dh_params_file_name", options.dh_params_file_name),
-        ca_file=_path("ca_file_name", options.ca_file_name),
+        dh_params_file=_optional_path("dh_params_file_name", options.dh_params_file_name),
+        ca_file=_optional_path("ca_file_name", options.ca_file_name),
         ciphers=ciphers,
         ciphersuites=suites,
         client_certificate=_CLIENT_CERTIFICATE[options.client_certificate_mode],
@@ -147,15 +166,12 @@ def set_certificate(native: int, hostname: str, options: AppOptions) -> None:
         handshake_timeout_s=options.handshake_timeout,
     )
     host = hostname.encode()
-    problem = lib.sk_app_tls(native, host, len(host), ctypes.byref(given))
-    if problem == 0:
+    result = lib.sk_app_tls(native, host, len(host), ctypes.byref(given))
+    if result == 0:
         return
+    index, problem = divmod(result, 256)
     reason = bytes(scratch_view()[:256]).partition(b"\0")[0].decode(errors="replace")
     option, text = _PROBLEMS[problem]
-    value = getattr(options, option)
-    where = "" if option == "passphrase" or value is None else f" {os.fspath(value)!r}:"
     subject = f" (server name {hostname})" if hostname else ""
-    if option == "passphrase":
-        where = f" for {os.fspath(options.key_file_name or options.cert_file_name or '')!r}"
-    message = f"{option}{where} {text}: {reason}{subject}"
+    message = f"{option}{_where(options, option, index)} {text}{reason and ': ' + reason}{subject}"
     raise ValueError(message)

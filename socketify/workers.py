@@ -25,7 +25,7 @@ _BACKOFF_FIRST_SECONDS = 0.1
 _BACKOFF_MAX_SECONDS = 5.0
 #: How long a new worker may take to serve before the next one is replaced anyway.
 _READY_SECONDS = 60.0
-_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _PR_SET_PDEATHSIG = 1
 
 # In a worker: where to say that it serves.
@@ -59,7 +59,8 @@ class Supervisor:
 
     A worker that dies is replaced, after a pause that doubles when it died young; when workers die young all the time the
     supervisor stops and says so. SIGTERM and SIGINT stop the workers gracefully, a second one at once; SIGHUP replaces them
-    one by one, each when its successor serves. Workers end when the supervisor does, also when it is killed (Linux).
+    one by one, each when its successor serves; SIGUSR1 is passed on to them, who read their certificates again. Workers end
+    when the supervisor does, also when it is killed (Linux).
 
     Args:
         target: called in each worker with its index, from 0 on; it should call :func:`announce_ready`, and serve until
@@ -125,6 +126,8 @@ class Supervisor:
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            # Who has certificates to read again takes it; the others must not die of it.
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             status = self._target(index) or 0
         except KeyboardInterrupt:
@@ -142,6 +145,10 @@ class Supervisor:
     def _kill(self, number: int) -> None:
         for worker in self._workers.values():
             worker.leaves = True
+        self._pass_on(number)
+
+    def _pass_on(self, number: int) -> None:
+        for worker in self._workers.values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.pid, number)
 
@@ -158,6 +165,8 @@ class Supervisor:
             self._stop()
         elif number == signal.SIGHUP:
             self._begin_rolling()
+        elif number == signal.SIGUSR1:
+            self._pass_on(signal.SIGUSR1)
         self._reap()
         now = time.monotonic()
         for index in [index for index, when in self._due.items() if when <= now]:

@@ -1,7 +1,6 @@
 """A server in a thread of its own, and raw sockets to speak to it.
 
-With SOCKETIFY_TEST_TLS=1 in the environment all of them speak TLS. The threaded client of websockets then times out now and
-then, with any server: it reads and writes in two threads, which an SSL object of TLS 1.3 does not bear.
+With SOCKETIFY_TEST_TLS=1 in the environment all of them speak TLS.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Callable, Optional
 
 import pytest
@@ -28,6 +28,19 @@ if os.environ.get("SOCKETIFY_TEST_TLS"):
     TLS = Files(Path(tempfile.mkdtemp(prefix="socketify-tls-")))
     # What clients trust that are not told.
     os.environ["SSL_CERT_FILE"] = TLS.ca_file
+
+
+@pytest.fixture(autouse=TLS is not None)
+def the_threaded_websocket_client_speaks_tls_1_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads and writes in two threads, which an SSL object of TLS 1.3 does not bear: it would time out now and then."""
+
+    def create_default_context() -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+    names = {**vars(ssl), "create_default_context": create_default_context}
+    monkeypatch.setattr("websockets.sync.client.ssl_module", SimpleNamespace(**names))
 
 
 class Server:

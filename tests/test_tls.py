@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 import trustme
 import websockets.asyncio.client
 from conftest import read_all
-from tls_files import Files, plain
+from tls_files import Files, Raw, plain
 
 from socketify import App, AppListenOptions, AppOptions, Limits, Request, Response
 
@@ -285,35 +286,6 @@ def test_no_tail_is_forgotten(serve: Any, files: Files, tmp_path: Path) -> None:
                 left -= len(shaken.recv(65536))
 
 
-class Raw:
-    """A client that can send bytes which OpenSSL did not make."""
-
-    def __init__(self, server: Any, context: ssl.SSLContext) -> None:
-        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
-        self.connection = plain(server)
-
-    def __enter__(self) -> Raw:
-        while True:
-            try:
-                self.tls.do_handshake()
-            except ssl.SSLWantReadError:
-                self.send()
-                self.incoming.write(self.connection.recv(65536))
-            else:
-                self.send()
-                return self
-
-    def __exit__(self, *_: object) -> None:
-        self.connection.close()
-
-    def send(self, change: Any = None) -> None:
-        data = bytearray(self.outgoing.read())
-        if change is not None:
-            change(data)
-        self.connection.sendall(data)
-
-
 @pytest.mark.parametrize("position", [0, 1, 3, 4, 5, 20, -1])
 def test_a_changed_record_ends_the_connection(server: Any, files: Files, client: httpx.Client, position: int) -> None:
     def change(data: bytearray) -> None:
@@ -325,6 +297,19 @@ def test_a_changed_record_ends_the_connection(server: Any, files: Files, client:
         raw.connection.shutdown(socket.SHUT_WR)
         assert b"HTTP/1.1 200" not in read_all(raw.connection)
     assert client.get(server.url + "/").text == "hello"
+
+
+def test_a_client_that_said_goodbye_gets_its_answer(server: Any, files: Files) -> None:
+    """RFC 8446 section 6.1: close_notify ends one direction."""
+    with Raw(server, files.client()) as raw:
+        raw.tls.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            raw.tls.unwrap()
+        raw.send()
+        raw.incoming.write(read_all(raw.connection))
+        assert raw.tls.read(1000).endswith(b"hello")
+        with pytest.raises(ssl.SSLZeroReturnError):
+            raw.tls.read(1000)
 
 
 def test_a_client_that_leaves_without_goodbye_aborts(serve: Any, files: Files) -> None:

@@ -68,6 +68,25 @@ def test_names_have_certificates_and_routes(serve: Callable[..., Any], files: Fi
     assert [ask(server, files, host) for host in ("a.example.org", "b.example.org", "localhost")] == ["a", "any", "hello"]
 
 
+def test_a_name_has_versions_of_its_own(serve: Callable[..., Any], files: Files) -> None:
+    new, old = "TLS_AES_128_GCM_SHA256", "ECDHE+AESGCM"
+    for default, own in ((old, new), (new, old)):
+
+        def build(app: App, own: str = own) -> None:
+            _hello(app)
+            app.add_server_name("n.test", files.options("n", "n.test", ssl_ciphers=own, ssl_prefer_low_memory_usage=1))
+
+        server = serve(build, options=files.options(ssl_ciphers=default))
+        for name, ciphers in (("localhost", default), ("n.test", own)):
+            context = files.client()
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            if ciphers == new:
+                with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
+                    request_as(server, context, name)
+            else:
+                assert request_as(server, context, name).endswith(b"hello")
+
+
 def test_names_come_and_go_while_serving(serve: Callable[..., Any], files: Files) -> None:
     added = files.options("late", "late.example.org")
     server = serve(_hello, options=files.options())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _ssl
 import datetime
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,6 +60,37 @@ def test_key_and_certificate_in_one_file(serve: Callable[..., Any], files: Files
     assert fetch(serve(_hello, options=AppOptions(cert_file_name=path)), files) == "hello"
 
 
+def test_keys_of_two_kinds(serve: Callable[..., Any], files: Files) -> None:
+    both = [files.issue(kind.name, key_type=kind) for kind in (trustme.KeyType.ECDSA, trustme.KeyType.RSA)]
+    given: dict[str, Any] = {name: [each[name] for each in both] for name in both[0]}
+    server = serve(_hello, options=AppOptions(**given))
+    for kind in ("ECDSA", "RSA"):
+        for choice in (
+            ["-tls1_3", "-sigalgs", "ecdsa_secp256r1_sha256" if kind == "ECDSA" else "rsa_pss_rsae_sha256"],
+            ["-tls1_2", "-cipher", f"ECDHE-{kind}-AES128-GCM-SHA256"],
+        ):
+            command = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-CAfile", files.ca_file, *choice]
+            done = subprocess.run(command, input=b"", capture_output=True, timeout=20, check=True)
+            assert f"Peer signature type: {'ECDSA' if kind == 'ECDSA' else 'RSA-PSS'}".encode() in done.stdout
+            assert b"Verify return code: 0" in done.stdout
+    assert fetch(server, files) == "hello"
+    swapped = {**given, "key_file_name": given["key_file_name"][::-1]}
+    refused(AppOptions(**swapped), "key_file_name .*RSA.key.*does not belong")
+    second = {**given, "key_file_name": [given["key_file_name"][0]] * 2}
+    refused(AppOptions(**second), "key_file_name .*ECDSA.key.*same kind")
+    other = files.issue("other-ecdsa")
+    same = {name: (both[0][name], other[name]) for name in other}
+    refused(AppOptions(**same), "key_file_name .*other-ecdsa.key.*same kind")
+    with pytest.raises(ValueError, match="key_file_name names 1 files, and cert_file_name 2"):
+        AppOptions(**{**given, "key_file_name": given["key_file_name"][:1]})
+    with pytest.raises(ValueError, match="cert_file_name must name 1 to 5 files, not 0"):
+        AppOptions(cert_file_name=())
+    with pytest.raises(FileNotFoundError, match=r"cert_file_name: no such file: 'none\.pem'"):
+        AppOptions(cert_file_name=[both[0]["cert_file_name"], "none.pem"])
+    with pytest.raises(TypeError, match="key_file_name must be a path"):
+        AppOptions(**{**given, "key_file_name": [7, 8]})
+
+
 def test_a_chain(serve: Callable[..., Any], files: Files) -> None:
     between = files.ca.create_child_ca()
     leaf = between.issue_cert("localhost", "127.0.0.1")
@@ -84,7 +117,7 @@ def test_validity_in_time(files: Files) -> None:
     now = datetime.datetime.now(datetime.timezone.utc)
     old = files.issue("old", not_before=now - datetime.timedelta(days=9), not_after=now - datetime.timedelta(days=1))
     young = files.issue("young", not_before=now + datetime.timedelta(days=1), not_after=now + datetime.timedelta(days=9))
-    refused(AppOptions(**old), "old.pem': the certificate has expired")
+    refused(AppOptions(**old), "old.pem': the certificate has expired$")
     refused(AppOptions(**young), "young.pem': the certificate is not valid yet")
 
 
@@ -165,6 +198,27 @@ def test_options_that_need_another(files: Files) -> None:
         App(given)  # type: ignore[arg-type]
 
 
+def test_the_copy_of_openssl_is_that_of_the_ssl_module(files: Files, tmp_path: Path) -> None:
+    """Python may come with a copy that has a name of its own."""
+    given = files.issue("copy")
+    module = Path(getattr(_ssl, "__file__", "") or "/nowhere")
+    paths = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "/libssl.so.3" in line}
+    if not paths or not module.is_file() or b"\0libssl.so.3\0" not in module.read_bytes():
+        pytest.skip("this Python does not load libssl.so.3")
+    # A name as long, so that the module needs another library and is the same otherwise.
+    (tmp_path / module.name).write_bytes(module.read_bytes().replace(b"\0libssl.so.3\0", b"\0libtls.so.3\0"))
+    shutil.copy(paths.pop(), tmp_path / "libtls.so.3")
+    code = f"""
+import socketify
+socketify.App(socketify.AppOptions(**{given!r})).close()
+print(*{{line.split("/")[-1] for line in open("/proc/self/maps") if "libssl" in line or "libtls" in line}})
+"""
+    search = os.pathsep.join((str(tmp_path), str(Path(__file__).parents[1])))
+    environment = {**os.environ, "PYTHONPATH": search, "LD_LIBRARY_PATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["libtls.so.3"]
+
+
 def test_without_openssl_the_error_says_what_to_do(files: Files) -> None:
     given = files.issue("absent")
     code = f"""
@@ -179,4 +233,4 @@ except RuntimeError as error:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert "TLS needs OpenSSL 3" in done.stdout
-    assert "/nowhere/libssl.so.3 (not found), libc.so.6 (older than 3.0)" in done.stdout
+    assert "/nowhere/libssl.so.3 (not found), libc.so.6 (without OpenSSL 3)" in done.stdout

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 from test_cli import MODULE, command  # noqa: F401 - the fixture
+from tls_files import Files
+from websockets.sync.client import connect
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -75,11 +78,11 @@ class Load:
                 return
 
 
-def start(command: Any, *more: str) -> tuple[Any, int]:  # noqa: F811
+def start(command: Any, *more: str, verify: Any = True) -> tuple[Any, int]:  # noqa: F811
     running = command("app:asgi", "--workers", "2", "--port", "0", *more)
     port = int(running.url.rpartition(":")[2])
     wait_until(lambda: len(children(running.process.pid)) == 2)
-    assert httpx.get(running.url).status_code == 200
+    assert httpx.get(running.url, verify=verify).status_code == 200
     return running, port
 
 
@@ -118,6 +121,43 @@ def test_a_rolling_restart_loses_nothing(command: Any, keep_alive: bool) -> None
     print(f"rolling restart, keep-alive {keep_alive}: {load.answered} answered, {load.lost} lost")
     assert load.lost == 0
     assert load.answered > 100
+    assert running.stop() == 0
+
+
+def test_certificates_are_renewed_in_all_workers(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    files = Files(tmp_path)
+    given = files.issue("server", "localhost", "before.test", "127.0.0.1")
+    flags = ("--ssl-certfile", given["cert_file_name"], "--ssl-keyfile", given["key_file_name"])
+    context = files.client()
+    # The websocket client reads and writes in two threads, which an SSL object of TLS 1.3 does not bear.
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    running, port = start(command, *flags, verify=context)
+    workers = set(children(running.process.pid))
+
+    def name() -> str:
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", port), 10), server_hostname="localhost") as shaken:
+            found: Any = shaken.getpeercert()
+        return str(found["subjectAltName"][1][1])
+
+    # Connections reach either worker by chance.
+    assert {name() for _ in range(20)} == {"before.test"}
+    with connect(f"wss://localhost:{port}", ssl=context) as ws:
+        files.issue("server", "localhost", "after.test", "127.0.0.1")
+        running.process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: {name() for _ in range(20)} == {"after.test"})
+        ws.send("still here")
+        assert ws.recv(timeout=10) == "asgi still here"
+    assert set(children(running.process.pid)) == workers
+    assert running.stop() == 0
+
+
+def test_workers_without_certificates_do_not_mind(command: Any) -> None:  # noqa: F811
+    running, port = start(command)
+    workers = set(children(running.process.pid))
+    running.process.send_signal(signal.SIGUSR1)
+    time.sleep(0.3)
+    assert httpx.get(f"http://127.0.0.1:{port}").status_code == 200
+    assert set(children(running.process.pid)) == workers
     assert running.stop() == 0
 
 

@@ -50,3 +50,32 @@ def plain(server: Any) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", server.port))
     connection.settimeout(10)
     return connection
+
+
+class Raw:
+    """A client that can send bytes which OpenSSL did not make."""
+
+    def __init__(self, server: Any, context: ssl.SSLContext) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+        self.connection = plain(server)
+
+    def __enter__(self) -> Raw:
+        while True:
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self.send()
+                self.incoming.write(self.connection.recv(65536))
+            else:
+                self.send()
+                return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def send(self, change: Any = None) -> None:
+        data = bytearray(self.outgoing.read())
+        if change is not None:
+            change(data)
+        self.connection.sendall(data)

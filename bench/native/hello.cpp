@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 namespace {
 
@@ -20,8 +21,9 @@ void announce(us_listen_socket_t *listener) {
 /* TLS belongs to the sockets: the engine's plain classes serve it. */
 void speakTls(uWS::App &app, const char *certificate, const char *key) {
   us_tls_options options{};
-  options.cert_file = certificate;
-  options.key_file = key;
+  const std::string certificates = std::string(certificate) + '\0', keys = std::string(key) + '\0';
+  options.cert_files = certificates.c_str();
+  options.key_files = keys.c_str();
   options.handshake_timeout_s = 10;
   char reason[256] = "OpenSSL 3 was not found";
   auto *context = reinterpret_cast<us_socket_context_t *>(app.httpContext);

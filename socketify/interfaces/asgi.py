@@ -68,7 +68,7 @@ def serve_http(
     """Give all requests of an app to an ASGI application."""
     if lifespan_mode != "off":
         follow_lifespan(native, application, lifespan_mode, state)
-    parts = ScopeParts(native, "http", secure, root_path, state)
+    parts = ScopeParts("http", secure, root_path, state)
     native._route_native("*", "/*", http_callback(application, native, parts, secure))
 
 
@@ -91,5 +91,5 @@ def route_websockets(
     native: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, state: Scope, secure: bool
 ) -> None:
     """Give all websockets of an app to an ASGI application that is started and stopped otherwise."""
-    parts = ScopeParts(native, "websocket", secure, root_path, state)
+    parts = ScopeParts("websocket", secure, root_path, state)
     WebSocketRoute(native, application, parts.builder(), options)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import Callable, Optional
 from urllib.parse import unquote_to_bytes
 
 from ..native import calls
 from ..native.declarations import SCOPE_ANCIENT, SCOPE_OTHER_SCHEME
 from .asgi_common import Scope
 from .asgi_tls import TLSFacts
-
-if TYPE_CHECKING:
-    from ..app import App
 
 #: Flags of the request (SCOPE_*), the scope, and what of it the server must know by itself.
 ScopeBuilder = Callable[[int], tuple[int, Scope]]
@@ -47,15 +44,11 @@ class _Ends(dict[bytes, tuple[End, End]]):
 #: Of http and websocket, without TLS and with it.
 _SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
 
-#: Changes the scope of the request with that handle and those flags.
-Amend = Callable[[int, int, Scope], object]
-
 
 class ScopeParts:
     """What all scopes of a server share.
 
     Args:
-        native: the app.
         kind: ``http`` or ``websocket``.
         secure: whether the app speaks TLS.
         root_path: where the application is mounted; paths get it as their prefix.
@@ -63,7 +56,7 @@ class ScopeParts:
 
     """
 
-    def __init__(self, native: App, kind: str, secure: bool, root_path: str, state: Scope) -> None:
+    def __init__(self, kind: str, secure: bool, root_path: str, state: Scope) -> None:
         is_http = kind == "http"
         self._template: Scope = {
             "type": kind,
@@ -85,9 +78,10 @@ class ScopeParts:
         self._root_path = root_path
         self._raw_root = root_path.encode()
         self._ends = _Ends()
-        self._amend = _amender(native, _SCHEMES[kind][not secure], secure)
+        self._other_scheme = _SCHEMES[kind][not secure]
+        self._tls = TLSFacts().of if secure else None
         #: The first items of what :func:`calls.asgi_scope` and :func:`calls.asgi_request` take.
-        self.native = (self._template, self._raw_root, self._ends, self._decode, self._amend)
+        self.native = (self._template, self._raw_root, self._ends, self._decode, self._other_scheme, self._tls)
 
     def _decode(self, raw_path: bytes) -> str:
         """Unescape a path behind the mount."""
@@ -111,23 +105,10 @@ class ScopeParts:
         scope["client"], scope["server"] = self._ends[parts[4]]
         if flags & SCOPE_ANCIENT:
             scope["http_version"] = "1.0"
+        if flags & SCOPE_OTHER_SCHEME:
+            scope["scheme"] = self._other_scheme
+        if self._tls is not None:
+            scope["extensions"]["tls"] = self._tls(handle)
         if "method" in scope:
             scope["method"] = parts[1].decode("latin-1")
-        if self._amend is not None:
-            self._amend(handle, flags, scope)
         return flags, scope
-
-
-def _amender(native: App, other_scheme: str, secure: bool) -> Optional[Amend]:
-    """Make what changes scopes behind trusted proxies and over TLS; None elsewhere: what few need costs the others nothing."""
-    if not secure and not native._trusts_proxies:
-        return None
-    facts = TLSFacts() if secure else None
-
-    def amend(handle: int, flags: int, scope: Scope) -> None:
-        if flags & SCOPE_OTHER_SCHEME:
-            scope["scheme"] = other_scheme
-        if facts is not None:
-            scope["extensions"]["tls"] = facts.of(handle)
-
-    return amend

@@ -23,7 +23,7 @@ Write = Callable[[int, Optional[bytes], int, bytes], int]
 SendMessage = Callable[[int, bytes, int], int]
 #: Handle, status, content type, whether it gives way to one among the headers, headers, body, flags.
 SendWith = Callable[[int, Any, Any, int, Any, bytes, int], Optional[int]]
-#: Loop, task, coroutine: begins it in the name of the task; gives None when it finished, else what it waits for and its context.
+#: Loop, task, coroutine: begins it in the name of the task; None when it finished, else what it waits for and its context.
 Begin = Callable[
     [asyncio.AbstractEventLoop, "asyncio.Task[Any]", "Coroutine[Any, Any, Any]"], Optional[tuple[Any, contextvars.Context]]
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-ABI_VERSION = 4
+ABI_VERSION = 3
 SCRATCH_BYTES = 262144
 WS_SCRATCH_BYTES = 4096
 
@@ -55,14 +55,15 @@ ASGI_TEMPLATE = 0
 ASGI_ROOT_PATH = 1
 ASGI_ENDS = 2
 ASGI_DECODE = 3
-ASGI_AMEND = 4
-ASGI_APPLICATION = 5
-ASGI_FALLBACK = 6
-ASGI_STATUS_LINES = 7
-ASGI_TAKE_OVER = 8
-ASGI_RUNNER = 9
-ASGI_NEW_TASK = 10
-ASGI_ITEMS = 11
+ASGI_OTHER_SCHEME = 4
+ASGI_TLS = 5
+ASGI_APPLICATION = 6
+ASGI_FALLBACK = 7
+ASGI_STATUS_LINES = 8
+ASGI_TAKE_OVER = 9
+ASGI_RUNNER = 10
+ASGI_NEW_TASK = 11
+ASGI_ITEMS = 12
 
 RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32)
 AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
@@ -147,8 +148,8 @@ class TlsOptionsStruct(ctypes.Structure):
     """``sk_tls_options``."""
 
     _fields_ = [
-        ("key_file", c_char_p),
-        ("cert_file", c_char_p),
+        ("key_files", c_char_p),
+        ("cert_files", c_char_p),
         ("passphrase", c_char_p),
         ("dh_params_file", c_char_p),
         ("ca_file", c_char_p),

@@ -1,7 +1,6 @@
 #include "observer.h"
 
 #include "app.h"
-#include "scope.h"
 
 #include <ctime>
 

@@ -68,5 +68,10 @@ private:
   std::unordered_map<uint32_t, Record> records;
 };
 
+/* Both ends of a connection as text: "host port host port"; empty for Unix-domain sockets. Found once per connection. */
+std::string_view endpointsOf(HttpResponse *response);
+/* An address and port as they stand there; the address may be empty. */
+void appendEnd(std::string &out, std::string_view packed, int port);
+
 } // namespace sk
 #endif

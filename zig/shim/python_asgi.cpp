@@ -24,7 +24,7 @@ constexpr int EQUAL = 2;
 
 /* Strings that name things, made once. */
 struct Names {
-  Object *path, *raw_path, *query_string, *headers, *client, *server, *method, *http_version, *asgi, *state, *extensions;
+  Object *path, *raw_path, *query_string, *headers, *client, *server, *method, *http_version, *asgi, *state, *extensions, *scheme, *tls;
   Object *type, *status, *body, *more_body, *trailers, *response_start, *response_body;
   Object *http_1_0, *get, *head, *post;
   Object *zero, *empty;
@@ -196,23 +196,25 @@ bool putEnds(const Ref &scope, Route route, const Slot &slot) {
          put(scope, names.server, Ref::borrowed(python.tuple_get(ends.get(), 1)));
 }
 
-/* Behind proxies and over TLS Python has something to add. */
-bool amend(const Ref &scope, Route route, Object *handle, int flags) {
-  Object *function = route[SK_ASGI_AMEND];
-  if (function == python.none) {
+bool putSecurity(const Ref &scope, Route route, const Slot &slot, int flags) {
+  if ((flags & SK_SCOPE_OTHER_SCHEME) && !put(scope, names.scheme, Ref::borrowed(route[SK_ASGI_OTHER_SCHEME]))) {
+    return false;
+  }
+  if (route[SK_ASGI_TLS] == python.none) {
     return true;
   }
-  Ref number(python.from_long(flags));
-  Object *arguments[] = {handle, number.get(), scope.get()};
-  return number && call(function, arguments);
+  Ref handle(python.from_unsigned_long(handleOf(slot)));
+  Object *arguments[] = {handle.get()};
+  Ref facts = handle ? call(route[SK_ASGI_TLS], arguments) : Ref();
+  return facts && python.dict_set(python.dict_get(scope.get(), names.extensions), names.tls, facts.get()) == 0;
 }
 
-Ref makeScope(Route route, Object *handle, Slot &slot, uWS::HttpRequest &request, Target target, int flags) {
+Ref makeScope(Route route, Slot &slot, uWS::HttpRequest &request, Target target, int flags) {
   Ref scope(python.dict_copy(route[SK_ASGI_TEMPLATE]));
   bool made = scope && copyInner(scope, names.asgi) && copyInner(scope, names.state) && copyInner(scope, names.extensions) &&
               putPath(scope, route, target.path, flags & SK_SCOPE_ENCODED) &&
               put(scope, names.query_string, newBytes(target.query)) && put(scope, names.headers, headerList(request)) &&
-              putEnds(scope, route, slot);
+              putEnds(scope, route, slot) && putSecurity(scope, route, slot, flags);
   if (made && (flags & SK_SCOPE_ANCIENT)) {
     made = put(scope, names.http_version, Ref::borrowed(names.http_1_0));
   }
@@ -220,7 +222,6 @@ Ref makeScope(Route route, Object *handle, Slot &slot, uWS::HttpRequest &request
   if (made && python.dict_get(scope.get(), names.method)) {
     made = put(scope, names.method, methodName(request.rawMethod()));
   }
-  made = made && amend(scope, route, handle, flags);
   return made ? std::move(scope) : Ref();
 }
 
@@ -411,7 +412,7 @@ Object *asgiScope(Object *self, Object *const *arguments, ptrdiff_t count) {
   }
   Target target = targetOf(*running.request);
   int flags = scopeFlags(*running.slot, *running.request, target.path);
-  return pair(Ref(python.from_long(flags)), makeScope(Route(self), arguments[0], *running.slot, *running.request, target, flags)).release();
+  return pair(Ref(python.from_long(flags)), makeScope(Route(self), *running.slot, *running.request, target, flags)).release();
 }
 
 Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
@@ -430,7 +431,7 @@ Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
   if (!exchange) {
     return nullptr;
   }
-  Ref scope = makeScope(route, arguments[0], *running.slot, *running.request, target, flags);
+  Ref scope = makeScope(route, *running.slot, *running.request, target, flags);
   Ref told = run(route, Exchange(exchange.get()), exchange.get(), std::move(scope));
   return told ? Ref::borrowed(names.zero).release() : nullptr;
 }
@@ -439,7 +440,8 @@ void prepareAsgi() {
   names = {
       python.intern("path"), python.intern("raw_path"), python.intern("query_string"), python.intern("headers"),
       python.intern("client"), python.intern("server"), python.intern("method"), python.intern("http_version"),
-      python.intern("asgi"), python.intern("state"), python.intern("extensions"),
+      python.intern("asgi"), python.intern("state"), python.intern("extensions"), python.intern("scheme"),
+      python.intern("tls"),
       python.intern("type"), python.intern("status"), python.intern("body"), python.intern("more_body"),
       python.intern("trailers"), python.intern("http.response.start"), python.intern("http.response.body"),
       python.intern("1.0"), python.intern("GET"), python.intern("HEAD"), python.intern("POST"),

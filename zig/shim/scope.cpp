@@ -71,11 +71,6 @@ bool isEncoded(std::string_view path) {
 
 } // namespace
 
-std::string_view sk::endsOf(const Slot &slot) {
-  std::string_view ends = endpointsOf(static_cast<HttpResponse *>(slot.socket));
-  return slot.app->observer ? slot.app->observer->ends(slot, ends) : ends;
-}
-
 Target sk::targetOf(uWS::HttpRequest &request) {
   std::string_view target = request.getFullUrl();
   std::string_view path = target.substr(0, target.find('?'));
@@ -100,6 +95,11 @@ int sk::scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::strin
     flags |= SK_SCOPE_TRAILERS;
   }
   return flags;
+}
+
+std::string_view sk::endsOf(const Slot &slot) {
+  std::string_view ends = endpointsOf(static_cast<HttpResponse *>(slot.socket));
+  return slot.app->observer ? slot.app->observer->ends(slot, ends) : ends;
 }
 
 namespace {

@@ -5,7 +5,6 @@
 #include "engine.h"
 #include "slot_table.h"
 
-#include <string>
 #include <string_view>
 
 namespace sk {
@@ -20,12 +19,8 @@ Target targetOf(uWS::HttpRequest &request);
 /* SK_SCOPE_*. */
 int scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path);
 
-/* Client and server as "host port host port", kept for the connection; only the server's, or empty, without addresses. */
-std::string_view endpointsOf(HttpResponse *response);
-/* The same of the request that is served: the client as a trusted proxy says. */
+/* Client and server as text (see endpointsOf), the client as a trusted proxy says. */
 std::string_view endsOf(const Slot &slot);
-/* An address and port as they stand there; nothing when the address is empty. */
-void appendEnd(std::string &out, std::string_view packed, int port);
 
 } // namespace sk
 #endif

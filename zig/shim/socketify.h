@@ -23,7 +23,7 @@ extern "C" {
 #define SK_API __attribute__((visibility("default")))
 
 /* Raised with every change of this header that an older caller would misread. */
-#define SK_ABI_VERSION 4
+#define SK_ABI_VERSION 3
 
 /* Bytes of the scratch buffer; no text that a function returns is ever longer. */
 #define SK_SCRATCH_BYTES 262144
@@ -112,8 +112,9 @@ typedef void (*sk_tls_missing_fn)(const char *name, size_t length);
 
 /* Certificates and choices of TLS. Text ends with NUL, is not kept, and is NULL for what is not given; files hold PEM. */
 typedef struct sk_tls_options {
-  const char *key_file;
-  const char *cert_file;
+  /* Paths one behind the other, each ended by NUL, and an empty one at last; as many keys as certificates. */
+  const char *key_files;
+  const char *cert_files;
   const char *passphrase;
   const char *dh_params_file;
   const char *ca_file;
@@ -270,14 +271,15 @@ typedef struct sk_python {
 #define SK_ASGI_ROOT_PATH 1    /* bytes */
 #define SK_ASGI_ENDS 2         /* mapping of what sk_req_scope says of client and server to a tuple of both */
 #define SK_ASGI_DECODE 3       /* decode(bytes): the path, unescaped */
-#define SK_ASGI_AMEND 4        /* amend(handle, SK_SCOPE_*, scope): changes the scope; or None */
-#define SK_ASGI_APPLICATION 5  /* application(scope, receive, send) */
-#define SK_ASGI_FALLBACK 6     /* fallback(handle): serves requests with a body */
-#define SK_ASGI_STATUS_LINES 7 /* dict of int to bytes */
-#define SK_ASGI_TAKE_OVER 8    /* take_over(handle, phase, head, fields): the exchange that goes on */
-#define SK_ASGI_RUNNER 9       /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
-#define SK_ASGI_NEW_TASK 10     /* new_task(): puts a task there */
-#define SK_ASGI_ITEMS 11
+#define SK_ASGI_OTHER_SCHEME 4 /* str */
+#define SK_ASGI_TLS 5          /* tls(handle): what the extension of that name says, or None without TLS */
+#define SK_ASGI_APPLICATION 6  /* application(scope, receive, send) */
+#define SK_ASGI_FALLBACK 7     /* fallback(handle): serves requests with a body */
+#define SK_ASGI_STATUS_LINES 8 /* dict of int to bytes */
+#define SK_ASGI_TAKE_OVER 9    /* take_over(handle, phase, head, fields): the exchange that goes on */
+#define SK_ASGI_RUNNER 10      /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
+#define SK_ASGI_NEW_TASK 11    /* new_task(): puts a task there */
+#define SK_ASGI_ITEMS 12
 
 /* Before any other sk_python_* and before objects are given as handlers; once. */
 SK_API void sk_python_load(const sk_python *api);
@@ -299,15 +301,16 @@ SK_API int32_t sk_app_listen(sk_app *app, const char *host, int32_t port, int32_
 SK_API int32_t sk_app_listen_unix(sk_app *app, const char *path);
 /* Listens on a descriptor that listens already; it is duplicated. Returns the bound port (0 for Unix) or a negated errno. */
 SK_API int32_t sk_app_listen_fd(sk_app *app, int32_t fd);
-/* Loads OpenSSL 3 from a library's path or name (NUL-terminated): 1, or 0 when there is none, -1 when it is older, -2 when it
- * lacks functions. Any thread may call it. */
+/* Loads OpenSSL 3 from a library, or from one that it needs: 1, or 0 when there is no such library, -1 when it has no OpenSSL 3,
+ * -2 when that lacks functions. The path ends with NUL; an empty one means the program itself. Any thread may call it. */
 SK_API int32_t sk_tls_load(const char *path);
 /* 1 when a cipher's name or keyword (NUL-terminated) means something in TLS 1.2. After sk_tls_load. */
 SK_API int32_t sk_tls_knows_cipher(const char *name);
 /* Makes the app's listeners speak TLS, or changes the certificate of connections to come: all of them, or those that ask for
  * a host name (lower case, may be a wildcard). Returns 0, or which part is wrong: 1 memory, 2 certificate, 3 it is expired, 4 not yet
  * valid, 5 key, 6 it needs a passphrase, 7 the passphrase is wrong, 8 key and certificate are no pair, 9 DH parameters,
- * 10 CA, 11 ciphers of TLS 1.2, 12 those of 1.3; then the scratch buffer holds the reason, ended by NUL. After sk_tls_load. */
+ * 10 CA, 11 ciphers of TLS 1.2, 12 those of 1.3, 13 two keys are of one kind; plus 256 times the index of the certificate. Then
+ * the scratch buffer holds the reason, ended by NUL. After sk_tls_load. */
 SK_API int32_t sk_app_tls(sk_app *app, const char *host, size_t host_length, const sk_tls_options *options);
 /* Forgets the certificate of a host name. */
 SK_API void sk_app_tls_remove(sk_app *app, const char *host, size_t host_length);

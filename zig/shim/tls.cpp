@@ -18,8 +18,8 @@ int32_t sk_tls_knows_cipher(const char *name) { return us_tls_knows_cipher(name)
 
 int32_t sk_app_tls(sk_app *app, const char *host, size_t host_length, const sk_tls_options *options) {
   us_tls_options given{};
-  given.key_file = options->key_file;
-  given.cert_file = options->cert_file;
+  given.key_files = options->key_files;
+  given.cert_files = options->cert_files;
   given.passphrase = options->passphrase;
   given.dh_params_file = options->dh_params_file;
   given.ca_file = options->ca_file;

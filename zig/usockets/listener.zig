@@ -102,6 +102,7 @@ fn open(listening: *Listener, fd: c_int) void {
     };
     const is_tls = context.tls != null;
     if ((is_tls and !tls_socket.begin(socket, context)) or !socket.poll.start(context.loop, sys.epollin)) {
+        timeout.forget(socket);
         if (socket.tls) |session| session.destroy();
         _ = sys.close(fd);
         sys.free(socket);

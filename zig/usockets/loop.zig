@@ -49,6 +49,7 @@ pub const Loop = extern struct {
     /// Tick the sweep timer is armed for, or 0.
     armed_tick: u32 = 0,
     now_tick: u32,
+    wheel: timeout.Wheel,
     /// Polls that keep us_loop_run going.
     active: u32 = 0,
     turn: i64 = 0,
@@ -175,6 +176,7 @@ export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: Loo
         .on_post = on_post,
         .receive_memory = @ptrCast(memory),
         .now_tick = sys.monotonicTick(),
+        .wheel = .{ .swept_tick = sys.monotonicTick() },
     };
     if (loop.epoll_fd < 0 or !loop.wakeup.start(loop, sys.epollin) or !loop.sweep.start(loop, sys.epollin)) {
         us_loop_free(loop);

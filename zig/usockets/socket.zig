@@ -8,6 +8,7 @@ const Loop = loop_module.Loop;
 const Context = @import("context.zig").Context;
 const linger = @import("linger.zig");
 const listener = @import("listener.zig");
+const timeout = @import("timeout.zig");
 const tls_socket = @import("tls_socket.zig");
 const Session = @import("tls_session.zig").Session;
 const Pending = @import("tls_session.zig").Pending;
@@ -36,6 +37,10 @@ pub const Socket = extern struct {
     /// The context whose listener accepted it.
     acceptor: ?*Context = null,
     next_scheduled: ?*Socket = null,
+    /// Neighbours in the wheel of time-outs, and the tick of their slot; 0 for none.
+    slot_next: ?*Socket = null,
+    slot_prev: ?*Socket = null,
+    slot_tick: u32 = 0,
     /// Of a socket that speaks TLS.
     tls: ?*Session = null,
     /// Ticks, 0 for none.
@@ -130,6 +135,7 @@ pub const Socket = extern struct {
         const loop = context.loop;
         context.unlink(socket);
         socket.set(Flags.closed, true);
+        timeout.forget(socket);
         socket.deadline = 0;
         socket.long_deadline = 0;
         loop.redirectReady(&socket.poll, null);
@@ -263,12 +269,14 @@ pub const Socket = extern struct {
         const loop = context.loop;
         const new = sys.create(Socket, ext_bytes) orelse return null;
         old.context.unlink(old);
+        timeout.forget(old);
         new.* = old.*;
         new.ext_bytes = ext_bytes;
         new.next_scheduled = null;
         new.set(Flags.scheduled, false);
         old.tls = null;
         context.link(new);
+        timeout.watch(new);
         new.poll.moved(loop);
         loop.redirectReady(&old.poll, &new.poll);
         if (old.has(Flags.scheduled)) new.schedule();

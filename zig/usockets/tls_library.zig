@@ -48,6 +48,7 @@ const Functions = struct {
     PEM_read_bio_PrivateKey: *const fn (*Bio, ?*?*Key, ?PasswordCallback, ?*anyopaque) callconv(.c) ?*Key,
     PEM_read_bio_Parameters: *const fn (*Bio, ?*?*Key) callconv(.c) ?*Key,
     EVP_PKEY_free: *const fn (*Key) callconv(.c) void,
+    EVP_PKEY_get_base_id: *const fn (*const Key) callconv(.c) c_int,
     X509_get0_notBefore: *const fn (*const Certificate) callconv(.c) *const Time,
     X509_get0_notAfter: *const fn (*const Certificate) callconv(.c) *const Time,
     X509_cmp_current_time: *const fn (*const Time) callconv(.c) c_int,
@@ -85,10 +86,12 @@ const Functions = struct {
     SSL_set_bio: *const fn (*Ssl, *Bio, *Bio) callconv(.c) void,
     SSL_set_accept_state: *const fn (*Ssl) callconv(.c) void,
     SSL_set_SSL_CTX: *const fn (*Ssl, *Ctx) callconv(.c) ?*Ctx,
+    SSL_ctrl: *const fn (*Ssl, c_int, c_long, ?*const anyopaque) callconv(.c) c_long,
     SSL_set_verify: *const fn (*Ssl, c_int, ?*const anyopaque) callconv(.c) void,
     SSL_client_hello_get0_ext: *const fn (*Ssl, c_uint, *[*]const u8, *usize) callconv(.c) c_int,
     SSL_do_handshake: *const fn (*Ssl) callconv(.c) c_int,
     SSL_read: *const fn (*Ssl, [*]u8, c_int) callconv(.c) c_int,
+    SSL_has_pending: *const fn (*const Ssl) callconv(.c) c_int,
     SSL_write: *const fn (*Ssl, [*]const u8, c_int) callconv(.c) c_int,
     SSL_shutdown: *const fn (*Ssl) callconv(.c) c_int,
     SSL_get_error: *const fn (*const Ssl, c_int) callconv(.c) c_int,
@@ -112,31 +115,33 @@ pub fn isLoaded() bool {
 
 pub const LoadResult = enum(c_int) { ok = 1, absent = 0, too_old = -1, incomplete = -2 };
 
-/// Binds all functions of one library, or none. A library that was loaded stays.
+/// Binds all functions that one library and those it needs have, or none; of the program itself when the path is empty. A library
+/// that was loaded stays.
 pub fn load(path: [*:0]const u8) LoadResult {
     if (loaded) return .ok;
-    var library = std.DynLib.openZ(path) catch return .absent;
-    var found: Functions = undefined;
+    const library = std.c.dlopen(if (path[0] == 0) null else path, .{ .NOW = true }) orelse return .absent;
+    const result = bind(library);
+    if (result != .ok) _ = std.c.dlclose(library);
+    return result;
+}
+
+fn bind(library: *anyopaque) LoadResult {
     // Before all others: an older library lacks some of them, and its age is what to tell.
-    const version = library.lookup(*const fn () callconv(.c) c_ulong, "OpenSSL_version_num") orelse return give(&library, .too_old);
-    if (version() < version_three) return give(&library, .too_old);
+    const version: *const fn () callconv(.c) c_ulong = @ptrCast(std.c.dlsym(library, "OpenSSL_version_num") orelse return .too_old);
+    if (version() < version_three) return .too_old;
+    var found: Functions = undefined;
     inline for (comptime std.meta.fieldNames(Functions)) |name| {
-        @field(found, name) = library.lookup(@FieldType(Functions, name), name) orelse return give(&library, .incomplete);
+        @field(found, name) = @ptrCast(std.c.dlsym(library, name) orelse return .incomplete);
     }
     openssl = found;
     loaded = true;
     return .ok;
 }
 
-fn give(library: *std.DynLib, result: LoadResult) LoadResult {
-    library.close();
-    return result;
-}
-
-/// Why the last call failed, for people.
+/// Why the last call failed, for people; empty when OpenSSL has nothing to say.
 pub fn lastReason() [*:0]const u8 {
     const code = openssl.ERR_peek_last_error();
-    if (code == 0) return "no reason given";
+    if (code == 0) return "";
     return openssl.ERR_reason_error_string(code) orelse "unknown reason";
 }
 

@@ -9,8 +9,9 @@ const ClientCertificate = enum(c_int) { none = 0, optional = 1, required = 2 };
 
 /// us_tls_options. Null for what is not given; text ends with NUL and is not kept.
 pub const Options = extern struct {
-    key_file: [*:0]const u8,
-    cert_file: [*:0]const u8,
+    /// One path behind the other, and an empty one at last; as many keys as certificates.
+    key_files: [*:0]const u8,
+    cert_files: [*:0]const u8,
     passphrase: ?[*:0]const u8,
     dh_params_file: ?[*:0]const u8,
     ca_file: ?[*:0]const u8,
@@ -38,10 +39,13 @@ pub const Problem = enum(c_int) {
     ca = 10,
     ciphers = 11,
     ciphersuites = 12,
+    same_kind = 13,
 };
 
 pub const Failure = struct {
     problem: Problem = .none,
+    /// Of the certificate and key that it is about.
+    index: u8 = 0,
     reason: [*:0]const u8 = "",
 };
 
@@ -59,7 +63,9 @@ const ctrl_mode = 33;
 const ctrl_read_ahead = 41;
 const ctrl_session_cache_mode = 44;
 const ctrl_groups_list = 92;
+const ctrl_clear_mode = 78;
 const ctrl_min_version = 123;
+const ctrl_get_min_version = 130;
 
 const mode_partial_write = 1;
 const mode_moving_write_buffer = 2;
@@ -68,6 +74,9 @@ const session_cache_off = 0;
 
 const option_no_compression: u64 = 1 << 17;
 const option_no_renegotiation: u64 = 1 << 30;
+
+/// RSA, RSA-PSS, ECDSA, Ed25519, Ed448: more kinds of keys there are not. As socketify/options.py has it.
+const certificates_max = 5;
 
 const verify_none = 0;
 const verify_peer = 1;
@@ -81,14 +90,14 @@ pub fn create(options: *const Options, failure: *Failure) ?*Ctx {
         failure.* = .{ .problem = .memory, .reason = library.lastReason() };
         return null;
     };
-    const problem = fill(ctx, options);
-    if (problem == .none) return ctx;
-    failure.* = .{ .problem = problem, .reason = library.lastReason() };
+    failure.problem = fill(ctx, options, &failure.index);
+    if (failure.problem == .none) return ctx;
+    failure.reason = library.lastReason();
     openssl.SSL_CTX_free(ctx);
     return null;
 }
 
-fn fill(ctx: *Ctx, options: *const Options) Problem {
+fn fill(ctx: *Ctx, options: *const Options, index: *u8) Problem {
     const release: c_long = if (options.low_memory != 0) mode_release_buffers else 0;
     _ = openssl.SSL_CTX_ctrl(ctx, ctrl_mode, mode_partial_write | mode_moving_write_buffer | release, null);
     _ = openssl.SSL_CTX_ctrl(ctx, ctrl_read_ahead, 1, null);
@@ -100,12 +109,22 @@ fn fill(ctx: *Ctx, options: *const Options) Problem {
     var session_id_context: [16]u8 = undefined;
     if (openssl.RAND_bytes(&session_id_context, session_id_context.len) != 1) return .memory;
     if (openssl.SSL_CTX_set_session_id_context(ctx, &session_id_context, session_id_context.len) != 1) return .memory;
-    inline for (.{ setCiphers, setCertificate, setKey, setDhParameters, setClientAuthority }) |step| {
+    const problem = setCertificates(ctx, options, index);
+    if (problem != .none) return problem;
+    inline for (.{ setCiphers, setDhParameters, setClientAuthority }) |step| {
         openssl.ERR_clear_error();
-        const problem = step(ctx, options);
-        if (problem != .none) return problem;
+        const other = step(ctx, options);
+        if (other != .none) return other;
     }
     return .none;
+}
+
+/// What SSL_set_SSL_CTX leaves as the first context had it.
+pub fn followContext(ssl: *library.Ssl, ctx: *Ctx) void {
+    _ = openssl.SSL_ctrl(ssl, ctrl_min_version, openssl.SSL_CTX_ctrl(ctx, ctrl_get_min_version, 0, null), null);
+    const mode = openssl.SSL_CTX_ctrl(ctx, ctrl_mode, 0, null);
+    _ = openssl.SSL_ctrl(ssl, ctrl_clear_mode, mode_release_buffers, null);
+    _ = openssl.SSL_ctrl(ssl, ctrl_mode, mode, null);
 }
 
 fn setCiphers(ctx: *Ctx, options: *const Options) Problem {
@@ -119,10 +138,27 @@ fn setCiphers(ctx: *Ctx, options: *const Options) Problem {
     return .none;
 }
 
-fn setCertificate(ctx: *Ctx, options: *const Options) Problem {
+/// Clients get the first whose kind of key they can check: OpenSSL has one place for each kind.
+fn setCertificates(ctx: *Ctx, options: *const Options, index: *u8) Problem {
     // An encrypted PEM block must never ask on the terminal.
     openssl.SSL_CTX_set_default_passwd_cb(ctx, refusePassword);
-    if (openssl.SSL_CTX_use_certificate_chain_file(ctx, options.cert_file) != 1) return .certificate;
+    var kinds: [certificates_max]c_int = undefined;
+    var cert_file = options.cert_files;
+    var key_file = options.key_files;
+    while (cert_file[0] != 0 and index.* < certificates_max) : (index.* += 1) {
+        openssl.ERR_clear_error();
+        var problem = setCertificate(ctx, cert_file);
+        if (problem == .none) problem = setKey(ctx, key_file, options.passphrase, &kinds[index.*]);
+        if (problem == .none and std.mem.indexOfScalar(c_int, kinds[0..index.*], kinds[index.*]) != null) problem = .same_kind;
+        if (problem != .none) return problem;
+        cert_file += std.mem.len(cert_file) + 1;
+        key_file += std.mem.len(key_file) + 1;
+    }
+    return .none;
+}
+
+fn setCertificate(ctx: *Ctx, path: [*:0]const u8) Problem {
+    if (openssl.SSL_CTX_use_certificate_chain_file(ctx, path) != 1) return .certificate;
     const certificate = openssl.SSL_CTX_get0_certificate(ctx) orelse return .certificate;
     if (openssl.X509_cmp_current_time(openssl.X509_get0_notAfter(certificate)) < 0) return .certificate_expired;
     if (openssl.X509_cmp_current_time(openssl.X509_get0_notBefore(certificate)) > 0) return .certificate_early;
@@ -147,15 +183,16 @@ const Password = struct {
     }
 };
 
-fn setKey(ctx: *Ctx, options: *const Options) Problem {
-    const file = openssl.BIO_new_file(options.key_file, "r") orelse return .key;
+fn setKey(ctx: *Ctx, path: [*:0]const u8, passphrase: ?[*:0]const u8, kind: *c_int) Problem {
+    const file = openssl.BIO_new_file(path, "r") orelse return .key;
     defer _ = openssl.BIO_free(file);
-    var password: Password = .{ .text = if (options.passphrase) |text| std.mem.span(text) else null };
+    var password: Password = .{ .text = if (passphrase) |text| std.mem.span(text) else null };
     const key = openssl.PEM_read_bio_PrivateKey(file, null, Password.give, &password) orelse {
         if (!password.asked) return .key;
         return if (password.text == null) .passphrase_missing else .passphrase_wrong;
     };
     defer openssl.EVP_PKEY_free(key);
+    kind.* = openssl.EVP_PKEY_get_base_id(key);
     if (openssl.SSL_CTX_use_PrivateKey(ctx, key) != 1 or openssl.SSL_CTX_check_private_key(ctx) != 1) return .key_mismatch;
     return .none;
 }

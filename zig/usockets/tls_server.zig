@@ -114,6 +114,7 @@ fn onClientHello(ssl: *Ssl, _: *c_int, user: ?*anyopaque) callconv(.c) c_int {
     const entry = server.choose(name) orelse return client_hello_ok;
     session.entry = entry.number;
     if (openssl.SSL_set_SSL_CTX(ssl, entry.ctx) == null) return 0;
+    tls_options.followContext(ssl, entry.ctx);
     openssl.SSL_set_verify(ssl, openssl.SSL_CTX_get_verify_mode(entry.ctx), null);
     return client_hello_ok;
 }
@@ -156,7 +157,7 @@ fn copyReason(failure: tls_options.Failure, out: [*]u8, size: usize) c_int {
     const length = @min(text.len, size - 1);
     @memcpy(out[0..length], text[0..length]);
     out[length] = 0;
-    return @backingInt(failure.problem);
+    return @backingInt(failure.problem) | @as(c_int, failure.index) << 8;
 }
 
 export fn us_socket_context_tls(context: *Context, name: [*]const u8, name_length: usize, options: *const tls_options.Options, reason: [*]u8, reason_size: usize) c_int {

@@ -16,6 +16,9 @@ const allocator = std.heap.c_allocator;
 /// Plain bytes of one record (RFC 8446 section 5.1).
 pub const record_bytes = 16 * 1024;
 
+/// What may wait for the kernel; a handshake's flight fits. A client that lets us answer and does not read is cut.
+pub const pending_max = 256 * 1024;
+
 const error_want_read = 2;
 const error_zero_return = 6;
 const reason_http_request = 156;
@@ -36,8 +39,9 @@ pub const Pending = struct {
         pending.* = .{};
     }
 
-    pub fn append(pending: *Pending, data: []const u8) error{OutOfMemory}!void {
+    pub fn append(pending: *Pending, data: []const u8) error{ OutOfMemory, TooMuch }!void {
         const old = pending.bytes.len;
+        if (old + data.len > pending_max) return error.TooMuch;
         pending.bytes = try allocator.realloc(pending.bytes, old + data.len);
         @memcpy(pending.bytes[old..], data);
     }
@@ -116,11 +120,19 @@ pub const Session = struct {
 
     /// Plain bytes into `buffer`.
     pub fn read(session: *Session, buffer: []u8, count: *usize) Progress {
-        openssl.ERR_clear_error();
         const result = openssl.SSL_read(session.ssl, buffer.ptr, @intCast(buffer.len));
-        if (result <= 0) return session.outcome(result);
-        count.* = @intCast(result);
-        return .done;
+        if (result > 0) {
+            count.* = @intCast(result);
+            return .done;
+        }
+        // An error that others left in the queue would be taken for ours. What ours was does not matter here.
+        openssl.ERR_clear_error();
+        return session.outcome(result);
+    }
+
+    /// Neither the kernel nor OpenSSL has anything more to read in this turn.
+    pub fn isDrained(session: *const Session) bool {
+        return session.drained and openssl.SSL_has_pending(session.ssl) == 0;
     }
 
     fn outcome(session: *Session, result: c_int) Progress {
@@ -144,7 +156,6 @@ pub const Session = struct {
         while (taken < data.len) {
             const piece = data[taken..][0..@min(record_bytes, data.len - taken)];
             session.more = more or taken + piece.len < data.len;
-            openssl.ERR_clear_error();
             const result = openssl.SSL_write(session.ssl, piece.ptr, @intCast(piece.len));
             if (result <= 0) {
                 session.failed = true;

@@ -30,7 +30,7 @@ pub fn begin(socket: *Socket, context: *Context) bool {
     socket.tls = Session.create(server, socket.poll.fd) orelse return false;
     if (server.handshake_seconds > 0) {
         socket.deadline = timeout.deadlineAfter(server.handshake_seconds);
-        timeout.need(context.loop, socket.deadline);
+        timeout.watch(socket);
     }
     return true;
 }
@@ -53,6 +53,7 @@ pub fn receive(first: *Socket) void {
             const progress = session.read(loop.receiveBuffer()[total..deliver_bytes], &count);
             if (progress != .done) break progress;
             total += count;
+            if (session.isDrained()) break .again;
         } else .done;
         watchPending(socket);
         if (total > 0) {

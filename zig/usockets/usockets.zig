@@ -19,6 +19,7 @@ comptime {
 }
 
 test {
+    _ = @import("timeout_tests.zig");
     _ = @import("tests.zig");
     _ = @import("tls_tests.zig");
 }

@@ -50,8 +50,9 @@ void us_socket_local_address(struct us_socket_t *s, char *buf, int *length);
 
 /* Files hold PEM. NULL for what is not given. */
 struct us_tls_options {
-    const char *key_file;
-    const char *cert_file;
+    /* Paths one behind the other, each ended by NUL, and an empty one at last; as many keys as certificates, of different kinds. */
+    const char *key_files;
+    const char *cert_files;
     const char *passphrase;
     const char *dh_params_file;
     const char *ca_file;
@@ -66,13 +67,14 @@ struct us_tls_options {
     unsigned int handshake_timeout_s;
 };
 
-/* Loads OpenSSL 3 from a library's path or name: 1, or 0 when there is none, -1 when it is older, -2 when it lacks functions.
- * Before anything below. */
+/* Loads OpenSSL 3 from a library, or from one that it needs: 1, or 0 when there is no such library, -1 when it has no OpenSSL 3,
+ * -2 when that lacks functions. An empty path means the program itself. Before anything below. */
 int us_tls_load(const char *path);
 /* Whether a cipher's name, or keyword, means something in TLS 1.2. */
 int us_tls_knows_cipher(const char *name);
 /* Makes the listeners of a context speak TLS, or changes the certificate of connections to come; with a name (lower case, may
- * be "*.example.org"), of those that ask for it. Returns 0, or which part is wrong, with OpenSSL's reason as text. */
+ * be "*.example.org"), of those that ask for it. Returns 0, or which part is wrong, plus 256 times the index of the
+ * certificate, with OpenSSL's reason as text. */
 int us_socket_context_tls(struct us_socket_context_t *context, const char *name, size_t name_length,
     const struct us_tls_options *options, char *reason, size_t reason_size);
 void us_socket_context_tls_remove_name(struct us_socket_context_t *context, const char *name, size_t name_length);
