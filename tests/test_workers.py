@@ -202,6 +202,27 @@ def test_a_second_interrupt_does_not_wait(command: Any, tmp_path: Path) -> None:
         running.process.wait(5)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_who_comes_while_it_stops_is_refused(command: Any, tmp_path: Path, workers: str) -> None:  # noqa: F811
+    (tmp_path / "slow.py").write_text(
+        "import asyncio\nasync def slow(res, req):\n    await asyncio.sleep(2)\n    res.end('late')\n"
+        "def run(app):\n    app.get('/', slow)\n"
+    )
+    running = command("slow:run", "--workers", workers, "--port", "0")
+    port = int(running.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(10)
+        connection.sendall(GET)
+        time.sleep(0.5)
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        # A request in flight is answered all the same.
+        assert connection.recv(1000).endswith(b"late")
+    assert running.process.wait(20) == 0
+
+
 def test_a_worker_is_replaced_after_its_requests(command: Any) -> None:  # noqa: F811
     running = command("app:asgi", "--port", "0", "--limit-max-requests", "5")
     seen = set()
