@@ -67,13 +67,21 @@ class Supervisor:
             SIGTERM. What it returns is the exit status, None for 0.
         workers: how many.
         on_ready: called once, when all of them serve.
+        on_stop: called when they are told to stop.
 
     """
 
-    def __init__(self, target: Callable[[int], Any], workers: int, on_ready: Optional[Callable[[], None]] = None) -> None:
+    def __init__(
+        self,
+        target: Callable[[int], Any],
+        workers: int,
+        on_ready: Optional[Callable[[], None]] = None,
+        on_stop: Optional[Callable[[], None]] = None,
+    ) -> None:
         self._target = target
         self._count = workers
         self._on_ready = on_ready
+        self._on_stop = on_stop
         self._all_served = False
         self._workers: dict[int, _Worker] = {}
         self._young_deaths = 0
@@ -197,6 +205,8 @@ class Supervisor:
     def _stop(self) -> None:
         # Whoever stops a second time does not want to wait.
         self._kill(signal.SIGKILL if self._stopping else signal.SIGTERM)
+        if not self._stopping and self._on_stop is not None:
+            self._on_stop()
         self._stopping = True
         self._due.clear()
 

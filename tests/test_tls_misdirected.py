@@ -45,6 +45,8 @@ def test_a_host_with_another_certificate_is_refused(serve: Callable[..., Any], f
     assert ask(server, files, "a.example.org", "A.Example.org:443") == (200, "a.example.org")
     assert ask(server, files, "a.example.org", "b.example.org") == (421, "Misdirected Request")
     assert ask(server, files, "localhost", "b.example.org") == (421, "Misdirected Request")
+    assert ask(server, files, "a.example.org", "b.example.org.:443") == (421, "Misdirected Request")
+    assert ask(server, files, "a.example.org", "a.example.org.") == (200, "a.example.org")
     # What nobody configured, and clients that name no server, get what they always got.
     assert ask(server, files, "a.example.org", "other.example.org") == (200, "default")
     assert ask(server, files, None, "b.example.org") == (200, "b.example.org")

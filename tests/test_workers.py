@@ -202,6 +202,27 @@ def test_a_second_interrupt_does_not_wait(command: Any, tmp_path: Path) -> None:
         running.process.wait(5)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_who_comes_while_it_stops_is_refused(command: Any, tmp_path: Path, workers: str) -> None:  # noqa: F811
+    (tmp_path / "slow.py").write_text(
+        "import asyncio\nasync def slow(res, req):\n    await asyncio.sleep(2)\n    res.end('late')\n"
+        "def run(app):\n    app.get('/', slow)\n"
+    )
+    running = command("slow:run", "--workers", workers, "--port", "0")
+    port = int(running.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(10)
+        connection.sendall(GET)
+        time.sleep(0.5)
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        # A request in flight is answered all the same.
+        assert connection.recv(1000).endswith(b"late")
+    assert running.process.wait(20) == 0
+
+
 def test_a_worker_is_replaced_after_its_requests(command: Any) -> None:  # noqa: F811
     running = command("app:asgi", "--port", "0", "--limit-max-requests", "5")
     seen = set()
@@ -353,6 +374,17 @@ def test_systemd_may_give_several_sockets(command: Any, tmp_path: Path) -> None:
             assert process.wait(20) == 0
         for each in kept:
             os.close(each)
+
+
+def test_systemd_hears_when_all_workers_serve(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(20)
+        running = command("app:asgi", "--workers", "2", "--port", "0", env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        assert heard.recv(100) == b"READY=1"
+        assert httpx.get(running.url).status_code == 200
+        assert running.stop() == 0
+        assert heard.recv(100) == b"STOPPING=1"
 
 
 def test_a_broken_module_does_not_end_workers_that_serve(command: Any, tmp_path: Path) -> None:  # noqa: F811

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Callable, Optional
 
@@ -45,17 +45,17 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         return _serve(settings, sockets)
     finally:
-        for each in itertools.chain(*sockets):
-            each.close()
+        _close(sockets)
         if settings.uds is not None:
             Path(settings.uds).unlink(missing_ok=True)
 
 
 def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> int:
+    places = " and ".join(describe(each, settings.ssl_certfile is not None) for each in sockets[0])
+
     def announce() -> None:
         """Tell everybody that the application is served."""
         if not settings.disable_listen_log:
-            places = " and ".join(describe(each, settings.ssl_certfile is not None) for each in sockets[0])
             sys.stdout.write(f"Listening on {places} with {settings.workers} worker(s); Ctrl-C stops\n")
             sys.stdout.flush()
         notify_systemd("READY=1")
@@ -70,7 +70,9 @@ def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> 
         announce()
 
     def among_others(index: int) -> int:
-        return _work(settings, sockets[index % len(sockets)], announce_ready, first.come)
+        mine = sockets[index % len(sockets)]
+        _close(each for each in sockets if each is not mine)
+        return _work(settings, mine, announce_ready, first.come)
 
     try:
         if settings.reload:
@@ -78,11 +80,16 @@ def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> 
             return int(reload_module.run_reloading(alone, settings))
         if settings.workers == 1 and not settings.limit_max_requests:
             return alone(0)
-        return Supervisor(among_others, settings.workers, all_serve).run()
+        return Supervisor(among_others, settings.workers, all_serve, lambda: _close(sockets)).run()
     except LoadError as error:
         return _explain(settings, error)
     finally:
         notify_systemd("STOPPING=1")
+
+
+def _close(sockets: Iterable[list[socket.socket]]) -> None:
+    for each in itertools.chain.from_iterable(sockets):
+        each.close()
 
 
 class _First:

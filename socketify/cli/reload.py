@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import traceback
 from typing import Callable
 
@@ -16,6 +17,9 @@ from ..workers import end_with_parent
 from .loading import LoadError
 
 logger = logging.getLogger("socketify")
+
+#: What requests in flight get when a file changes.
+_PATIENCE_SECONDS = 2.0
 
 
 def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> int:
@@ -90,4 +94,11 @@ def _end(child: int) -> None:
         os.kill(child, signal.SIGTERM)
     except ProcessLookupError:
         return
-    os.waitpid(child, 0)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if time.monotonic() >= deadline:
+            # The second one does not wait for requests in flight, such as streams of events that never end.
+            os.kill(child, signal.SIGTERM)
+            os.waitpid(child, 0)
+            return
+        time.sleep(0.02)

@@ -169,4 +169,6 @@ def serve_on(server: Union[InterfaceServer, App], listening: list[socket.socket]
     native = server if isinstance(server, App) else server.native_app
     for each in listening:
         server.listen(AppListenOptions(fd=each.fileno()))
+        # The server has its own now: when it stops listening nobody else shall, and clients that come then are refused.
+        each.close()
     native.run(loop_factory(settings.loop))

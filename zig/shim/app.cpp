@@ -27,6 +27,10 @@ std::string hostNameOf(uWS::HttpRequest *request) {
   if (end != std::string_view::npos && host.find(']', end) == std::string_view::npos) {
     host = host.substr(0, end);
   }
+  /* The root's dot makes no other name. */
+  if (!host.empty() && host.back() == '.') {
+    host.remove_suffix(1);
+  }
   std::string name(host);
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c | 32 : c; });
   return name;
