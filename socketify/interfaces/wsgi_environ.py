@@ -17,6 +17,7 @@ EnvironBuilder = Callable[[int], tuple[int, Environ]]
 
 _FLAGS_BASE = ord("@")
 _KNOWN_NAMES_MAX = 1024
+_ROOM = 3
 # Together at most some MB.
 _KNOWN_SECTIONS_MAX = 1024
 _KNOWN_SECTION_MAX = 2048
@@ -86,7 +87,7 @@ def field_key(name: str) -> Optional[str]:
 
 def base_environ(scheme: str, root_path: str, multithread: bool, multiprocess: bool) -> Environ:
     """Give what the environs of all requests have in common."""
-    return {
+    base: Environ = {
         "SCRIPT_NAME": root_path,
         "SERVER_SOFTWARE": "socketify",
         "wsgi.version": (1, 0),
@@ -98,13 +99,23 @@ def base_environ(scheme: str, root_path: str, multithread: bool, multiprocess: b
         "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
-        # A dict that has all its keys already need not grow.
+        # What is there already need not be added. Of this the request decides.
+        "REMOTE_ADDR": "",
+        "REMOTE_PORT": "",
+        "SERVER_NAME": "",
+        "SERVER_PORT": "",
         "REQUEST_METHOD": "",
         "QUERY_STRING": "",
         "REQUEST_URI": "",
         "PATH_INFO": "",
         "SERVER_PROTOCOL": "HTTP/1.1",
     }
+    # A copy has the room that the dict once grew to: then the usual fields of a request do not make it grow.
+    for room in range(_ROOM):
+        base[f"{room}"] = None
+    for room in range(_ROOM):
+        del base[f"{room}"]
+    return base
 
 
 def environ_builder(base: Environ) -> EnvironBuilder:
