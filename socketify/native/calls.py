@@ -37,6 +37,7 @@ _C_API = {
     "type_from_spec": ("PyType_FromSpec",),
     "get_attribute": ("PyObject_GetAttrString",),
     "get_item": ("PyObject_GetItem",),
+    "call_object": ("PyObject_Call",),
     "is_true": ("PyObject_IsTrue",),
     "compare": ("PyObject_RichCompareBool",),
     "inc_ref": ("Py_IncRef",),
@@ -51,6 +52,8 @@ _C_API = {
     "as_unsigned_long": ("PyLong_AsUnsignedLong",),
     "bytes_content": ("PyBytes_AsStringAndSize",),
     "text_content": ("PyUnicode_AsUTF8AndSize",),
+    "concat": ("PyUnicode_Concat",),
+    "new_dict": ("PyDict_New",),
     "dict_copy": ("PyDict_Copy",),
     "dict_get": ("PyDict_GetItemWithError",),
     "dict_set": ("PyDict_SetItem",),
@@ -102,6 +105,15 @@ def _find_type_word() -> int:
     return next(index for index in range(object.__basicsize__ // ctypes.sizeof(ctypes.c_void_p)) if words[index] == id(object))
 
 
+def _count_is_first() -> bool:
+    """Tell whether an object begins with its reference count, as in all builds of CPython but free-threaded ones."""
+    probe = object()
+    count = ctypes.c_uint32.from_address(id(probe))
+    alone = count.value
+    holders = [probe] * 5
+    return alone == 1 and count.value == alone + len(holders)
+
+
 def _address(name: str) -> Optional[int]:
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
 
@@ -117,10 +129,12 @@ def _find_c_api() -> Optional[c.PythonStruct]:
             return None
         members[member] = _address(found[0])
     members["iterator_send"] = _address(_ITERATOR_SEND) if hasattr(ctypes.pythonapi, _ITERATOR_SEND) else None
-    return c.PythonStruct(type_word=_find_type_word(), **members)
+    return c.PythonStruct(type_word=_find_type_word(), count_is_first=_count_is_first(), **members)
 
 
 _c_api = _find_c_api()
+#: Whether CPython and the native side call each other without ctypes between.
+by_address = _c_api is not None
 if _c_api is not None:
     lib.sk_python_load(ctypes.byref(_c_api))
 #: Whether coroutines, and with them ASGI, are served without Python between.

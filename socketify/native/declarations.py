@@ -88,6 +88,7 @@ class PythonStruct(ctypes.Structure):
         ("type_from_spec", c_void_p),
         ("get_attribute", c_void_p),
         ("get_item", c_void_p),
+        ("call_object", c_void_p),
         ("is_true", c_void_p),
         ("compare", c_void_p),
         ("iterator_send", c_void_p),
@@ -103,6 +104,8 @@ class PythonStruct(ctypes.Structure):
         ("as_unsigned_long", c_void_p),
         ("bytes_content", c_void_p),
         ("text_content", c_void_p),
+        ("concat", c_void_p),
+        ("new_dict", c_void_p),
         ("dict_copy", c_void_p),
         ("dict_get", c_void_p),
         ("dict_set", c_void_p),
@@ -141,6 +144,28 @@ class PythonStruct(ctypes.Structure):
         ("enter_task", c_void_p),
         ("leave_task", c_void_p),
         ("type_word", c_size_t),
+        ("count_is_first", c_int32),
+    ]
+
+
+class WsgiOptionsStruct(ctypes.Structure):
+    """``sk_wsgi_options``."""
+
+    _fields_ = [
+        ("application", c_void_p),
+        ("base", c_void_p),
+        ("field_key", c_void_p),
+        ("root_path", c_char_p),
+        ("root_path_length", c_size_t),
+        ("secure", c_int32),
+        ("piece_bytes", c_int32),
+        ("on_request", c_void_p),
+        ("new_exchange", c_void_p),
+        ("on_result", c_void_p),
+        ("on_error", c_void_p),
+        ("on_failure", c_void_p),
+        ("get_running_loop", c_void_p),
+        ("set_running_loop", c_void_p),
     ]
 
 
@@ -229,6 +254,9 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_loop_free": (None, ()),
     "sk_python_load": (None, (ctypes.POINTER(PythonStruct),)),
     "sk_python_function": (ctypes.py_object, (c_int32, ctypes.py_object)),
+    "sk_wsgi_create": (c_void_p, (ctypes.POINTER(WsgiOptionsStruct),)),
+    "sk_wsgi_route": (None, (c_void_p, c_void_p)),
+    "sk_wsgi_destroy": (None, (c_void_p,)),
     "sk_app_create": (c_void_p, (ctypes.POINTER(AppOptionsStruct),)),
     "sk_app_route": (
         None,

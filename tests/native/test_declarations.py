@@ -37,6 +37,8 @@ TYPES = {
     "sk_tls_missing_fn": declarations.TlsMissingCallback,
     "const void *": ctypes.c_void_p,
     "sk_object *": ctypes.py_object,
+    "void *": ctypes.c_void_p,
+    "const sk_wsgi_options *": ctypes.POINTER(declarations.WsgiOptionsStruct),
     "const sk_python *": ctypes.POINTER(declarations.PythonStruct),
     "const sk_tls_options *": ctypes.POINTER(declarations.TlsOptionsStruct),
     "const sk_app_options *": ctypes.POINTER(declarations.AppOptionsStruct),
@@ -74,6 +76,7 @@ def test_every_constant_is_the_headers() -> None:
         ("sk_app_options", declarations.AppOptionsStruct),
         ("sk_ws_behavior", declarations.WebSocketBehaviorStruct),
         ("sk_tls_options", declarations.TlsOptionsStruct),
+        ("sk_wsgi_options", declarations.WsgiOptionsStruct),
     ],
 )
 def test_the_structs_are_the_headers(name: str, struct: type[ctypes.Structure]) -> None:

@@ -129,6 +129,7 @@ void App::onClose(HttpResponse *response) {
     if (observer) {
       observer->end(slot);
     }
+    showLoop();
     options.on_abort(handle);
   }
   connectionClosed(slot);
@@ -147,6 +148,7 @@ void App::connectionClosed(Slot &slot) {
     releaseSlot(indexOf(slot));
   }
   if (draining && connections == 0) {
+    showLoop();
     options.on_drained();
   }
 }
@@ -165,6 +167,7 @@ bool App::admit(Slot &slot, uWS::HttpRequest *request) {
     }
   }
   if (requests_left && --requests_left == 0) {
+    showLoop();
     on_last_request();
   }
   return true;
@@ -192,6 +195,7 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
     if (upgradable) {
       refuseUpgrade(slot, UpgradeRefusal::Required);
     } else {
+      showLoop();
       options.on_missing(handleOf(slot));
     }
   }
@@ -345,7 +349,7 @@ sk_app *sk_app_create(const sk_app_options *options) {
 void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
                   const char *pattern, size_t pattern_length, sk_request_fn handler,
                   const void *object) {
-  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, {handler, object});
+  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, {handler, object, nullptr});
 }
 
 void sk_app_remove_host(sk_app *app, const char *host, size_t host_length) { app->removeHost({host, host_length}); }

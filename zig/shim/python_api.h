@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -19,6 +20,7 @@ extern sk_python python;
 
 /* METH_FASTCALL and METH_O, as the stable ABI has them. */
 constexpr int METH_FASTCALL = 0x80;
+constexpr int METH_KEYWORDS = 0x2;
 constexpr int METH_O = 0x8;
 
 using FastCall = Object *(*)(Object *self, Object *const *arguments, ptrdiff_t count);
@@ -110,6 +112,20 @@ inline bool isExactly(Object *object, Object *type) {
 
 template <size_t count> Ref call(Object *callable, Object *const (&arguments)[count]) {
   return Ref(python.vectorcall(callable, arguments, count, nullptr));
+}
+
+template <typename... Arguments> Ref callWith(Object *callable, Arguments... arguments) {
+  Object *given[] = {arguments..., nullptr};
+  return Ref(python.vectorcall(callable, given, sizeof...(arguments), nullptr));
+}
+
+/* How many references there are; only where the interpreter keeps that number first, else 0. */
+inline uint32_t referenceCount(Object *object) {
+  uint32_t count = 0;
+  if (python.count_is_first) {
+    memcpy(&count, object, sizeof(count));
+  }
+  return count;
 }
 
 /* Whether a call has the right number of arguments; if not, TypeError is set. */

@@ -141,6 +141,10 @@ Method methods[] = {
 } // namespace
 
 int32_t RequestHandler::operator()(uint32_t handle) const {
+  if (native) {
+    return native->handle(handle);
+  }
+  showLoop();
   if (!object) {
     return function(handle);
   }
@@ -161,6 +165,7 @@ int32_t RequestHandler::operator()(uint32_t handle) const {
 }
 
 void sk::callWithMessage(const void *object, uint32_t handle, std::string_view message, int opcode) {
+  showLoop();
   auto length = static_cast<ptrdiff_t>(message.length());
   Object *content = opcode == uWS::OpCode::TEXT ? python.from_utf8(message.data(), length, nullptr)
                                                 : python.from_bytes(message.data(), length);

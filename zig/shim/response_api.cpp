@@ -234,6 +234,7 @@ int32_t sk_res_want_writable(uint32_t handle) {
       return true;
     }
     if (response->getBufferedAmount() == 0) {
+      showLoop();
       waiting->app->options.on_writable(handle);
     } else {
       awaitReader(*waiting);

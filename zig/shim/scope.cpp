@@ -58,9 +58,7 @@ std::string_view sk::endpointsOf(HttpResponse *response) {
   return endpoints;
 }
 
-namespace {
-
-bool isEncoded(std::string_view path) {
+bool sk::isEncoded(std::string_view path) {
   for (char c : path) {
     if (c == '%' || (c & 0x80)) {
       return true;
@@ -68,8 +66,6 @@ bool isEncoded(std::string_view path) {
   }
   return false;
 }
-
-} // namespace
 
 Target sk::targetOf(uWS::HttpRequest &request) {
   std::string_view target = request.getFullUrl();

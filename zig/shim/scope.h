@@ -16,6 +16,9 @@ struct Target {
 
 Target targetOf(uWS::HttpRequest &request);
 
+/* Whether a path has escapes, or bytes outside ASCII. */
+bool isEncoded(std::string_view path);
+
 /* SK_SCOPE_*. */
 int scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path);
 

@@ -188,6 +188,7 @@ typedef struct sk_python {
   const void *(*type_from_spec)(void *spec);
   const void *(*get_attribute)(const void *object, const char *name);
   const void *(*get_item)(const void *object, const void *key);
+  const void *(*call_object)(const void *callable, const void *arguments, const void *keywords);
   int (*is_true)(const void *object);
   int (*compare)(const void *left, const void *right, int operation);
   int (*iterator_send)(const void *iterator, const void *value, const void **result);
@@ -203,6 +204,8 @@ typedef struct sk_python {
   unsigned long (*as_unsigned_long)(const void *object);
   int (*bytes_content)(const void *object, char **data, ptrdiff_t *length);
   const char *(*text_content)(const void *object, ptrdiff_t *length);
+  const void *(*concat)(const void *left, const void *right);
+  const void *(*new_dict)(void);
   const void *(*dict_copy)(const void *dict);
   const void *(*dict_get)(const void *dict, const void *key);
   int (*dict_set)(const void *dict, const void *key, const void *value);
@@ -242,6 +245,7 @@ typedef struct sk_python {
   const void *leave_task;
   /* Where in an object, in words, the address of its type is. */
   size_t type_word;
+  int32_t count_is_first; /* an object begins with its reference count */
 } sk_python;
 
 /* Functions of sk_python_function. */
@@ -334,6 +338,34 @@ SK_API uint32_t sk_app_connections(sk_app *app);
 SK_API void sk_app_close(sk_app *app);
 /* Closes and frees. Not from inside a callback (SK_BUSY). */
 SK_API int32_t sk_app_destroy(sk_app *app);
+
+/* ---- WSGI by the C API of CPython ---------------------------------------------------------------------------------
+ * What follows is after sk_python_load, with the interpreter's lock. Objects are kept alive by the caller. */
+
+typedef struct sk_wsgi_options {
+  const void *application;      /* called with environ and start_response; NULL to hand all requests to on_request */
+  const void *base;             /* dict: what all environs have in common */
+  const void *field_key;        /* gives the key of a field's name, or None for fields that are not passed on */
+  const char *root_path;        /* where the application is mounted, in latin-1; NULL when no path can be below it */
+  size_t root_path_length;      /* 0 for no mount point */
+  int32_t secure;               /* 1 for https */
+  int32_t piece_bytes;          /* larger blocks are sent by on_result */
+  const void *on_request;       /* (handle, SK_SCOPE_BODY or 0, environ): requests with a body */
+  const void *new_exchange;     /* (handle, environ, head or None, fields, length or None, whether it was answered): a tuple of
+                                 * an object, start_response and write, which go on from there */
+  const void *on_result;        /* (that object, what the application returned) */
+  const void *on_error;         /* (that object, the error that the application raised) */
+  const void *on_failure;       /* (handle or 0, an error of any of these) */
+  const void *get_running_loop; /* asyncio._get_running_loop, asyncio._set_running_loop */
+  const void *set_running_loop;
+} sk_wsgi_options;
+
+/* NULL with an exception set. The root path is copied. */
+SK_API void *sk_wsgi_create(const sk_wsgi_options *options);
+/* Routes all requests that no route took before. */
+SK_API void sk_wsgi_route(sk_app *app, void *wsgi);
+/* After the apps it was routed to. */
+SK_API void sk_wsgi_destroy(void *wsgi);
 
 /* ---- Request: only inside the request callback of the same handle, also after its response
  * ended; SK_STALE after it ------------------------------- */

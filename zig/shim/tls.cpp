@@ -8,7 +8,10 @@ namespace {
 /* Reasons of OpenSSL are short. */
 constexpr size_t REASON_BYTES = 256;
 
-void onMissingName(void *user, const char *name, size_t length) { static_cast<App *>(user)->on_missing_name(name, length); }
+void onMissingName(void *user, const char *name, size_t length) {
+  showLoop();
+  static_cast<App *>(user)->on_missing_name(name, length);
+}
 
 } // namespace
 

@@ -213,6 +213,7 @@ bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &r
     refuseUpgrade(slot, UpgradeRefusal::Malformed);
     return true;
   }
+  showLoop();
   if (route.behavior.on_upgrade) {
     return route.behavior.on_upgrade(handleOf(slot)) == 0;
   }
