@@ -1,6 +1,7 @@
 """Websocket servers of other packages, as their documentation would have them for speed: uvloop, no compression.
 
-Usage: python bench/websocket_peers.py websockets|picows [PORT], 0 for any. Both answer on /echo and /broadcast.
+Usage: python bench/serve/websocket_peers.py websockets|picows BEHAVIOUR DIRECTORY PORT; 0 for any port. Both answer on
+/echo and /broadcast; there is one behaviour.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def main() -> None:
     # The load client leaves without a word, which both packages report for every connection.
     logging.disable(logging.ERROR)
     serve = {"websockets": serve_websockets, "picows": serve_picows}[sys.argv[1]]
-    uvloop.run(serve(int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+    uvloop.run(serve(int(sys.argv[-1])))
 
 
 if __name__ == "__main__":
