@@ -1,8 +1,11 @@
-//! The event loop: one epoll set, one wake-up descriptor, one timer for all sockets.
+//! The event loop: one backend, one wake-up descriptor, one timer for all sockets.
 const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
+const Epoll = @import("epoll.zig").Epoll;
+const Uring = @import("uring.zig").Uring;
+const backend = @import("backend.zig");
 const Context = @import("context.zig").Context;
 const Socket = @import("socket.zig").Socket;
 const Timer = @import("timer.zig").Timer;
@@ -14,7 +17,8 @@ const timeout = @import("timeout.zig");
 pub const receive_bytes: usize = 512 * 1024;
 /// Bytes that a parser may write before and behind what was received (LIBUS_RECV_BUFFER_PADDING).
 pub const padding_bytes: usize = 32;
-const events_max = 1024;
+/// Turns of one pump while there is more to do, so that what drives the loop gets its share too.
+const turns_per_pump = 8;
 
 pub const LoopCallback = *const fn (*Loop) callconv(.c) void;
 
@@ -25,7 +29,9 @@ pub const Walk = struct {
 };
 
 pub const Loop = extern struct {
-    epoll_fd: c_int,
+    epoll: Epoll = .{},
+    /// The backend where it is not epoll.
+    uring: ?*Uring = null,
     owner_pid: c_int,
     running: bool = false,
     /// A wake-up was asked for that the loop has not seen yet.
@@ -53,10 +59,7 @@ pub const Loop = extern struct {
     active: u32 = 0,
     turn: i64 = 0,
     sweep_due: bool = false,
-    ready_index: u32 = 0,
-    ready_count: u32 = 0,
     walks: ?*anyopaque = null,
-    ready: [events_max]sys.EpollEvent = undefined,
 
     pub fn receiveBuffer(loop: *Loop) [*]u8 {
         return loop.receive_memory + padding_bytes;
@@ -95,29 +98,20 @@ pub const Loop = extern struct {
 
     /// Events of this turn that were not handled yet now belong to `new`, or to nobody.
     pub fn redirectReady(loop: *Loop, old: *Poll, new: ?*Poll) void {
-        for (loop.ready[loop.ready_index..loop.ready_count]) |*event| {
-            if (event.data.ptr == @intFromPtr(old)) event.data.ptr = @intFromPtr(new);
-        }
+        // The other backend finds its polls by number.
+        if (loop.uring == null) loop.epoll.redirect(old, new);
     }
 
-    fn iterate(loop: *Loop, timeout_ms: c_int) void {
+    fn iterate(loop: *Loop, waits: bool) void {
         assert(!loop.running);
         loop.running = true;
         loop.now_tick = sys.monotonicTick();
         loop.on_pre(loop);
-        const count = sys.epoll_wait(loop.epoll_fd, &loop.ready, events_max, timeout_ms);
+        if (loop.uring) |uring| uring.wait(waits) else loop.epoll.wait(if (waits) -1 else 0);
         loop.now_tick = sys.monotonicTick();
         loop.turn += 1;
         Timer.runLazy(loop);
-        loop.ready_count = if (count > 0) @intCast(count) else 0;
-        loop.ready_index = 0;
-        while (loop.ready_index < loop.ready_count) {
-            const event = loop.ready[loop.ready_index];
-            loop.ready_index += 1;
-            if (event.data.ptr != 0) dispatch(loop, @ptrFromInt(event.data.ptr), event.events);
-        }
-        loop.ready_count = 0;
-        loop.ready_index = 0;
+        if (loop.uring) |uring| uring.dispatch() else loop.epoll.dispatch(loop);
         // After the sockets: when the program was blocked for long, those whose events waited for it are not idle.
         if (loop.sweep_due) {
             loop.sweep_due = false;
@@ -126,12 +120,13 @@ pub const Loop = extern struct {
         Socket.deliverScheduled(loop);
         Socket.freeClosed(loop);
         loop.on_post(loop);
+        if (loop.uring) |uring| uring.flush();
         loop.running = false;
         // What the post callback closed must not wait for traffic.
         if (loop.closed != null or loop.scheduled != null) loop.wake();
     }
 
-    fn dispatch(loop: *Loop, poll: *Poll, events: u32) void {
+    pub fn dispatch(loop: *Loop, poll: *Poll, events: u32) void {
         switch (poll.kind) {
             .socket => Socket.ready(@fieldParentPtr("poll", poll), events),
             .listener => listener.acceptAll(@fieldParentPtr("poll", poll)),
@@ -166,7 +161,6 @@ export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: Loo
         return null;
     };
     loop.* = .{
-        .epoll_fd = sys.epoll_create1(sys.cloexec),
         .owner_pid = sys.getpid(),
         .wakeup = .{ .fd = sys.eventfd(0, sys.cloexec | sys.nonblock), .kind = .wakeup },
         .sweep = .{ .fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock), .kind = .sweep },
@@ -176,7 +170,7 @@ export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: Loo
         .receive_memory = @ptrCast(memory),
         .now_tick = sys.monotonicTick(),
     };
-    if (loop.epoll_fd < 0 or !loop.wakeup.start(loop, sys.epollin) or !loop.sweep.start(loop, sys.epollin)) {
+    if (!backend.open(loop) or !loop.wakeup.start(loop, sys.epollin) or !loop.sweep.start(loop, sys.epollin)) {
         us_loop_free(loop);
         return null;
     }
@@ -187,7 +181,8 @@ export fn us_loop_free(loop: *Loop) void {
     assert(!loop.running);
     Socket.freeClosed(loop);
     linger.closeAll(loop);
-    for ([_]c_int{ loop.wakeup.fd, loop.sweep.fd, loop.epoll_fd }) |fd| {
+    backend.close(loop);
+    for ([_]c_int{ loop.wakeup.fd, loop.sweep.fd }) |fd| {
         if (fd >= 0) _ = sys.close(fd);
     }
     sys.free(loop.receive_memory);
@@ -199,17 +194,21 @@ export fn us_loop_ext(loop: *Loop) *anyopaque {
 }
 
 export fn us_loop_run(loop: *Loop) void {
-    while (loop.active > 0) loop.iterate(-1);
+    while (loop.active > 0) loop.iterate(true);
 }
 
 export fn us_loop_pump(loop: *Loop) c_int {
     if (loop.running) return -1;
-    loop.iterate(0);
+    for (0..turns_per_pump) |_| {
+        loop.iterate(false);
+        const uring = loop.uring orelse break;
+        if (!uring.hasReady()) break;
+    }
     return 0;
 }
 
 export fn us_loop_fd(loop: *Loop) c_int {
-    return loop.epoll_fd;
+    return if (loop.uring) |uring| uring.ring.fd else loop.epoll.fd;
 }
 
 export fn us_wakeup_loop(loop: *Loop) void {

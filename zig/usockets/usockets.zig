@@ -1,9 +1,11 @@
-//! Layer 1: the engine's libusockets.h for TCP and Unix-domain sockets, plain or with TLS, on Linux epoll, and usockets_ext.h.
+//! Layer 1: the engine's libusockets.h for TCP and Unix-domain sockets, plain or with TLS, on Linux epoll or io_uring, and
+//! usockets_ext.h.
 //!
 //! Referencing this file makes the exported functions part of the library.
 
 comptime {
     _ = @import("address.zig");
+    _ = @import("backend.zig");
     _ = @import("context.zig");
     _ = @import("linger.zig");
     _ = @import("listener.zig");
