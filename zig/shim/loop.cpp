@@ -4,7 +4,6 @@
 #include "websocket.h"
 
 #include <memory>
-#include <unistd.h>
 #include <utility>
 
 namespace {
@@ -40,7 +39,7 @@ char *sk_loop_scratch() {
 void sk_loop_forget() {
   /* The timers and sockets of the old loop are the parent's: only our copies of its descriptors are closed. */
   if (uWS::Loop *inherited = std::exchange(uWS::Loop::getLazyLoop().loop, nullptr)) {
-    close(us_loop_fd(reinterpret_cast<us_loop_t *>(inherited)));
+    us_loop_forget(reinterpret_cast<us_loop_t *>(inherited));
   }
   pumping = false;
 }
