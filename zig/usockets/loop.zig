@@ -102,7 +102,7 @@ pub const Loop = extern struct {
         if (loop.uring == null) loop.epoll.redirect(old, new);
     }
 
-    fn iterate(loop: *Loop, waits: bool) void {
+    pub fn iterate(loop: *Loop, waits: bool) void {
         assert(!loop.running);
         loop.running = true;
         loop.now_tick = sys.monotonicTick();
@@ -194,21 +194,19 @@ export fn us_loop_ext(loop: *Loop) *anyopaque {
 }
 
 export fn us_loop_run(loop: *Loop) void {
+    if (loop.uring) |uring| uring.ring.silence();
     while (loop.active > 0) loop.iterate(true);
+    if (loop.uring) |uring| uring.ring.announce();
 }
 
 export fn us_loop_pump(loop: *Loop) c_int {
     if (loop.running) return -1;
-    for (0..turns_per_pump) |_| {
-        loop.iterate(false);
-        const uring = loop.uring orelse break;
-        if (!uring.hasReady()) break;
-    }
+    if (loop.uring) |uring| uring.pump(turns_per_pump) else loop.iterate(false);
     return 0;
 }
 
 export fn us_loop_fd(loop: *Loop) c_int {
-    return if (loop.uring) |uring| uring.ring.fd else loop.epoll.fd;
+    return if (loop.uring) |uring| uring.ring.event_fd else loop.epoll.fd;
 }
 
 export fn us_wakeup_loop(loop: *Loop) void {

@@ -14,6 +14,10 @@ pub const Completion = linux.io_uring_cqe;
 pub const Ring = struct {
     fd: c_int,
     queues: linux.IoUring,
+    /// Readable when there is something to do for who does not wait in here: a ring whose completions are deferred does not
+    /// wake those who poll it.
+    event_fd: c_int,
+    completion_flags: *u32,
     /// One word that a forked child reads as 0: the queues are its parent's.
     owned: *volatile u32,
     /// Filled in where the kernel takes no more, which only happens on a thread that the ring does not belong to.
@@ -23,23 +27,34 @@ pub const Ring = struct {
     pub fn open() !Ring {
         var parameters = std.mem.zeroInit(linux.io_uring_params, .{
             .flags = linux.IORING_SETUP_SINGLE_ISSUER | linux.IORING_SETUP_DEFER_TASKRUN |
-                linux.IORING_SETUP_CQSIZE | linux.IORING_SETUP_SUBMIT_ALL,
+                linux.IORING_SETUP_TASKRUN_FLAG | linux.IORING_SETUP_CQSIZE | linux.IORING_SETUP_SUBMIT_ALL,
         });
         parameters.cq_entries = completion_entries;
         var queues: linux.IoUring = try .init_params(entries, &parameters);
         errdefer queues.deinit();
+        const event_fd = sys.eventfd(0, sys.cloexec | sys.nonblock);
+        if (event_fd < 0) return error.ProcessFdQuotaExceeded;
+        errdefer _ = sys.close(event_fd);
+        queues.register_eventfd(event_fd) catch return error.SystemOutdated;
         const page = sys.mmap(null, std.heap.page_size_min, sys.prot_read | sys.prot_write, sys.map_private | sys.map_anonymous, -1, 0);
         if (page == sys.map_failed) return error.SystemResources;
         errdefer _ = sys.munmap(page, std.heap.page_size_min);
         if (sys.madvise(page, std.heap.page_size_min, sys.madv_wipeonfork) != 0) return error.SystemOutdated;
         const owned: *volatile u32 = @ptrCast(@alignCast(page));
         owned.* = 1;
-        return .{ .fd = queues.fd, .queues = queues, .owned = owned };
+        return .{
+            .fd = queues.fd,
+            .queues = queues,
+            .event_fd = event_fd,
+            .completion_flags = @ptrCast(@alignCast(&queues.sq.mmap[parameters.cq_off.flags])),
+            .owned = owned,
+        };
     }
 
     pub fn close(ring: *Ring) void {
         _ = sys.munmap(@ptrCast(@volatileCast(ring.owned)), std.heap.page_size_min);
         ring.queues.deinit();
+        _ = sys.close(ring.event_fd);
         ring.fd = -1;
     }
 
@@ -65,6 +80,31 @@ pub const Ring = struct {
 
     pub fn room(ring: *Ring) usize {
         return ring.queues.cq.cqes.len - ring.completions();
+    }
+
+    /// Whether there is something to take, or to complete first.
+    pub fn hasWork(ring: *Ring) bool {
+        const flags = @atomicLoad(u32, ring.queues.sq.flags, .acquire);
+        return ring.completions() > 0 or flags & (linux.IORING_SQ_TASKRUN | linux.IORING_SQ_CQ_OVERFLOW) != 0;
+    }
+
+    /// While the loop is at work, or waits in here, the event descriptor stays quiet.
+    pub fn silence(ring: *Ring) void {
+        @atomicStore(u32, ring.completion_flags, linux.IORING_CQ_EVENTFD_DISABLED, .monotonic);
+    }
+
+    /// Before somebody else waits.
+    pub fn announce(ring: *Ring) void {
+        // Ordered before the look at what arrived meanwhile.
+        _ = @atomicRmw(u32, ring.completion_flags, .Xchg, 0, .seq_cst);
+        if (!ring.hasWork()) return;
+        const one: u64 = 1;
+        _ = sys.write(ring.event_fd, @ptrCast(&one), @sizeOf(u64));
+    }
+
+    pub fn clearEvent(ring: *Ring) void {
+        var counter: u64 = undefined;
+        _ = sys.read(ring.event_fd, @ptrCast(&counter), @sizeOf(u64));
     }
 
     /// Takes completions out, at most as many as fit.

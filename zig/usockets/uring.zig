@@ -266,8 +266,16 @@ pub const Uring = struct {
 
     // ---- completions ----
 
-    pub fn hasReady(uring: *Uring) bool {
-        return uring.ring.completions() > 0;
+    /// Turns while there is work, as many as are allowed.
+    pub fn pump(uring: *Uring, turns: u32) void {
+        if (!uring.ring.isOwned()) return;
+        uring.ring.silence();
+        uring.ring.clearEvent();
+        for (0..turns) |_| {
+            uring.loop.iterate(false);
+            if (!uring.ring.hasWork()) break;
+        }
+        uring.ring.announce();
     }
 
     pub fn wait(uring: *Uring, waits: bool) void {
