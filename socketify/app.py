@@ -7,6 +7,7 @@ import json
 import os
 from typing import Any, Callable, Optional, Union
 
+from .backend import check_backend
 from .exchange import ErrorHandler, Handler
 from .extensions import AppExtension
 from .limits import Limits
@@ -108,6 +109,7 @@ class App(Verbs, ServerNames):
             on_drained=c.DrainedCallback(self._on_drained),
         )
         self._callbacks.append(options)
+        check_backend()
         native = lib.sk_app_create(ctypes.byref(options))
         if not native:
             message = "cannot create the native app: server_header is longer than 128 bytes, or descriptors are exhausted"

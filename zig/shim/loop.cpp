@@ -15,6 +15,12 @@ thread_local bool pumping = false;
 
 uint32_t sk_abi_version() { return SK_ABI_VERSION; }
 
+int32_t sk_backend() { return us_backend(); }
+
+int32_t sk_backend_refusal() { return us_backend_refusal(); }
+
+int32_t sk_loop_backend() { return us_loop_backend(sk::currentLoop()); }
+
 int32_t sk_loop_fd() { return us_loop_fd(sk::currentLoop()); }
 
 bool sk::loopIsPumping() { return pumping; }
