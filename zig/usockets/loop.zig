@@ -72,6 +72,20 @@ pub const Loop = extern struct {
         _ = sys.write(loop.wakeup.fd, @ptrCast(&one), @sizeOf(u64));
     }
 
+    pub fn wokenUp(loop: *Loop) void {
+        if (loop.wake_pending.swap(false, .acq_rel)) loop.on_wakeup(loop);
+    }
+
+    fn openWakeup(loop: *Loop) bool {
+        // A ring watches its own event descriptor only while it waits itself.
+        if (loop.uring) |uring| {
+            loop.wakeup.fd = uring.ring.event_fd;
+            return true;
+        }
+        loop.wakeup.fd = sys.eventfd(0, sys.cloexec | sys.nonblock);
+        return loop.wakeup.start(loop, sys.epollin);
+    }
+
     /// The tick of this moment; inside a turn, the one of its beginning.
     pub fn tick(loop: *Loop) u32 {
         if (!loop.running) loop.now_tick = sys.monotonicTick();
@@ -132,8 +146,7 @@ pub const Loop = extern struct {
             .listener => listener.acceptAll(@fieldParentPtr("poll", poll)),
             .wakeup => {
                 drainCounter(poll.fd);
-                loop.wake_pending.store(false, .release);
-                loop.on_wakeup(loop);
+                loop.wokenUp();
             },
             .sweep => {
                 drainCounter(poll.fd);
@@ -162,7 +175,7 @@ export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: Loo
     };
     loop.* = .{
         .owner_pid = sys.getpid(),
-        .wakeup = .{ .fd = sys.eventfd(0, sys.cloexec | sys.nonblock), .kind = .wakeup },
+        .wakeup = .{ .fd = -1, .kind = .wakeup },
         .sweep = .{ .fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock), .kind = .sweep },
         .on_wakeup = on_wakeup,
         .on_pre = on_pre,
@@ -170,7 +183,7 @@ export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: Loo
         .receive_memory = @ptrCast(memory),
         .now_tick = sys.monotonicTick(),
     };
-    if (!backend.open(loop) or !loop.wakeup.start(loop, sys.epollin) or !loop.sweep.start(loop, sys.epollin)) {
+    if (!backend.open(loop) or !loop.openWakeup() or !loop.sweep.start(loop, sys.epollin)) {
         us_loop_free(loop);
         return null;
     }
@@ -181,6 +194,8 @@ export fn us_loop_free(loop: *Loop) void {
     assert(!loop.running);
     Socket.freeClosed(loop);
     linger.closeAll(loop);
+    // It is the backend's own.
+    if (loop.uring != null) loop.wakeup.fd = -1;
     backend.close(loop);
     for ([_]c_int{ loop.wakeup.fd, loop.sweep.fd }) |fd| {
         if (fd >= 0) _ = sys.close(fd);
@@ -194,9 +209,8 @@ export fn us_loop_ext(loop: *Loop) *anyopaque {
 }
 
 export fn us_loop_run(loop: *Loop) void {
-    if (loop.uring) |uring| uring.ring.silence();
+    if (loop.uring) |uring| return uring.run();
     while (loop.active > 0) loop.iterate(true);
-    if (loop.uring) |uring| uring.ring.announce();
 }
 
 export fn us_loop_pump(loop: *Loop) c_int {

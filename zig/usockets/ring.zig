@@ -15,7 +15,8 @@ pub const Ring = struct {
     fd: c_int,
     queues: linux.IoUring,
     /// Readable when there is something to do for who does not wait in here: a ring whose completions are deferred does not
-    /// wake those who poll it.
+    /// wake those who poll it. Other event descriptors must not be watched by the ring meanwhile: the kernel cannot write one
+    /// from within another's write, and what it does later instead it does once only (seen with Linux 6.18).
     event_fd: c_int,
     completion_flags: *u32,
     /// One word that a forked child reads as 0: the queues are its parent's.

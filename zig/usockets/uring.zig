@@ -145,6 +145,19 @@ pub const Uring = struct {
             _ = sys.close(poll.fd);
             return;
         }
+        const busy = uring.release(poll);
+        if (!busy) {
+            _ = sys.close(poll.fd);
+            return;
+        }
+        // What is under way keeps the socket open, so it ends first.
+        uring.submit(.CLOSE, .{ .fd = poll.fd });
+        // A port must be free at once.
+        if (!uring.loop.running or poll.kind == .listener) uring.ring.turn(0);
+    }
+
+    /// Gives the poll's number back; whether something is under way that keeps its descriptor open.
+    fn release(uring: *Uring, poll: *Poll) bool {
         const slot = &uring.slots.items[poll.slot];
         const busy = slot.polling or slot.receiving != .no;
         if (slot.polling) uring.endPoll(poll.slot);
@@ -154,14 +167,7 @@ pub const Uring = struct {
         slot.generation +%= 1;
         slot.next_free = uring.free;
         uring.free = poll.slot;
-        if (!busy) {
-            _ = sys.close(poll.fd);
-            return;
-        }
-        // What is under way keeps the socket open, so it ends first.
-        uring.submit(.CLOSE, .{ .fd = poll.fd });
-        // A port must be free at once.
-        if (!uring.loop.running or poll.kind == .listener) uring.ring.turn(0);
+        return busy;
     }
 
     fn touch(uring: *Uring, number: u32) void {
@@ -278,6 +284,17 @@ pub const Uring = struct {
         uring.ring.announce();
     }
 
+    /// Turns that wait in here, until nothing is left to wait for.
+    pub fn run(uring: *Uring) void {
+        const loop = uring.loop;
+        uring.ring.silence();
+        loop.wakeup.interest = sys.epollin;
+        if (!uring.add(&loop.wakeup)) return;
+        while (loop.active > 0) loop.iterate(true);
+        _ = uring.release(&loop.wakeup);
+        uring.ring.announce();
+    }
+
     pub fn wait(uring: *Uring, waits: bool) void {
         if (!uring.ring.isOwned()) return;
         uring.prepare();
@@ -286,6 +303,7 @@ pub const Uring = struct {
     }
 
     pub fn dispatch(uring: *Uring) void {
+        uring.loop.wokenUp();
         for (uring.ready[0..uring.ready_count]) |completion| {
             const tag: Tag = @bitCast(completion.user_data);
             switch (tag.operation) {

@@ -21,5 +21,7 @@ comptime {
 
 test {
     _ = @import("tests.zig");
+    _ = @import("backend_tests.zig");
+    _ = @import("transfer_tests.zig");
     _ = @import("tls_tests.zig");
 }
