@@ -1,9 +1,9 @@
-"""Compares the Python hello world with the ceiling: the same engine and sockets in C++, without Python.
+"""Compares the Python hello world with the ceiling: the same engine and sockets in C++, without Python, on epoll.
 
     python -m ziglang build bench
     python bench/compare.py
 
-Both servers run one after the other, pinned to one CPU, with wrk on another, in several rounds of alternating order.
+The servers (C++ on epoll, Python on each backend) run one after the other, pinned to one CPU, with wrk on another, in several rounds of alternating order.
 For each load it prints requests per second, the server's CPU microseconds per request, and the ratio of the latter,
 each as median (least..greatest) over the rounds.
 """
@@ -19,7 +19,9 @@ from harness import BenchmarkError, Load, Measurement, Server, Spread, choose_cp
 
 ROOT = Path(__file__).parent.parent
 CEILING = "engine in C++"
+BACKENDS = ("epoll", "io_uring")
 LOADS = (
+    Load("1 connection", 1),
     Load("64 connections", 64),
     Load("1000 connections", 1000),
     Load("64 connections, 16 pipelined", 64, pipelined=16),
@@ -42,10 +44,16 @@ def parse_arguments() -> argparse.Namespace:
         metavar="NAME=COMMAND",
         help="another server: a command that takes the port as last argument and prints 'listening PORT'",
     )
+    parser.add_argument("--cpp-io-uring", action="store_true", help="measure the engine in C++ on io_uring too")
     return parser.parse_args()
 
 
-def servers(peers: list[str]) -> dict[str, list[str]]:
+def on(backend: str, command: list[str]) -> list[str]:
+    """Returns the command with its backend forced."""
+    return ["env", f"SOCKETIFY_BACKEND={backend}", *command]
+
+
+def servers(peers: list[str], cpp_io_uring: bool = False) -> dict[str, list[str]]:
     """Returns the commands of all servers by name, the ceiling first.
 
     Raises BenchmarkError when the ceiling was not built, or a peer is not NAME=COMMAND.
@@ -53,7 +61,11 @@ def servers(peers: list[str]) -> dict[str, list[str]]:
     ceiling = ROOT / "zig-out" / "bin" / "bench_hello"
     if not ceiling.exists():
         raise BenchmarkError(f"{ceiling} is missing; build it with: python -m ziglang build bench")
-    commands = {CEILING: [str(ceiling)], "socketify": [sys.executable, str(ROOT / "bench" / "hello.py")]}
+    commands = {CEILING: on("epoll", [str(ceiling)])}
+    for backend in BACKENDS:
+        commands[f"socketify {backend}"] = on(backend, [sys.executable, str(ROOT / "bench" / "hello.py")])
+    if cpp_io_uring:
+        commands["C++ on io_uring"] = on("io_uring", [str(ceiling)])
     for peer in peers:
         name, separator, command = peer.partition("=")
         if not separator:
@@ -71,7 +83,7 @@ def measure(arguments: argparse.Namespace, commands: dict[str, list[str]]) -> Re
             names.reverse()
         for name in names:
             with Server(commands[name], arguments.server_cpu) as server:
-                run_wrk(server, LOADS[0], min(1, arguments.seconds), arguments.load_cpu)  # warms caches and pools
+                run_wrk(server, LOADS[1], min(1, arguments.seconds), arguments.load_cpu)  # warms caches and pools
                 for load in LOADS:
                     measurement = run_wrk(server, load, arguments.seconds, arguments.load_cpu)
                     results.setdefault((load.name, name), []).append(measurement)
@@ -99,7 +111,7 @@ def main() -> int:
     """Measures and reports; returns the exit status."""
     arguments = parse_arguments()
     try:
-        commands = servers(arguments.peer)
+        commands = servers(arguments.peer, arguments.cpp_io_uring)
         results = measure(arguments, commands)
     except BenchmarkError as error:
         print(error, file=sys.stderr)

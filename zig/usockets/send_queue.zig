@@ -26,6 +26,8 @@ pub const SendQueue = struct {
     memory: []u8,
     used: u32 = 0,
     count: u32 = 0,
+    /// Nothing more is collected.
+    closed: bool = false,
     /// Completions from here on may be of our sends.
     first_completion: u32 = 0,
     records: [records_max]Record = undefined,
@@ -40,7 +42,7 @@ pub const SendQueue = struct {
 
     /// False when it must be sent now. A socket's number in the queue is one more than its record's.
     pub fn take(queue: *SendQueue, socket: *Socket, pieces: []const sys.Iovec, total: usize) bool {
-        if (total > send_bytes_max or queue.used + total > memory_bytes) return false;
+        if (queue.closed or total > send_bytes_max or queue.used + total > memory_bytes) return false;
         if (socket.queued == 0) {
             if (queue.count == records_max) return false;
             queue.records[queue.count] = .{ .socket = socket, .begin = queue.used, .length = 0 };

@@ -24,6 +24,10 @@ const allocator = std.heap.c_allocator;
 const none = std.math.maxInt(u32);
 /// Completions handled in one turn.
 const ready_max = 256;
+/// A callback that blocks for longer holds back what the turn has collected before it.
+const slow_ms = 8;
+/// How long sends go out at once after that.
+const cautious_ms = 1000;
 /// Reads in a row that would have fitted a buffer, after which a socket receives into buffers again.
 const small_reads = 16;
 
@@ -64,6 +68,8 @@ pub const Uring = struct {
     free: u32 = none,
     dirty: std.ArrayList(u32) = .empty,
     held: std.AutoHashMapUnmanaged(u32, Pending) = .empty,
+    /// Until this moment nothing is collected.
+    cautious_until: i64 = 0,
     ready_count: u32 = 0,
     ready: [ready_max]Completion = undefined,
 
@@ -304,6 +310,8 @@ pub const Uring = struct {
 
     pub fn dispatch(uring: *Uring) void {
         uring.loop.wokenUp();
+        var before = sys.monotonicMs();
+        uring.sends.closed = before < uring.cautious_until;
         for (uring.ready[0..uring.ready_count]) |completion| {
             const tag: Tag = @bitCast(completion.user_data);
             switch (tag.operation) {
@@ -311,8 +319,20 @@ pub const Uring = struct {
                 .poll => uring.polled(tag, completion.res),
                 .receive => uring.received(tag, completion),
             }
+            const now = sys.monotonicMs();
+            if (now != before) uring.timePassed(before, now);
+            before = now;
         }
         uring.ready_count = 0;
+    }
+
+    /// Replies wait for the callbacks that come after them in a turn, but not for long.
+    fn timePassed(uring: *Uring, before: i64, now: i64) void {
+        if (now - before >= slow_ms) {
+            uring.cautious_until = now + cautious_ms;
+            uring.sends.closed = true;
+        }
+        if (uring.sends.count > 0) uring.flush();
     }
 
     fn polled(uring: *Uring, tag: Tag, result: i32) void {
