@@ -34,6 +34,8 @@ pub const Loop = extern struct {
     uring: ?*Uring = null,
     owner_pid: c_int,
     running: bool = false,
+    /// Nothing is watched any more; only contexts and their sockets are left.
+    freed: bool = false,
     /// A wake-up was asked for that the loop has not seen yet.
     wake_pending: std.atomic.Value(bool) = .init(false),
     wakeup: Poll,
@@ -197,10 +199,19 @@ export fn us_loop_free(loop: *Loop) void {
     // It is the backend's own.
     if (loop.uring != null) loop.wakeup.fd = -1;
     backend.close(loop);
-    for ([_]c_int{ loop.wakeup.fd, loop.sweep.fd }) |fd| {
-        if (fd >= 0) _ = sys.close(fd);
+    for ([_]*c_int{ &loop.wakeup.fd, &loop.sweep.fd }) |fd| {
+        if (fd.* >= 0) _ = sys.close(fd.*);
+        fd.* = -1;
     }
     sys.free(loop.receive_memory);
+    loop.freed = true;
+    if (loop.contexts == null) sys.free(loop);
+}
+
+/// The thread of the loop may have ended before everything on the loop was closed: the last context takes what is left along.
+pub fn contextFreed(loop: *Loop) void {
+    if (!loop.freed or loop.contexts != null) return;
+    Socket.freeClosed(loop);
     sys.free(loop);
 }
 

@@ -14,6 +14,7 @@ const expectEqual = std.testing.expectEqual;
 const expectEqualStrings = std.testing.expectEqualStrings;
 
 const us_create_child_socket_context = test_server.us_create_child_socket_context;
+const us_loop_free = test_server.us_loop_free;
 const us_loop_fd = test_server.us_loop_fd;
 const us_loop_pump = test_server.us_loop_pump;
 const us_socket_close = test_server.us_socket_close;
@@ -330,4 +331,15 @@ test "without descriptors the listener waits instead of spinning" {
     _ = sys.close(spare);
     server.settle();
     try expectEqual(@as(u32, 2), seen.opened);
+}
+
+test "a loop that is freed first leaves its contexts to be closed later" {
+    const server = try Server.listening();
+    const fd = try server.connect();
+    defer _ = sys.close(fd);
+    us_loop_free(server.loop);
+    us_socket_context_free(0, server.context);
+    try expectEqual(@as(u32, 1), seen.closed);
+    var byte: [1]u8 = undefined;
+    try expectEqual(@as(isize, 0), sys.recv(fd, &byte, 1, 0));
 }
