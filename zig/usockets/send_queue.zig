@@ -15,6 +15,9 @@ const memory_bytes = 256 * 1024;
 /// Larger ones are sent at once: they cost more than a system call.
 const send_bytes_max = 16 * 1024;
 
+/// As many system calls are not worth a batch.
+const short_queue = 2;
+
 const Record = struct {
     /// None when it was sent before its turn.
     socket: ?*Socket,
@@ -79,6 +82,18 @@ pub const SendQueue = struct {
         }
         const sent: usize = if (count > 0) @intCast(count) else 0;
         if (sent < data.len) socket.keepUnsent(data[sent..]);
+    }
+
+    pub fn isShort(queue: *const SendQueue) bool {
+        return queue.count <= short_queue;
+    }
+
+    pub fn sendAllNow(queue: *SendQueue) void {
+        for (queue.records[0..queue.count]) |*record| {
+            if (record.socket) |socket| queue.sendNow(socket);
+        }
+        queue.count = 0;
+        queue.used = 0;
     }
 
     /// Whether completions have to be looked at with `settle`.

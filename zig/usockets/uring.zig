@@ -265,10 +265,18 @@ pub const Uring = struct {
     /// Everything that a turn has brought about, in one system call.
     pub fn flush(uring: *Uring) void {
         if (!uring.ring.isOwned()) return;
-        uring.prepare();
-        const sends = uring.sends.submitAll(&uring.ring);
-        if (uring.ring.submissions() > 0) uring.ring.turn(0);
-        if (sends) uring.sends.settle(&uring.ring);
+        while (true) {
+            uring.prepare();
+            if (uring.ring.submissions() == 0 and uring.sends.isShort()) {
+                uring.sends.sendAllNow();
+            } else {
+                const sends = uring.sends.submitAll(&uring.ring);
+                if (uring.ring.submissions() > 0) uring.ring.turn(0);
+                if (sends) uring.sends.settle(&uring.ring);
+            }
+            // A socket that could not send everything waits until it can.
+            if (uring.dirty.items.len == 0) return;
+        }
     }
 
     fn prepare(uring: *Uring) void {
