@@ -80,7 +80,8 @@ def test_io_uring_can_be_forced() -> None:
 
 
 def test_without_a_wish_the_best_is_taken() -> None:
-    assert served_by(None) == served_by("") == run("-c", "from socketify.backend import chosen_backend as c; print(c())").stdout.strip()
+    chosen = run("-c", "from socketify import backend; print(backend.chosen_backend())").stdout.strip()
+    assert served_by(None) == served_by("") == chosen
 
 
 def test_a_wrong_name_is_an_error() -> None:
