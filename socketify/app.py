@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Callable, Optional, Union
 
 from .access_log import AccessLog
+from .backend import check_backend
 from .exchange import ErrorHandler, Handler
 from .extensions import AppExtension
 from .limits import Limits
@@ -127,6 +128,7 @@ class App(Verbs, ServerNames):
             on_drained=c.DrainedCallback(self._on_drained),
         )
         self._callbacks.append(options)
+        check_backend()
         native = lib.sk_app_create(ctypes.byref(options))
         if not native:
             message = "cannot create the native app: server_header is longer than 128 bytes, or descriptors are exhausted"

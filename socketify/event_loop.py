@@ -7,6 +7,7 @@ import ctypes
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from .backend import loop_backend
 from .native import lib
 from .native.declarations import SCRATCH_BYTES
 
@@ -48,6 +49,11 @@ class Loop:
     def is_running(self) -> bool:
         """Tell whether the app is served."""
         return self._app._asyncio_loop is not None
+
+    @property
+    def backend(self) -> str:
+        """What watches the connections of this thread: ``"io_uring"`` or ``"epoll"``."""
+        return loop_backend()
 
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future of the loop.

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Callable, Optional
 
 from ..app import App
+from ..backend import backend_refusal, check_backend, chosen_backend
 from ..interfaces.asgi_lifespan import LifespanError
 from ..workers import CONFIGURATION_ERROR, Supervisor, announce_ready
 from .arguments import make_parser, parse_arguments
@@ -39,8 +40,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if settings.print_config:
             sys.stdout.write(json.dumps(_shown(settings), indent=2) + "\n")
             return 0
+        check_backend()
         sockets = open_sockets(settings)
-    except (LoadError, OSError) as error:
+    except (LoadError, OSError, RuntimeError) as error:
         return _explain(settings, error)
     try:
         return _serve(settings, sockets)
@@ -155,6 +157,9 @@ def _shown(settings: argparse.Namespace) -> dict[str, object]:
     shown = dict(sorted(vars(settings).items()))
     if shown["ssl_keyfile_password"] is not None:
         shown["ssl_keyfile_password"] = "***"
+    shown["backend"] = chosen_backend()
+    if shown["backend"] != "io_uring":
+        shown["backend_refusal"] = backend_refusal()
     return {name: value for name, value in shown.items() if name not in ("print_config", "print_completion")}
 
 

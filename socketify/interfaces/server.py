@@ -292,6 +292,8 @@ class InterfaceServer(ABC):
             except BaseException as error:
                 failure.append(error)
             finally:
+                # What was not served is closed by the thread whose loop it is on.
+                self.native_app.close()
                 ready.set()
 
         self._thread = threading.Thread(target=work, name="socketify")

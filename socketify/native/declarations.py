@@ -16,6 +16,10 @@ BAD_HEAD = -1
 ABSENT = -2
 BUSY = -3
 STALE = -4
+BACKEND_EPOLL = 0
+BACKEND_IO_URING = 1
+BACKEND_UNKNOWN = -1
+BACKEND_UNAVAILABLE = -2
 BAD_LENGTH = -5
 
 WS_COMPRESS = 16
@@ -247,6 +251,9 @@ _HEAD = (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_int32)
 # plain integers then pass as C ints and bytes as pointers, which takes half the time.
 FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_abi_version": (c_uint32, ()),
+    "sk_backend": (c_int32, ()),
+    "sk_backend_refusal": (c_int32, ()),
+    "sk_loop_backend": (c_int32, ()),
     "sk_loop_fd": (c_int32, ()),
     "sk_loop_pump": (c_int32, ()),
     "sk_loop_scratch": (c_void_p, ()),

@@ -4,7 +4,6 @@
 #include "websocket.h"
 
 #include <memory>
-#include <unistd.h>
 #include <utility>
 
 namespace {
@@ -15,6 +14,12 @@ thread_local bool pumping = false;
 } // namespace
 
 uint32_t sk_abi_version() { return SK_ABI_VERSION; }
+
+int32_t sk_backend() { return us_backend(); }
+
+int32_t sk_backend_refusal() { return us_backend_refusal(); }
+
+int32_t sk_loop_backend() { return us_loop_backend(sk::currentLoop()); }
 
 int32_t sk_loop_fd() { return us_loop_fd(sk::currentLoop()); }
 
@@ -41,7 +46,7 @@ char *sk_loop_scratch() {
 void sk_loop_forget() {
   /* The timers and sockets of the old loop are the parent's: only our copies of its descriptors are closed. */
   if (uWS::Loop *inherited = std::exchange(uWS::Loop::getLazyLoop().loop, nullptr)) {
-    close(us_loop_fd(reinterpret_cast<us_loop_t *>(inherited)));
+    us_loop_forget(reinterpret_cast<us_loop_t *>(inherited));
   }
   pumping = false;
 }

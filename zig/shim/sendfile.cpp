@@ -10,7 +10,7 @@ int32_t sk_res_descriptor(uint32_t handle) {
     return SK_STALE;
   }
   bool sized = (slot->flags & HEAD_SENT) && (slot->flags & SIZED) && !(slot->flags & MUTE);
-  if (!sized || slot->socket->isCorked() || slot->socket->getBufferedAmount()) {
+  if (!sized || slot->socket->isCorked() || slot->socket->getBufferedAmount() || us_socket_owes(raw(slot->socket))) {
     return SK_BUSY;
   }
   return us_poll_fd(reinterpret_cast<us_poll_t *>(raw(slot->socket)));

@@ -161,6 +161,17 @@ SK_API uint32_t sk_abi_version(void);
 
 /* ---- Event loop: one per thread, created by the first call that needs it ----------------------------------------- */
 
+/* What watches descriptors: SOCKETIFY_BACKEND of the environment names one. */
+#define SK_BACKEND_EPOLL 0
+#define SK_BACKEND_IO_URING 1
+#define SK_BACKEND_UNKNOWN (-1)     /* the name is none of "epoll" and "io_uring" */
+#define SK_BACKEND_UNAVAILABLE (-2) /* the kernel refuses the named one */
+/* What the next loop will have. Where it is an error, there must be no next loop. */
+SK_API int32_t sk_backend(void);
+/* Why the kernel refuses io_uring, as an errno; 0 when it does not. */
+SK_API int32_t sk_backend_refusal(void);
+/* What this thread's loop has. */
+SK_API int32_t sk_loop_backend(void);
 /* The descriptor that is readable whenever sk_loop_pump has something to do. */
 SK_API int32_t sk_loop_fd(void);
 /* Handles everything that is ready, without waiting. SK_BUSY when called from inside itself. */

@@ -2,7 +2,8 @@
 const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("sys.zig");
-const Loop = @import("loop.zig").Loop;
+const loop_module = @import("loop.zig");
+const Loop = loop_module.Loop;
 const Walk = @import("loop.zig").Walk;
 const Socket = @import("socket.zig").Socket;
 const listener = @import("listener.zig");
@@ -102,7 +103,9 @@ export fn us_socket_context_free(ssl: c_int, context: *Context) void {
     if (context.prev) |prev| prev.next = context.next else context.loop.contexts = context.next;
     if (context.next) |next| next.prev = context.prev;
     if (context.tls) |server| server.destroy();
+    const loop = context.loop;
     sys.free(context);
+    loop_module.contextFreed(loop);
 }
 
 export fn us_socket_context_close(ssl: c_int, context: *Context) void {

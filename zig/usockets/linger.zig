@@ -5,12 +5,12 @@ const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
 const Loop = @import("loop.zig").Loop;
 const timeout = @import("timeout.zig");
-const Pending = @import("tls_session.zig").Pending;
+const Pending = @import("pending.zig").Pending;
 
 /// Connections that may linger at once in a loop.
 const lingering_max = 1024;
 const linger_seconds = 2;
-/// For ciphertext that the peer has not taken yet.
+/// For output that the peer has not taken yet.
 const output_seconds = 30;
 /// Bytes discarded at once.
 const discard_bytes: usize = 1024 * 1024;
@@ -51,12 +51,12 @@ pub fn close(loop: *Loop, poll: *Poll, given: Pending) void {
         return;
     };
     const seconds: u32 = if (owes) output_seconds else linger_seconds;
-    entry.* = .{ .poll = .{ .fd = fd, .kind = .linger }, .deadline = loop.tick() + seconds, .output = output };
+    entry.* = .{ .poll = .{ .fd = fd, .kind = .linger, .slot = poll.slot }, .deadline = loop.tick() + seconds, .output = output };
     entry.next = loop.lingering;
     if (entry.next) |next| next.prev = entry;
     loop.lingering = entry;
     loop.lingering_count += 1;
-    // The descriptor is in the set already, pointing to a socket that is about to go.
+    // The descriptor is watched already, pointing to a socket that is about to go.
     entry.poll.interest = @intCast(if (owes) sys.epollin | sys.epollout else sys.epollin);
     entry.poll.moved(loop);
     timeout.need(loop, entry.deadline);

@@ -1,8 +1,11 @@
-//! The event loop: one epoll set, one wake-up descriptor, one timer for all sockets.
+//! The event loop: one backend, one wake-up descriptor, one timer for all sockets.
 const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
+const Epoll = @import("epoll.zig").Epoll;
+const Uring = @import("uring.zig").Uring;
+const backend = @import("backend.zig");
 const Context = @import("context.zig").Context;
 const Socket = @import("socket.zig").Socket;
 const Timer = @import("timer.zig").Timer;
@@ -14,7 +17,8 @@ const timeout = @import("timeout.zig");
 pub const receive_bytes: usize = 512 * 1024;
 /// Bytes that a parser may write before and behind what was received (LIBUS_RECV_BUFFER_PADDING).
 pub const padding_bytes: usize = 32;
-const events_max = 1024;
+/// Turns of one pump while there is more to do, so that what drives the loop gets its share too.
+const turns_per_pump = 8;
 
 pub const LoopCallback = *const fn (*Loop) callconv(.c) void;
 
@@ -25,9 +29,13 @@ pub const Walk = struct {
 };
 
 pub const Loop = extern struct {
-    epoll_fd: c_int,
+    epoll: Epoll = .{},
+    /// The backend where it is not epoll.
+    uring: ?*Uring = null,
     owner_pid: c_int,
     running: bool = false,
+    /// Nothing is watched any more; only contexts and their sockets are left.
+    freed: bool = false,
     /// A wake-up was asked for that the loop has not seen yet.
     wake_pending: std.atomic.Value(bool) = .init(false),
     wakeup: Poll,
@@ -54,10 +62,7 @@ pub const Loop = extern struct {
     active: u32 = 0,
     turn: i64 = 0,
     sweep_due: bool = false,
-    ready_index: u32 = 0,
-    ready_count: u32 = 0,
     walks: ?*anyopaque = null,
-    ready: [events_max]sys.EpollEvent = undefined,
 
     pub fn receiveBuffer(loop: *Loop) [*]u8 {
         return loop.receive_memory + padding_bytes;
@@ -68,6 +73,20 @@ pub const Loop = extern struct {
         const one: u64 = 1;
         // Fails only when the counter is full, and then the loop wakes all the same.
         _ = sys.write(loop.wakeup.fd, @ptrCast(&one), @sizeOf(u64));
+    }
+
+    pub fn wokenUp(loop: *Loop) void {
+        if (loop.wake_pending.swap(false, .acq_rel)) loop.on_wakeup(loop);
+    }
+
+    fn openWakeup(loop: *Loop) bool {
+        // A ring watches its own event descriptor only while it waits itself.
+        if (loop.uring) |uring| {
+            loop.wakeup.fd = uring.ring.event_fd;
+            return true;
+        }
+        loop.wakeup.fd = sys.eventfd(0, sys.cloexec | sys.nonblock);
+        return loop.wakeup.start(loop, sys.epollin);
     }
 
     /// The tick of this moment; inside a turn, the one of its beginning.
@@ -96,29 +115,20 @@ pub const Loop = extern struct {
 
     /// Events of this turn that were not handled yet now belong to `new`, or to nobody.
     pub fn redirectReady(loop: *Loop, old: *Poll, new: ?*Poll) void {
-        for (loop.ready[loop.ready_index..loop.ready_count]) |*event| {
-            if (event.data.ptr == @intFromPtr(old)) event.data.ptr = @intFromPtr(new);
-        }
+        // The other backend finds its polls by number.
+        if (loop.uring == null) loop.epoll.redirect(old, new);
     }
 
-    fn iterate(loop: *Loop, timeout_ms: c_int) void {
+    pub fn iterate(loop: *Loop, waits: bool) void {
         assert(!loop.running);
         loop.running = true;
         loop.now_tick = sys.monotonicTick();
         loop.on_pre(loop);
-        const count = sys.epoll_wait(loop.epoll_fd, &loop.ready, events_max, timeout_ms);
+        if (loop.uring) |uring| uring.wait(waits) else loop.epoll.wait(if (waits) -1 else 0);
         loop.now_tick = sys.monotonicTick();
         loop.turn += 1;
         Timer.runLazy(loop);
-        loop.ready_count = if (count > 0) @intCast(count) else 0;
-        loop.ready_index = 0;
-        while (loop.ready_index < loop.ready_count) {
-            const event = loop.ready[loop.ready_index];
-            loop.ready_index += 1;
-            if (event.data.ptr != 0) dispatch(loop, @ptrFromInt(event.data.ptr), event.events);
-        }
-        loop.ready_count = 0;
-        loop.ready_index = 0;
+        if (loop.uring) |uring| uring.dispatch() else loop.epoll.dispatch(loop);
         // After the sockets: when the program was blocked for long, those whose events waited for it are not idle.
         if (loop.sweep_due) {
             loop.sweep_due = false;
@@ -127,19 +137,19 @@ pub const Loop = extern struct {
         Socket.deliverScheduled(loop);
         Socket.freeClosed(loop);
         loop.on_post(loop);
+        if (loop.uring) |uring| uring.flush();
         loop.running = false;
         // What the post callback closed must not wait for traffic.
         if (loop.closed != null or loop.scheduled != null) loop.wake();
     }
 
-    fn dispatch(loop: *Loop, poll: *Poll, events: u32) void {
+    pub fn dispatch(loop: *Loop, poll: *Poll, events: u32) void {
         switch (poll.kind) {
             .socket => Socket.ready(@fieldParentPtr("poll", poll), events),
             .listener => listener.acceptAll(@fieldParentPtr("poll", poll)),
             .wakeup => {
                 drainCounter(poll.fd);
-                loop.wake_pending.store(false, .release);
-                loop.on_wakeup(loop);
+                loop.wokenUp();
             },
             .sweep => {
                 drainCounter(poll.fd);
@@ -167,9 +177,8 @@ export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: Loo
         return null;
     };
     loop.* = .{
-        .epoll_fd = sys.epoll_create1(sys.cloexec),
         .owner_pid = sys.getpid(),
-        .wakeup = .{ .fd = sys.eventfd(0, sys.cloexec | sys.nonblock), .kind = .wakeup },
+        .wakeup = .{ .fd = -1, .kind = .wakeup },
         .sweep = .{ .fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock), .kind = .sweep },
         .on_wakeup = on_wakeup,
         .on_pre = on_pre,
@@ -178,7 +187,7 @@ export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: Loo
         .now_tick = sys.monotonicTick(),
         .wheel = .{ .swept_tick = sys.monotonicTick() },
     };
-    if (loop.epoll_fd < 0 or !loop.wakeup.start(loop, sys.epollin) or !loop.sweep.start(loop, sys.epollin)) {
+    if (!backend.open(loop) or !loop.openWakeup() or !loop.sweep.start(loop, sys.epollin)) {
         us_loop_free(loop);
         return null;
     }
@@ -189,10 +198,22 @@ export fn us_loop_free(loop: *Loop) void {
     assert(!loop.running);
     Socket.freeClosed(loop);
     linger.closeAll(loop);
-    for ([_]c_int{ loop.wakeup.fd, loop.sweep.fd, loop.epoll_fd }) |fd| {
-        if (fd >= 0) _ = sys.close(fd);
+    // It is the backend's own.
+    if (loop.uring != null) loop.wakeup.fd = -1;
+    backend.close(loop);
+    for ([_]*c_int{ &loop.wakeup.fd, &loop.sweep.fd }) |fd| {
+        if (fd.* >= 0) _ = sys.close(fd.*);
+        fd.* = -1;
     }
     sys.free(loop.receive_memory);
+    loop.freed = true;
+    if (loop.contexts == null) sys.free(loop);
+}
+
+/// The thread of the loop may have ended before everything on the loop was closed: the last context takes what is left along.
+pub fn contextFreed(loop: *Loop) void {
+    if (!loop.freed or loop.contexts != null) return;
+    Socket.freeClosed(loop);
     sys.free(loop);
 }
 
@@ -201,17 +222,18 @@ export fn us_loop_ext(loop: *Loop) *anyopaque {
 }
 
 export fn us_loop_run(loop: *Loop) void {
-    while (loop.active > 0) loop.iterate(-1);
+    if (loop.uring) |uring| return uring.run();
+    while (loop.active > 0) loop.iterate(true);
 }
 
 export fn us_loop_pump(loop: *Loop) c_int {
     if (loop.running) return -1;
-    loop.iterate(0);
+    if (loop.uring) |uring| uring.pump(turns_per_pump) else loop.iterate(false);
     return 0;
 }
 
 export fn us_loop_fd(loop: *Loop) c_int {
-    return loop.epoll_fd;
+    return if (loop.uring) |uring| uring.ring.event_fd else loop.epoll.fd;
 }
 
 export fn us_wakeup_loop(loop: *Loop) void {

@@ -1,4 +1,4 @@
-//! What the epoll set points to: the first bytes of everything that has a descriptor.
+//! The first bytes of everything that has a descriptor: what is watched, by whichever backend the loop has.
 const sys = @import("sys.zig");
 const Loop = @import("loop.zig").Loop;
 
@@ -11,16 +11,18 @@ pub const Poll = extern struct {
     /// EPOLLIN and EPOLLOUT as registered.
     interest: u8 = 0,
     flags: u16 = 0,
+    /// Its number in the table of the io_uring backend.
+    slot: u32 = 0,
 
     pub fn start(poll: *Poll, loop: *Loop, interest: u32) bool {
         poll.interest = @intCast(interest);
-        return poll.control(loop, sys.epoll_ctl_add) == 0;
+        return if (loop.uring) |uring| uring.add(poll) else loop.epoll.control(sys.epoll_ctl_add, poll);
     }
 
     pub fn change(poll: *Poll, loop: *Loop, interest: u32) void {
         if (poll.interest == interest) return;
         poll.interest = @intCast(interest);
-        _ = poll.control(loop, sys.epoll_ctl_mod);
+        poll.moved(loop);
     }
 
     pub fn add(poll: *Poll, loop: *Loop, interest: u32) void {
@@ -31,21 +33,17 @@ pub const Poll = extern struct {
         poll.change(loop, poll.interest & ~interest);
     }
 
-    /// The same descriptor, but the set points to this object from now on.
+    /// The same descriptor, but the backend points to this object from now on.
     pub fn moved(poll: *Poll, loop: *Loop) void {
-        _ = poll.control(loop, sys.epoll_ctl_mod);
+        if (loop.uring) |uring| uring.changed(poll) else _ = loop.epoll.control(sys.epoll_ctl_mod, poll);
     }
 
-    /// Leaves the set and closes the descriptor. Closing alone would leave the set pointing to freed memory while a
-    /// duplicate of the descriptor lives, here or in a forked child; a child shares the set, and leaves it alone.
+    /// Is watched no more, and its descriptor closes. Closing alone would leave the backend pointing to freed memory while a
+    /// duplicate of the descriptor lives, here or in a forked child; a child shares the backend, and leaves it alone.
     pub fn close(poll: *Poll, loop: *Loop) void {
-        if (loop.owner_pid == sys.getpid()) _ = poll.control(loop, sys.epoll_ctl_del);
+        if (loop.uring) |uring| return uring.close(poll);
+        if (loop.owner_pid == sys.getpid()) _ = loop.epoll.control(sys.epoll_ctl_del, poll);
         _ = sys.close(poll.fd);
-    }
-
-    fn control(poll: *Poll, loop: *Loop, operation: c_int) c_int {
-        var event: sys.EpollEvent = .{ .events = poll.interest, .data = .{ .ptr = @intFromPtr(poll) } };
-        return sys.epoll_ctl(loop.epoll_fd, operation, poll.fd, &event);
     }
 };
 

@@ -11,7 +11,7 @@ const listener = @import("listener.zig");
 const timeout = @import("timeout.zig");
 const tls_socket = @import("tls_socket.zig");
 const Session = @import("tls_session.zig").Session;
-const Pending = @import("tls_session.zig").Pending;
+const Pending = @import("pending.zig").Pending;
 
 /// Reads of one socket per turn, so that a fast sender does not starve the others.
 const reads_per_turn = 4;
@@ -40,9 +40,13 @@ pub const Socket = extern struct {
     /// Neighbours in the wheel of time-outs, and the tick of their slot; 0 for none.
     slot_next: ?*Socket = null,
     slot_prev: ?*Socket = null,
-    slot_tick: u32 = 0,
     /// Of a socket that speaks TLS.
     tls: ?*Session = null,
+    /// What the kernel did not take of what left when the turn ended.
+    unsent: ?*Pending = null,
+    /// Its place in the queue of that, or 0.
+    queued: u32 = 0,
+    slot_tick: u32 = 0,
     /// Ticks, 0 for none.
     deadline: u32 = 0,
     long_deadline: u32 = 0,
@@ -50,7 +54,7 @@ pub const Socket = extern struct {
     ext_bytes: u32 = 0,
 
     comptime {
-        assert(@sizeOf(Socket) <= 96);
+        assert(@sizeOf(Socket) <= 112);
     }
 
     pub fn create(context: *Context, fd: c_int, ext_bytes: u32) ?*Socket {
@@ -78,12 +82,12 @@ pub const Socket = extern struct {
             _ = socket.close(0, null);
             return;
         }
-        if (events & sys.epollout != 0 and (socket.tls == null or tls_socket.writable(socket))) {
+        if (events & sys.epollout != 0 and (if (socket.tls == null) socket.sendsAgain() else tls_socket.writable(socket))) {
             socket.set(Flags.write_failed, false);
             if (socket.context.on_writable) |callback| socket = callback(socket) orelse return;
             if (socket.closed()) return;
             const waits = socket.has(Flags.write_failed) and !socket.has(Flags.shut_down);
-            if (!waits and !socket.owesCiphertext()) socket.poll.remove(socket.context.loop, sys.epollout);
+            if (!waits and !socket.owesOutput()) socket.poll.remove(socket.context.loop, sys.epollout);
         }
         if (socket.closed()) return;
         if (events & sys.epollin != 0 and !socket.has(Flags.paused)) {
@@ -100,6 +104,7 @@ pub const Socket = extern struct {
         while (reads < reads_per_turn) : (reads += 1) {
             const count = sys.recv(socket.poll.fd, loop.receiveBuffer(), loop_module.receive_bytes, 0);
             if (count > 0) {
+                if (loop.uring) |uring| uring.noteRead(&socket.poll, @intCast(count));
                 socket = socket.context.on_data.?(socket, loop.receiveBuffer(), @intCast(count)) orelse return;
                 if (socket.closed() or socket.has(Flags.paused)) return;
                 // A short read emptied the kernel's buffer.
@@ -133,6 +138,7 @@ pub const Socket = extern struct {
         if (socket.closed()) return socket;
         const context = socket.context;
         const loop = context.loop;
+        socket.sendQueued();
         context.unlink(socket);
         socket.set(Flags.closed, true);
         timeout.forget(socket);
@@ -143,7 +149,9 @@ pub const Socket = extern struct {
         const result = if (socket.isEstablished()) context.on_close.?(socket, code, reason) orelse socket else socket;
         if (socket.tls != null) tls_socket.closing(socket);
         const pending = socket.takePending();
-        if (socket.has(Flags.shut_down) and (!socket.has(Flags.ended) or !pending.isEmpty())) {
+        // What was taken from the caller leaves as if the kernel had taken it.
+        const owes = !pending.isEmpty() and (socket.tls == null or socket.has(Flags.shut_down));
+        if (owes or (socket.has(Flags.shut_down) and !socket.has(Flags.ended))) {
             linger.close(loop, &socket.poll, pending);
         } else {
             var lost = pending;
@@ -166,14 +174,59 @@ pub const Socket = extern struct {
         return if (socket.tls) |session| !session.handshaking else true;
     }
 
-    fn owesCiphertext(socket: *const Socket) bool {
-        return if (socket.tls) |session| !session.pending.isEmpty() else false;
+    fn owesOutput(socket: *const Socket) bool {
+        return if (socket.tls) |session| !session.pending.isEmpty() else socket.unsent != null;
     }
 
     fn takePending(socket: *Socket) Pending {
-        const session = socket.tls orelse return .{};
-        defer session.pending = .{};
-        return session.pending;
+        if (socket.tls) |session| {
+            defer session.pending = .{};
+            return session.pending;
+        }
+        const unsent = socket.unsent orelse return .{};
+        defer socket.freeUnsent();
+        defer unsent.* = .{};
+        return unsent.*;
+    }
+
+    fn freeUnsent(socket: *Socket) void {
+        socket.unsent.?.free();
+        sys.free(socket.unsent);
+        socket.unsent = null;
+    }
+
+    /// Bytes that the caller knows to be sent, but that the kernel did not take.
+    pub fn keepUnsent(socket: *Socket, data: []const u8) void {
+        if (socket.unsent == null) socket.unsent = sys.create(Pending, 0);
+        if (socket.unsent) |unsent| {
+            if (unsent.bytes.len == 0) unsent.* = .{};
+            if (unsent.append(data)) |_| {
+                socket.poll.add(socket.context.loop, sys.epollout);
+                return;
+            } else |_| {}
+        }
+        // A stream with a gap must not go on.
+        _ = sys.shutdown(socket.poll.fd, sys.shut_rdwr);
+    }
+
+    /// What this turn has collected for the socket leaves now.
+    fn sendQueued(socket: *Socket) void {
+        if (socket.queued != 0) socket.context.loop.uring.?.sends.sendNow(socket);
+    }
+
+    /// The kernel takes data again. False when the context's callback has nothing to do.
+    fn sendsAgain(socket: *Socket) bool {
+        const unsent = socket.unsent orelse return true;
+        if (!unsent.flush(socket.poll.fd)) {
+            _ = socket.close(0, null);
+            return false;
+        }
+        if (!unsent.isEmpty()) return false;
+        socket.freeUnsent();
+        if (socket.has(Flags.shut_down)) _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
+        if (socket.has(Flags.write_failed) and !socket.has(Flags.shut_down)) return true;
+        socket.poll.remove(socket.context.loop, sys.epollout);
+        return false;
     }
 
     /// Frees the memory when the turn ends.
@@ -219,7 +272,8 @@ pub const Socket = extern struct {
             }
             if (!wants_read) continue;
             current.set(Flags.wants_read, false);
-            if (!current.closed() and !current.has(Flags.paused)) tls_socket.receive(current);
+            if (current.closed() or current.has(Flags.paused)) continue;
+            if (current.tls != null) tls_socket.receive(current) else if (loop.uring) |uring| uring.deliverHeld(current);
         }
     }
 
@@ -230,22 +284,31 @@ pub const Socket = extern struct {
         for (pieces) |piece| total += piece.len;
         if (total == 0) return 0;
         if (socket.tls != null) return @intCast(tls_socket.send(socket, pieces, total, more));
+        const loop = socket.context.loop;
+        const queues = loop.running and !more and socket.unsent == null;
+        if (loop.uring) |uring| {
+            if (queues and uring.sends.take(socket, pieces, total)) return @intCast(total);
+            uring.sends.sendNow(socket);
+        }
+        const written: usize = if (socket.unsent == null) socket.sendDirectly(pieces, more) else 0;
+        if (written < total) {
+            socket.set(Flags.write_failed, true);
+            socket.poll.add(loop, sys.epollout);
+        }
+        return @intCast(written);
+    }
+
+    fn sendDirectly(socket: *Socket, pieces: []const sys.Iovec, more: bool) usize {
         const flags = sys.msg_nosignal | if (more) sys.msg_more else @as(c_int, 0);
         const message: sys.Msghdr = .{ .iov = pieces.ptr, .iovlen = pieces.len };
-        var count: isize = -1;
         while (true) {
-            count = if (pieces.len == 1)
+            const count = if (pieces.len == 1)
                 sys.send(socket.poll.fd, pieces[0].base, pieces[0].len, flags)
             else
                 sys.sendmsg(socket.poll.fd, &message, flags);
-            if (count >= 0 or sys.errno() != .INTR) break;
+            if (count >= 0) return @intCast(count);
+            if (sys.errno() != .INTR) return 0;
         }
-        const written: usize = if (count > 0) @intCast(count) else 0;
-        if (written < total) {
-            socket.set(Flags.write_failed, true);
-            socket.poll.add(socket.context.loop, sys.epollout);
-        }
-        return @intCast(written);
     }
 
     fn schedule(socket: *Socket) void {
@@ -275,6 +338,8 @@ pub const Socket = extern struct {
         new.next_scheduled = null;
         new.set(Flags.scheduled, false);
         old.tls = null;
+        old.unsent = null;
+        if (loop.uring) |uring| uring.sends.moved(new);
         context.link(new);
         timeout.watch(new);
         new.poll.moved(loop);
@@ -286,6 +351,12 @@ pub const Socket = extern struct {
         return new;
     }
 };
+
+/// Hands over what the turn has collected; whether anything waits all the same.
+export fn us_socket_owes(socket: *Socket) c_int {
+    socket.sendQueued();
+    return @intFromBool(!socket.closed() and socket.owesOutput());
+}
 
 /// As after a write that the kernel did not take whole: somebody else filled its buffer.
 export fn us_socket_await_writable(socket: *Socket) void {
@@ -333,6 +404,9 @@ export fn us_socket_shutdown(ssl: c_int, socket: *Socket) void {
     if (socket.closed() or socket.has(Flags.shut_down)) return;
     socket.set(Flags.shut_down, true);
     if (socket.tls != null) return tls_socket.shutdown(socket);
+    socket.sendQueued();
+    // Our half ends when everything has left.
+    if (socket.unsent != null) return;
     socket.poll.remove(socket.context.loop, sys.epollout);
     _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
 }

@@ -36,12 +36,21 @@ pub const msg_nosignal: c_int = 0x4000;
 pub const msg_more: c_int = 0x8000;
 pub const msg_dontwait: c_int = 0x40;
 pub const msg_trunc: c_int = 0x20;
+pub const msg_waitall: c_int = 0x100;
 
 pub const shut_rd: c_int = 0;
 pub const shut_wr: c_int = 1;
+pub const shut_rdwr: c_int = 2;
 
 pub const clock_monotonic: c_int = 1;
 pub const clock_monotonic_coarse: c_int = 6;
+
+pub const prot_read: c_int = 1;
+pub const prot_write: c_int = 2;
+pub const map_private: c_int = 0x02;
+pub const map_anonymous: c_int = 0x20;
+pub const map_failed: *anyopaque = @ptrFromInt(std.math.maxInt(usize));
+pub const madv_wipeonfork: c_int = 18;
 
 pub const Timespec = extern struct { sec: isize, nsec: isize };
 pub const Itimerspec = extern struct { interval: Timespec, value: Timespec };
@@ -100,6 +109,10 @@ pub extern "c" fn shutdown(fd: c_int, how: c_int) c_int;
 pub extern "c" fn close(fd: c_int) c_int;
 pub extern "c" fn fcntl(fd: c_int, command: c_int, ...) c_int;
 pub extern "c" fn unlink(path: [*:0]const u8) c_int;
+pub extern "c" fn getenv(name: [*:0]const u8) ?[*:0]const u8;
+pub extern "c" fn mmap(address: ?*anyopaque, len: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) *anyopaque;
+pub extern "c" fn munmap(address: *anyopaque, len: usize) c_int;
+pub extern "c" fn madvise(address: *anyopaque, len: usize, advice: c_int) c_int;
 pub extern "c" fn calloc(count: usize, size: usize) ?*anyopaque;
 pub extern "c" fn free(memory: ?*anyopaque) void;
 

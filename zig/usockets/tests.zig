@@ -1,197 +1,45 @@
-//! The C API over real sockets. A server context echoes; clients are plain blocking descriptors.
+//! The C API over real sockets, on the backend that SOCKETIFY_BACKEND names.
 const std = @import("std");
 const sys = @import("sys.zig");
 const Loop = @import("loop.zig").Loop;
-const Context = @import("context.zig").Context;
-const Socket = @import("socket.zig").Socket;
 const Listener = @import("listener.zig").Listener;
 const timeout = @import("timeout.zig");
+const test_server = @import("test_server.zig");
+const Server = test_server.Server;
+const seen = &test_server.seen;
+const readable = test_server.readable;
+const exchange = test_server.exchange;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 const expectEqualStrings = std.testing.expectEqualStrings;
 
-const Options = extern struct { files: [6]?*anyopaque = @splat(null), low_memory: c_int = 0 };
-const LoopCallback = *const fn (*Loop) callconv(.c) void;
-
-extern fn us_create_loop(hint: ?*anyopaque, wakeup: LoopCallback, pre: LoopCallback, post: LoopCallback, ext: c_uint) ?*Loop;
-extern fn us_loop_free(loop: *Loop) void;
-extern fn us_loop_pump(loop: *Loop) c_int;
-extern fn us_loop_fd(loop: *Loop) c_int;
-extern fn us_wakeup_loop(loop: *Loop) void;
-extern fn us_create_socket_context(ssl: c_int, loop: *Loop, ext: c_int, options: Options) ?*Context;
-extern fn us_create_child_socket_context(ssl: c_int, parent: *Context, ext: c_int) ?*Context;
-extern fn us_socket_context_free(ssl: c_int, context: *Context) void;
-extern fn us_socket_context_listen(ssl: c_int, context: *Context, host: ?[*:0]const u8, port: c_int, options: c_int, ext: c_int) ?*Listener;
-extern fn us_socket_context_listen_unix(ssl: c_int, context: *Context, path: [*:0]const u8, options: c_int, ext: c_int) ?*Listener;
-extern fn us_socket_context_listen_error(context: *Context) c_int;
-extern fn us_socket_context_set_max_sockets(context: *Context, max: c_uint) void;
-extern fn us_socket_context_count(context: *Context) c_uint;
-extern fn us_socket_context_adopt_socket(ssl: c_int, context: *Context, socket: *Socket, ext: c_int) ?*Socket;
-extern fn us_socket_local_port(ssl: c_int, socket: *Socket) c_int;
-extern fn us_socket_remote_port(socket: *Socket) c_int;
-extern fn us_socket_remote_address(ssl: c_int, socket: *Socket, out: [*]u8, length: *c_int) void;
-extern fn us_socket_write(ssl: c_int, socket: *Socket, data: [*]const u8, length: c_int, more: c_int) c_int;
-extern fn us_socket_write2(ssl: c_int, socket: *Socket, a: [*]const u8, a_length: c_int, b: [*]const u8, b_length: c_int) c_int;
-extern fn us_socket_timeout(ssl: c_int, socket: *Socket, seconds: c_uint) void;
-extern fn us_socket_long_timeout(ssl: c_int, socket: *Socket, minutes: c_uint) void;
-extern fn us_socket_is_shut_down(ssl: c_int, socket: *Socket) c_int;
-extern fn us_socket_close(ssl: c_int, socket: *Socket, code: c_int, reason: ?*anyopaque) *Socket;
-extern fn us_socket_shutdown(ssl: c_int, socket: *Socket) void;
-extern fn us_socket_pause(socket: *Socket) void;
-extern fn us_socket_resume(socket: *Socket) void;
-extern fn us_socket_tag(socket: *Socket) c_uint;
-extern fn us_socket_set_tag(socket: *Socket, tag: c_uint) void;
-extern fn us_socket_schedule_data(socket: *Socket) void;
-
-/// What the callbacks saw; tests run one after the other.
-const Seen = struct {
-    opened: u32 = 0,
-    closed: u32 = 0,
-    ended: u32 = 0,
-    timeouts: u32 = 0,
-    long_timeouts: u32 = 0,
-    writable: u32 = 0,
-    wakeups: u32 = 0,
-    empty: u32 = 0,
-    last: ?*Socket = null,
-    mode: enum { echo, echo_twice, keep, adopt, reply_and_close } = .echo,
-    child: ?*Context = null,
-};
-var seen: Seen = .{};
-
-fn nothing(_: *Loop) callconv(.c) void {}
-
-fn onWakeup(_: *Loop) callconv(.c) void {
-    seen.wakeups += 1;
-}
-
-fn onOpen(socket: *Socket, _: c_int, _: ?[*]u8, _: c_int) callconv(.c) ?*Socket {
-    seen.opened += 1;
-    seen.last = socket;
-    return socket;
-}
-
-fn onClose(socket: *Socket, _: c_int, _: ?*anyopaque) callconv(.c) ?*Socket {
-    seen.closed += 1;
-    return socket;
-}
-
-fn onData(socket: *Socket, data: [*]u8, length: c_int) callconv(.c) ?*Socket {
-    if (length == 0) seen.empty += 1;
-    switch (seen.mode) {
-        .echo => _ = us_socket_write(0, socket, data, length, 0),
-        .echo_twice => _ = us_socket_write2(0, socket, data, length, data, length),
-        .keep => {},
-        .adopt => {
-            us_socket_set_tag(socket, 7);
-            seen.mode = .echo;
-            const moved = us_socket_context_adopt_socket(0, seen.child.?, socket, 4096).?;
-            seen.last = moved;
-            _ = us_socket_write(0, moved, data, length, 0);
-            return moved;
-        },
-        .reply_and_close => {
-            _ = us_socket_write(0, socket, "bye", 3, 0);
-            us_socket_shutdown(0, socket);
-            return us_socket_close(0, socket, 0, null);
-        },
-    }
-    return socket;
-}
-
-fn onWritable(socket: *Socket) callconv(.c) ?*Socket {
-    seen.writable += 1;
-    return socket;
-}
-
-fn onEnd(socket: *Socket) callconv(.c) ?*Socket {
-    seen.ended += 1;
-    return us_socket_close(0, socket, 0, null);
-}
-
-fn onLongTimeout(socket: *Socket) callconv(.c) ?*Socket {
-    seen.long_timeouts += 1;
-    return socket;
-}
-
-fn onTimeout(socket: *Socket) callconv(.c) ?*Socket {
-    seen.timeouts += 1;
-    return us_socket_close(0, socket, 0, null);
-}
-
-const Server = struct {
-    loop: *Loop,
-    context: *Context,
-    port: u16 = 0,
-
-    fn init() Server {
-        seen = .{};
-        const loop = us_create_loop(null, onWakeup, nothing, nothing, 64).?;
-        const context = us_create_socket_context(0, loop, 16, .{}).?;
-        setCallbacks(context);
-        return .{ .loop = loop, .context = context };
-    }
-
-    fn listening() Server {
-        var server = init();
-        const listener = us_socket_context_listen(0, server.context, "127.0.0.1", 0, 0, 64).?;
-        server.port = @intCast(us_socket_local_port(0, @ptrCast(listener)));
-        return server;
-    }
-
-    fn setCallbacks(context: *Context) void {
-        context.on_open = onOpen;
-        context.on_close = onClose;
-        context.on_data = onData;
-        context.on_writable = onWritable;
-        context.on_end = onEnd;
-        context.on_timeout = onTimeout;
-        context.on_long_timeout = onLongTimeout;
-    }
-
-    fn deinit(server: Server) void {
-        us_socket_context_free(0, server.context);
-        _ = us_loop_pump(server.loop);
-        us_loop_free(server.loop);
-    }
-
-    /// Turns of the loop until nothing more is ready.
-    fn settle(server: Server) void {
-        for (0..50) |_| {
-            _ = us_loop_pump(server.loop);
-            if (!readable(us_loop_fd(server.loop), 20)) return;
-        }
-    }
-
-    fn connect(server: Server) !c_int {
-        const fd = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
-        var address: sys.SockaddrStorage = .{ .family = @intCast(sys.af_inet) };
-        std.mem.writeInt(u16, address.data[0..2], server.port, .big);
-        address.data[2..6].* = .{ 127, 0, 0, 1 };
-        try expectEqual(@as(c_int, 0), sys.connect(fd, &address, 16));
-        server.settle();
-        return fd;
-    }
-};
-
-const Pollfd = extern struct { fd: c_int, events: c_short, revents: c_short = 0 };
-extern "c" fn poll(fds: [*]Pollfd, count: c_ulong, timeout_ms: c_int) c_int;
-
-fn readable(fd: c_int, timeout_ms: c_int) bool {
-    var fds = [_]Pollfd{.{ .fd = fd, .events = 1 }};
-    return poll(&fds, 1, timeout_ms) == 1;
-}
-
-fn exchange(server: Server, fd: c_int, text: []const u8, buffer: []u8) []u8 {
-    _ = sys.send(fd, text.ptr, text.len, sys.msg_nosignal);
-    server.settle();
-    if (!readable(fd, 1000)) return buffer[0..0];
-    const count = sys.recv(fd, buffer.ptr, buffer.len, 0);
-    return buffer[0..@intCast(@max(count, 0))];
-}
+const us_create_child_socket_context = test_server.us_create_child_socket_context;
+const us_loop_free = test_server.us_loop_free;
+const us_loop_fd = test_server.us_loop_fd;
+const us_loop_pump = test_server.us_loop_pump;
+const us_socket_close = test_server.us_socket_close;
+const us_socket_context_count = test_server.us_socket_context_count;
+const us_socket_context_free = test_server.us_socket_context_free;
+const us_socket_context_listen = test_server.us_socket_context_listen;
+const us_socket_context_listen_error = test_server.us_socket_context_listen_error;
+const us_socket_context_listen_unix = test_server.us_socket_context_listen_unix;
+const us_socket_context_set_max_sockets = test_server.us_socket_context_set_max_sockets;
+const us_socket_is_shut_down = test_server.us_socket_is_shut_down;
+const us_socket_local_port = test_server.us_socket_local_port;
+const us_socket_long_timeout = test_server.us_socket_long_timeout;
+const us_socket_pause = test_server.us_socket_pause;
+const us_socket_remote_address = test_server.us_socket_remote_address;
+const us_socket_remote_port = test_server.us_socket_remote_port;
+const us_socket_resume = test_server.us_socket_resume;
+const us_socket_schedule_data = test_server.us_socket_schedule_data;
+const us_socket_shutdown = test_server.us_socket_shutdown;
+const us_socket_tag = test_server.us_socket_tag;
+const us_socket_timeout = test_server.us_socket_timeout;
+const us_socket_write = test_server.us_socket_write;
+const us_wakeup_loop = test_server.us_wakeup_loop;
 
 test "accepts in batches, echoes, sees ends, and frees everything" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     var clients: [20]c_int = undefined;
     var buffer: [64]u8 = undefined;
@@ -206,7 +54,7 @@ test "accepts in batches, echoes, sees ends, and frees everything" {
 }
 
 test "an idle loop's descriptor is not readable" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
     defer _ = sys.close(fd);
@@ -215,7 +63,7 @@ test "an idle loop's descriptor is not readable" {
 }
 
 test "write2 sends both parts" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
     defer _ = sys.close(fd);
@@ -225,7 +73,7 @@ test "write2 sends both parts" {
 }
 
 test "the writable event comes only while a write waits" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
     defer _ = sys.close(fd);
@@ -247,7 +95,7 @@ test "the writable event comes only while a write waits" {
 }
 
 test "adoption moves the connection to more memory and keeps its tag" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const child = us_create_child_socket_context(0, server.context, 16).?;
     defer us_socket_context_free(0, child);
@@ -264,7 +112,7 @@ test "adoption moves the connection to more memory and keeps its tag" {
 }
 
 test "time-outs fire, not early and not much too late" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
     defer _ = sys.close(fd);
@@ -280,7 +128,7 @@ test "time-outs fire, not early and not much too late" {
 }
 
 test "another thread wakes the loop once for many calls" {
-    const server = Server.init();
+    const server = try Server.init();
     defer server.deinit();
     const Waker = struct {
         fn run(loop: *Loop) void {
@@ -295,7 +143,7 @@ test "another thread wakes the loop once for many calls" {
 }
 
 test "addresses and ports" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
     defer _ = sys.close(fd);
@@ -308,7 +156,7 @@ test "addresses and ports" {
 }
 
 test "pause withholds input until resume" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
     defer _ = sys.close(fd);
@@ -323,7 +171,7 @@ test "pause withholds input until resume" {
 }
 
 test "scheduled data comes once, and never for a closed socket" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
     defer _ = sys.close(fd);
@@ -339,7 +187,7 @@ test "scheduled data comes once, and never for a closed socket" {
 }
 
 test "the last reply survives input that nobody read" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
     defer _ = sys.close(fd);
@@ -355,7 +203,7 @@ test "the last reply survives input that nobody read" {
 }
 
 test "at the limit accepting pauses, and goes on when one closes" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     us_socket_context_set_max_sockets(server.context, 1);
     const first = try server.connect();
@@ -369,7 +217,7 @@ test "at the limit accepting pauses, and goes on when one closes" {
 }
 
 test "an exclusive port that is taken says so" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const exclusive = 1;
     try expectEqual(@as(?*Listener, null), us_socket_context_listen(0, server.context, "127.0.0.1", server.port, exclusive, 64));
@@ -381,7 +229,7 @@ test "an exclusive port that is taken says so" {
 test "a live Unix socket is not taken over, a stale one is" {
     const path = "usockets-test.sock";
     _ = sys.unlink(path);
-    const server = Server.init();
+    const server = try Server.init();
     defer server.deinit();
     const listener = us_socket_context_listen_unix(0, server.context, path, 0, 64).?;
     try expectEqual(@as(?*Listener, null), us_socket_context_listen_unix(0, server.context, path, 0, 64));
@@ -393,7 +241,7 @@ test "a live Unix socket is not taken over, a stale one is" {
 }
 
 test "long time-outs count minutes, and fire beside the short ones" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
     defer _ = sys.close(fd);
@@ -413,7 +261,7 @@ test "long time-outs count minutes, and fire beside the short ones" {
 }
 
 test "our half can be closed while the peer still sends, and the peer's end closes" {
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
     us_socket_shutdown(0, seen.last.?);
@@ -427,7 +275,7 @@ test "our half can be closed while the peer still sends, and the peer's end clos
 }
 
 test "without a host both families are served, and the port can be shared" {
-    const server = Server.init();
+    const server = try Server.init();
     defer server.deinit();
     const listener = us_socket_context_listen(0, server.context, null, 0, 0, 64).?;
     const port = us_socket_local_port(0, @ptrCast(listener));
@@ -446,7 +294,7 @@ test "no descriptor is left when everything is freed" {
     const before = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
     _ = sys.close(before);
     {
-        const server = Server.listening();
+        const server = try Server.listening();
         defer server.deinit();
         _ = sys.close(try server.connect());
         server.settle();
@@ -463,7 +311,7 @@ extern "c" fn setrlimit(resource: c_int, limit: *const Rlimit) c_int;
 
 test "without descriptors the listener waits instead of spinning" {
     const rlimit_nofile = 7;
-    const server = Server.listening();
+    const server = try Server.listening();
     defer server.deinit();
     const spare = try server.connect();
     var before: Rlimit = undefined;
@@ -483,4 +331,15 @@ test "without descriptors the listener waits instead of spinning" {
     _ = sys.close(spare);
     server.settle();
     try expectEqual(@as(u32, 2), seen.opened);
+}
+
+test "a loop that is freed first leaves its contexts to be closed later" {
+    const server = try Server.listening();
+    const fd = try server.connect();
+    defer _ = sys.close(fd);
+    us_loop_free(server.loop);
+    us_socket_context_free(0, server.context);
+    try expectEqual(@as(u32, 1), seen.closed);
+    var byte: [1]u8 = undefined;
+    try expectEqual(@as(isize, 0), sys.recv(fd, &byte, 1, 0));
 }

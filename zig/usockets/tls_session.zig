@@ -5,6 +5,7 @@
 const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("sys.zig");
+const Pending = @import("pending.zig").Pending;
 const library = @import("tls_library.zig");
 const openssl = &library.openssl;
 const Server = @import("tls_server.zig").Server;
@@ -25,48 +26,11 @@ const reason_http_request = 156;
 
 pub const Progress = enum { done, again, failed, ended, spoke_http };
 
-/// Ciphertext that waits for the kernel.
-pub const Pending = struct {
-    bytes: []u8 = &.{},
-    begin: usize = 0,
-
-    pub fn isEmpty(pending: *const Pending) bool {
-        return pending.begin == pending.bytes.len;
-    }
-
-    pub fn free(pending: *Pending) void {
-        allocator.free(pending.bytes);
-        pending.* = .{};
-    }
-
-    pub fn append(pending: *Pending, data: []const u8) error{ OutOfMemory, TooMuch }!void {
-        const old = pending.bytes.len;
-        if (old + data.len > pending_max) return error.TooMuch;
-        pending.bytes = try allocator.realloc(pending.bytes, old + data.len);
-        @memcpy(pending.bytes[old..], data);
-    }
-
-    /// False when the connection is broken.
-    pub fn flush(pending: *Pending, fd: c_int) bool {
-        while (!pending.isEmpty()) {
-            const rest = pending.bytes[pending.begin..];
-            const count = sys.send(fd, rest.ptr, rest.len, sys.msg_nosignal);
-            if (count < 0) switch (sys.errno()) {
-                .INTR => continue,
-                .AGAIN => return true,
-                else => return false,
-            };
-            pending.begin += @intCast(count);
-        }
-        pending.free();
-        return true;
-    }
-};
-
 pub const Session = struct {
     ssl: *Ssl,
     server: *Server,
     fd: c_int,
+    /// Ciphertext that waits for the kernel.
     pending: Pending = .{},
     /// Until the handshake is done, the context knows nothing of the socket.
     handshaking: bool = true,
@@ -266,7 +230,7 @@ fn bioWrite(bio: *Bio, data: ?[*]const u8, length: c_int) callconv(.c) c_int {
             }
         }
     }
-    if (rest.len > 0) session.pending.append(rest) catch return -1;
+    if (rest.len > 0) session.pending.appendWithin(rest, pending_max) catch return -1;
     return length;
 }
 

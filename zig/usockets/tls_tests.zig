@@ -3,7 +3,7 @@ const std = @import("std");
 const sys = @import("sys.zig");
 const hostName = @import("tls_server.zig").hostName;
 const name_bytes_max = @import("tls_server.zig").name_bytes_max;
-const Pending = @import("tls_session.zig").Pending;
+const Pending = @import("pending.zig").Pending;
 const pending_max = @import("tls_session.zig").pending_max;
 const library = @import("tls_library.zig");
 const expect = std.testing.expect;
@@ -46,10 +46,10 @@ test "ciphertext that waits leaves in order, and a broken connection is told" {
     const big: [pending_max]u8 = @splat('x');
     // Until the kernel has no room.
     while (pending.isEmpty()) {
-        try pending.append(&big);
+        try pending.appendWithin(&big, pending_max);
         try expect(pending.flush(fds[0]));
     }
-    try std.testing.expectError(error.TooMuch, pending.append(&big));
+    try std.testing.expectError(error.TooMuch, pending.appendWithin(&big, pending_max));
     _ = sys.close(fds[1]);
     try expect(!pending.flush(fds[0]));
     _ = sys.close(fds[0]);

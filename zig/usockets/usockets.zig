@@ -1,9 +1,11 @@
-//! Layer 1: the engine's libusockets.h for TCP and Unix-domain sockets, plain or with TLS, on Linux epoll, and usockets_ext.h.
+//! Layer 1: the engine's libusockets.h for TCP and Unix-domain sockets, plain or with TLS, on Linux epoll or io_uring, and
+//! usockets_ext.h.
 //!
 //! Referencing this file makes the exported functions part of the library.
 
 comptime {
     _ = @import("address.zig");
+    _ = @import("backend.zig");
     _ = @import("context.zig");
     _ = @import("linger.zig");
     _ = @import("listener.zig");
@@ -21,5 +23,7 @@ comptime {
 test {
     _ = @import("timeout_tests.zig");
     _ = @import("tests.zig");
+    _ = @import("backend_tests.zig");
+    _ = @import("transfer_tests.zig");
     _ = @import("tls_tests.zig");
 }

@@ -12,6 +12,19 @@ extern "C" {
 int us_loop_fd(struct us_loop_t *loop);
 /* One turn without waiting. -1 when called from inside a turn. */
 int us_loop_pump(struct us_loop_t *loop);
+/* In the child of a fork: lets go of a loop that is the parent's. */
+void us_loop_forget(struct us_loop_t *loop);
+
+/* What watches descriptors: SOCKETIFY_BACKEND of the environment names one. */
+#define US_BACKEND_EPOLL 0
+#define US_BACKEND_IO_URING 1
+#define US_BACKEND_UNKNOWN (-1)     /* the name is none of them */
+#define US_BACKEND_UNAVAILABLE (-2) /* the named one is refused by the kernel */
+/* What us_create_loop will take, or why it will return NULL. */
+int us_backend(void);
+/* Why the kernel refuses io_uring, as an errno; 0 when it does not. */
+int us_backend_refusal(void);
+int us_loop_backend(struct us_loop_t *loop);
 
 /* Why the last listen on this context failed: an errno, or a negative EAI_* code; 0 when it did not. */
 int us_socket_context_listen_error(struct us_socket_context_t *context);
@@ -37,6 +50,9 @@ unsigned int us_socket_tag(struct us_socket_t *s);
 void us_socket_set_tag(struct us_socket_t *s, unsigned int tag);
 /* Calls on_data once more, with no bytes, at the end of this turn or in the next one. */
 void us_socket_schedule_data(struct us_socket_t *s);
+
+/* Hands to the kernel what a turn has collected. Whether something waits all the same: then nobody else may write. */
+int us_socket_owes(struct us_socket_t *s);
 
 /* Asks for the writable event without a write that failed. */
 void us_socket_await_writable(struct us_socket_t *s);

@@ -1,0 +1,52 @@
+"""What watches the descriptors of connections: Linux's io_uring or epoll."""
+
+from __future__ import annotations
+
+import os
+
+from .native import declarations as c
+from .native import lib
+
+#: Names the backend that must be taken; empty or not set for the best that the kernel has.
+VARIABLE = "SOCKETIFY_BACKEND"
+
+_NAMES = {c.BACKEND_EPOLL: "epoll", c.BACKEND_IO_URING: "io_uring"}
+
+
+def check_backend() -> None:
+    """See to it that the native loop can be made.
+
+    Raises:
+        RuntimeError: SOCKETIFY_BACKEND names no backend, or one that the kernel refuses.
+
+    """
+    if os.environ.get(VARIABLE):
+        chosen_backend()
+
+
+def chosen_backend() -> str:
+    """Name what a native loop of this process will have: ``"io_uring"`` or ``"epoll"``.
+
+    Raises:
+        RuntimeError: SOCKETIFY_BACKEND names no backend, or one that the kernel refuses.
+
+    """
+    found = lib.sk_backend()
+    if found == c.BACKEND_UNKNOWN:
+        message = f"{VARIABLE} must be epoll or io_uring, not {os.environ.get(VARIABLE)!r}"
+        raise RuntimeError(message)
+    if found == c.BACKEND_UNAVAILABLE:
+        message = f"{VARIABLE}={os.environ.get(VARIABLE)}: {backend_refusal()}"
+        raise RuntimeError(message)
+    return _NAMES[found]
+
+
+def loop_backend() -> str:
+    """Name what the native loop of this thread has: ``"io_uring"`` or ``"epoll"``."""
+    return _NAMES[lib.sk_loop_backend()]
+
+
+def backend_refusal() -> str:
+    """Tell why there is no io_uring; empty where there is."""
+    error = lib.sk_backend_refusal()
+    return f"the kernel refuses io_uring ({os.strerror(error)})" if error else ""

@@ -1,0 +1,41 @@
+//! The epoll backend: which descriptors are ready, asked for once a turn.
+const sys = @import("sys.zig");
+const Poll = @import("poll.zig").Poll;
+const Loop = @import("loop.zig").Loop;
+
+const events_max = 1024;
+
+pub const Epoll = extern struct {
+    fd: c_int = -1,
+    ready_index: u32 = 0,
+    ready_count: u32 = 0,
+    ready: [events_max]sys.EpollEvent = undefined,
+
+    pub fn control(epoll: *Epoll, operation: c_int, poll: *Poll) bool {
+        var event: sys.EpollEvent = .{ .events = poll.interest, .data = .{ .ptr = @intFromPtr(poll) } };
+        return sys.epoll_ctl(epoll.fd, operation, poll.fd, &event) == 0;
+    }
+
+    pub fn wait(epoll: *Epoll, timeout_ms: c_int) void {
+        const count = sys.epoll_wait(epoll.fd, &epoll.ready, events_max, timeout_ms);
+        epoll.ready_count = if (count > 0) @intCast(count) else 0;
+        epoll.ready_index = 0;
+    }
+
+    pub fn dispatch(epoll: *Epoll, loop: *Loop) void {
+        while (epoll.ready_index < epoll.ready_count) {
+            const event = epoll.ready[epoll.ready_index];
+            epoll.ready_index += 1;
+            if (event.data.ptr != 0) loop.dispatch(@ptrFromInt(event.data.ptr), event.events);
+        }
+        epoll.ready_count = 0;
+        epoll.ready_index = 0;
+    }
+
+    /// Events of this turn that were not handled yet now belong to `new`, or to nobody.
+    pub fn redirect(epoll: *Epoll, old: *Poll, new: ?*Poll) void {
+        for (epoll.ready[epoll.ready_index..epoll.ready_count]) |*event| {
+            if (event.data.ptr == @intFromPtr(old)) event.data.ptr = @intFromPtr(new);
+        }
+    }
+};
