@@ -4,8 +4,8 @@
     python bench/compare.py
 
 The servers (C++ on epoll, Python on each backend) run one after the other, pinned to one CPU, with wrk on another, in
-several rounds of alternating order. For each load it prints requests per second, the server's CPU microseconds per request,
-and the ratio of the latter, each as median (least..greatest) over the rounds. This is the shortest way to a figure;
+several rounds of alternating order. For each load it prints requests per second, the server's CPU microseconds per
+request, and the ratio of the latter, each as median (least..greatest) over the rounds. This is the shortest way to a figure;
 bench/run.py measures everything.
 """
 
