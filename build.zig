@@ -1,6 +1,6 @@
 //! zig build          the native library, into the prefix and where `import socketify` finds it
 //! zig build test     the Zig tests
-//! zig build bench    C++ servers on the same engine and sockets, the ceiling of what Python can reach, and a load client
+//! zig build bench    C++ servers on the same engine and sockets, the ceiling of what Python can reach, and load clients
 //! zig build fuzz     the parser's fuzz tests (with --fuzz=LIMIT, or for ever with --fuzz)
 //! zig build fmt      checks the formatting of the Zig code
 const std = @import("std");
@@ -57,7 +57,7 @@ fn addTests(b: *std.Build, options: Options) void {
 }
 
 fn addBench(b: *std.Build, native: Native) void {
-    const step = b.step("bench", "Build the C++ servers that the benchmarks compare with, and the websocket load client");
+    const step = b.step("bench", "Build the C++ servers that the benchmarks compare with, and the load clients");
     // An object of its own: a program whose root is Zig would want its main in Zig.
     const layers = b.addObject(.{ .name = "layers", .root_module = native.createModule(.with_layers) });
     for ([_][]const u8{ "hello", "echo" }) |name| {
@@ -68,7 +68,9 @@ fn addBench(b: *std.Build, native: Native) void {
         native.tune(executable);
         step.dependOn(&b.addInstallArtifact(executable, .{}).step);
     }
-    step.dependOn(&b.addInstallArtifact(addWebSocketLoad(b, native.options), .{}).step);
+    for ([_][]const u8{ "websocket_load", "paced_load" }) |name| {
+        step.dependOn(&b.addInstallArtifact(addLoadClient(b, native.options, name), .{}).step);
+    }
     for ([_]ParserKind{ .ours, .engines }) |kind| {
         step.dependOn(&b.addInstallArtifact(addParserBench(b, native, kind), .{}).step);
     }
@@ -102,15 +104,15 @@ fn addParserBench(b: *std.Build, native: Native, kind: ParserKind) *std.Build.St
     return executable;
 }
 
-fn addWebSocketLoad(b: *std.Build, options: Options) *std.Build.Step.Compile {
+fn addLoadClient(b: *std.Build, options: Options, name: []const u8) *std.Build.Step.Compile {
     const module = b.createModule(.{
-        .root_source_file = b.path("bench/native/websocket_load.zig"),
+        .root_source_file = b.path(b.fmt("bench/native/{s}.zig", .{name})),
         .target = options.target,
         .optimize = options.optimize,
         .link_libc = true,
     });
     module.addAnonymousImport("sys", .{ .root_source_file = b.path("zig/usockets/sys.zig") });
-    return b.addExecutable(.{ .name = "websocket_load", .root_module = module });
+    return b.addExecutable(.{ .name = name, .root_module = module });
 }
 
 fn addFormatCheck(b: *std.Build) void {

@@ -1,11 +1,11 @@
-"""Compares the Python hello world with the ceiling: the same engine and sockets in C++, without Python.
+"""Compares the Python hello world with the ceiling: the same engine and sockets in C++, without Python, on epoll.
 
     python -m ziglang build bench
     python bench/compare.py
 
-Both servers run one after the other, pinned to one CPU, with wrk on another, in several rounds of alternating order.
-For each load it prints requests per second, the server's CPU microseconds per request, and the ratio of the latter,
-each as median (least..greatest) over the rounds.
+The servers (C++ on epoll, Python on each backend) run one after the other, pinned to one CPU, with wrk on another, in
+several rounds of alternating order. For each load it prints requests per second, the server's CPU microseconds per request, and the ratio of the latter,
+each as median (least..greatest) over the rounds. This is the shortest way to a figure; bench/run.py measures everything.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ import shlex
 import sys
 from pathlib import Path
 
-from harness import BenchmarkError, Load, Measurement, Server, Spread, choose_cpus, run_wrk
-
-ROOT = Path(__file__).parent.parent
-CEILING = "engine in C++"
-LOADS = (
-    Load("64 connections", 64),
-    Load("1000 connections", 1000),
-    Load("64 connections, 16 pipelined", 64, pipelined=16),
-)
-Results = dict[tuple[str, str], list[Measurement]]
+from environments import COMMAND, Environments
+from harness import BenchmarkError, choose_cpus, native_program
+from loads import Budget
+from probe import ANY
+from programs import CEILING, CPP, CPP_URING, NATIVE_OURS, Program
+from results import Result
+from rounds import Runner
+from scenarios import MANY, ONE, PIPELINED, VERY_MANY, Scenario
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -42,69 +40,51 @@ def parse_arguments() -> argparse.Namespace:
         metavar="NAME=COMMAND",
         help="another server: a command that takes the port as last argument and prints 'listening PORT'",
     )
+    parser.add_argument("--cpp-io-uring", action="store_true", help="measure the engine in C++ on io_uring too")
     return parser.parse_args()
 
 
-def servers(peers: list[str]) -> dict[str, list[str]]:
-    """Returns the commands of all servers by name, the ceiling first.
-
-    Raises BenchmarkError when the ceiling was not built, or a peer is not NAME=COMMAND.
-    """
-    ceiling = ROOT / "zig-out" / "bin" / "bench_hello"
-    if not ceiling.exists():
-        raise BenchmarkError(f"{ceiling} is missing; build it with: python -m ziglang build bench")
-    commands = {CEILING: [str(ceiling)], "socketify": [sys.executable, str(ROOT / "bench" / "hello.py")]}
+def comparison(peers: list[str], cpp_io_uring: bool = False) -> Scenario:
+    """Returns what is measured. Raises BenchmarkError when a peer is not NAME=COMMAND."""
+    programs: list[Program] = [CPP, *NATIVE_OURS, *([CPP_URING] if cpp_io_uring else [])]
     for peer in peers:
         name, separator, command = peer.partition("=")
         if not separator:
             raise BenchmarkError(f"--peer {peer}: must be NAME=COMMAND")
-        commands[name] = shlex.split(command)
-    return commands
+        programs.append(Program(name, COMMAND, tuple(shlex.split(command))))
+    return Scenario("compare", "", "", "hello", (ONE, MANY, VERY_MANY, PIPELINED), programs, answer_bytes=ANY)
 
 
-def measure(arguments: argparse.Namespace, commands: dict[str, list[str]]) -> Results:
-    """Runs all rounds."""
-    results: Results = {}
-    for round_number in range(arguments.rounds):
-        names = list(commands)
-        if round_number % 2:
-            names.reverse()
-        for name in names:
-            with Server(commands[name], arguments.server_cpu) as server:
-                run_wrk(server, LOADS[0], min(1, arguments.seconds), arguments.load_cpu)  # warms caches and pools
-                for load in LOADS:
-                    measurement = run_wrk(server, load, arguments.seconds, arguments.load_cpu)
-                    results.setdefault((load.name, name), []).append(measurement)
-        print(f"round {round_number + 1} of {arguments.rounds} done", file=sys.stderr)
-    return results
-
-
-def report(results: Results, names: list[str]) -> None:
+def report(scenario: Scenario, result: Result) -> None:
     """Prints one table for each load."""
-    for load in LOADS:
+    for load in scenario.loads:
         print(f"\n{load.name}")
-        print(f"  {'':<18}{'requests/s':>28}{'CPU us/request':>24}{'times the ceiling':>24}")
-        ceiling = results[load.name, CEILING]
-        for name in names:
-            rounds = results[load.name, name]
-            rate = Spread.of([one.requests_per_second for one in rounds])
-            cost = Spread.of([one.cpu_us_per_request for one in rounds])
-            # Rounds are compared with their own ceiling, so that a change of the machine's pace hits both.
-            pairs = zip(rounds, ceiling)
-            ratio = Spread.of([one.cpu_us_per_request / base.cpu_us_per_request for one, base in pairs])
-            print(f"  {name:<18}{rate!s:>28}{cost!s:>24}{ratio!s:>24}")
+        print(f"  {'':<26}{'requests/s':>28}{'CPU us/request':>24}{'times the ceiling':>24}")
+        for program in scenario.programs:
+            rate = result.spread(program.name, load.name, "per_second")
+            cost = result.spread(program.name, load.name, "cpu_us")
+            if rate is not None:
+                # Rounds are compared with their own ceiling, so that a change of the machine's pace hits both.
+                ratio = result.ratio(program.name, CEILING, load.name, "cpu_us")
+                print(f"  {program.name:<26}{rate!s:>28}{cost!s:>24}{ratio!s:>24}")
 
 
 def main() -> int:
     """Measures and reports; returns the exit status."""
     arguments = parse_arguments()
+    budget = Budget(arguments.seconds, min(1, arguments.seconds), 0, 0, 0)
+    result = Result("", arguments.seconds, {}, {})
     try:
-        commands = servers(arguments.peer)
-        results = measure(arguments, commands)
+        native_program("bench_hello")
+        scenario = comparison(arguments.peer, arguments.cpp_io_uring)
+        runner = Runner(Environments(), Path(), budget, arguments.server_cpu, arguments.load_cpu)
+        result.rounds = runner.rounds(
+            scenario, arguments.rounds, lambda done: print(f"round {len(done)} of {arguments.rounds} done", file=sys.stderr)
+        )
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return 1
-    report(results, list(commands))
+    report(scenario, result)
     return 0
 
 

@@ -10,7 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness import Load, Server, Spread, choose_cpus, run_wrk
+from clients import Load, run_wrk
+from harness import Server, Spread, choose_cpus
 
 LOADS = (Load("64 connections", 64), Load("16 pipelined", 64, 16))
 

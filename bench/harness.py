@@ -1,4 +1,4 @@
-"""Starts servers, loads them with wrk or the websocket client, and measures what they cost. Linux only.
+"""Starts servers and looks at what they cost. Linux only.
 
 The figure that counts is the server's own CPU time per request: unlike requests per second it does not depend on how
 fast the load generator is, and hardly on what else runs on the machine.
@@ -9,61 +9,27 @@ A server under test is any command that accepts a port as its last argument (0 p
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import resource
+import selectors
+import signal
 import statistics
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-WRK_SCRIPT = Path(__file__).with_name("wrk.lua")
 # How the kernel spells the clock that counts the CPU time of a process, all its threads included.
 PROCESS_CPU_CLOCK = 2
+START_TIMEOUT = 30
 
 
 class BenchmarkError(Exception):
     """A server or the load generator did not do what the measurement needs."""
-
-
-@dataclass(frozen=True)
-class Load:
-    """What clients do: a number of connections, each with a number of requests in flight."""
-
-    name: str
-    connections: int
-    pipelined: int = 1
-
-
-@dataclass(frozen=True)
-class Throughput:
-    """What one run of a load gave; a request may also be a message."""
-
-    requests: int
-    seconds: float
-    cpu_seconds: float
-
-    @property
-    def requests_per_second(self) -> float:
-        """Requests answered per second of wall-clock time."""
-        return self.requests / self.seconds
-
-    @property
-    def cpu_us_per_request(self) -> float:
-        """Microseconds of the server's CPU time, user and system, per request."""
-        return self.cpu_seconds * 1e6 / self.requests
-
-
-@dataclass(frozen=True)
-class Measurement(Throughput):
-    """What wrk tells beside."""
-
-    latency_p50_us: float
-    latency_p99_us: float
 
 
 @dataclass(frozen=True)
@@ -116,27 +82,69 @@ def raise_descriptor_limit(wanted: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def native_program(name: str) -> Path:
+    """Returns where a program of ``zig build bench`` is. Raises BenchmarkError when it was not built."""
+    program = ROOT / "zig-out" / "bin" / name
+    if not program.exists():
+        raise BenchmarkError(f"{program.relative_to(ROOT)} is missing; build it with: python -m ziglang build bench")
+    return program
+
+
 class Server:
     """A running server; a context manager that stops it."""
 
-    def __init__(self, command: Sequence[str], cpu: int | None = None, scheme: str = "http") -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        cpu: int | None = None,
+        scheme: str = "http",
+        variables: Mapping[str, str] | None = None,
+        source_tree: bool = True,
+    ) -> None:
         """Starts the command with port 0 as last argument and waits until it listens.
 
-        Raises BenchmarkError when it ends or says something else before.
+        ``variables`` are added to its environment; ``source_tree`` lets it import this tree's socketify, rather than a
+        version that may be installed beside it.
+
+        Raises BenchmarkError when it ends or says something else before, or is silent for half a minute.
         """
         self.scheme = scheme
-        # What is measured is the source tree, not a version that may be installed beside it.
-        search_path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, "PYTHONPATH": search_path}
+        environment = {**os.environ, **(variables or {})}
+        search_path = [str(ROOT)] if source_tree else []
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (*search_path, os.environ.get("PYTHONPATH"))))
+        if not source_tree:
+            del environment["PYTHONPATH"]
+        self._said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed when the server stops
         with pinned(cpu):
-            self.process = subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True, env=environment)
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        match = re.fullmatch(r"listening (\d+)\n", line)
+            self.process = subprocess.Popen(
+                [*command, "0"],
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                text=True,
+                env=environment,
+                start_new_session=True,
+            )
+        match = re.fullmatch(r"listening (\d+)\n", self._first_line())
         if match is None:
+            said = self._last_words()
             self.stop()
-            raise BenchmarkError(f"{' '.join(command)} said {line!r} instead of its port")
+            raise BenchmarkError(f"it did not start: {said}")
         self.port = int(match[1])
+
+    def _first_line(self) -> str:
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            return self.process.stdout.readline() if selector.select(START_TIMEOUT) else ""
+
+    def _last_words(self) -> str:
+        self._said.seek(0)
+        lines = [line.strip() for line in self._said if line.strip()]
+        return next((line for line in lines if line.startswith("Fatal")), lines[-1] if lines else "without a word")
+
+    def ended(self) -> str | None:
+        """Returns what it said last when it is not running any more, else None."""
+        return None if self.process.poll() is None else self._last_words()
 
     def __enter__(self) -> Server:
         return self
@@ -159,28 +167,45 @@ class Server:
 
     def resident_bytes(self) -> int:
         """Memory of the process and its living children that is in RAM."""
-        return sum(_resident_bytes(pid) for pid in self.pids())
+        # Unlike VmRSS, which the kernel updates in batches, this is counted when asked.
+        return sum(_kilobytes(pid, "smaps_rollup", "Rss") for pid in self.pids()) * 1024
+
+    def peak_bytes(self) -> int:
+        """The most memory that the process and its living children, each by itself, ever had in RAM."""
+        return sum(_kilobytes(pid, "status", "VmHWM") for pid in self.pids()) * 1024
+
+    def holds_descriptor(self, name: str) -> bool:
+        """Tells whether one of its descriptors has this name, such as ``anon_inode:[io_uring]``."""
+        for pid in self.pids():
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    if str(link.readlink()) == name:
+                        return True
+        return False
 
     def pids(self) -> list[int]:
         """The process and all its living descendants."""
         found = [self.process.pid]
         for pid in found:  # grows while it is walked
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                # A thread may end while the others are looked at.
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                    found.extend(int(child) for child in (task / "children").read_text().split())
+            # A thread may end while the others are looked at.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                        found.extend(int(child) for child in (task / "children").read_text().split())
         return found
 
     def stop(self) -> None:
-        """Asks the server to stop and, after ten seconds, makes it."""
+        """Asks the server to stop and, after two seconds, makes it."""
         self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(2)
+        # Workers that their parent left behind too: the session is the server's own.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()
+        self._said.close()
 
 
 def _cpu_ticks(pid: int) -> int:
@@ -189,62 +214,11 @@ def _cpu_ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def _resident_bytes(pid: int) -> int:
-    # Unlike VmRSS, which the kernel updates in batches, this is counted when asked.
-    match = re.search(r"^Rss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-    if match is None:
-        raise BenchmarkError(f"the kernel does not tell the memory of process {pid}")
-    return int(match[1]) * 1024
-
-
-def run_wrk(server: Server, load: Load, seconds: float, cpu: int | None = None) -> Measurement:
-    """Runs a load against a server for some seconds.
-
-    Raises BenchmarkError when wrk fails, or when a request did.
-    """
-    raise_descriptor_limit(load.connections + 256)
-    command = ["wrk", "--threads", "1", "--connections", str(load.connections), "--duration", f"{seconds:g}s"]
-    command += ["--timeout", "10s", "--script", str(WRK_SCRIPT), server.url, "--", str(load.pipelined)]
-    before = server.cpu_seconds()
-    with pinned(cpu):
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-    cpu_seconds = server.cpu_seconds() - before
-    match = re.search(r"^summary (.*)$", result.stdout, re.MULTILINE)
-    if result.returncode != 0 or match is None:
-        raise BenchmarkError(f"wrk failed: {result.stdout}{result.stderr}")
-    summary = json.loads(match[1])
-    errors = {name: summary[name] for name in ("connect", "read", "write", "status", "timeout") if summary[name]}
-    if errors or not summary["requests"]:
-        raise BenchmarkError(f"{load.name}: {summary['requests']} answers, errors: {errors}")
-    return Measurement(
-        requests=summary["requests"],
-        seconds=summary["microseconds"] / 1e6,
-        cpu_seconds=cpu_seconds,
-        latency_p50_us=summary["latency_p50_us"],
-        latency_p99_us=summary["latency_p99_us"],
-    )
-
-
-def run_websocket_load(server: Server, words: Sequence[object], seconds: int, cpu: int | None = None) -> Throughput:
-    """Runs the websocket client against a server for some seconds.
-
-    ``words`` are its mode, connections, bytes and messages in flight; the path is the mode's name.
-
-    Raises BenchmarkError when the client was not built or fails.
-    """
-    client = ROOT / "zig-out" / "bin" / "websocket_load"
-    if not client.exists():
-        raise BenchmarkError(f"{client} is missing; build it with: python -m ziglang build bench")
-    mode, connections, message_bytes, in_flight = words
-    raise_descriptor_limit(int(str(connections)) + 256)
-    command = [client, server.port, f"/{mode}", mode, connections, message_bytes, in_flight, seconds]
-    before = server.cpu_seconds()
-    with pinned(cpu):
-        result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    cpu_seconds = server.cpu_seconds() - before
-    if result.returncode != 0:
-        raise BenchmarkError(f"the websocket client failed: {result.stderr}")
-    summary = json.loads(result.stdout)
-    if not summary["messages"]:
-        raise BenchmarkError("the websocket client received nothing")
-    return Throughput(summary["messages"], summary["microseconds"] / 1e6, cpu_seconds)
+def _kilobytes(pid: int, file: str, field: str) -> int:
+    try:
+        text = Path(f"/proc/{pid}/{file}").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    match = re.search(rf"^{field}:\s+(\d+) kB", text, re.MULTILINE)
+    # A process that is ending has no memory any more.
+    return int(match[1]) if match else 0

@@ -32,7 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
-from harness import BenchmarkError, Load, Server, Spread, choose_cpus, pinned, raise_descriptor_limit, run_wrk
+from clients import Load, run_wrk
+from harness import BenchmarkError, Server, Spread, choose_cpus, pinned, raise_descriptor_limit
 
 SERVER = Path(__file__).with_name("scale_server.py")
 SECTIONS = ("memory", "crowd", "workers")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+from collections.abc import Iterable
 from typing import Any, Callable, Optional, Union
 
+from .access_log import AccessLog
 from .exchange import ErrorHandler, Handler
 from .extensions import AppExtension
 from .limits import Limits
@@ -14,6 +16,7 @@ from .middleware import Middleware
 from .native import calls, lib
 from .native import declarations as c
 from .options import AppOptions
+from .proxies import packed_networks
 from .request import Request
 from .response import Response
 from .routers import DecoratorRouter, Verbs
@@ -40,6 +43,11 @@ class App(Verbs, ServerNames):
         date_header: whether Date is sent (RFC 9110 section 6.6.1).
         accept_proxy_protocol: whether connections may begin with a PROXY protocol v2 header. Only for listeners that
             nobody but a trusted proxy can reach.
+        trusted_proxies: addresses and networks, as a list or with commas between, or ``"*"`` for all, of the proxies whose
+            X-Forwarded-For and X-Forwarded-Proto are believed: then these say who the client is, for
+            ``get_remote_address`` and ``get_scheme``, and for the applications of other interfaces. None to believe nobody.
+            Whoever can reach a Unix-domain socket is believed where anybody is.
+        access_log: ``"common"`` or ``"json"`` to write a line to standard output for every response; None for none.
         debug: whether the 500 page shows the error; never in production.
 
     Raises:
@@ -63,6 +71,8 @@ class App(Verbs, ServerNames):
         server_header: Optional[str] = "socketify",
         date_header: bool = True,
         accept_proxy_protocol: bool = False,
+        trusted_proxies: Union[str, Iterable[str], None] = None,
+        access_log: Optional[str] = None,
         debug: bool = False,
     ) -> None:
         if options is not None and not isinstance(options, AppOptions):
@@ -79,6 +89,8 @@ class App(Verbs, ServerNames):
         if limits is not None and not isinstance(limits, Limits):
             message = f"limits must be a Limits, not {type(limits).__name__}"
             raise TypeError(message)
+        networks = None if trusted_proxies is None else packed_networks(trusted_proxies)
+        log = None if access_log is None else AccessLog(access_log)
         super().__init__(request_response_factory_max_items, debug, lifespan, shutdown_timeout)
         self._init_websockets(websocket_factory_max_items)
         self._dumps: Callable[[Any], Union[str, bytes]] = json.dumps
@@ -87,6 +99,13 @@ class App(Verbs, ServerNames):
         # Everything that native code calls must live as long as the native app.
         self._callbacks: list[object] = []
         self._native = self._create(limits or Limits(), server_header, date_header, accept_proxy_protocol)
+        self._trusts_proxies = networks is not None
+        if networks is not None:
+            lib.sk_app_trust(self._native, networks, len(networks))
+        if log is not None:
+            callback = c.LogCallback(log)
+            self._callbacks.append(callback)
+            lib.sk_app_log(self._native, callback)
         try:
             self._init_server_names(options)
         except BaseException:
@@ -113,6 +132,21 @@ class App(Verbs, ServerNames):
             message = "cannot create the native app: server_header is longer than 128 bytes, or descriptors are exhausted"
             raise RuntimeError(message)
         return int(native)
+
+    def close_after(self, requests: int) -> App:
+        """Stop gracefully after so many more requests.
+
+        Raises:
+            ValueError: it is no int of 1 or more.
+
+        """
+        if not isinstance(requests, int) or isinstance(requests, bool) or requests < 1:
+            message = f"close_after takes an int of 1 or more, not {requests!r}"
+            raise ValueError(message)
+        callback = c.DrainedCallback(self.close)
+        self._callbacks.append(callback)
+        lib.sk_app_limit_requests(self._alive(), requests, callback)
+        return self
 
     # ---- routes
 

@@ -8,9 +8,12 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any, Callable, Optional
 
-_enter_task: Callable[[asyncio.AbstractEventLoop, asyncio.Task[Any]], None] = asyncio.tasks._enter_task
-_leave_task: Callable[[asyncio.AbstractEventLoop, asyncio.Task[Any]], None] = asyncio.tasks._leave_task
+from .native import calls
 
+_begin = calls.begin
+
+#: What a coroutine waits for, and the context it runs in.
+Waits = tuple[Any, contextvars.Context]
 ErrorReport = Callable[[BaseException], None]
 Finish = Callable[[], object]
 
@@ -36,13 +39,11 @@ class _Spare:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._given: asyncio.Future[None] = loop.create_future()
-        self._work: Optional[tuple[Any, Any, contextvars.Context, ErrorReport, Optional[Finish]]] = None
+        self._work: Optional[tuple[Any, Waits, ErrorReport, Optional[Finish]]] = None
         self.task: asyncio.Task[None] = loop.create_task(self._main())
 
-    def give(
-        self, coroutine: Any, yielded: Any, context: contextvars.Context, report: ErrorReport, finish: Optional[Finish]
-    ) -> None:
-        self._work = (coroutine, yielded, context, report, finish)
+    def give(self, coroutine: Any, waits: Waits, report: ErrorReport, finish: Optional[Finish]) -> None:
+        self._work = (coroutine, waits, report, finish)
         self._given.set_result(None)
 
     async def _main(self) -> None:
@@ -55,7 +56,7 @@ class _Spare:
             # The coroutine was given, and its time-out came before this task's first turn.
             cancelled = error
         assert self._work is not None
-        coroutine, yielded, context, report, finish = self._work
+        coroutine, (yielded, context), report, finish = self._work
         self._work = None
         try:
             if cancelled is not None:
@@ -75,55 +76,67 @@ class _Spare:
 class CoroutineRunner:
     """Runs coroutines of handlers on one event loop.
 
-    A coroutine that finishes without waiting never becomes a task of its own: it is stepped in the name of a spare one, so
+    A coroutine that finishes without waiting never becomes a task of its own: it is begun in the name of a spare one, so
     that ``asyncio.current_task()``, time-outs and context variables work from its first line. When it waits, the spare
     task is its task from then on.
+
+    Args:
+        loop: the event loop.
+        current: a list of two items, which gets the loop and the spare task, or None, for those who begin coroutines
+            natively.
+
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, current: list[Any]) -> None:
         self._loop = loop
         self._spare: Optional[_Spare] = None
         self._running: set[asyncio.Task[None]] = set()
+        self._current = current
+        current[:] = [loop, None]
 
-    def start(
-        self,
-        coroutine: Coroutine[Any, Any, Any],
-        on_wait: Callable[[], object],
-        report: ErrorReport,
-        finish: Optional[Finish] = None,
-    ) -> bool:
-        """Step a coroutine; True when it is done.
+    def prepare(self) -> asyncio.Task[None]:
+        """Make a spare task; it is the second item of the list from now on."""
+        self._spare = spare = _Spare(self._loop)
+        self._current[1] = spare.task
+        spare.task.add_done_callback(self._replace)
+        return spare.task
 
-        Args:
-            coroutine: what a handler returned.
-            on_wait: called before it waits for the first time.
-            report: gets the exception that it raised.
-            finish: called when it returned after it had waited.
+    def _replace(self, task: asyncio.Task[None]) -> None:
+        """Forget a spare task that somebody cancelled."""
+        self._running.discard(task)
+        if self._current[1] is task:
+            self._current[1] = self._spare = None
+
+    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> Optional[Waits]:
+        """Begin a coroutine.
+
+        Returns:
+            None when it finished; else what :meth:`carry_on` takes, which must be called next.
+
+        Raises:
+            BaseException: what the coroutine raises.
 
         """
+        return _begin(self._loop, self._current[1] or self.prepare(), coroutine)
+
+    def carry_on(self, coroutine: Any, waits: Waits, report: ErrorReport, finish: Optional[Finish] = None) -> None:
+        """Go on with a coroutine that waits, in a task of its own.
+
+        Args:
+            coroutine: what was begun.
+            waits: what :meth:`begin` gave.
+            report: gets the exception that it raises.
+            finish: called when it returned.
+
+        """
+        if self._spare is None or self._spare.task.done():
+            # Somebody cancelled it meanwhile.
+            self.prepare()
         spare = self._spare
-        if spare is None or spare.task.done():
-            self._spare = spare = _Spare(self._loop)
-        context = contextvars.copy_context()
-        failure: Optional[BaseException] = None
-        _enter_task(self._loop, spare.task)
-        try:
-            yielded = context.run(coroutine.send, None)
-        except StopIteration:
-            return True
-        except BaseException as error:
-            failure = error
-        finally:
-            _leave_task(self._loop, spare.task)
-        if failure is not None:
-            report(failure)
-            return True
-        on_wait()
-        self._spare = None
+        assert spare is not None
+        self._spare = self._current[1] = None
         self._running.add(spare.task)
-        spare.task.add_done_callback(self._running.discard)
-        spare.give(coroutine, yielded, context, report, finish)
-        return False
+        spare.give(coroutine, waits, report, finish)
 
     async def wait(self, timeout: float) -> None:
         """Wait until nothing runs, for at most some seconds."""
@@ -132,7 +145,7 @@ class CoroutineRunner:
 
     def cancel(self) -> None:
         """Cancel what runs."""
-        for task in self._running:
+        for task in tuple(self._running):
             task.cancel()
 
     async def close(self) -> None:
@@ -140,7 +153,7 @@ class CoroutineRunner:
         tasks = list(self._running)
         if self._spare is not None:
             tasks.append(self._spare.task)
-            self._spare = None
+            self._spare = self._current[1] = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

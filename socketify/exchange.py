@@ -8,6 +8,7 @@ import inspect
 import logging
 import sys
 import traceback
+import types
 import weakref
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, cast
@@ -32,6 +33,7 @@ ErrorHandler = Callable[[BaseException, Optional[Response], Optional[Request]], 
 
 #: Pairs of request and response that are kept for reuse when no number was given.
 _DEFAULT_POOL_ITEMS = 64
+_CoroutineType = types.CoroutineType
 _getrefcount: Optional[Callable[[object], int]] = getattr(sys, "getrefcount", None)
 _Pair = tuple[Response, Request]
 
@@ -82,6 +84,8 @@ class Exchanges:
         self._kept: set[Any] = set()
         self._error_handler: Optional[ErrorHandler] = None
         self._runner: Optional[CoroutineRunner] = None
+        # The event loop, and the task in whose name coroutines begin: the runner's.
+        self._current: list[Any] = [None, None]
         self._asyncio_loop: Optional[asyncio.AbstractEventLoop] = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -94,7 +98,6 @@ class Exchanges:
         pool_items = self._pool_items
         getrefcount = _getrefcount or (lambda _: 0)
         own_references = _OWN_REFERENCES
-        iscoroutine = inspect.iscoroutine
 
         def on_request(handle: int) -> int:
             pair = pool.pop() if pool else new_pair()
@@ -104,7 +107,7 @@ class Exchanges:
             try:
                 result = handler(res, req)
                 # Mostly nothing, or the response of a chain of calls.
-                if result is not None and result is not res and iscoroutine(result):
+                if result is not None and result is not res and type(result) is _CoroutineType:
                     self._start(result, res, req)
             except BaseException as error:
                 self._fail(error, res, req)
@@ -132,9 +135,12 @@ class Exchanges:
             coroutine.close()
             message = "no event loop is running"
             raise RuntimeError(message)
-        done = self._runner.start(coroutine, req._preserve_for_wait, lambda error: self._fail(error, res, req))
-        if not done and res._handle:
-            self._track(res)
+        waits = self._runner.begin(coroutine)
+        if waits is not None:
+            req._preserve_for_wait()
+            self._runner.carry_on(coroutine, waits, lambda error: self._fail(error, res, req))
+            if res._handle:
+                self._track(res)
 
     def _track(self, res: Any) -> None:
         """Follow a response that ends later, or answers 500 when the last one who could end it lets it go."""

@@ -11,7 +11,8 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _STATUS = re.compile(rb"[2-9][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?")
 _PAIR = 2
-_LINES: dict[int, bytes] = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
+#: Status lines by code, of the standard ones.
+LINES: dict[int, bytes] = {status.value: f"{status.value} {status.phrase}".encode() for status in HTTPStatus}
 
 Text = Union[str, bytes]
 Pairs = Iterable[tuple[Text, Union[str, bytes, int]]]
@@ -30,7 +31,7 @@ def status_line(status: Union[int, str, bytes]) -> bytes:
 
     """
     if isinstance(status, int) and not isinstance(status, bool):
-        line = _LINES.get(status) or b"%d " % status
+        line = LINES.get(status) or b"%d " % status
     elif isinstance(status, str):
         line = _latin1(status, "status")
     elif isinstance(status, bytes):

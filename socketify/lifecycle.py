@@ -139,7 +139,7 @@ class Lifecycle(Exchanges):
             raise RuntimeError(message)
         loop = self._asyncio_loop = asyncio.get_running_loop()
         self._stopped = loop.create_future()
-        self._runner = CoroutineRunner(loop)
+        self._runner = CoroutineRunner(loop, self._current)
         detach: Optional[Callable[[], None]] = None
         try:
             await self._run_lifecycle(self._start_handlers)

@@ -25,6 +25,7 @@ _RANGES = {
     "write_timeout": (0, _TIMEOUT_MAX),
     "keep_alive_timeout": (0, _TIMEOUT_MAX),
     "max_connections": (0, _INT32_MAX),
+    "max_concurrent_requests": (0, _INT32_MAX),
     "max_backpressure": (0, _INT32_MAX),
     "backlog": (1, _BACKLOG_MAX),
 }
@@ -54,6 +55,8 @@ class Limits:
         keep_alive_timeout: between two requests of a connection; then it is closed. 0 for no time-out.
         max_connections: open ones, websockets included; while there are so many, further ones wait to be accepted. 0 for
             no limit.
+        max_concurrent_requests: that are not answered yet, and open websockets, all together; beyond it requests are answered
+            at once with 503 and ``Retry-After: 1`` (RFC 9110 section 15.6.4), and its connection kept. 0 for no limit.
         max_backpressure: bytes that may wait for a client that pipelines requests and does not read; then its requests wait.
         backlog: connections that may wait to be accepted; the system may allow less.
 
@@ -75,6 +78,7 @@ class Limits:
     write_timeout: int = 30
     keep_alive_timeout: int = 10
     max_connections: int = 0
+    max_concurrent_requests: int = 0
     max_backpressure: int = 1024 * 1024
     backlog: int = 2048
 
@@ -106,6 +110,7 @@ class Limits:
             "write_timeout_s": self.write_timeout,
             "keep_alive_timeout_s": self.keep_alive_timeout,
             "max_connections": self.max_connections,
+            "max_concurrent_requests": self.max_concurrent_requests,
             "max_backpressure_bytes": self.max_backpressure,
             "backlog": self.backlog,
         }

@@ -6,16 +6,17 @@ from typing import Any, Callable, Optional, Union
 from urllib.parse import parse_qsl, unquote
 
 from .cookies import parse_cookies
-from .native import lib
-from .native.declarations import ABSENT, STALE
+from .native import calls, lib
+from .native.declarations import DUMP_ANCIENT, DUMP_SECURE, STALE
 
 _dump = lib.sk_req_dump
-_header = lib.sk_req_header
-_method = lib.sk_req_method
-_url = lib.sk_req_url
-_full_url = lib.sk_req_full_url
-_parameter = lib.sk_req_parameter
+_header = calls.header
+_method = calls.method
+_url = calls.url
+_full_url = calls.full_url
+_parameter = calls.parameter
 _is_ancient = lib.sk_req_is_ancient
+_is_secure = lib.sk_req_is_secure
 _allowed_methods = lib.sk_req_allowed_methods
 
 
@@ -26,11 +27,13 @@ def _decoded(text: str) -> str:
 class _Snapshot:
     """Everything that a request said, copied out of the receive buffer."""
 
-    __slots__ = ("ancient", "full_url", "headers", "method", "parameters")
+    __slots__ = ("ancient", "full_url", "headers", "method", "parameters", "secure")
 
     def __init__(self, dump: str) -> None:
         lines = dump.split("\n")
-        self.ancient = lines[0] == "1"
+        flags = int(lines[0])
+        self.ancient = flags & DUMP_ANCIENT != 0
+        self.secure = flags & DUMP_SECURE != 0
         self.method = lines[1]
         self.full_url = lines[2]
         first_field = 4 + int(lines[3])
@@ -93,25 +96,32 @@ class Request:
 
     def get_method(self) -> str:
         """Give the method as it was sent (RFC 9110 section 9.1), which is in upper case for standard methods."""
-        return self._text(_method(self._handle)) if self._snapshot is None else self._snapshot.method
+        return _method(self._handle) if self._snapshot is None else self._snapshot.method
 
     def get_url(self) -> str:
         """Give the path, without the query."""
         if self._snapshot is None:
-            return self._text(_url(self._handle))
+            return _url(self._handle)
         return self._snapshot.full_url.partition("?")[0]
 
     def get_full_url(self) -> str:
         """Give the path with the query."""
-        return self._text(_full_url(self._handle)) if self._snapshot is None else self._snapshot.full_url
+        return _full_url(self._handle) if self._snapshot is None else self._snapshot.full_url
+
+    def get_scheme(self) -> str:
+        """Give ``https`` or ``http``: what the client speaks, as a trusted proxy says (``App(trusted_proxies=...)``)."""
+        if self._snapshot is not None:
+            return "https" if self._snapshot.secure else "http"
+        secure: int = _is_secure(self._handle)
+        if secure == STALE:
+            self._text(STALE)
+        return "https" if secure else "http"
 
     def get_header(self, lower_case_name: str) -> Optional[str]:
         """Give the first value of a field, decoded as latin-1, or None."""
-        lower_case_name = lower_case_name.lower()
         if self._snapshot is None:
-            name = lower_case_name.encode("latin-1", "replace")
-            length = _header(self._handle, name, len(name))
-            return None if length == ABSENT else self._text(length)
+            return _header(self._handle, lower_case_name)
+        lower_case_name = lower_case_name.lower()
         for name_given, value in self._snapshot.headers:
             if name_given == lower_case_name:
                 return value
@@ -164,8 +174,8 @@ class Request:
                 return None
             index = self._names.index(index)
         if self._snapshot is None:
-            length = _parameter(self._handle, index)
-            return None if length == ABSENT else _decoded(self._text(length))
+            text = _parameter(self._handle, index)
+            return None if text is None else _decoded(text)
         return _decoded(self._snapshot.parameters[index]) if 0 <= index < len(self._snapshot.parameters) else None
 
     def get_parameters(self) -> list[str]:

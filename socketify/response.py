@@ -7,7 +7,7 @@ import inspect
 from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
-from .headers import Headers, Text, checked, flatten, join, status_line
+from .headers import LINES, Headers, Text, checked, flatten, join, status_line
 from .native import calls, lib
 from .native.declarations import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
 from .response_head import ResponseHead, has_content_type
@@ -19,6 +19,7 @@ _PIECE_BYTES = 1024 * 1024
 _TEXT_PLAIN = bytes(bytearray(b"text/plain"))
 _OK_LINE = bytes(bytearray(b"200 OK"))
 _JSON = bytes(bytearray(b"application/json"))
+_JSON_HEAD = b"200 OK\nContent-Type\napplication/json"
 _HTML = b"text/html; charset=utf-8"
 #: What sk_res_try_end adds to its result when everything was taken, and when the response is complete.
 _TAKEN, _COMPLETE = 1, 2
@@ -26,6 +27,7 @@ _REDIRECTS = range(300, 400)
 # RFC 3986: what a reference can hold as it is; a percent sign is taken as an escape that is there already.
 _REFERENCE = "!#$%&'()*+,/:;=?@[]~"
 _send = calls.send
+_send_with = calls.send_with
 _write = calls.write
 
 
@@ -97,14 +99,21 @@ class Response(ResponseHead):
             data, is_json = self._encoded(message)
             if is_json and content_type is _TEXT_PLAIN:
                 content_type = _JSON
-        parts = self._head_parts(content_type, status, headers)
-        handle = self._handle
-        if not handle:
-            return self._late("send")
-        head = join(parts)
         flags = END_CONNECTION if end_connection else 0
-        result = _send(handle, head, len(parts) // 2, data, flags)
-        if result == BAD_HEAD:
+        result: Optional[int] = None
+        parts: Optional[list[Any]] = None
+        if not self._dirty and self._handle:
+            gives_way = content_type is _TEXT_PLAIN or content_type is _JSON
+            line = LINES.get(status) if type(status) is int else status
+            pairs = list(headers.items()) if type(headers) is dict else headers
+            result = _send_with(self._handle, line, content_type, gives_way, pairs, data, flags)
+        if result is None or result == BAD_HEAD:
+            parts = self._head_parts(content_type, status, headers)
+            handle = self._handle
+            if not handle:
+                return self._late("send")
+            result = _send(handle, join(parts), len(parts) // 2, data, flags)
+        if result == BAD_HEAD and parts is not None:
             checked(parts)
             message = "the native side refused the head of the response"
             raise ValueError(message)
@@ -196,17 +205,24 @@ class Response(ResponseHead):
         handle = self._handle
         if not handle:
             return self._late("end")
+        head: Optional[bytes] = None
+        fields = 0
         if type(message) is str:
             data = message.encode()
         elif type(message) is bytes:
             data = message
         else:
-            data = self._encode(message)
+            data, is_json = self._encoded(message)
             if self._handle != handle:
                 return self._late("end")
+            if is_json:
+                if not self._dirty:
+                    head, fields = _JSON_HEAD, 1
+                elif not self._started and not has_content_type(self._fields):
+                    self._fields += (b"Content-Type", _JSON)
         if self._dirty:
             return self._end_slowly(data, END_CONNECTION if end_connection else 0)
-        result = _send(handle, None, 0, data, END_CONNECTION if end_connection else 0)
+        result = _send(handle, head, fields, data, END_CONNECTION if end_connection else 0)
         self._handle = 0
         if result == GONE:
             self._mark_aborted()

@@ -89,12 +89,13 @@ class ResponseHead(RequestBody):
 
     def _encoded(self, message: Any) -> tuple[bytes, bool]:
         """Give the bytes of a message, and whether they are JSON."""
-        if isinstance(message, str):
-            return message.encode(), False
-        if isinstance(message, (bytes, bytearray, memoryview)):
-            return bytes(message), False
-        if message is None:
-            return b"", False
+        if type(message) is not dict:
+            if isinstance(message, str):
+                return message.encode(), False
+            if isinstance(message, (bytes, bytearray, memoryview)):
+                return bytes(message), False
+            if message is None:
+                return b"", False
         text = self._app._dumps(message)
         return text.encode() if isinstance(text, str) else text, True
 

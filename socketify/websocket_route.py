@@ -307,7 +307,9 @@ class WebSocketRoute:
             coroutine.close()
             message = "no event loop is running"
             raise RuntimeError(message)
-        runner.start(coroutine, _nothing, lambda error: self._failed(ws, error))
+        waits = runner.begin(coroutine)
+        if waits is not None:
+            runner.carry_on(coroutine, waits, lambda error: self._failed(ws, error))
 
     async def _in_turn(self, ws: WebSocket, coroutine: Any) -> None:
         """Await a handler, and then those whose turn comes after it."""
@@ -400,7 +402,3 @@ def upgrade(res: Response, key: Any, protocol: Any, extensions: Any, route: Any,
 
 def _on_message(_ws: WebSocket, _message: Any, _opcode: OpCode) -> None:
     """Stand for the message handler of a route that has none, until somebody iterates."""
-
-
-def _nothing() -> None:
-    """Websockets have nothing to preserve when their handler waits."""

@@ -48,6 +48,8 @@ class _Worker:
     pid: int
     began: float
     ready: int
+    #: It said so.
+    serves: bool = False
     #: Replaced or stopping: nobody follows it when it ends.
     leaves: bool = False
 
@@ -64,12 +66,23 @@ class Supervisor:
         target: called in each worker with its index, from 0 on; it should call :func:`announce_ready`, and serve until
             SIGTERM. What it returns is the exit status, None for 0.
         workers: how many.
+        on_ready: called once, when all of them serve.
+        on_stop: called when they are told to stop.
 
     """
 
-    def __init__(self, target: Callable[[int], Any], workers: int) -> None:
+    def __init__(
+        self,
+        target: Callable[[int], Any],
+        workers: int,
+        on_ready: Optional[Callable[[], None]] = None,
+        on_stop: Optional[Callable[[], None]] = None,
+    ) -> None:
         self._target = target
         self._count = workers
+        self._on_ready = on_ready
+        self._on_stop = on_stop
+        self._all_served = False
         self._workers: dict[int, _Worker] = {}
         self._young_deaths = 0
         self._stopping = False
@@ -117,7 +130,7 @@ class Supervisor:
             _ready_descriptor = writer
             for each in self._workers.values():
                 os.close(each.ready)
-            _die_with_parent(parent)
+            end_with_parent(parent)
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -168,10 +181,21 @@ class Supervisor:
             del self._due[index]
             if not self._stopping:
                 self._start(index)
+        self._look_for_ready()
         self._roll()
 
+    def _look_for_ready(self) -> None:
+        for worker in self._workers.values():
+            worker.serves = worker.serves or _is_ready(worker)
+        if self._all_served or self._stopping or len(self._workers) < self._count:
+            return
+        if all(worker.serves for worker in self._workers.values()):
+            self._all_served = True
+            if self._on_ready is not None:
+                self._on_ready()
+
     def _seconds_to_wait(self) -> Optional[float]:
-        if self._successor is not None:
+        if self._successor is not None or not (self._all_served or self._stopping):
             # Its word comes through a pipe, not as a signal.
             return 0.05
         if self._due and not self._stopping:
@@ -181,6 +205,8 @@ class Supervisor:
     def _stop(self) -> None:
         # Whoever stops a second time does not want to wait.
         self._kill(signal.SIGKILL if self._stopping else signal.SIGTERM)
+        if not self._stopping and self._on_stop is not None:
+            self._on_stop()
         self._stopping = True
         self._due.clear()
 
@@ -202,12 +228,13 @@ class Supervisor:
             self._old.remove(worker)
         if self._stopping or worker.leaves:
             return
-        if code == CONFIGURATION_ERROR:
+        if code == CONFIGURATION_ERROR and not self._all_served:
             self._status = code
             self._stop()
             return
         lived = time.monotonic() - worker.began
-        self._young_deaths = self._young_deaths + 1 if lived < _YOUNG_SECONDS and code else 0
+        died_young = code != 0 and (lived < _YOUNG_SECONDS or not worker.serves)
+        self._young_deaths = self._young_deaths + 1 if died_young else 0
         if self._young_deaths >= _YOUNG_DEATHS_MAX:
             logger.error("workers die as soon as they start (the last with %s): giving up", _told(code))
             self._status = 1
@@ -229,7 +256,7 @@ class Supervisor:
     def _roll(self) -> None:
         successor = self._successor
         if successor is not None:
-            if not _is_ready(successor) and time.monotonic() - successor.began < _READY_SECONDS:
+            if not successor.serves and time.monotonic() - successor.began < _READY_SECONDS:
                 return
             self._successor = None
             old = self._old.pop(0) if self._old else None
@@ -240,18 +267,19 @@ class Supervisor:
             self._successor = self._start(self._old[0].index)
 
 
-def supervise(target: Callable[[], Any], workers: int) -> int:
+def supervise(target: Callable[[], Any], workers: int, on_ready: Optional[Callable[[], None]] = None) -> int:
     """Serve with several processes; see :class:`Supervisor`.
 
     Args:
         target: called in each worker.
         workers: how many.
+        on_ready: called once, when all of them serve.
 
     Returns:
         The exit status.
 
     """
-    return Supervisor(lambda _index: target(), workers).run()
+    return Supervisor(lambda _index: target(), workers, on_ready).run()
 
 
 def _told(code: int) -> str:
@@ -266,7 +294,8 @@ def _is_ready(worker: _Worker) -> bool:
         return False
 
 
-def _die_with_parent(parent: int) -> None:
+def end_with_parent(parent: int) -> None:
+    """Get SIGTERM when the process that forked this one ends, also when it is killed (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     if os.getppid() != parent:

@@ -58,6 +58,10 @@ def make():
 def three(a, b, c, d):
     pass
 
+def made():
+    from socketify import App
+    return App(server_header="mine").get("/", lambda res, req: res.end("native"))
+
 number = 5
 """
 
@@ -122,6 +126,7 @@ def command(tmp_path: Path) -> Iterator[Any]:
         (["app:make", "--factory"], "wsgi"),
         (["app:ssgi"], "ssgi"),
         (["app:run"], "native"),
+        (["app:made", "--factory"], "native"),
         (["app:run", "--interface", "socketify", "--loop", "asyncio"], "native"),
         (["app:asgi", "--workers", "2"], "asgi"),
     ],
@@ -140,6 +145,8 @@ def test_each_interface_is_found_and_served(command: Any, arguments: list[str], 
         (["app:wsgi", "--ws", "app:asgi"], "asgi hi"),
         (["app:asgi", "--ws", "app:ws", "--ws-per-message-deflate", "True"], "native hi"),
         (["app:run"], "native hi"),
+        (["app:run", "--ws", "app:asgi"], "asgi hi"),
+        (["app:made", "--factory", "--ws", "app:asgi"], "asgi hi"),
     ],
 )
 def test_websockets_beside_any_interface(command: Any, arguments: list[str], answer: str) -> None:
@@ -173,30 +180,46 @@ def test_unix_sockets_and_descriptors(command: Any, tmp_path: Path) -> None:
         (["app:nothing"], "module 'app' has no attribute 'nothing'"),
         (["app"], "must be module:attribute"),
         (["app:number"], "app must be callable"),
+        (["app.py:asgi"], "modules are named without path and '.py', as in app:app"),
+        (["app:number", "--factory"], "--factory: app:number must be callable, not int"),
+        (["app:asgi", "--fd", "77"], "cannot listen on descriptor 77: Bad file descriptor"),
+        (["app:asgi", "--uds", "nowhere/s"], "cannot listen on Unix socket 'nowhere/s': No such file or directory"),
+        (["app:asgi", "--uds", "x" * 200], "cannot listen on Unix socket 'xxx"),
+        (["app:asgi", "--host", "no.such.invalid"], "cannot listen on no.such.invalid:0: "),
+        (["app:asgi", "--app-dir", "nowhere"], "--app-dir: no such directory: 'nowhere'"),
+        (["app:asgi", "--reload-dir", "nowhere"], "--reload-dir: no such directory: 'nowhere'"),
+        (["app:asgi", "--root-path", "api"], "root_path must be empty or begin with '/'"),
+        (["app:asgi", "--bogus"], "unrecognized arguments: --bogus"),
+        (["app:made", "--factory", "--ssl-certfile", "x.pem", "--access-log", "json"], "--access-log, --ssl-certfile cannot"),
+        (["app:asgi", "--server-header", "a\nb"], "must be True, False, or up to 128 printable characters"),
+        (["app:asgi", "--ws-idle-timeout", "5"], "must be 0, or from 8 to 960, not 5"),
+        (["app:asgi", "--ssl-client-certificate", "optional"], "--ssl-client-certificate needs --ssl-ca-certs"),
         (["app:three"], "cannot tell the interface"),
         (["app:asgi", "--port", "70000"], "argument --port/-p: must be from 0 to 65535, not 70000"),
         (["app:asgi", "--port", "1", "--uds", "x"], "--uds excludes --port"),
         (["app:asgi", "--ssl-certfile", "none.pem"], "cert_file_name: no such file: 'none.pem'"),
         (["app:asgi", "--ws-auto-ping", "maybe"], "must be True or False, not 'maybe'"),
-        (["app:run", "--access-log", "json"], "are for ASGI and WSGI"),
+        (["app:run", "--proxy-headers", "True", "--forwarded-allow-ips", "x"], "'x' is no address or network"),
         (["app:asgi", "--env-file", "none"], "no such file: 'none'"),
-        (["app:asgi", "--workers", "2", "--interface", "ssgi", "--ws-idle-timeout", "3"], "idle_timeout must be"),
+        (["app:asgi", "--workers", "2", "--interface", "ssgi", "--ws-idle-timeout", "3"], "must be 0, or from 8 to 960, not 3"),
         ([], "APP is missing"),
     ],
 )
 def test_errors_are_one_line_and_status_2(command: Any, arguments: list[str], said: str) -> None:
-    place = [] if "--port" in arguments or "--uds" in arguments else ["--port", "0"]
-    running = command(*arguments, *place, "--disable-listen-log", "True")
+    place = [] if {"--port", "--uds", "--fd"} & set(arguments) else ["--port", "0"]
+    running = command(*arguments, *place)
     assert running.process.wait(20) == 2
     assert said in running.said
-    assert "Traceback" not in running.said
+    assert len(running.said.splitlines()) == 1
 
 
 def test_a_taken_port(command: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        running = command("app:asgi", "--port", str(taken.getsockname()[1]))
+        taken_port = taken.getsockname()[1]
+        running = command("app:asgi", "--port", str(taken_port))
         assert running.process.wait(20) == 2
-    assert "already in use" in running.said
+    assert f"cannot listen on 127.0.0.1:{taken_port}: Address already in use" in running.said
+    assert len(running.said.splitlines()) == 1
     debugged = command("nowhere:app", "--port", "0", "--log-level", "debug")
     assert debugged.process.wait(20) == 2
     assert "Traceback" in debugged.said
@@ -206,7 +229,74 @@ def test_what_the_module_raises_is_told(command: Any, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import does_not_exist\n")
     running = command("broken:app", "--port", "0")
     assert running.process.wait(20) == 2
-    assert "No module named 'does_not_exist'" in running.said
+    assert "No module named 'does_not_exist' (broken.py, line 1)" in running.said
+    (tmp_path / "broken.py").write_text("\n1 / 0\ndef make():\n    raise KeyError('x')\n")
+    for flags in ([], ["--workers", "2"]):
+        running = command("broken:app", "--port", "0", *flags)
+        assert running.process.wait(20) == 2
+        assert "module 'broken' cannot be imported: ZeroDivisionError: division by zero (broken.py, line 2)" in running.said
+        assert "Traceback" not in running.said
+    (tmp_path / "broken.py").write_text("def make():\n    raise KeyError('x')\n")
+    running = command("broken:make", "--port", "0", "--factory")
+    assert running.process.wait(20) == 2
+    assert "--factory: broken:make failed: KeyError: 'x' (broken.py, line 2)" in running.said
+
+
+def test_a_start_that_fails_is_told(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "start.py").write_text(
+        "def run(app):\n    app.on_start(connect)\ndef connect():\n    raise ConnectionError('no database')\n"
+        "async def asgi(scope, receive, send):\n    await receive()\n"
+        "    await send({'type': 'lifespan.startup.failed', 'message': 'no database'})\n"
+    )
+    for name, said in (("run", "ConnectionError: no database (start.py, line 4)"), ("asgi", "socketify: no database")):
+        for flags in ([], ["--workers", "2"]):
+            running = command(f"start:{name}", "--port", "0", *flags)
+            assert running.process.wait(20) == 2
+            assert said in running.said
+            assert "Listening" not in running.said
+            assert "Traceback" not in running.said
+
+
+def test_all_addresses_of_a_name_are_served(command: Any) -> None:
+    running = command("app:asgi", "--port", "0", "--host", "localhost")
+    running.wait_for("Listening")
+    for url in re.findall(r"http://\S+", running.said):
+        assert httpx.get(url).text.startswith("asgi")
+    port = int(running.url.rpartition(":")[2])
+    assert httpx.get(f"http://127.0.0.1:{port}").text.startswith("asgi")
+
+
+def test_headers_of_the_server(command: Any) -> None:
+    assert httpx.get(command("app:asgi", "--port", "0").url).headers["server"] == "socketify"
+    answer = httpx.get(command("app:asgi", "--port", "0", "--server-header", "mine/1", "--date-header", "False").url)
+    assert answer.headers["server"] == "mine/1"
+    assert "date" not in answer.headers
+    assert "server" not in httpx.get(command("app:wsgi", "--port", "0", "--server-header", "off").url).headers
+
+
+def test_limits_of_requests(command: Any) -> None:
+    running = command("app:asgi", "--port", "0", "--limit-max-header-count", "3", "--limit-max-target-bytes", "50")
+    host = ("127.0.0.1", int(running.url.rpartition(":")[2]))
+    for request, status in (
+        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nC: d\r\nE: f\r\n\r\n", b"431"),
+        (b"GET /" + b"x" * 60 + b" HTTP/1.1\r\nHost: a\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"200"),
+    ):
+        with socket.create_connection(host) as connection:
+            connection.sendall(request)
+            assert connection.recv(4096).split(b" ")[1] == status
+
+
+def test_a_bound_on_requests_at_a_time(command: Any) -> None:
+    running = command("app:asgi", "--port", "0", "--limit-concurrency", "1")
+    with connect(running.url.replace("http", "ws")):
+        answer = httpx.get(running.url)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_the_application_as_a_variable(command: Any) -> None:
+    running = command("--port", "0", env={"SOCKETIFY_APP": "app:wsgi"})
+    assert httpx.get(running.url).text.startswith("wsgi")
 
 
 def test_help_version_config_and_completion(command: Any) -> None:
@@ -236,26 +326,72 @@ def test_environment_file(command: Any, tmp_path: Path) -> None:
     )
     running = command("greet:run", "--port", "0", "--env-file", "env")
     assert httpx.get(running.url).text == "hello"
+    overridden = command("greet:run", "--port", "0", "--env-file", "env", env={"GREETING": "hi"})
+    assert httpx.get(overridden.url).text == "hi"
 
 
-@pytest.mark.parametrize("name", ["asgi", "wsgi"])
-def test_proxies_root_path_and_access_log(command: Any, name: str) -> None:
+WHO = """
+async def asgi(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    body = f"{scope['scheme']} {scope['client'][0]}".encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{environ['wsgi.url_scheme']} {environ['REMOTE_ADDR']}".encode()]
+
+def ssgi(type, server_address, remote_address, method, path, query_string, get_header, res):
+    scheme = get_header("x-forwarded-proto") if remote_address == "8.8.8.8:0" else "http"
+    res.send(f"{scheme} {remote_address.partition(':')[0]}")
+
+def run(app):
+    app.any("/*", lambda res, req: res.end(f"{req.get_scheme()} {res.get_remote_address()}"))
+"""
+INTERFACES = ["asgi", "wsgi", "ssgi", "run"]
+
+
+@pytest.mark.parametrize("name", INTERFACES)
+def test_proxies_and_access_log(command: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "who.py").write_text(WHO)
     running = command(
-        f"app:{name}", "--port", "0", "--proxy-headers", "True", "--access-log", "json", "--server-header", "False"
+        f"who:{name}", "--port", "0", "--proxy-headers", "True", "--access-log", "json", "--server-header", "False"
     )
     fields = {"X-Forwarded-For": "9.9.9.9, 8.8.8.8, 127.0.0.1", "X-Forwarded-Proto": "https"}
     answer = httpx.get(running.url + "/a%20b?c=d", headers=fields)
     assert "server" not in answer.headers
-    assert answer.text.endswith("https 8.8.8.8")
+    assert answer.text == "https 8.8.8.8"
     entry = json.loads(running.wait_for(r"\{.*\}"))
     assert entry["client"] == "8.8.8.8"
     assert (entry["method"], entry["target"], entry["status"]) == ("GET", "/a%20b?c=d", 200)
     assert entry["bytes"] == len(answer.content)
     distrusted = command(
-        f"app:{name}", "--port", "0", "--proxy-headers", "True", "--forwarded-allow-ips", "10.0.0.0/8", "--access-log", "common"
+        f"who:{name}", "--port", "0", "--proxy-headers", "True", "--forwarded-allow-ips", "10.0.0.0/8", "--access-log", "common"
     )
-    assert httpx.get(distrusted.url, headers=fields).text.endswith("http 127.0.0.1")
+    assert httpx.get(distrusted.url, headers=fields).text == "http 127.0.0.1"
     assert distrusted.wait_for(r'127\.0\.0\.1 - - \[.*\] "GET / HTTP/1\.1" 200 \d+')
+
+
+@pytest.mark.parametrize("name", INTERFACES)
+def test_a_proxy_on_a_unix_socket(command: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "who.py").write_text(WHO)
+    path = str(tmp_path / "s")
+    running = command(f"who:{name}", "--uds", path, "--proxy-headers", "True", "--access-log", "common")
+    assert running.url == f"unix:{path}"
+    with httpx.Client(transport=httpx.HTTPTransport(uds=path)) as client:
+        fields = {"X-Forwarded-For": "8.8.8.8", "X-Forwarded-Proto": "https"}
+        assert client.get("http://a/", headers=fields).text == "https 8.8.8.8"
+    assert running.wait_for(r'8\.8\.8\.8 - - \[.*\] "GET / HTTP/1\.1" 200 \d+')
+
+
+@pytest.mark.parametrize("name", INTERFACES)
+def test_workers_are_replaced_after_so_many_requests(command: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "who.py").write_text(WHO)
+    running = command(f"who:{name}", "--port", "0", "--limit-max-requests", "3", "--limit-max-requests-jitter", "1")
+    for _ in range(10):
+        assert httpx.get(running.url).text.startswith("http")
+    assert running.stop() == 0
 
 
 def test_reload(command: Any, tmp_path: Path) -> None:
@@ -270,6 +406,24 @@ def test_reload(command: Any, tmp_path: Path) -> None:
             text = httpx.get(running.url).text
     assert text == "changed"
     assert running.stop(signal.SIGINT) == 0
+
+
+def test_reloading_leaves_no_orphan(command: Any) -> None:
+    running = command("app:asgi", "--port", "0", "--reload")
+    pid = int(httpx.get(running.url).text.split()[1])
+    running.process.kill()
+    running.process.wait()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        state = Path(f"/proc/{pid}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError(pid)
 
 
 def test_serve_is_the_command_in_one_call(tmp_path: Path) -> None:

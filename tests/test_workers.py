@@ -202,6 +202,27 @@ def test_a_second_interrupt_does_not_wait(command: Any, tmp_path: Path) -> None:
         running.process.wait(5)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_who_comes_while_it_stops_is_refused(command: Any, tmp_path: Path, workers: str) -> None:  # noqa: F811
+    (tmp_path / "slow.py").write_text(
+        "import asyncio\nasync def slow(res, req):\n    await asyncio.sleep(2)\n    res.end('late')\n"
+        "def run(app):\n    app.get('/', slow)\n"
+    )
+    running = command("slow:run", "--workers", workers, "--port", "0")
+    port = int(running.url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(10)
+        connection.sendall(GET)
+        time.sleep(0.5)
+        running.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        # A request in flight is answered all the same.
+        assert connection.recv(1000).endswith(b"late")
+    assert running.process.wait(20) == 0
+
+
 def test_a_worker_is_replaced_after_its_requests(command: Any) -> None:  # noqa: F811
     running = command("app:asgi", "--port", "0", "--limit-max-requests", "5")
     seen = set()
@@ -276,4 +297,131 @@ def test_servers_run_several_workers(tmp_path: Path, block: bool) -> None:
         else:
             process.stdin.write("\n")
             process.stdin.flush()
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("block", [True, False])
+def test_workers_whose_application_refuses_to_start(tmp_path: Path, block: bool) -> None:
+    program = (
+        "from socketify import ASGI\n"
+        "async def app(scope, receive, send):\n"
+        "    await receive()\n"
+        "    await send({'type': 'lifespan.startup.failed', 'message': 'no database'})\n"
+        "try:\n"
+        f"    ASGI(app).listen(0).run(workers=2, block={block})\n"
+        "except RuntimeError as error:\n"
+        "    print(error)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+    )
+    assert "the workers do not serve" in found.stdout
+    assert "no database" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_workers_that_do_not_block_serve_when_run_returns(tmp_path: Path) -> None:
+    program = (
+        "import time\nfrom app import wsgi\nfrom socketify import WSGI\nimport urllib.request\n"
+        "ports = []\n"
+        "server = WSGI(wsgi).listen(0, lambda config: ports.append(config.port))\n"
+        "server.run(workers=2, block=False)\n"
+        "print(urllib.request.urlopen(f'http://127.0.0.1:{ports[0]}/').read().decode())\n"
+        "server.close()\n"
+    )
+    (tmp_path / "app.py").write_text(MODULE)
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env={**os.environ, "PYTHONPATH": f"{Path(__file__).resolve().parents[1]}{os.pathsep}{tmp_path}"},
+    )
+    assert found.stdout.startswith("wsgi")
+
+
+def test_systemd_may_give_several_sockets(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "app.py").write_text(MODULE)
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        kept = [os.dup(first.fileno()), os.dup(second.fileno())]
+        # Moved out of the way first: one of them may be where the other goes.
+        program = (
+            "import os, sys\n"
+            f"high = [os.dup({kept[0]}), os.dup({kept[1]})]\n"
+            "import fcntl\n"
+            "high = [fcntl.fcntl(each, fcntl.F_DUPFD, 100) for each in high]\n"
+            "os.dup2(high[0], 3)\nos.dup2(high[1], 4)\n"
+            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2')\n"
+            "from socketify.cli import main\nsys.exit(main(['app:wsgi', '--workers', '2']))\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).resolve().parents[1]}{os.pathsep}{tmp_path}"}
+        with subprocess.Popen(
+            [sys.executable, "-c", program], env=environment, pass_fds=kept, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            for each in (first, second):
+                port = each.getsockname()[1]
+                assert f"http://127.0.0.1:{port}" in said
+                assert httpx.get(f"http://127.0.0.1:{port}/").text.startswith("wsgi")
+            process.terminate()
+            assert process.wait(20) == 0
+        for each in kept:
+            os.close(each)
+
+
+def test_systemd_hears_when_all_workers_serve(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(20)
+        running = command("app:asgi", "--workers", "2", "--port", "0", env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        assert heard.recv(100) == b"READY=1"
+        assert httpx.get(running.url).status_code == 200
+        assert running.stop() == 0
+        assert heard.recv(100) == b"STOPPING=1"
+
+
+def test_a_broken_module_does_not_end_workers_that_serve(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    running, _ = start(command)
+    workers = children(running.process.pid)
+    (tmp_path / "app.py").write_text("raise ValueError('broken meanwhile')\n")
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("the new worker does not serve")
+    assert httpx.get(running.url).text.startswith("asgi")
+    assert children(running.process.pid) == workers
+    os.kill(workers[0], signal.SIGKILL)
+    time.sleep(0.5)
+    # What replaces it fails too; meanwhile the other one serves, and the file is mended.
+    (tmp_path / "app.py").write_text(MODULE)
+    wait_until(lambda: len(children(running.process.pid)) == 2)
+    assert httpx.get(running.url).text.startswith("asgi")
+    assert running.stop() == 0
+
+
+def test_a_function_is_served_by_several_workers(tmp_path: Path) -> None:
+    program = (
+        "import os, socketify\n"
+        "def run(app):\n    app.get('/', lambda res, req: res.end(str(os.getpid())))\n"
+        "socketify.serve(run, port=0, workers=2, on_listen=lambda config: print(config.port, flush=True))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        seen: set[str] = set()
+
+        def both() -> bool:
+            with contextlib.suppress(httpx.HTTPError):
+                seen.add(httpx.get(f"http://127.0.0.1:{port}/").text)
+            return len(seen) == 2
+
+        wait_until(both)
+        assert str(process.pid) not in seen
+        process.terminate()
         assert process.wait(20) == 0

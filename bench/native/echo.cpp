@@ -1,5 +1,5 @@
 /* The ceiling of the websocket benchmarks: /echo sends every message back, /broadcast sends it to all its connections.
- * Usage: bench_echo [PORT], 0 for any; prints "listening PORT". */
+ * Usage: bench_echo [BEHAVIOUR DIRECTORY] [PORT], 0 for any; prints "listening PORT". Both words are ignored: there is one behaviour. */
 #include "App.h"
 
 #include <cstdio>
@@ -43,7 +43,7 @@ Behavior broadcast(uWS::App &app) {
 } // namespace
 
 int main(int argc, char **argv) {
-  const int port = argc > 1 ? std::atoi(argv[1]) : 0;
+  const int port = argc > 1 ? std::atoi(argv[argc - 1]) : 0;
   uWS::App app;
   app.ws<Connection>("/echo", echo()).ws<Connection>("/broadcast", broadcast(app)).listen("127.0.0.1", port, announce).run();
   return 0;

@@ -1,12 +1,15 @@
 //! Loads a websocket server and counts the messages that come back.
 //!
-//!     websocket_load PORT PATH echo|broadcast CONNECTIONS BYTES IN_FLIGHT SECONDS
+//!     websocket_load PORT PATH echo|broadcast CONNECTIONS BYTES IN_FLIGHT MILLISECONDS
 //!
 //! echo: every connection keeps IN_FLIGHT messages of BYTES on their way and sends one more for each that returns.
 //! broadcast: the first connection sends IN_FLIGHT messages, each of which shall reach every connection; the next ones
-//! follow when all have arrived. Prints the number of messages received and the time as JSON.
+//! follow when all have arrived. Says "ready", waits for a line, and prints the number of messages received and the time as JSON.
 const std = @import("std");
 const sys = @import("sys");
+const client = @import("client.zig");
+
+const Failure = client.Failure;
 
 const connections_max = 20_000;
 const message_bytes_max = 1024 * 1024;
@@ -17,16 +20,6 @@ const receive_bytes = 512 * 1024;
 const mask = [4]u8{ 0x5a, 0xc3, 0x17, 0x9e };
 const opcode_binary_final: u8 = 0x82;
 
-const Failure = error{
-    Usage,
-    CannotConnect,
-    HandshakeRefused,
-    ConnectionLost,
-    UnexpectedFrame,
-    NoMemory,
-    NoDescriptor,
-};
-
 const Mode = enum { echo, broadcast };
 
 const Settings = struct {
@@ -36,28 +29,22 @@ const Settings = struct {
     connections: usize,
     message_bytes: usize,
     in_flight: usize,
-    seconds: usize,
+    milliseconds: usize,
 
     fn parse(args: std.process.Args) Failure!Settings {
         var words = args.iterate();
         _ = words.skip();
         const settings: Settings = .{
-            .port = try number(u16, words.next(), 1, std.math.maxInt(u16)),
+            .port = try client.number(u16, words.next(), 1, std.math.maxInt(u16)),
             .path = words.next() orelse return error.Usage,
             .mode = std.meta.stringToEnum(Mode, words.next() orelse return error.Usage) orelse return error.Usage,
-            .connections = try number(usize, words.next(), 1, connections_max),
-            .message_bytes = try number(usize, words.next(), 1, message_bytes_max),
-            .in_flight = try number(usize, words.next(), 1, 1024),
-            .seconds = try number(usize, words.next(), 1, 3600),
+            .connections = try client.number(usize, words.next(), 1, connections_max),
+            .message_bytes = try client.number(usize, words.next(), 1, message_bytes_max),
+            .in_flight = try client.number(usize, words.next(), 1, 1024),
+            .milliseconds = try client.number(usize, words.next(), 1, 3600 * 1000),
         };
         if (words.next() != null) return error.Usage;
         return settings;
-    }
-
-    fn number(comptime T: type, text: ?[:0]const u8, least: T, most: T) Failure!T {
-        const value = std.fmt.parseInt(T, text orelse return error.Usage, 10) catch return error.Usage;
-        if (value < least or value > most) return error.Usage;
-        return value;
     }
 };
 
@@ -141,7 +128,8 @@ const Load = struct {
         const waits = connection.unsent_bytes > 0;
         if (waits == connection.waits_for_room) return;
         connection.waits_for_room = waits;
-        try watch(load.epoll_fd, sys.epoll_ctl_mod, connection);
+        const events = sys.epollin | if (waits) sys.epollout else 0;
+        try client.watch(load.epoll_fd, sys.epoll_ctl_mod, connection.fd, events, connection);
     }
 
     fn receive(load: *Load, connection: *Connection, buffer: []u8) Failure!void {
@@ -166,14 +154,14 @@ const Load = struct {
     }
 
     fn run(load: *Load, buffer: []u8) Failure!u64 {
-        const begin = nowUs();
-        const end = begin + load.settings.seconds * std.time.us_per_s;
+        const begin = client.nowNs();
+        const end = begin + load.settings.milliseconds * std.time.ns_per_ms;
         switch (load.settings.mode) {
             .echo => for (load.connections) |*connection| try load.send(connection, load.settings.in_flight),
             .broadcast => try load.publish(),
         }
         var events: [events_max]sys.EpollEvent = undefined;
-        while (nowUs() < end) {
+        while (client.nowNs() < end) {
             const count = sys.epoll_wait(load.epoll_fd, &events, events_max, 100);
             if (count < 0) continue;
             for (events[0..@intCast(count)]) |event| {
@@ -182,38 +170,13 @@ const Load = struct {
                 if (event.events & ~sys.epollout != 0) try load.receive(connection, buffer);
             }
         }
-        return nowUs() - begin;
+        return client.nowNs() - begin;
     }
 };
 
-fn nowUs() u64 {
-    var now: sys.Timespec = undefined;
-    std.debug.assert(sys.clock_gettime(sys.clock_monotonic, &now) == 0);
-    return @as(u64, @intCast(now.sec)) * std.time.us_per_s + @as(u64, @intCast(now.nsec)) / std.time.ns_per_us;
-}
-
-fn watch(epoll_fd: c_int, operation: c_int, connection: *Connection) Failure!void {
-    var event: sys.EpollEvent = .{
-        .events = sys.epollin | if (connection.waits_for_room) sys.epollout else 0,
-        .data = .{ .ptr = @intFromPtr(connection) },
-    };
-    if (sys.epoll_ctl(epoll_fd, operation, connection.fd, &event) != 0) return error.NoDescriptor;
-}
-
 /// Connects and shakes hands, waiting for the answer; afterwards nothing waits.
-fn connect(settings: Settings) Failure!c_int {
-    const fd = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
-    if (fd < 0) return error.NoDescriptor;
-    const Address = extern struct { family: u16, port: u16, address: [4]u8, zero: [8]u8 = @splat(0) };
-    const address: Address = .{
-        .family = sys.af_inet,
-        .port = std.mem.nativeToBig(u16, settings.port),
-        .address = .{ 127, 0, 0, 1 },
-    };
-    if (sys.connect(fd, &address, @sizeOf(Address)) != 0) return error.CannotConnect;
-    const on: c_int = 1;
-    _ = sys.setsockopt(fd, sys.ipproto_tcp, sys.tcp_nodelay, &on, @sizeOf(c_int));
-
+fn shakeHands(settings: Settings) Failure!c_int {
+    const fd = try client.connect(settings.port);
     var buffer: [handshake_bytes_max]u8 = undefined;
     const request = std.fmt.bufPrint(&buffer, "GET {s} HTTP/1.1\r\nHost: 127.0.0.1:{d}\r\nConnection: Upgrade\r\n" ++
         "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" ++
@@ -228,8 +191,7 @@ fn connect(settings: Settings) Failure!c_int {
         filled += @intCast(bytes);
     }
     if (!std.mem.startsWith(u8, buffer[0..filled], "HTTP/1.1 101 ")) return error.HandshakeRefused;
-    const set_flags = 4;
-    if (sys.fcntl(fd, set_flags, sys.nonblock) != 0) return error.NoDescriptor;
+    try client.setNonblocking(fd);
     return fd;
 }
 
@@ -268,8 +230,8 @@ fn measure(init: std.process.Init) Failure!void {
     if (epoll_fd < 0) return error.NoDescriptor;
     const connections = gpa.alloc(Connection, settings.connections) catch return error.NoMemory;
     for (connections) |*connection| {
-        connection.* = .{ .fd = try connect(settings), .frames = .{ .expected_bytes = settings.message_bytes } };
-        try watch(epoll_fd, sys.epoll_ctl_add, connection);
+        connection.* = .{ .fd = try shakeHands(settings), .frames = .{ .expected_bytes = settings.message_bytes } };
+        try client.watch(epoll_fd, sys.epoll_ctl_add, connection.fd, sys.epollin, connection);
     }
     const frames, const frame_bytes = try makeFrames(gpa, settings.message_bytes, settings.in_flight);
     const buffer = gpa.alloc(u8, receive_bytes) catch return error.NoMemory;
@@ -280,21 +242,15 @@ fn measure(init: std.process.Init) Failure!void {
         .frames = frames,
         .frame_bytes = frame_bytes,
     };
-    const elapsed_us = try load.run(buffer);
+    client.awaitStart();
+    const elapsed_ns = try load.run(buffer);
     var line: [128]u8 = undefined;
-    say(1, std.fmt.bufPrint(&line, "{{\"messages\": {d}, \"microseconds\": {d}}}\n", .{ load.received, elapsed_us }) catch unreachable);
-}
-
-fn say(fd: c_int, text: []const u8) void {
-    _ = sys.write(fd, text.ptr, text.len);
+    const elapsed_us = elapsed_ns / std.time.ns_per_us;
+    client.finish(std.fmt.bufPrint(&line, "{{\"messages\": {d}, \"microseconds\": {d}}}\n", .{ load.received, elapsed_us }) catch unreachable);
 }
 
 pub fn main(init: std.process.Init) u8 {
-    measure(init) catch |failure| {
-        say(2, "websocket_load: ");
-        say(2, @errorName(failure));
-        say(2, "\nusage: websocket_load PORT PATH echo|broadcast CONNECTIONS BYTES IN_FLIGHT SECONDS\n");
-        return 1;
-    };
+    const usage = "PORT PATH echo|broadcast CONNECTIONS BYTES IN_FLIGHT MILLISECONDS";
+    measure(init) catch |failure| return client.fail("websocket_load", failure, usage);
     return 0;
 }

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, Optional
+from pathlib import Path
+from typing import Any, Callable, NoReturn, Optional, Union
 
 from .. import __version__
 from ..interfaces.serving import INTERFACES
+from ..limits import Limits
 
 _PREFIX = "SOCKETIFY_"
+_SERVER_HEADER_MAX = 128
+_LIMITS = Limits()
 _TRUE = ("1", "true", "yes", "on", "t", "y")
 _FALSE = ("0", "false", "no", "off", "f", "n")
 
@@ -24,6 +28,26 @@ def boolean(text: str) -> bool:
         return False
     message = f"must be True or False, not {text!r}"
     raise argparse.ArgumentTypeError(message)
+
+
+def boolean_or_text(text: str) -> Union[bool, str]:
+    """Read a flag that turns something on or off, or says what it shall be."""
+    try:
+        return boolean(text)
+    except argparse.ArgumentTypeError:
+        if not 0 < len(text) <= _SERVER_HEADER_MAX or not text.isascii() or not text.isprintable():
+            message = f"must be True, False, or up to {_SERVER_HEADER_MAX} printable characters, not {text!r}"
+            raise argparse.ArgumentTypeError(message) from None
+        return text
+
+
+def idle_seconds(text: str) -> int:
+    """Read the idle time-out of websockets."""
+    value = at_least(0, 960)(text)
+    if 0 < value < 8:
+        message = f"must be 0, or from 8 to 960, not {value}"
+        raise argparse.ArgumentTypeError(message)
+    return value
 
 
 def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
@@ -43,12 +67,19 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     return read
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line: the usage of all flags would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (--help lists the flags)\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser; ``-h`` is the host, as it always was."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="socketify",
         description="Serves an ASGI, WSGI or SSGI application, or a function run(app) of its own interface.",
-        epilog=f"Every flag can be given as an environment variable too: {_PREFIX}PORT for --port, and so on.",
+        epilog=f"APP and all flags can be environment variables too: {_PREFIX}APP, {_PREFIX}PORT for --port, and so on.",
         add_help=False,
         allow_abbrev=False,
     )
@@ -85,7 +116,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("websockets").add_argument
     add("--ws", default="auto", metavar="WS", help="auto, none, or module:ws (default: %(default)s)")
     add("--ws-max-size", type=at_least(0), default=16777216, metavar="BYTES", help="of a message (default: %(default)s)")
-    add("--ws-idle-timeout", type=at_least(0), default=20, metavar="SECONDS", help="0 for none (default: %(default)s)")
+    add("--ws-idle-timeout", type=idle_seconds, default=20, metavar="SECONDS", help="0 for none (default: %(default)s)")
     add("--ws-max-lifetime", type=at_least(0, 240), default=0, metavar="MINUTES", help="0 for no limit (default: %(default)s)")
     add("--ws-max-backpressure", type=at_least(0), default=16777216, metavar="BYTES", help="default: %(default)s")
     for name, default in (
@@ -97,7 +128,12 @@ def make_parser() -> argparse.ArgumentParser:
         add(name, type=boolean, default=default, metavar="BOOL", help="default: %(default)s")
 
     add = parser.add_argument_group("limits").add_argument
-    add("--limit-concurrency", type=at_least(1), metavar="N", help="open connections of a worker; further ones wait")
+    add(
+        "--limit-concurrency",
+        type=at_least(1),
+        metavar="N",
+        help="requests and websockets of a worker at a time; further ones get 503",
+    )
     add("--limit-max-requests", type=at_least(1), metavar="N", help="a worker is replaced after so many requests")
     add(
         "--limit-max-requests-jitter",
@@ -107,6 +143,28 @@ def make_parser() -> argparse.ArgumentParser:
         help="up to so many more (default: %(default)s)",
     )
     add("--limit-max-body-size", type=at_least(0, 2**63 - 1), metavar="BYTES", help="larger requests get 413")
+    add("--limit-max-connections", type=at_least(1), metavar="N", help="open connections of a worker; further ones wait")
+    for name, unit, text in (
+        ("--limit-max-target-bytes", "BYTES", "of a request's target; then 414"),
+        ("--limit-max-header-bytes", "BYTES", "of all fields of a request; then 431"),
+        ("--limit-max-header-count", "N", "fields of a request; then 431"),
+        ("--limit-min-body-rate", "BYTES", "that a body must bring per second; else 408"),
+    ):
+        default = getattr(_LIMITS, name[len("--limit-") :].replace("-", "_"))
+        add(name, type=at_least(1), default=default, metavar=unit, help=f"{text} (default: %(default)s)")
+    for name, text in (
+        ("header", "for a request's head"),
+        ("body", "in which a body must keep its rate"),
+        ("write", "for a client that reads nothing"),
+    ):
+        default = getattr(_LIMITS, f"{name}_timeout")
+        add(
+            f"--timeout-{name}",
+            type=at_least(0, 86400),
+            default=default,
+            metavar="SECONDS",
+            help=f"{text} (default: %(default)s)",
+        )
     add("--timeout-keep-alive", type=at_least(0, 86400), default=10, metavar="SECONDS", help="default: %(default)s")
     add("--timeout-graceful-shutdown", type=at_least(0, 86400), default=30, metavar="SECONDS", help="default: %(default)s")
 
@@ -115,18 +173,19 @@ def make_parser() -> argparse.ArgumentParser:
     add("--ssl-certfile", metavar="PATH", help="the certificate and its chain, PEM")
     add("--ssl-keyfile-password", metavar="TEXT", help="of an encrypted key")
     add("--ssl-ca-certs", metavar="PATH", help="who signs the certificates of clients")
+    add("--ssl-client-certificate", choices=("optional", "required"), help="of clients (default: required with --ssl-ca-certs)")
     add("--ssl-ciphers", metavar="TEXT", help="names with colons between")
 
     add = parser.add_argument_group("proxies and logs").add_argument
     add("--proxy-headers", type=boolean, default=False, metavar="BOOL", help="believe X-Forwarded-For and X-Forwarded-Proto")
     add("--forwarded-allow-ips", default="127.0.0.1", metavar="LIST", help="of these proxies; * for all (default: %(default)s)")
-    add("--server-header", type=boolean, default=True, metavar="BOOL", help="send Server (default: %(default)s)")
+    add("--server-header", type=boolean_or_text, default=True, metavar="BOOL|TEXT", help="send Server (default: %(default)s)")
     add("--date-header", type=boolean, default=True, metavar="BOOL", help="send Date (default: %(default)s)")
     add(
         "--access-log",
         choices=("off", "common", "json"),
         default="off",
-        help="of ASGI and WSGI requests (default: %(default)s)",
+        help="a line for each response (default: %(default)s)",
     )
     add("--log-level", choices=("debug", "info", "warning", "error", "critical"), default="info", help="default: %(default)s")
     add("--print-config", action="store_true", help="show what would be used and leave")
@@ -146,9 +205,16 @@ def parse_arguments(arguments: Optional[Sequence[str]] = None, environ: Mapping[
         text = environ.get(_PREFIX + action.dest.upper())
         if text is not None:
             parser.set_defaults(**{action.dest: _from_environment(parser, action, text)})
+    parser.set_defaults(app=environ.get(_PREFIX + "APP"))
     settings = parser.parse_args(arguments)
     if settings.workers is None:
         settings.workers = _workers(parser, environ)
+    _check_together(parser, settings)
+    return settings
+
+
+def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:
+    """Leave when flags contradict each other, or name what is not there."""
     if settings.app is None and settings.print_completion is None:
         parser.error("APP is missing: which module and attribute, as in main:app")
     places = [name for name in ("uds", "fd") if getattr(settings, name) is not None]
@@ -157,11 +223,16 @@ def parse_arguments(arguments: Optional[Sequence[str]] = None, environ: Mapping[
     given = [name for name in ("host", "port") if getattr(settings, name) != parser.get_default(name)]
     if places and given:
         parser.error(f"--{places[0]} excludes --{given[0]}")
+    for name, directories in (("--app-dir", [settings.app_dir]), ("--reload-dir", settings.reload_dir or [])):
+        for directory in directories:
+            if not Path(directory).is_dir():
+                parser.error(f"{name}: no such directory: {directory!r}")
     if settings.ssl_certfile is None and settings.ssl_keyfile is not None:
         parser.error("--ssl-keyfile needs --ssl-certfile")
+    if settings.ssl_client_certificate is not None and settings.ssl_ca_certs is None:
+        parser.error("--ssl-client-certificate needs --ssl-ca-certs")
     if settings.reload and settings.workers > 1:
         parser.error("--reload excludes --workers")
-    return settings
 
 
 def _flags(parser: argparse.ArgumentParser) -> list[argparse.Action]:

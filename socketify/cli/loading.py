@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
+
+_PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 class LoadError(Exception):
-    """There is no such module or attribute; the message says which in one line."""
+    """There is no such module or attribute, or it fails; the message says so in one line."""
 
 
 def load(reference: str, directory: str = ".") -> Any:
@@ -20,7 +22,7 @@ def load(reference: str, directory: str = ".") -> Any:
         directory: looked into before the usual places.
 
     Raises:
-        LoadError: the reference is malformed, or names nothing. What the module itself raises passes through.
+        LoadError: the reference is malformed, or names nothing, or the module raises.
 
     """
     module_name, colon, attribute = reference.partition(":")
@@ -30,14 +32,7 @@ def load(reference: str, directory: str = ".") -> Any:
     folder = str(Path(directory).resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    try:
-        found: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        # One that the module itself imports is the module's own mistake.
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        message = f"there is no module {module_name!r} (looked in {folder!r} first)"
-        raise LoadError(message) from error
+    found = _import(module_name, folder)
     for name in attribute.split("."):
         try:
             found = getattr(found, name)
@@ -45,3 +40,52 @@ def load(reference: str, directory: str = ".") -> Any:
             message = f"module {module_name!r} has no attribute {attribute!r}"
             raise LoadError(message) from error
     return found
+
+
+def _import(module_name: str, folder: str) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        # One that the module itself imports is the module's own mistake.
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            message = f"module {module_name!r} cannot be imported: {described(error)}"
+            raise LoadError(message) from error
+        message = f"there is no module {module_name!r} (looked in {folder!r} first)"
+        if module_name.endswith((".py", "/")) or "/" in module_name:
+            suggested = module_name[:-3] if module_name.endswith(".py") else module_name
+            message += f"; modules are named without path and '.py', as in {suggested.strip('/').replace('/', '.')}:app"
+        raise LoadError(message) from error
+    except Exception as error:
+        message = f"module {module_name!r} cannot be imported: {described(error)}"
+        raise LoadError(message) from error
+
+
+def call_factory(factory: Callable[[], Any], reference: str) -> Any:
+    """Let a factory make the application.
+
+    Raises:
+        LoadError: it is not callable, or raises.
+
+    """
+    if not callable(factory):
+        message = f"--factory: {reference} must be callable, not {type(factory).__name__}"
+        raise LoadError(message)
+    try:
+        return factory()
+    except Exception as error:
+        message = f"--factory: {reference} failed: {described(error)}"
+        raise LoadError(message) from error
+
+
+def described(error: BaseException) -> str:
+    """Give an error in one line, with the place where it was raised unless that is our own code."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+    trace = error.__traceback__
+    place = ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith("<"):
+            place = "" if file.startswith(_PACKAGE) else f" ({Path(file).name}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    # It names its place itself.
+    return text if isinstance(error, SyntaxError) else text + place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import json
 import logging
 import os
@@ -11,15 +12,15 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Callable, Optional
 
 from ..app import App
 from ..interfaces.asgi_lifespan import LifespanError
 from ..workers import CONFIGURATION_ERROR, Supervisor, announce_ready
 from .arguments import make_parser, parse_arguments
-from .loading import LoadError
+from .loading import LoadError, described
 from .server import build_server, serve_on
 from .sockets import describe, notify_systemd, open_sockets
 
@@ -44,59 +45,109 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         return _serve(settings, sockets)
     finally:
-        for each in sockets:
-            each.close()
+        _close(sockets)
         if settings.uds is not None:
             Path(settings.uds).unlink(missing_ok=True)
 
 
-def _serve(settings: argparse.Namespace, sockets: list[socket.socket]) -> int:
-    if not settings.disable_listen_log:
-        where = describe(sockets[0], settings.ssl_certfile is not None)
-        sys.stdout.write(f"Listening on {where} with {settings.workers} worker(s); Ctrl-C stops\n")
-        sys.stdout.flush()
-    if settings.reload:
-        reload_module = importlib.import_module("socketify.cli.reload")
-        try:
-            return int(reload_module.run_reloading(lambda index: _work(settings, sockets, index), settings))
-        except LoadError as error:
-            return _explain(settings, error)
-    if settings.workers > 1 or settings.limit_max_requests:
+def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> int:
+    places = " and ".join(describe(each, settings.ssl_certfile is not None) for each in sockets[0])
+
+    def announce() -> None:
+        """Tell everybody that the application is served."""
+        if not settings.disable_listen_log:
+            sys.stdout.write(f"Listening on {places} with {settings.workers} worker(s); Ctrl-C stops\n")
+            sys.stdout.flush()
         notify_systemd("READY=1")
-        status = Supervisor(lambda index: _work(settings, sockets, index), settings.workers).run()
+
+    def alone(index: int) -> int:
+        return _work(settings, sockets[index % len(sockets)], announce)
+
+    first = _First()
+
+    def all_serve() -> None:
+        first.everybody()
+        announce()
+
+    def among_others(index: int) -> int:
+        mine = sockets[index % len(sockets)]
+        _close(each for each in sockets if each is not mine)
+        return _work(settings, mine, announce_ready, first.come)
+
+    try:
+        if settings.reload:
+            reload_module = importlib.import_module("socketify.cli.reload")
+            return int(reload_module.run_reloading(alone, settings))
+        if settings.workers == 1 and not settings.limit_max_requests:
+            return alone(0)
+        return Supervisor(among_others, settings.workers, all_serve, lambda: _close(sockets)).run()
+    except LoadError as error:
+        return _explain(settings, error)
+    finally:
         notify_systemd("STOPPING=1")
-        return status
-    return _work(settings, sockets, 0)
 
 
-def _work(settings: argparse.Namespace, sockets: list[socket.socket], index: int) -> int:
+def _close(sockets: Iterable[list[socket.socket]]) -> None:
+    for each in itertools.chain.from_iterable(sockets):
+        each.close()
+
+
+class _First:
+    """Lets one worker tell what goes wrong for all of them as they start."""
+
+    def __init__(self) -> None:
+        self._token, writer = os.pipe()
+        os.write(writer, b"1")
+        os.close(writer)
+        self._everybody = False
+
+    def everybody(self) -> None:
+        """Let all tell that begin from now on."""
+        self._everybody = True
+
+    def come(self) -> bool:
+        """Tell whether this worker is the one."""
+        return self._everybody or os.read(self._token, 1) == b"1"
+
+
+def _work(
+    settings: argparse.Namespace,
+    listening: list[socket.socket],
+    ready: Callable[[], None],
+    tells: Callable[[], bool] = lambda: True,
+) -> int:
     """Serve in this process; what cannot be served is told in one line."""
+    serves = False
+
+    def on_start() -> None:
+        nonlocal serves
+        serves = True
+        ready()
+
     try:
         server = build_server(settings)
         native = server if isinstance(server, App) else server.native_app
-        native.on_start(_ready)
-        serve_on(server, sockets[index % len(sockets)], settings)
-    except (LoadError, LifespanError) as error:
-        return _explain(settings, error)
-    except (OSError, TypeError, ValueError, ImportError, SyntaxError, RuntimeError) as error:
-        return _explain(settings, error)
+        # The last one: it runs when the application has started.
+        native.on_start(on_start)
+        serve_on(server, listening, settings)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except Exception as error:
+        if serves:
+            raise
+        return _explain(settings, error) if tells() else CONFIGURATION_ERROR
     return 0
-
-
-def _ready() -> None:
-    announce_ready()
-    notify_systemd("READY=1")
 
 
 def _explain(settings: argparse.Namespace, error: BaseException) -> int:
     if settings.log_level == "debug":
         traceback.print_exception(type(error), error, error.__traceback__)
+    elif isinstance(error, (LoadError, LifespanError)):
+        sys.stderr.write(f"socketify: {' '.join(str(error).split())}\n")
+    elif isinstance(error, OSError) and str(error.strerror).startswith("cannot listen"):
+        sys.stderr.write(f"socketify: {error.strerror}\n")
     else:
-        kind = "" if isinstance(error, (LoadError, LifespanError)) else f"{type(error).__name__}: "
-        reason = " ".join(str(error).split())
-        sys.stderr.write(f"socketify: {kind}{reason}\n")
+        sys.stderr.write(f"socketify: {described(error)}\n")
     return CONFIGURATION_ERROR
 
 
@@ -116,7 +167,10 @@ def _load_environment(path: str) -> None:
     if not Path(path).is_file():
         message = f"--env-file: no such file: {path!r}"
         raise LoadError(message)
-    os.environ.update({name: value for name, value in dotenv.dotenv_values(path).items() if value is not None})
+    for name, value in dotenv.dotenv_values(path).items():
+        if value is not None:
+            # What is set already was set for this run.
+            os.environ.setdefault(name, value)
 
 
 def _print_completion(shell: str) -> int:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
 import signal
+import sys
+import time
+import traceback
 from typing import Callable
 
+from ..workers import end_with_parent
 from .loading import LoadError
 
 logger = logging.getLogger("socketify")
+
+#: What requests in flight get when a file changes.
+_PATIENCE_SECONDS = 2.0
 
 
 def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> int:
@@ -61,13 +69,24 @@ class _Flag:
 
 
 def _fork(work: Callable[[int], int]) -> int:
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    # A broken file shall not end the watching: whoever edits it will mend it.
-    os._exit(work(0))
+    status = 1
+    try:
+        end_with_parent(parent)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # A broken file shall not end the watching: whoever edits it will mend it.
+        status = work(0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
 
 
 def _end(child: int) -> None:
@@ -75,4 +94,11 @@ def _end(child: int) -> None:
         os.kill(child, signal.SIGTERM)
     except ProcessLookupError:
         return
-    os.waitpid(child, 0)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if time.monotonic() >= deadline:
+            # The second one does not wait for requests in flight, such as streams of events that never end.
+            os.kill(child, signal.SIGTERM)
+            os.waitpid(child, 0)
+            return
+        time.sleep(0.02)

@@ -16,8 +16,8 @@ from ..interfaces.serving import detect_interface, make_server
 from ..limits import Limits
 from ..options import AppListenOptions, AppOptions
 from ..websocket_constants import CompressOptions
-from .loading import LoadError, load
-from .wrappers import wrap
+from .arguments import make_parser
+from .loading import LoadError, call_factory, load
 
 _WEBSOCKETS_OFF = "none"
 
@@ -45,15 +45,25 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "task_factory_max_items": settings.task_factory_maxitems,
         "lifespan": settings.lifespan,
         "shutdown_timeout": settings.timeout_graceful_shutdown,
-        "server_header": "socketify" if settings.server_header else None,
+        "server_header": {True: "socketify", False: None}.get(settings.server_header, settings.server_header),
         "date_header": settings.date_header,
         "threads": settings.threads,
         "multiprocess": settings.workers > 1,
         "root_path": settings.root_path,
+        "trusted_proxies": settings.forwarded_allow_ips if settings.proxy_headers else None,
+        "access_log": None if settings.access_log == "off" else settings.access_log,
         "limits": Limits(
             keep_alive_timeout=settings.timeout_keep_alive,
-            max_connections=settings.limit_concurrency or 0,
+            max_concurrent_requests=settings.limit_concurrency or 0,
+            max_connections=settings.limit_max_connections or 0,
             max_body_size=settings.limit_max_body_size,
+            max_target_bytes=settings.limit_max_target_bytes,
+            max_header_bytes=settings.limit_max_header_bytes,
+            max_header_count=settings.limit_max_header_count,
+            min_body_rate=settings.limit_min_body_rate,
+            header_timeout=settings.timeout_header,
+            body_timeout=settings.timeout_body,
+            write_timeout=settings.timeout_write,
             backlog=settings.backlog,
         ),
     }
@@ -69,6 +79,7 @@ def tls_options(settings: argparse.Namespace) -> AppOptions | None:
         passphrase=settings.ssl_keyfile_password,
         ca_file_name=settings.ssl_ca_certs,
         ssl_ciphers=settings.ssl_ciphers,
+        client_certificate=settings.ssl_client_certificate,
     )
 
 
@@ -82,22 +93,39 @@ def build_server(settings: argparse.Namespace) -> Union[InterfaceServer, App]:
     """
     application = load(settings.app, settings.app_dir)
     if settings.factory:
-        application = application()
+        application = call_factory(application, settings.app)
     interface = detect_interface(application) if settings.interface == "auto" else settings.interface
     websocket = _websocket(settings, interface)
-    made = wrap(application, interface, settings)
-    server = make_server(
-        made.application,
-        interface,
-        websocket=websocket,
-        websocket_options=websocket_options(settings),
-        options=tls_options(settings),
-        **app_options(settings),
-    )
-    if made.counter is not None:
-        jitter = random.randint(0, settings.limit_max_requests_jitter)
-        made.counter.close_after(settings.limit_max_requests + jitter, server.close)
+    if isinstance(application, App):
+        _refuse_app_options(settings)
+        server = make_server(application, interface, websocket=websocket, websocket_options=websocket_options(settings))
+    else:
+        server = make_server(
+            application,
+            interface,
+            websocket=websocket,
+            websocket_options=websocket_options(settings),
+            options=tls_options(settings),
+            **app_options(settings),
+        )
+    if settings.limit_max_requests is not None:
+        native = server if isinstance(server, App) else server.native_app
+        native.close_after(settings.limit_max_requests + random.randint(0, settings.limit_max_requests_jitter))
     return server
+
+
+def _refuse_app_options(settings: argparse.Namespace) -> None:
+    """Refuse flags that an app which is made already would not follow."""
+    defaults = make_parser()
+    prefixes = ("ssl_", "timeout_", "limit_", "lifespan", "threads", "root_path", "proxy_", "access_", "server_", "date_")
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, value in sorted(vars(settings).items())
+        if name.startswith(prefixes) and not name.startswith("limit_max_requests") and value != defaults.get_default(name)
+    ]
+    if given:
+        message = f"{settings.app} is an App, which has its options already: {', '.join(given)} cannot change it"
+        raise LoadError(message)
 
 
 def _websocket(settings: argparse.Namespace, interface: str) -> Any:
@@ -136,8 +164,11 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return new_event_loop
 
 
-def serve_on(server: Union[InterfaceServer, App], listening: socket.socket, settings: argparse.Namespace) -> None:
-    """Serve on a socket that listens until told to stop."""
+def serve_on(server: Union[InterfaceServer, App], listening: list[socket.socket], settings: argparse.Namespace) -> None:
+    """Serve on sockets that listen until told to stop."""
     native = server if isinstance(server, App) else server.native_app
-    server.listen(AppListenOptions(fd=listening.fileno()))
+    for each in listening:
+        server.listen(AppListenOptions(fd=each.fileno()))
+        # The server has its own now: when it stops listening nobody else shall, and clients that come then are refused.
+        each.close()
     native.run(loop_factory(settings.loop))

@@ -4,54 +4,105 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import itertools
 import os
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 _SYSTEMD_FIRST = 3
 
+#: Addresses of a name that are not there, as IPv6 in a container, do not matter while there are others.
+_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
-def open_sockets(settings: argparse.Namespace) -> list[socket.socket]:
-    """Give a listening socket for each worker, or one for all: SO_REUSEPORT lets the system spread connections over them.
+
+def open_sockets(settings: argparse.Namespace) -> list[list[socket.socket]]:
+    """Give the listening sockets of each worker, or those that all share: SO_REUSEPORT lets the system spread connections.
 
     Raises:
-        OSError: the address is taken, unknown or not permitted.
+        OSError: the address is taken, unknown or not permitted; the message says which.
 
     """
     inherited = _inherited(settings)
-    if inherited is not None:
-        return [socket.socket(fileno=inherited)]
+    if inherited:
+        return [[_adopt(descriptor) for descriptor in inherited]]
     if settings.uds is not None:
-        return [_listen_unix(settings.uds, settings.backlog)]
-    found = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, address = found[0]
-    opened: list[socket.socket] = []
+        return [[_listen_unix(settings.uds, settings.backlog)]]
+    return _listen(settings)
+
+
+def _listen(settings: argparse.Namespace) -> list[list[socket.socket]]:
+    """Listen on every address of the host, all on one port."""
+    where = f"{settings.host or '*'}:{settings.port}"
+    try:
+        found = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        message = f"cannot listen on {where}: {error.strerror}"
+        raise type(error)(error.errno, message) from error
+    opened: list[list[socket.socket]] = []
+    port = settings.port
     try:
         for _ in range(settings.workers):
-            each = socket.socket(family, kind, protocol)
-            opened.append(each)
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if settings.workers > 1:
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            each.bind(opened[0].getsockname() if len(opened) > 1 else address)
-            each.listen(settings.backlog)
-    except OSError:
-        for each in opened:
+            mine: list[socket.socket] = []
+            opened.append(mine)
+            for family, _kind, _protocol, _name, address in dict.fromkeys(found):
+                try:
+                    mine.append(_bind(family, (address[0], port, *address[2:]), settings, len(found) > 1))
+                except OSError as error:
+                    if error.errno not in _ABSENT or (address == found[-1][4] and not mine):
+                        raise
+                else:
+                    port = mine[0].getsockname()[1]
+    except OSError as error:
+        for each in itertools.chain(*opened):
             each.close()
+        message = f"cannot listen on {where}: {error.strerror}"
+        raise type(error)(error.errno, message) from error
+    return opened
+
+
+def _bind(family: int, address: Any, settings: argparse.Namespace, several: bool) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if settings.workers > 1:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6 and several:
+            # The other family has a socket of its own.
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+        opened.listen(settings.backlog)
+    except OSError:
+        opened.close()
         raise
     return opened
 
 
-def _inherited(settings: argparse.Namespace) -> int | None:
+def _inherited(settings: argparse.Namespace) -> list[int]:
     if settings.fd is not None:
-        return int(settings.fd)
+        return [int(settings.fd)]
     # sd_listen_fds(3): the variables are meant for the process that they name.
-    if os.environ.get("LISTEN_PID") == str(os.getpid()) and int(os.environ.get("LISTEN_FDS", "0")) > 0:
-        for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-            os.environ.pop(name, None)
-        return _SYSTEMD_FIRST
-    return None
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return []
+    count = os.environ.get("LISTEN_FDS", "0")
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(name, None)
+    return list(range(_SYSTEMD_FIRST, _SYSTEMD_FIRST + int(count))) if count.isdigit() else []
+
+
+def _adopt(descriptor: int) -> socket.socket:
+    try:
+        adopted = socket.socket(fileno=descriptor)
+        listens = adopted.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        message = f"cannot listen on descriptor {descriptor}: {error.strerror}"
+        raise type(error)(error.errno, message) from error
+    if not listens:
+        message = f"cannot listen on descriptor {descriptor}: it is a socket that does not listen"
+        raise OSError(errno.EINVAL, message)
+    return adopted
 
 
 def _listen_unix(path: str, backlog: int) -> socket.socket:
@@ -61,9 +112,11 @@ def _listen_unix(path: str, backlog: int) -> socket.socket:
             Path(path).unlink()
         opened.bind(path)
         opened.listen(backlog)
-    except OSError:
+    except OSError as error:
         opened.close()
-        raise
+        # A path that is too long has no errno.
+        message = f"cannot listen on Unix socket {path!r}: {error.strerror or error}"
+        raise type(error)(error.errno or errno.ENAMETOOLONG, message) from error
     return opened
 
 

@@ -10,7 +10,7 @@ from ..options import AppOptions
 from .asgi_common import ASGIApplication, Scope
 from .asgi_http import http_callback
 from .asgi_lifespan import Lifespan
-from .asgi_scope import scope_builder
+from .asgi_scope import ScopeParts
 from .asgi_websocket_route import WebSocketRoute
 from .server import InterfaceServer
 
@@ -68,8 +68,8 @@ def serve_http(
     """Give all requests of an app to an ASGI application."""
     if lifespan_mode != "off":
         follow_lifespan(native, application, lifespan_mode, state)
-    build = scope_builder("http", "https" if secure else "http", root_path, state)
-    native._route_native("*", "/*", http_callback(application, native, build, secure))
+    parts = ScopeParts("http", secure, root_path, state)
+    native._route_native("*", "/*", http_callback(application, native, parts, secure))
 
 
 def serve_websockets(
@@ -91,5 +91,5 @@ def route_websockets(
     native: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, state: Scope, secure: bool
 ) -> None:
     """Give all websockets of an app to an ASGI application that is started and stopped otherwise."""
-    build = scope_builder("websocket", "wss" if secure else "ws", root_path, state)
-    WebSocketRoute(native, application, build, options)
+    parts = ScopeParts("websocket", secure, root_path, state)
+    WebSocketRoute(native, application, parts.builder(), options)

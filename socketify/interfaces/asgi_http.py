@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import types
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -26,7 +27,7 @@ from .asgi_files import send_descriptor, send_path
 
 if TYPE_CHECKING:
     from ..app import App
-    from .asgi_scope import ScopeBuilder
+    from .asgi_scope import ScopeParts
 
 logger = logging.getLogger("socketify")
 
@@ -100,17 +101,35 @@ class HTTPExchange:
 
     def run(self, scope: Scope) -> None:
         """Step the application; nothing is raised."""
-        runner = self._native._runner
         try:
-            coroutine: Any = self._application(scope, self.receive, self.send)
-            if coroutine.__class__ is not _CoroutineType:
-                coroutine = as_coroutine(coroutine)
-            assert runner is not None
+            result = self._application(scope, self.receive, self.send)
         except BaseException as error:
             self._on_error(error)
             return
-        if runner.start(coroutine, self._on_wait, self._on_error, self._on_return) and self._state < DONE:
+        self._run_awaitable(result)
+
+    def _run_awaitable(self, coroutine: Any) -> None:
+        """Begin what the application returned."""
+        runner = self._native._runner
+        try:
+            if coroutine.__class__ is not _CoroutineType:
+                coroutine = as_coroutine(coroutine)
+            assert runner is not None
+            waits = runner.begin(coroutine)
+        except BaseException as error:
+            self._on_error(error)
+            return
+        if waits is not None:
+            self._carry_on(coroutine, *waits)
+        elif self._state < DONE:
             self._on_return()
+
+    def _carry_on(self, coroutine: Any, yielded: Any, context: contextvars.Context) -> None:
+        """Let a coroutine that waits go on in a task."""
+        runner = self._native._runner
+        assert runner is not None
+        self._on_wait()
+        runner.carry_on(coroutine, (yielded, context), self._on_error, self._on_return)
 
     @property
     def has_begun(self) -> bool:
@@ -331,7 +350,9 @@ class HTTPExchange:
             raise RuntimeError(error)
         assert result == BAD_HEAD
         if self._state == HEAD:
-            checked(self._head.split(b"\n"))
+            lines = self._head.split(b"\n")
+            # Of lines that a line feed split, the last may be a name alone.
+            checked(lines if len(lines) % 2 else lines[:-1])
             error = "a name or value of the headers of the response holds a line feed"
             raise ValueError(error)
         # The connection is cut already: the client must not take what follows for the rest.
@@ -429,9 +450,10 @@ class SecureHTTPExchange(HTTPExchange):
     is_secure = True
 
 
-def http_callback(application: ASGIApplication, native: App, build: ScopeBuilder, secure: bool) -> Callable[[int], int]:
+def http_callback(application: ASGIApplication, native: App, parts: ScopeParts, secure: bool) -> Callable[[int], int]:
     """Make the function that the native side calls for every request."""
     exchange_class = SecureHTTPExchange if secure else HTTPExchange
+    build = parts.builder()
 
     def on_request(handle: int) -> int:
         try:
@@ -454,7 +476,23 @@ def http_callback(application: ASGIApplication, native: App, build: ScopeBuilder
             _send(handle, _FAILED, 1, b"Internal Server Error", 0)
         return 0
 
-    return on_request
+    def take_over(handle: int, state: int, head: bytes, fields: int) -> HTTPExchange:
+        """Go on with an exchange that the native side began."""
+        exchange = exchange_class(application, native, 0 if state == DONE else handle)
+        exchange._state = state
+        exchange._head = head
+        exchange._fields = fields
+        return exchange
+
+    def prepare() -> object:
+        assert native._runner is not None
+        return native._runner.prepare()
+
+    if not calls.steps_natively:
+        return on_request
+    # In the order of ASGI_*.
+    own = (application, on_request, _STATUS_LINES, take_over, native._current, prepare)
+    return calls.asgi_request((*parts.native, *own))
 
 
 def raise_no_pairs() -> None:

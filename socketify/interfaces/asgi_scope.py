@@ -6,8 +6,9 @@ from typing import Callable, Optional
 from urllib.parse import unquote_to_bytes
 
 from ..native import calls
-from ..native.declarations import SCOPE_ENCODED
+from ..native.declarations import SCOPE_ANCIENT, SCOPE_OTHER_SCHEME
 from .asgi_common import Scope
+from .asgi_tls import TLSFacts
 
 #: Flags of the request (SCOPE_*), the scope, and what of it the server must know by itself.
 ScopeBuilder = Callable[[int], tuple[int, Scope]]
@@ -24,7 +25,7 @@ _HTTP_EXTENSIONS: Scope = {
     "http.response.zerocopysend": {},
 }
 
-_scope = calls.scope
+_WEBSOCKET_EXTENSIONS: Scope = {"websocket.http.response": {}}
 
 
 class _Ends(dict[bytes, tuple[End, End]]):
@@ -40,60 +41,74 @@ class _Ends(dict[bytes, tuple[End, End]]):
         return ends
 
 
-class _Methods(dict[bytes, str]):
-    """Methods as text."""
-
-    def __missing__(self, method: bytes) -> str:
-        text = method.decode("latin-1")
-        if len(self) < 64:
-            self[method] = text
-        return text
+#: Of http and websocket, without TLS and with it.
+_SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
 
 
-def scope_builder(kind: str, scheme: str, root_path: str, state: Scope) -> ScopeBuilder:
-    """Make the function that gives the scope of the request whose handler runs.
+class ScopeParts:
+    """What all scopes of a server share.
 
     Args:
         kind: ``http`` or ``websocket``.
-        scheme: ``http``, ``https``, ``ws`` or ``wss``.
+        secure: whether the app speaks TLS.
         root_path: where the application is mounted; paths get it as their prefix.
         state: of the lifespan; every scope has a copy.
 
     """
-    ends = _Ends()
-    methods = _Methods()
-    raw_root = root_path.encode()
-    is_http = kind == "http"
 
-    def build(handle: int) -> tuple[int, Scope]:
-        parts = _scope(handle).split(b"\n")
-        flags = parts[0][0] - _FLAGS_BASE
-        raw_path = parts[2]
-        client, server = ends[parts[4]]
-        fields = iter(parts[5:])
-        path = unquote_to_bytes(raw_path).decode("utf-8", "replace") if flags & SCOPE_ENCODED else raw_path.decode("ascii")
-        if root_path:
-            path = root_path + path
-            raw_path = raw_root + raw_path
-        scope = {
+    def __init__(self, kind: str, secure: bool, root_path: str, state: Scope) -> None:
+        is_http = kind == "http"
+        self._template: Scope = {
             "type": kind,
             "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
-            "http_version": "1.0" if flags & 1 else "1.1",
-            "scheme": scheme,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": parts[3],
+            "http_version": "1.1",
+            "scheme": _SCHEMES[kind][secure],
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
             "root_path": root_path,
-            "headers": list(zip(fields, fields)),
-            "client": client,
-            "server": server,
-            "state": state.copy(),
+            "headers": [],
+            "client": None,
+            "server": None,
+            "state": state,
+            "extensions": _HTTP_EXTENSIONS if is_http else _WEBSOCKET_EXTENSIONS,
         }
         if is_http:
-            scope["method"] = methods[parts[1]]
-            scope["extensions"] = _HTTP_EXTENSIONS.copy()
-        else:
-            scope["extensions"] = {"websocket.http.response": {}}
-        return flags, scope
+            self._template["method"] = ""
+        self._root_path = root_path
+        self._raw_root = root_path.encode()
+        self._ends = _Ends()
+        self._other_scheme = _SCHEMES[kind][not secure]
+        self._tls = TLSFacts().of if secure else None
+        #: The first items of what :func:`calls.asgi_scope` and :func:`calls.asgi_request` take.
+        self.native = (self._template, self._raw_root, self._ends, self._decode, self._other_scheme, self._tls)
 
-    return build
+    def _decode(self, raw_path: bytes) -> str:
+        """Unescape a path behind the mount."""
+        return self._root_path + unquote_to_bytes(raw_path[len(self._raw_root) :]).decode("utf-8", "replace")
+
+    def builder(self) -> ScopeBuilder:
+        """Make the function that gives the scope of the request whose handler runs."""
+        return calls.asgi_scope(self.native) if calls.steps_natively else self._build
+
+    def _build(self, handle: int) -> tuple[int, Scope]:
+        parts = calls.scope(handle).split(b"\n")
+        flags = parts[0][0] - _FLAGS_BASE
+        fields = iter(parts[5:])
+        scope = self._template.copy()
+        for inner in ("asgi", "state", "extensions"):
+            scope[inner] = scope[inner].copy()
+        scope["raw_path"] = raw_path = self._raw_root + parts[2]
+        scope["path"] = self._decode(raw_path)
+        scope["query_string"] = parts[3]
+        scope["headers"] = list(zip(fields, fields))
+        scope["client"], scope["server"] = self._ends[parts[4]]
+        if flags & SCOPE_ANCIENT:
+            scope["http_version"] = "1.0"
+        if flags & SCOPE_OTHER_SCHEME:
+            scope["scheme"] = self._other_scheme
+        if self._tls is not None:
+            scope["extensions"]["tls"] = self._tls(handle)
+        if "method" in scope:
+            scope["method"] = parts[1].decode("latin-1")
+        return flags, scope

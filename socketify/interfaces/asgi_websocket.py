@@ -89,10 +89,14 @@ class WebSocketExchange:
             if coroutine.__class__ is not types.CoroutineType:
                 coroutine = as_coroutine(coroutine)
             assert runner is not None
+            waits = runner.begin(coroutine)
         except BaseException as error:
             self._on_error(error)
             return
-        if runner.start(coroutine, self._on_wait, self._on_error, self._on_return) and self._state != CLOSED:
+        if waits is not None:
+            self._on_wait()
+            runner.carry_on(coroutine, waits, self._on_error, self._on_return)
+        elif self._state != CLOSED:
             self._on_return()
 
     def _self(self) -> WebSocketExchange:

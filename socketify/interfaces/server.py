@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import os
 import signal
 import threading
@@ -14,11 +15,16 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from ..app import App
 from ..event_loop import forget_loop
 from ..options import AppListenOptions, AppOptions
-from ..workers import announce_ready, supervise
+from ..workers import CONFIGURATION_ERROR, announce_ready, end_with_parent, supervise
+from .asgi_lifespan import LifespanError
 from .ports import ReservedPort
 
 Self = TypeVar("Self", bound="InterfaceServer")
+logger = logging.getLogger("socketify")
+
 ListenHandler = Callable[[AppListenOptions], Any]
+
+_WORKERS_FAILED = "the workers do not serve: what they logged tells why"
 
 #: The modes of lifespan, and what True and False mean.
 LIFESPAN_MODES = ("auto", "on", "off")
@@ -165,7 +171,7 @@ class InterfaceServer(ABC):
 
         Raises:
             ValueError: workers is not positive, or a listener was made exclusive and cannot be shared.
-            RuntimeError: it is served already, or the application refused to start.
+            RuntimeError: it is served already, or the application refused to start, or workers die again and again.
 
         """
         if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
@@ -227,24 +233,50 @@ class InterfaceServer(ABC):
             forget_loop()
             self._listen_again()
             self.native_app.on_start(announce_ready)
-            self.native_app.run()
+            try:
+                self.native_app.run()
+            except LifespanError as error:
+                # Another worker would be refused too.
+                logger.error("%s", error)  # noqa: TRY400 - it tells itself
+                raise SystemExit(CONFIGURATION_ERROR) from error
 
         try:
             if block:
-                supervise(work, workers)
+                if supervise(work, workers):
+                    raise RuntimeError(_WORKERS_FAILED)
             else:
-                self._supervisor = os.fork()
-                if self._supervisor == 0:
-                    status = 1
-                    try:
-                        supervise(work, workers)
-                        status = 0
-                    finally:
-                        os._exit(status)
+                self._fork_supervisor(work, workers)
         finally:
             # A supervisor in a process of its own has its own copies.
             for each in reserved:
                 each.close()
+
+    def _fork_supervisor(self, work: Callable[[], None], workers: int) -> None:
+        """Let another process look after the workers, and wait until they serve."""
+        reader, writer = os.pipe()
+        parent = os.getpid()
+        # What ends with its parent ends with the parent's thread.
+        follows = threading.current_thread() is threading.main_thread()
+        self._supervisor = os.fork()
+        if self._supervisor == 0:
+            status = 1
+            try:
+                os.close(reader)
+                if follows:
+                    end_with_parent(parent)
+                status = supervise(work, workers, lambda: os.close(writer) if os.write(writer, b"1") else None)
+            finally:
+                os._exit(status)
+        os.close(writer)
+        try:
+            serves = os.read(reader, 1) == b"1"
+        finally:
+            os.close(reader)
+        if serves:
+            return
+        pid, self._supervisor = self._supervisor, 0
+        os.waitpid(pid, 0)
+        raise RuntimeError(_WORKERS_FAILED)
 
     def _run_thread(self) -> None:
         reserved = self._reserve_ports()

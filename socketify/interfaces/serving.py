@@ -7,7 +7,7 @@ from typing import Any, Optional, Union
 
 from ..app import App
 from ..options import AppListenOptions, AppOptions
-from .asgi import ASGI
+from .asgi import ASGI, serve_websockets
 from .server import InterfaceServer, ListenHandler
 from .ssgi import SSGI
 from .wsgi import WSGI
@@ -76,7 +76,7 @@ def make_server(app: Any, interface: str = "auto", *, websocket: Any = "auto", *
         raise ValueError(message)
     name = detect_interface(app) if interface == "auto" else interface
     if name == "socketify":
-        return _native_app(app, websocket, options)
+        return _native_server(app, websocket, options)
     if websocket == "auto":
         websocket = None if name == "wsgi" else True
     if name in ("asgi", "asgi3"):
@@ -86,20 +86,32 @@ def make_server(app: Any, interface: str = "auto", *, websocket: Any = "auto", *
     return _SERVERS[name](app, websocket=websocket, **options)
 
 
-def _native_app(app: Any, websocket: Any, options: dict[str, Any]) -> App:
+class NativeServer(InterfaceServer):
+    """Serves what a function ``run(app)`` adds to an :class:`socketify.App`, in every worker to the worker's own."""
+
+    def _build(self) -> App:
+        self._app_options["lifespan"] = self._lifespan_mode != "off"
+        return super()._build()
+
+    def _serve_http(self, native: App) -> None:
+        self.app(native)
+
+
+def _native_server(app: Any, websocket: Any, options: dict[str, Any]) -> Union[InterfaceServer, App]:
     for name in ("threads", "multiprocess", "root_path"):
         options.pop(name, None)
-    websocket_options = options.pop("websocket_options", None) or {}
-    if "lifespan" in options:
-        options["lifespan"] = options["lifespan"] not in ("off", False)
-    if isinstance(app, App):
-        native = app
-    else:
-        native = App(options.pop("options", None), **options)
-        app(native)
+    websocket_options = options.pop("websocket_options", None)
+    websocket = None if websocket == "auto" else websocket
+    if not isinstance(app, App):
+        return NativeServer(app, websocket=websocket, websocket_options=websocket_options, **options)
+    if options:
+        message = f"{', '.join(sorted(options))}: an App has its options already"
+        raise TypeError(message)
     if isinstance(websocket, dict):
-        native.ws("/*", {**websocket_options, **websocket})
-    return native
+        app.ws("/*", {**(websocket_options or {}), **websocket})
+    elif websocket is not None:
+        serve_websockets(app, websocket, websocket_options or {}, "", "auto", app.is_secure)
+    return app
 
 
 def serve(
@@ -122,7 +134,7 @@ def serve(
         host: name or address to listen on; None for every interface.
         port: 0 lets the system pick one.
         uds: path of a Unix-domain socket, instead of host and port.
-        workers: processes that share the port; an :class:`App` object has one.
+        workers: processes that share the port; an :class:`App` object has one, and a function one for each.
         on_listen: called with the bound :class:`AppListenOptions`.
         options: TLS files.
         **more: options of the interface's server; see :func:`make_server`.
@@ -140,7 +152,7 @@ def serve(
     if isinstance(server, App):
         if workers != 1:
             server.close()
-            message = "workers: an App serves with one process here; start several with python -m socketify --workers"
+            message = "workers: an App serves with one process; a function run(app) can be served with several"
             raise ValueError(message)
         server.run()
     else:

@@ -68,4 +68,5 @@ def _addresses(ends: str) -> tuple[str, str]:
     """Give client and server as host:port; Unix-domain sockets have neither."""
     words = ends.split()
     both = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in zip(words[::2], words[1::2])]
-    return (both[0], both[1]) if len(both) == 2 else ("", "")
+    # A Unix-domain socket has no address; who is behind a proxy may have one.
+    return (both[0] if both else "", both[1] if len(both) > 1 else "")

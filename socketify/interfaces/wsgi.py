@@ -79,8 +79,7 @@ def serve_http(
 ) -> None:
     """Route all requests of a native app to a WSGI application."""
     scheme = "https" if options is not None and options.wants_tls else "http"
-    gateway = Gateway(native, app, threads, scheme, root_path, multiprocess)
-    native._route_native("*", "/*", gateway.callback)
+    Gateway(native, app, threads, scheme, root_path, multiprocess).route()
 
 
 def checked_threads(threads: int) -> int:

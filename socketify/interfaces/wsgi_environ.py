@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 from urllib.parse import unquote_to_bytes
 
 from ..native import calls
-from ..native.declarations import SCOPE_ANCIENT, SCOPE_ENCODED
+from ..native.declarations import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_OTHER_SCHEME
 from .wsgi_file import FileWrapper
 from .wsgi_input import NO_INPUT
 
@@ -17,21 +17,20 @@ EnvironBuilder = Callable[[int], tuple[int, Environ]]
 
 _FLAGS_BASE = ord("@")
 _KNOWN_NAMES_MAX = 1024
+_ROOM = 3
 # Together at most some MB.
 _KNOWN_SECTIONS_MAX = 1024
 _KNOWN_SECTION_MAX = 2048
-#: A key of every environ: what fields that are not passed on are counted for.
-_DROPPED = "wsgi.version"
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 _scope_text = calls.scope_text
 
 
-class _FieldKeys(dict[str, str]):
+class _FieldKeys(dict[str, Optional[str]]):
     """The environ's keys of header names."""
 
-    def __missing__(self, name: str) -> str:
-        key = _field_key(name)
+    def __missing__(self, name: str) -> Optional[str]:
+        key = field_key(name)
         if len(self) < _KNOWN_NAMES_MAX:
             self[name] = key
         return key
@@ -47,9 +46,7 @@ class _Sections(dict[str, Environ]):
 
     def __init__(self, base: Environ) -> None:
         super().__init__()
-        # A dict that has all its keys already need not grow.
-        line = {"REQUEST_METHOD": "", "QUERY_STRING": "", "REQUEST_URI": "", "PATH_INFO": "", "SERVER_PROTOCOL": "HTTP/1.1"}
-        self._base = {**base, **line}
+        self._base = base
         self._keys = _FieldKeys()
         # Unix-domain sockets have no addresses.
         self._no_ends = ["", "", "localhost", _DEFAULT_PORTS[base["wsgi.url_scheme"]]]
@@ -57,11 +54,16 @@ class _Sections(dict[str, Environ]):
     def __missing__(self, section: str) -> Environ:
         lines = section.split("\n")
         environ = self._base.copy()
-        ends = lines[0].split(" ") if lines[0] else self._no_ends
+        ends = lines[0].split(" ")
+        if len(ends) < len(self._no_ends):
+            # Also a client behind a proxy that is connected so.
+            ends += self._no_ends[len(ends) :]
         environ.update(zip(("REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT"), ends))
         keys = self._keys
         for name, value in zip(lines[1::2], lines[2::2]):
             key = keys[name]
+            if key is None:
+                continue
             if key in environ:
                 _join(environ, key, value)
             else:
@@ -73,18 +75,19 @@ class _Sections(dict[str, Environ]):
         return environ
 
 
-def _field_key(name: str) -> str:
+def field_key(name: str) -> Optional[str]:
+    """Give the key of a field by its name in lower case; None for fields that are not passed on."""
     if "_" in name or name == "proxy":
         # X_Y would pass for X-Y, which a proxy in front may have checked; HTTP_PROXY is read by HTTP clients as their
         # own configuration.
-        return _DROPPED
+        return None
     key = name.upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
 
 
 def base_environ(scheme: str, root_path: str, multithread: bool, multiprocess: bool) -> Environ:
     """Give what the environs of all requests have in common."""
-    return {
+    base: Environ = {
         "SCRIPT_NAME": root_path,
         "SERVER_SOFTWARE": "socketify",
         "wsgi.version": (1, 0),
@@ -96,7 +99,23 @@ def base_environ(scheme: str, root_path: str, multithread: bool, multiprocess: b
         "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
+        # What is there already need not be added. Of this the request decides.
+        "REMOTE_ADDR": "",
+        "REMOTE_PORT": "",
+        "SERVER_NAME": "",
+        "SERVER_PORT": "",
+        "REQUEST_METHOD": "",
+        "QUERY_STRING": "",
+        "REQUEST_URI": "",
+        "PATH_INFO": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
     }
+    # A copy has the room that the dict once grew to: then the usual fields of a request do not make it grow.
+    for room in range(_ROOM):
+        base[f"{room}"] = None
+    for room in range(_ROOM):
+        del base[f"{room}"]
+    return base
 
 
 def environ_builder(base: Environ) -> EnvironBuilder:
@@ -131,6 +150,19 @@ def environ_builder(base: Environ) -> EnvironBuilder:
     return build
 
 
+def with_forwarded_scheme(build: EnvironBuilder, scheme: str) -> EnvironBuilder:
+    """Let a trusted proxy say which scheme the client speaks."""
+    other = "http" if scheme == "https" else "https"
+
+    def build_behind_proxy(handle: int) -> tuple[int, Environ]:
+        flags, environ = build(handle)
+        if flags & SCOPE_OTHER_SCHEME:
+            environ["wsgi.url_scheme"] = other
+        return flags, environ
+
+    return build_behind_proxy
+
+
 def _below(path: str, root_path: str) -> str:
     """Take the mount point off a path, unless a proxy did it."""
     if path.startswith(root_path) and path[len(root_path) :][:1] in ("", "/"):
@@ -140,5 +172,4 @@ def _below(path: str, root_path: str) -> str:
 
 def _join(environ: Environ, key: str, value: str) -> None:
     """Add a field that is repeated (RFC 9110 section 5.3; RFC 6265 section 5.4 for cookies)."""
-    if key != _DROPPED:
-        environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + value
+    environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + value

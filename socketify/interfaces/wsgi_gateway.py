@@ -7,12 +7,14 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .wsgi_environ import base_environ, environ_builder
+from ..native import calls
+from .wsgi_direct import DirectRoute
+from .wsgi_environ import base_environ, environ_builder, with_forwarded_scheme
 from .wsgi_exchange import Exchange
 from .wsgi_head import Heads
 from .wsgi_input import BodyBuffer
-from .wsgi_loop import loop_callback
-from .wsgi_threads import Workers, threaded_callback
+from .wsgi_loop import loop_callback, loop_request
+from .wsgi_threads import Workers, threaded_callback, threaded_request
 
 if TYPE_CHECKING:
     from ..app import App
@@ -41,7 +43,10 @@ class Gateway:
         self.native = native
         self.application = application
         self.heads = Heads()
-        self.build = environ_builder(base_environ(scheme, root_path, threads > 1, multiprocess))
+        self._base = base_environ(scheme, root_path, threads > 1, multiprocess)
+        self.build = environ_builder(self._base)
+        if native._trusts_proxies:
+            self.build = with_forwarded_scheme(self.build, scheme)
         self._thread = threading.get_ident()
         self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._awake = False
@@ -50,9 +55,15 @@ class Gateway:
             self.workers = Workers(threads)
             native.on_start(self.workers.start)
             native.on_shutdown(self.workers.stop)
-            self.callback = threaded_callback(self)
+
+    def route(self) -> None:
+        """Take all requests that no route took before."""
+        threaded = self.workers is not None
+        if calls.by_address:
+            take = threaded_request(self) if threaded else loop_request(self)
+            DirectRoute(self, self._base, take, everything=threaded).route(self.native)
         else:
-            self.callback = loop_callback(self)
+            self.native._route_native("*", "/*", threaded_callback(self) if threaded else loop_callback(self))
 
     # ---- bodies
 

@@ -74,14 +74,15 @@ class LoopExchange(Exchange):
                         if self.body is not None:
                             self.body.close()
                         return True
-            self._respond(result)
+            self.respond(result)
         except BaseException as error:
-            self._fail(error)
+            self.fail(error)
         finally:
             _set_running_loop(gateway.native._asyncio_loop)
         return False
 
-    def _respond(self, result: Any) -> None:
+    def respond(self, result: Any) -> None:
+        """Send what the application returned."""
         self._result = result
         try:
             part = self.file_of(result)
@@ -94,7 +95,7 @@ class LoopExchange(Exchange):
                 if not self._pump():
                     return
         except BaseException as error:
-            self._fail(error)
+            self.fail(error)
         self._complete()
 
     def _pump(self) -> bool:
@@ -135,7 +136,7 @@ class LoopExchange(Exchange):
                     await self._waiter
             self.finish()
         except BaseException as error:
-            self._fail(error)
+            self.fail(error)
         _set_running_loop(None)
         try:
             self._complete()
@@ -151,7 +152,8 @@ class LoopExchange(Exchange):
         self.left = True
         self.close_result(result)
 
-    def _fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Answer 500, or cut what was begun."""
         gone, self.left = self.left, True
         self._gateway.fail(0 if gone else self.handle, self.started, error)
 
@@ -195,7 +197,7 @@ class LoopExchange(Exchange):
                 if not self._pump():
                     return
             except BaseException as error:
-                self._fail(error)
+                self.fail(error)
             self._complete()
         finally:
             _set_running_loop(self._gateway.native._asyncio_loop)
@@ -216,8 +218,17 @@ class LoopExchange(Exchange):
             self.body.close()
 
 
+def loop_request(gateway: Gateway) -> Callable[[int, int, Environ], None]:
+    """Make the function that takes requests with a body."""
+
+    def on_request(handle: int, _flags: int, environ: Environ) -> None:
+        LoopExchange(gateway, handle, environ).read_body()
+
+    return on_request
+
+
 def loop_callback(gateway: Gateway) -> Callable[[int], int]:
-    """Make what the native side calls for every request."""
+    """Make what takes every request where the native side cannot call the application itself."""
     build = gateway.build
     getrefcount = _getrefcount or (lambda _: 0)
     # An exchange that nobody else holds serves the next request too.

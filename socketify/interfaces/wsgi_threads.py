@@ -186,20 +186,30 @@ class ThreadedExchange(Exchange):
                 room.notify()
 
 
-def threaded_callback(gateway: Gateway) -> Callable[[int], int]:
-    """Make what the native side calls for every request."""
-    build = gateway.build
+def threaded_request(gateway: Gateway) -> Callable[[int, int, Environ], None]:
+    """Make the function that takes requests."""
     live = gateway.native._live
+
+    def on_request(handle: int, flags: int, environ: Environ) -> None:
+        exchange = ThreadedExchange(gateway, handle, environ)
+        live[handle] = exchange.itself
+        if flags & SCOPE_BODY:
+            exchange.read_body()
+        else:
+            exchange.submit()
+
+    return on_request
+
+
+def threaded_callback(gateway: Gateway) -> Callable[[int], int]:
+    """Make what takes every request where the native side cannot make the environ itself."""
+    build = gateway.build
+    take = threaded_request(gateway)
 
     def on_request(handle: int) -> int:
         try:
             flags, environ = build(handle)
-            exchange = ThreadedExchange(gateway, handle, environ)
-            live[handle] = exchange.itself
-            if flags & SCOPE_BODY:
-                exchange.read_body()
-            else:
-                exchange.submit()
+            take(handle, flags, environ)
         except BaseException as error:
             gateway.fail(handle, False, error)
         return 0

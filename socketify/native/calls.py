@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import ctypes
 import sys
+import types
+from collections.abc import Coroutine
 from typing import Any, Callable, Optional
 
 from . import declarations as c
@@ -17,48 +21,159 @@ Send = Callable[[int, Optional[bytes], int, bytes, int], int]
 Write = Callable[[int, Optional[bytes], int, bytes], int]
 #: Handle, data, opcode and flags.
 SendMessage = Callable[[int, bytes, int], int]
+#: Handle, status, content type, whether it gives way to one among the headers, headers, body, flags.
+SendWith = Callable[[int, Any, Any, int, Any, bytes, int], Optional[int]]
+#: Loop, task, coroutine: begins it in the name of the task; None when it finished, else what it waits for and its context.
+Begin = Callable[
+    [asyncio.AbstractEventLoop, "asyncio.Task[Any]", "Coroutine[Any, Any, Any]"], Optional[tuple[Any, contextvars.Context]]
+]
 #: Handle, message (str for text, else bytes), opcode.
 OnMessage = Callable[[int, Any, int], None]
 
-# Member of sk_python: names in CPython's C API, of which the first that is there is taken.
+# Members of sk_python: names in CPython's C API, of which the first that is there is taken.
 _C_API = {
     "vectorcall": ("PyObject_Vectorcall", "PyObject_VectorcallDict"),
     "new_function": ("PyCFunction_NewEx",),
+    "type_from_spec": ("PyType_FromSpec",),
+    "get_attribute": ("PyObject_GetAttrString",),
+    "get_item": ("PyObject_GetItem",),
+    "call_object": ("PyObject_Call",),
+    "is_true": ("PyObject_IsTrue",),
+    "compare": ("PyObject_RichCompareBool",),
+    "inc_ref": ("Py_IncRef",),
+    "dec_ref": ("Py_DecRef",),
     "from_long": ("PyLong_FromLong",),
     "from_unsigned_long": ("PyLong_FromUnsignedLong",),
     "from_bytes": ("PyBytes_FromStringAndSize",),
     "from_latin1": ("PyUnicode_DecodeLatin1",),
     "from_utf8": ("PyUnicode_DecodeUTF8",),
+    "intern": ("PyUnicode_InternFromString",),
     "as_long": ("PyLong_AsLong",),
     "as_unsigned_long": ("PyLong_AsUnsignedLong",),
     "bytes_content": ("PyBytes_AsStringAndSize",),
+    "text_content": ("PyUnicode_AsUTF8AndSize",),
+    "concat": ("PyUnicode_Concat",),
+    "new_dict": ("PyDict_New",),
+    "dict_copy": ("PyDict_Copy",),
+    "dict_get": ("PyDict_GetItemWithError",),
+    "dict_set": ("PyDict_SetItem",),
+    "new_list": ("PyList_New",),
+    "list_length": ("PyList_Size",),
+    "list_get": ("PyList_GetItem",),
+    "list_set": ("PyList_SetItem",),
+    "new_tuple": ("PyTuple_New",),
+    "tuple_length": ("PyTuple_Size",),
+    "tuple_get": ("PyTuple_GetItem",),
+    "tuple_set": ("PyTuple_SetItem",),
+    "context_copy_current": ("PyContext_CopyCurrent",),
+    "context_enter": ("PyContext_Enter",),
+    "context_exit": ("PyContext_Exit",),
     "error_occurred": ("PyErr_Occurred",),
+    "error_fetch": ("PyErr_Fetch",),
+    "error_restore": ("PyErr_Restore",),
+    "error_normalize": ("PyErr_NormalizeException",),
+    "error_clear": ("PyErr_Clear",),
+    "set_traceback": ("PyException_SetTraceback",),
     "set_error": ("PyErr_SetString",),
+    "set_error_none": ("PyErr_SetNone",),
+    "set_error_object": ("PyErr_SetObject",),
     "write_unraisable": ("PyErr_WriteUnraisable",),
-    "dec_ref": ("Py_DecRef",),
 }
+#: Since CPython 3.10; without it coroutines are stepped by Python.
+_ITERATOR_SEND = "PyIter_Send"
+_OBJECTS: dict[str, object] = {
+    "none": None,
+    "type_error": TypeError,
+    "runtime_error": RuntimeError,
+    "stop_iteration": StopIteration,
+    "type_type": type,
+    "bytes_type": bytes,
+    "text_type": str,
+    "dict_type": dict,
+    "list_type": list,
+    "tuple_type": tuple,
+    "coroutine_type": types.CoroutineType,
+    "enter_task": asyncio.tasks._enter_task,
+    "leave_task": asyncio.tasks._leave_task,
+}
+
+
+def _find_type_word() -> int:
+    """Find where in an object the address of its type is: builds of CPython differ."""
+    probe = object()
+    words = ctypes.cast(id(probe), ctypes.POINTER(ctypes.c_void_p))
+    return next(index for index in range(object.__basicsize__ // ctypes.sizeof(ctypes.c_void_p)) if words[index] == id(object))
+
+
+def _count_is_first() -> bool:
+    """Tell whether an object begins with its reference count, as in all builds of CPython but free-threaded ones."""
+    probe = object()
+    count = ctypes.c_uint32.from_address(id(probe))
+    alone = count.value
+    holders = [probe] * 5
+    return alone == 1 and count.value == alone + len(holders)
+
+
+def _address(name: str) -> Optional[int]:
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
 
 
 def _find_c_api() -> Optional[c.PythonStruct]:
     """Give the addresses of what the native side calls, or None when this is no CPython."""
     if sys.implementation.name != "cpython":
         return None
-    addresses: dict[str, Optional[int]] = {"none": id(None), "type_error": id(TypeError)}
+    members: dict[str, Optional[int]] = {name: id(each) for name, each in _OBJECTS.items()}
     for member, names in _C_API.items():
-        found = [getattr(ctypes.pythonapi, name) for name in names if hasattr(ctypes.pythonapi, name)]
+        found = [name for name in names if hasattr(ctypes.pythonapi, name)]
         if not found:
             return None
-        addresses[member] = ctypes.cast(found[0], ctypes.c_void_p).value
-    return c.PythonStruct(**addresses)
+        members[member] = _address(found[0])
+    members["iterator_send"] = _address(_ITERATOR_SEND) if hasattr(ctypes.pythonapi, _ITERATOR_SEND) else None
+    return c.PythonStruct(type_word=_find_type_word(), count_is_first=_count_is_first(), **members)
 
 
 _c_api = _find_c_api()
+#: Whether CPython and the native side call each other without ctypes between.
+by_address = _c_api is not None
 if _c_api is not None:
     lib.sk_python_load(ctypes.byref(_c_api))
+#: Whether coroutines, and with them ASGI, are served without Python between.
+steps_natively = bool(_c_api is not None and _c_api.iterator_send)
 
 
 def _native(which: int, fallback: Any) -> Any:
-    return fallback if _c_api is None else lib.sk_python_function(which)
+    return fallback if _c_api is None else lib.sk_python_function(which, None)
+
+
+def _text(length: int) -> str:
+    if length == c.STALE:
+        message = "the request is gone: call preserve() before the handler returns"
+        raise RuntimeError(message)
+    return ctypes.string_at(lib.sk_loop_scratch(), length).decode("latin-1")
+
+
+def _header(handle: int, name: str) -> Optional[str]:
+    encoded = name.lower().encode()
+    length = lib.sk_req_header(handle, encoded, len(encoded))
+    return None if length == c.ABSENT else _text(length)
+
+
+def _parameter(handle: int, index: int) -> Optional[str]:
+    length = lib.sk_req_parameter(handle, index)
+    return None if length == c.ABSENT else _text(length)
+
+
+def _begin(
+    loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], coroutine: Coroutine[Any, Any, Any]
+) -> Optional[tuple[Any, contextvars.Context]]:
+    context = contextvars.copy_context()
+    asyncio.tasks._enter_task(loop, task)
+    try:
+        return context.run(coroutine.send, None), context
+    except StopIteration:
+        return None
+    finally:
+        asyncio.tasks._leave_task(loop, task)
 
 
 def _send(handle: int, head: Optional[bytes], fields: int, body: bytes, flags: int) -> int:
@@ -91,6 +206,26 @@ stream: Write = _native(c.PYTHON_STREAM, _stream)
 send_message: SendMessage = _native(c.PYTHON_SEND_MESSAGE, _send_message)
 scope: Callable[[int], bytes] = _native(c.PYTHON_SCOPE, _scope)
 scope_text: Callable[[int], str] = _native(c.PYTHON_SCOPE_TEXT, _scope_text)
+send_with: SendWith = _native(c.PYTHON_SEND_WITH, lambda *_: None)
+method: Callable[[int], str] = _native(c.PYTHON_METHOD, lambda handle: _text(lib.sk_req_method(handle)))
+url: Callable[[int], str] = _native(c.PYTHON_URL, lambda handle: _text(lib.sk_req_url(handle)))
+full_url: Callable[[int], str] = _native(c.PYTHON_FULL_URL, lambda handle: _text(lib.sk_req_full_url(handle)))
+header: Callable[[int, str], Optional[str]] = _native(c.PYTHON_HEADER, _header)
+parameter: Callable[[int, int], Optional[str]] = _native(c.PYTHON_PARAMETER, _parameter)
+begin: Begin = lib.sk_python_function(c.PYTHON_BEGIN, None) if steps_natively else _begin
+
+
+def asgi_scope(parts: tuple[Any, ...]) -> Callable[[int], tuple[int, dict[str, Any]]]:
+    """Give a function of a handle that makes flags (``SCOPE_*``) and scope; of ``parts`` (``ASGI_*``) the first will do."""
+    function: Callable[[int], tuple[int, dict[str, Any]]] = lib.sk_python_function(c.PYTHON_ASGI_SCOPE, parts)
+    return function
+
+
+def asgi_request(parts: tuple[Any, ...]) -> Callable[[int], int]:
+    """Give a function of a handle that serves a request by an ASGI application; ``parts`` by ``ASGI_*``."""
+    assert len(parts) == c.ASGI_ITEMS
+    function: Callable[[int], int] = lib.sk_python_function(c.PYTHON_ASGI_REQUEST, parts)
+    return function
 
 
 def request_handler(function: Callable[[int], int]) -> tuple[Any, Optional[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 SCRATCH_BYTES = 262144
 WS_SCRATCH_BYTES = 4096
 
@@ -30,6 +30,10 @@ SCOPE_BODY = 2
 SCOPE_BODY_HERE = 4
 SCOPE_ENCODED = 8
 SCOPE_TRAILERS = 16
+SCOPE_OTHER_SCHEME = 32
+
+DUMP_ANCIENT = 1
+DUMP_SECURE = 2
 
 PYTHON_SEND = 0
 PYTHON_WRITE = 1
@@ -37,12 +41,36 @@ PYTHON_STREAM = 2
 PYTHON_SEND_MESSAGE = 3
 PYTHON_SCOPE = 4
 PYTHON_SCOPE_TEXT = 5
+PYTHON_SEND_WITH = 6
+PYTHON_METHOD = 7
+PYTHON_URL = 8
+PYTHON_FULL_URL = 9
+PYTHON_HEADER = 10
+PYTHON_PARAMETER = 11
+PYTHON_BEGIN = 12
+PYTHON_ASGI_SCOPE = 13
+PYTHON_ASGI_REQUEST = 14
+
+ASGI_TEMPLATE = 0
+ASGI_ROOT_PATH = 1
+ASGI_ENDS = 2
+ASGI_DECODE = 3
+ASGI_OTHER_SCHEME = 4
+ASGI_TLS = 5
+ASGI_APPLICATION = 6
+ASGI_FALLBACK = 7
+ASGI_STATUS_LINES = 8
+ASGI_TAKE_OVER = 9
+ASGI_RUNNER = 10
+ASGI_NEW_TASK = 11
+ASGI_ITEMS = 12
 
 RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32)
 AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 BodyCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
 WritableCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 DrainedCallback = ctypes.PYFUNCTYPE(None)
+LogCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t, c_int32, c_uint64, c_uint64)
 WebSocketOpenCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WebSocketMessageCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
 WebSocketCloseCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_int32, c_void_p, c_size_t)
@@ -57,20 +85,87 @@ class PythonStruct(ctypes.Structure):
     _fields_ = [
         ("vectorcall", c_void_p),
         ("new_function", c_void_p),
+        ("type_from_spec", c_void_p),
+        ("get_attribute", c_void_p),
+        ("get_item", c_void_p),
+        ("call_object", c_void_p),
+        ("is_true", c_void_p),
+        ("compare", c_void_p),
+        ("iterator_send", c_void_p),
+        ("inc_ref", c_void_p),
+        ("dec_ref", c_void_p),
         ("from_long", c_void_p),
         ("from_unsigned_long", c_void_p),
         ("from_bytes", c_void_p),
         ("from_latin1", c_void_p),
         ("from_utf8", c_void_p),
+        ("intern", c_void_p),
         ("as_long", c_void_p),
         ("as_unsigned_long", c_void_p),
         ("bytes_content", c_void_p),
+        ("text_content", c_void_p),
+        ("concat", c_void_p),
+        ("new_dict", c_void_p),
+        ("dict_copy", c_void_p),
+        ("dict_get", c_void_p),
+        ("dict_set", c_void_p),
+        ("new_list", c_void_p),
+        ("list_length", c_void_p),
+        ("list_get", c_void_p),
+        ("list_set", c_void_p),
+        ("new_tuple", c_void_p),
+        ("tuple_length", c_void_p),
+        ("tuple_get", c_void_p),
+        ("tuple_set", c_void_p),
+        ("context_copy_current", c_void_p),
+        ("context_enter", c_void_p),
+        ("context_exit", c_void_p),
         ("error_occurred", c_void_p),
+        ("error_fetch", c_void_p),
+        ("error_restore", c_void_p),
+        ("error_normalize", c_void_p),
+        ("error_clear", c_void_p),
+        ("set_traceback", c_void_p),
         ("set_error", c_void_p),
+        ("set_error_none", c_void_p),
+        ("set_error_object", c_void_p),
         ("write_unraisable", c_void_p),
-        ("dec_ref", c_void_p),
         ("none", c_void_p),
         ("type_error", c_void_p),
+        ("runtime_error", c_void_p),
+        ("stop_iteration", c_void_p),
+        ("type_type", c_void_p),
+        ("bytes_type", c_void_p),
+        ("text_type", c_void_p),
+        ("dict_type", c_void_p),
+        ("list_type", c_void_p),
+        ("tuple_type", c_void_p),
+        ("coroutine_type", c_void_p),
+        ("enter_task", c_void_p),
+        ("leave_task", c_void_p),
+        ("type_word", c_size_t),
+        ("count_is_first", c_int32),
+    ]
+
+
+class WsgiOptionsStruct(ctypes.Structure):
+    """``sk_wsgi_options``."""
+
+    _fields_ = [
+        ("application", c_void_p),
+        ("base", c_void_p),
+        ("field_key", c_void_p),
+        ("root_path", c_char_p),
+        ("root_path_length", c_size_t),
+        ("secure", c_int32),
+        ("piece_bytes", c_int32),
+        ("on_request", c_void_p),
+        ("new_exchange", c_void_p),
+        ("on_result", c_void_p),
+        ("on_error", c_void_p),
+        ("on_failure", c_void_p),
+        ("get_running_loop", c_void_p),
+        ("set_running_loop", c_void_p),
     ]
 
 
@@ -107,6 +202,7 @@ class AppOptionsStruct(ctypes.Structure):
         ("write_timeout_s", c_uint32),
         ("keep_alive_timeout_s", c_uint32),
         ("max_connections", c_uint32),
+        ("max_concurrent_requests", c_uint32),
         ("backlog", c_uint32),
         ("max_backpressure_bytes", c_uint32),
         ("date_header", c_int32),
@@ -157,7 +253,10 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_loop_forget": (None, ()),
     "sk_loop_free": (None, ()),
     "sk_python_load": (None, (ctypes.POINTER(PythonStruct),)),
-    "sk_python_function": (ctypes.py_object, (c_int32,)),
+    "sk_python_function": (ctypes.py_object, (c_int32, ctypes.py_object)),
+    "sk_wsgi_create": (c_void_p, (ctypes.POINTER(WsgiOptionsStruct),)),
+    "sk_wsgi_route": (None, (c_void_p, c_void_p)),
+    "sk_wsgi_destroy": (None, (c_void_p,)),
     "sk_app_create": (c_void_p, (ctypes.POINTER(AppOptionsStruct),)),
     "sk_app_route": (
         None,
@@ -174,6 +273,9 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_app_tls_on_missing": (None, (c_void_p, TlsMissingCallback)),
     "sk_app_tls_failures": (c_uint64, (c_void_p,)),
     "sk_app_drain": (c_int32, (c_void_p,)),
+    "sk_app_log": (None, (c_void_p, LogCallback)),
+    "sk_app_trust": (None, (c_void_p, c_char_p, c_size_t)),
+    "sk_app_limit_requests": (None, (c_void_p, c_uint64, DrainedCallback)),
     "sk_app_connections": (c_uint32, (c_void_p,)),
     "sk_app_close": (None, (c_void_p,)),
     "sk_app_destroy": (c_int32, (c_void_p,)),
@@ -184,6 +286,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_req_header": (c_int32, (c_uint32, c_char_p, c_int32)),
     "sk_req_parameter": (c_int32, (c_uint32, c_int32)),
     "sk_req_is_ancient": (c_int32, (c_uint32,)),
+    "sk_req_is_secure": (c_int32, (c_uint32,)),
     "sk_req_dump": (c_int32, (c_uint32,)),
     "sk_req_scope": (c_int32, (c_uint32,)),
     "sk_res_send": (c_int32, (*_HEAD, c_int32)),
@@ -211,6 +314,8 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_local_address": (c_int32, (c_uint32,)),
     "sk_res_local_port": (c_int32, (c_uint32,)),
     "sk_res_client_certificate": (c_int32, (c_uint32,)),
+    "sk_res_tls_number": (c_uint64, (c_uint32,)),
+    "sk_res_tls_facts": (c_int32, (c_uint32,)),
     "sk_res_proxied_address": (c_int32, (c_uint32,)),
     "sk_zlib_load": (c_int32, (c_char_p,)),
     "sk_app_ws": (

@@ -28,6 +28,7 @@ TYPES = {
     "sk_body_fn": declarations.BodyCallback,
     "sk_writable_fn": declarations.WritableCallback,
     "sk_drained_fn": declarations.DrainedCallback,
+    "sk_log_fn": declarations.LogCallback,
     "sk_ws_open_fn": declarations.WebSocketOpenCallback,
     "sk_ws_message_fn": declarations.WebSocketMessageCallback,
     "sk_ws_close_fn": declarations.WebSocketCloseCallback,
@@ -36,6 +37,8 @@ TYPES = {
     "sk_tls_missing_fn": declarations.TlsMissingCallback,
     "const void *": ctypes.c_void_p,
     "sk_object *": ctypes.py_object,
+    "void *": ctypes.c_void_p,
+    "const sk_wsgi_options *": ctypes.POINTER(declarations.WsgiOptionsStruct),
     "const sk_python *": ctypes.POINTER(declarations.PythonStruct),
     "const sk_tls_options *": ctypes.POINTER(declarations.TlsOptionsStruct),
     "const sk_app_options *": ctypes.POINTER(declarations.AppOptionsStruct),
@@ -73,6 +76,7 @@ def test_every_constant_is_the_headers() -> None:
         ("sk_app_options", declarations.AppOptionsStruct),
         ("sk_ws_behavior", declarations.WebSocketBehaviorStruct),
         ("sk_tls_options", declarations.TlsOptionsStruct),
+        ("sk_wsgi_options", declarations.WsgiOptionsStruct),
     ],
 )
 def test_the_structs_are_the_headers(name: str, struct: type[ctypes.Structure]) -> None:

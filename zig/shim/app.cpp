@@ -27,9 +27,19 @@ std::string hostNameOf(uWS::HttpRequest *request) {
   if (end != std::string_view::npos && host.find(']', end) == std::string_view::npos) {
     host = host.substr(0, end);
   }
+  /* The root's dot makes no other name. */
+  if (!host.empty() && host.back() == '.') {
+    host.remove_suffix(1);
+  }
   std::string name(host);
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c | 32 : c; });
   return name;
+}
+
+/* A response of the server's own. */
+void answer(Slot &slot, std::string_view head, int32_t fields, std::string_view body) {
+  sk_res_send(handleOf(slot), head.data(), static_cast<int32_t>(head.length()), fields, body.data(),
+              static_cast<int32_t>(body.length()), 0);
 }
 
 /* Pipelined requests wait while their connection owes a response, or more output than it should. */
@@ -115,6 +125,11 @@ void App::onClose(HttpResponse *response) {
   delete std::exchange(slot.held, nullptr);
   slot.flags = 0;
   if (pending) {
+    busy--;
+    if (observer) {
+      observer->end(slot);
+    }
+    showLoop();
     options.on_abort(handle);
   }
   connectionClosed(slot);
@@ -123,6 +138,9 @@ void App::onClose(HttpResponse *response) {
 void App::connectionClosed(Slot &slot) {
   assert(connections > 0);
   connections--;
+  if (observer) {
+    observer->forget(slot);
+  }
   if (slot.request) {
     /* A handler is running for it: onRequest releases the slot when it is done with it. */
     slot.flags = 0;
@@ -130,20 +148,45 @@ void App::connectionClosed(Slot &slot) {
     releaseSlot(indexOf(slot));
   }
   if (draining && connections == 0) {
+    showLoop();
     options.on_drained();
   }
+}
+
+bool App::admit(Slot &slot, uWS::HttpRequest *request) {
+  if (options.max_concurrent_requests && busy > options.max_concurrent_requests) {
+    answer(slot, "503 Service Unavailable\nRetry-After\n1", 1, "Service Unavailable");
+    return false;
+  }
+  if (secure && us_socket_context_tls_had_names(context())) {
+    std::string name = hostNameOf(request);
+    int configured = !hosts.empty() && findHost(name) != hosts.end();
+    if (us_socket_tls_misdirected(raw(slot.socket), name.data(), name.length(), configured)) {
+      answer(slot, "421 Misdirected Request", 0, "Misdirected Request");
+      return false;
+    }
+  }
+  if (requests_left && --requests_left == 0) {
+    showLoop();
+    on_last_request();
+  }
+  return true;
 }
 
 void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   Slot &slot = slotAt(us_socket_tag(raw(response)));
   beginRequest(slot, response, request);
+  if (observer) {
+    observer->begin(slot, response, request);
+  }
   Dispatch dispatch{this, &slot, request, !websockets.empty() && asksForWebSocket(*request), false};
   std::string_view method = request->getCaseSensitiveMethod();
   std::string_view url = request->getUrl();
 
   dispatching = true;
+  bool admitted = admit(slot, request);
   auto host = hosts.empty() ? hosts.end() : findHost(hostNameOf(request));
-  bool routed = host != hosts.end() && host->second.route(dispatch, method, url);
+  bool routed = !admitted || (host != hosts.end() && host->second.route(dispatch, method, url));
   routed = routed || routes.route(dispatch, method, url) || (method == "HEAD" && routes.route(dispatch, "GET", url));
   if (!routed) {
     bool upgradable = !dispatch.upgrades && method == "GET" &&
@@ -152,6 +195,7 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
     if (upgradable) {
       refuseUpgrade(slot, UpgradeRefusal::Required);
     } else {
+      showLoop();
       options.on_missing(handleOf(slot));
     }
   }
@@ -167,6 +211,12 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   if (closed) {
     releaseSlot(indexOf(slot));
   }
+}
+
+bool isSecure(const Slot &slot) {
+  const Forwarded *forwarded = slot.app->observer ? slot.app->observer->forwarded(slot) : nullptr;
+  bool told = forwarded && forwarded->scheme != Forwarded::Unknown;
+  return told ? forwarded->scheme == Forwarded::Https : slot.app->secure;
 }
 
 std::string App::allowedMethods(uWS::HttpRequest *request) {
@@ -299,7 +349,7 @@ sk_app *sk_app_create(const sk_app_options *options) {
 void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
                   const char *pattern, size_t pattern_length, sk_request_fn handler,
                   const void *object) {
-  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, {handler, object});
+  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, {handler, object, nullptr});
 }
 
 void sk_app_remove_host(sk_app *app, const char *host, size_t host_length) { app->removeHost({host, host_length}); }

@@ -3,6 +3,7 @@
 #define SK_APP_H
 
 #include "engine.h"
+#include "observer.h"
 #include "python_calls.h"
 #include "slot_table.h"
 #include "socketify.h"
@@ -65,7 +66,15 @@ struct App {
   using Hosts = std::map<std::string, RouteTable, std::less<>>;
   Hosts hosts;
   bool draining = false;
+  /* Its listeners speak TLS. */
+  bool secure = false;
   uint32_t connections = 0;
+  /* Requests without a complete response, and websockets. */
+  uint32_t busy = 0;
+  /* Requests until `on_last_request` is called; 0 for never. */
+  uint64_t requests_left = 0;
+  sk_drained_fn on_last_request = nullptr;
+  std::unique_ptr<Observer> observer;
   std::vector<us_listen_socket_t *> listeners;
   sk_tls_missing_fn on_missing_name = nullptr;
   /* Contexts and behaviors of the websocket routes, by number. */
@@ -98,6 +107,8 @@ private:
     WebSocketRoute *websocket;
   };
 
+  /* False when the request was refused: by the bound on requests at a time, or because it is for another name. */
+  bool admit(Slot &slot, uWS::HttpRequest *request);
   void onOpen(HttpResponse *response);
   void onClose(HttpResponse *response);
   void applyPendingRoutes();
@@ -116,6 +127,8 @@ private:
   char common[256];
 };
 
+/* Whether the client speaks TLS, with us or with a trusted proxy. */
+bool isSecure(const Slot &slot);
 /* A new request of the connection: the handles of the one before are stale from now on. */
 void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request);
 /* Reads the connection's held requests when enough of its output has been taken. */

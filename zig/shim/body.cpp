@@ -27,6 +27,7 @@ void deliver(Slot &slot, std::string_view data, bool last) {
   if (last) {
     slot.flags |= BODY_DONE;
   }
+  showLoop();
   slot.app->options.on_body(handleOf(slot), data.data(), data.length(), last);
 }
 

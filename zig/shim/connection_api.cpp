@@ -10,6 +10,12 @@ namespace {
 
 constexpr int32_t ADDRESS_BYTES_MAX = 16;
 
+/* Where the client is another than the peer. */
+const Forwarded *forwardedOf(const Slot &slot) {
+  const Forwarded *forwarded = slot.app->observer ? slot.app->observer->forwarded(slot) : nullptr;
+  return forwarded && !forwarded->address.empty() ? forwarded : nullptr;
+}
+
 } // namespace
 
 int32_t sk_res_pause(uint32_t handle) {
@@ -50,6 +56,10 @@ int32_t sk_res_remote_address(uint32_t handle) {
   if (!slot) {
     return SK_STALE;
   }
+  if (const Forwarded *forwarded = forwardedOf(*slot)) {
+    memcpy(sk_loop_scratch(), forwarded->address.data(), forwarded->address.length());
+    return static_cast<int32_t>(forwarded->address.length());
+  }
   int length = ADDRESS_BYTES_MAX;
   us_socket_remote_address(0, raw(slot->socket), sk_loop_scratch(), &length);
   return length;
@@ -67,7 +77,11 @@ int32_t sk_res_local_address(uint32_t handle) {
 
 int32_t sk_res_remote_port(uint32_t handle) {
   Slot *slot = findSlot(handle);
-  return slot ? us_socket_remote_port(raw(slot->socket)) : SK_STALE;
+  if (!slot) {
+    return SK_STALE;
+  }
+  const Forwarded *forwarded = forwardedOf(*slot);
+  return forwarded ? forwarded->port : us_socket_remote_port(raw(slot->socket));
 }
 
 int32_t sk_res_local_port(uint32_t handle) {

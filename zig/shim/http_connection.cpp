@@ -19,6 +19,12 @@ const sk_app_options &optionsOf(const Slot &slot) { return slot.app->options; }
 /* Closed, became a websocket, or shut down: nothing of it is parsed any more. */
 bool isOver(us_socket_t *s) { return us_socket_is_closed(0, s) || us_socket_is_shut_down(0, s); }
 
+/* Of "HTTP/1.1 400 ...". */
+int statusOf(std::string_view page) {
+  constexpr size_t AT = 9;
+  return (page[AT] - '0') * 100 + (page[AT + 1] - '0') * 10 + (page[AT + 2] - '0');
+}
+
 bool isBodyMissing(const Slot &slot) {
   return (slot.flags & HAS_BODY) && !(slot.flags & BODY_RECEIVED);
 }
@@ -45,6 +51,13 @@ void refuse(us_socket_t *s, unsigned int error) {
   response->AsyncSocket::uncork();
   if (!begun && !answered) {
     std::string_view page = uWS::httpErrorResponses[error];
+    if (Observer *observer = slot.app->observer.get()) {
+      if (!(slot.flags & PENDING)) {
+        observer->begin(slot, response, nullptr);
+      }
+      observer->sent(slot, statusOf(page));
+      observer->end(slot);
+    }
     response->AsyncSocket::write(page.data(), static_cast<int>(page.length()));
   }
   if (response->getBufferedAmount() && !(slot.flags & PENDING)) {

@@ -26,6 +26,7 @@ int32_t sk_loop_pump() {
   }
   pumping = true;
   us_loop_pump(sk::currentLoop());
+  sk::showLoop();
   pumping = false;
   return SK_OK;
 }

@@ -1,52 +1,30 @@
 #include "python_calls.h"
 
 #include "engine.h"
+#include "python_api.h"
+#include "python_asgi.h"
+#include "python_coroutine.h"
+#include "python_head.h"
+#include "python_request.h"
 
 #include <cassert>
 #include <climits>
-#include <cstddef>
 
-using namespace sk;
+sk_python sk::python;
 
-namespace {
-
-using Object = const void;
-
-/* Set once, by the thread that imports the package. */
-sk_python python;
-
-/* PyMethodDef and METH_FASTCALL, as the stable ABI has them. */
-using FastCall = Object *(*)(Object *self, Object *const *arguments, ptrdiff_t count);
-struct Method {
-  const char *name;
-  FastCall function;
-  int flags;
-  const char *doc;
-};
-constexpr int METH_FASTCALL = 0x80;
-
-/* Whether a call has the right number of arguments; if not, TypeError is set. */
-bool counts(ptrdiff_t given, ptrdiff_t wanted) {
-  if (given != wanted) {
-    python.set_error(python.type_error, "wrong number of arguments");
-  }
-  return given == wanted;
-}
-
-/* False when an exception is set. */
-bool take(Object *object, uint32_t &value) {
+bool sk::take(Object *object, uint32_t &value) {
   unsigned long given = python.as_unsigned_long(object);
   value = static_cast<uint32_t>(given);
   return given != ULONG_MAX || !python.error_occurred();
 }
 
-bool take(Object *object, int32_t &value) {
+bool sk::take(Object *object, int32_t &value) {
   long given = python.as_long(object);
   value = static_cast<int32_t>(given);
   return given != -1 || !python.error_occurred();
 }
 
-bool take(Object *object, std::string_view &value) {
+bool sk::take(Object *object, std::string_view &value) {
   if (object == python.none) {
     value = {};
     return true;
@@ -59,6 +37,17 @@ bool take(Object *object, std::string_view &value) {
   value = {bytes, static_cast<size_t>(length)};
   return true;
 }
+
+bool sk::takeText(Object *object, std::string_view &value) {
+  ptrdiff_t length = 0;
+  const char *text = python.text_content(object, &length);
+  value = {text, static_cast<size_t>(length)};
+  return text;
+}
+
+using namespace sk;
+
+namespace {
 
 /* The parts of a response that its functions share. */
 struct Given {
@@ -129,20 +118,33 @@ template <bool text> Object *scope(Object *, Object *const *arguments, ptrdiff_t
   return text ? python.from_latin1(content, size, nullptr) : python.from_bytes(content, size);
 }
 
-/* By SK_PYTHON_*. They must not move: CPython keeps pointers to them. */
+/* By SK_PYTHON_*. */
 Method methods[] = {
-    {"send", send, METH_FASTCALL, nullptr},
-    {"write", piece<sk_res_write>, METH_FASTCALL, nullptr},
-    {"stream", piece<sk_res_stream>, METH_FASTCALL, nullptr},
-    {"send_message", sendMessage, METH_FASTCALL, nullptr},
-    {"scope", scope<false>, METH_FASTCALL, nullptr},
-    {"scope_text", scope<true>, METH_FASTCALL, nullptr},
+    fastCall("send", send),
+    fastCall("write", piece<sk_res_write>),
+    fastCall("stream", piece<sk_res_stream>),
+    fastCall("send_message", sendMessage),
+    fastCall("scope", scope<false>),
+    fastCall("scope_text", scope<true>),
+    fastCall("send_with", sendWith),
+    fastCall("method", requestMethod),
+    fastCall("url", requestUrl),
+    fastCall("full_url", requestFullUrl),
+    fastCall("header", requestHeader),
+    fastCall("parameter", requestParameter),
+    fastCall("begin", beginCoroutine),
+    fastCall("asgi_scope", asgiScope),
+    fastCall("asgi_request", asgiRequest),
 };
 [[maybe_unused]] constexpr int32_t METHODS = sizeof(methods) / sizeof(*methods);
 
 } // namespace
 
 int32_t RequestHandler::operator()(uint32_t handle) const {
+  if (native) {
+    return native->handle(handle);
+  }
+  showLoop();
   if (!object) {
     return function(handle);
   }
@@ -163,6 +165,7 @@ int32_t RequestHandler::operator()(uint32_t handle) const {
 }
 
 void sk::callWithMessage(const void *object, uint32_t handle, std::string_view message, int opcode) {
+  showLoop();
   auto length = static_cast<ptrdiff_t>(message.length());
   Object *content = opcode == uWS::OpCode::TEXT ? python.from_utf8(message.data(), length, nullptr)
                                                 : python.from_bytes(message.data(), length);
@@ -184,9 +187,13 @@ void sk::callWithMessage(const void *object, uint32_t handle, std::string_view m
 void sk_python_load(const sk_python *api) {
   python = *api;
   assert(python.vectorcall && python.new_function && python.none && python.type_error);
+  if (python.iterator_send) {
+    prepareCoroutines();
+    prepareAsgi();
+  }
 }
 
-sk_object *sk_python_function(int32_t which) {
+sk_object *sk_python_function(int32_t which, sk_object *self) {
   assert(python.new_function && which >= 0 && which < METHODS);
-  return static_cast<sk_object *>(const_cast<void *>(python.new_function(&methods[which], nullptr, nullptr)));
+  return static_cast<sk_object *>(const_cast<void *>(python.new_function(&methods[which], self, nullptr)));
 }

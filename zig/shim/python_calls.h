@@ -3,16 +3,24 @@
 #ifndef SK_PYTHON_CALLS_H
 #define SK_PYTHON_CALLS_H
 
+#include "python_loop.h"
 #include "socketify.h"
 
 #include <string_view>
 
 namespace sk {
 
-/* Who handles the requests of a route: a C function, or an object that CPython calls. */
+/* Handles requests by itself, with the application it calls. */
+struct NativeHandler {
+  virtual ~NativeHandler() = default;
+  virtual int32_t handle(uint32_t handle) = 0;
+};
+
+/* Who handles the requests of a route: a C function, an object that CPython calls, or the shim. */
 struct RequestHandler {
-  sk_request_fn function;
-  const void *object;
+  sk_request_fn function = nullptr;
+  const void *object = nullptr;
+  NativeHandler *native = nullptr;
 
   /* As sk_request_fn. An object's error is reported as unraisable, and the request counts as taken. */
   int32_t operator()(uint32_t handle) const;

@@ -82,13 +82,18 @@ int32_t sk_req_is_ancient(uint32_t handle) {
   return request ? request->isAncient() : SK_STALE;
 }
 
+int32_t sk_req_is_secure(uint32_t handle) {
+  return findRequest(handle) ? isSecure(slotAt(handle & (SLOT_COUNT - 1))) : SK_STALE;
+}
+
 int32_t sk_req_dump(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
   if (!request) {
     return SK_STALE;
   }
   LineWriter writer;
-  writer.number(request->isAncient());
+  const Slot &slot = slotAt(handle & (SLOT_COUNT - 1));
+  writer.number((request->isAncient() ? SK_DUMP_ANCIENT : 0) | (isSecure(slot) ? SK_DUMP_SECURE : 0));
   writer.line(request->rawMethod());
   writer.line(request->getFullUrl());
   int parameters = request->parameterCount();

@@ -44,6 +44,12 @@ void Cork::release() {
   }
 }
 
+void countSent(const Slot &slot, uint64_t bytes) {
+  if (slot.app->observer) {
+    slot.app->observer->sent(slot, bytes);
+  }
+}
+
 void writeAll(Socket *socket, std::string_view data) {
   while (!data.empty()) {
     size_t piece = std::min<size_t>(data.length(), INT_MAX);
@@ -109,6 +115,9 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
     slot.flags |= MUTE;
   }
   slot.flags |= HEAD_SENT;
+  if (slot.app->observer) {
+    slot.app->observer->sent(slot, facts.status);
+  }
   if (framing == Framing::Sized) {
     slot.flags |= SIZED;
     slot.total_length = length;
@@ -140,6 +149,10 @@ void finish(Slot &slot) {
   }
   slot.flags &= static_cast<uint16_t>(~(PENDING | USER_PAUSED));
   invalidateHandles(slot);
+  slot.app->busy--;
+  if (slot.app->observer) {
+    slot.app->observer->end(slot);
+  }
 }
 
 int32_t settle(Slot &slot) {
@@ -170,6 +183,7 @@ void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request)
   slot.request = request;
   slot.request_handle = handleOf(slot);
   slot.total_length = 0;
+  slot.app->busy++;
   uint16_t flags = PENDING;
   if (request->isAncient()) {
     flags |= ANCIENT;

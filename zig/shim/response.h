@@ -21,6 +21,9 @@ private:
 /* The whole output of a call goes through here: never loses bytes; what the kernel does not take waits in memory. */
 void writeAll(Socket *socket, std::string_view data);
 
+/* Counts bytes of a body for whoever observes the app. */
+void countSent(const Slot &slot, uint64_t bytes);
+
 /* How a response with this status would be framed. `sized` says that its length is known. */
 Framing framingFor(const Slot &slot, int status, bool sized);
 

@@ -28,6 +28,7 @@ void writeBody(Slot &slot, std::string_view data) {
   if ((slot.flags & MUTE) || data.empty()) {
     return;
   }
+  countSent(slot, data.length());
   if (slot.flags & (SIZED | ANCIENT)) {
     writeAll(slot.socket, data);
   } else {
@@ -79,6 +80,7 @@ int32_t send(uint32_t handle, const Head &head, std::string_view body, int32_t f
       return result;
     }
     if (!(slot->flags & MUTE)) {
+      countSent(*slot, body.length());
       writeAll(slot->socket, body);
     }
   }
@@ -187,6 +189,7 @@ int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, i
   } else if (!piece.empty()) {
     auto [written, failed] = slot->socket->write(piece.data(), static_cast<int>(piece.length()), true);
     state->offset += static_cast<unsigned int>(written);
+    countSent(*slot, static_cast<unsigned int>(written));
     taken = static_cast<size_t>(written) == piece.length() && !failed;
   }
   bool complete = state->offset >= slot->total_length;
@@ -231,6 +234,7 @@ int32_t sk_res_want_writable(uint32_t handle) {
       return true;
     }
     if (response->getBufferedAmount() == 0) {
+      showLoop();
       waiting->app->options.on_writable(handle);
     } else {
       awaitReader(*waiting);

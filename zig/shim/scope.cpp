@@ -1,4 +1,6 @@
 /* sk_req_scope: a request as ASGI and WSGI describe it, with one call. */
+#include "scope.h"
+
 #include "app.h"
 
 #include <arpa/inet.h>
@@ -12,8 +14,10 @@ namespace {
 constexpr char FLAGS_BASE = '@';
 constexpr size_t ADDRESS_BYTES_MAX = 16;
 
+} // namespace
+
 /* Host and port of one end; nothing without an address. */
-void appendEnd(std::string &out, std::string_view address, int port) {
+void sk::appendEnd(std::string &out, std::string_view address, int port) {
   char text[INET6_ADDRSTRLEN];
   int family = address.length() == 4 ? AF_INET : AF_INET6;
   if (!address.empty() && inet_ntop(family, address.data(), text, sizeof(text))) {
@@ -21,14 +25,18 @@ void appendEnd(std::string &out, std::string_view address, int port) {
   }
 }
 
+namespace {
+
 /* In network order, as the header has it. */
 int proxiedPort(HttpData &data, size_t address_length) {
   const uWS::proxy_addr &addr = data.proxyParser.addr;
   return ntohs(address_length == 4 ? addr.ipv4_addr.src_port : addr.ipv6_addr.src_port);
 }
 
-/* Found once per connection: asking the kernel costs more than all the rest of this file. */
-std::string_view endpointsOf(HttpResponse *response) {
+} // namespace
+
+/* Asking the kernel costs more than all the rest of this file. */
+std::string_view sk::endpointsOf(HttpResponse *response) {
   HttpData *data = httpData(response);
   std::string &endpoints = data->endpoints;
   if (!endpoints.empty()) {
@@ -50,7 +58,7 @@ std::string_view endpointsOf(HttpResponse *response) {
   return endpoints;
 }
 
-bool isEncoded(std::string_view path) {
+bool sk::isEncoded(std::string_view path) {
   for (char c : path) {
     if (c == '%' || (c & 0x80)) {
       return true;
@@ -59,7 +67,13 @@ bool isEncoded(std::string_view path) {
   return false;
 }
 
-int flagsOf(const Slot &slot, const uWS::HttpRequest &request, std::string_view path) {
+Target sk::targetOf(uWS::HttpRequest &request) {
+  std::string_view target = request.getFullUrl();
+  std::string_view path = target.substr(0, target.find('?'));
+  return {path, path.length() < target.length() ? target.substr(path.length() + 1) : std::string_view()};
+}
+
+int sk::scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path) {
   int flags = request.isAncient() ? SK_SCOPE_ANCIENT : 0;
   if (request.hasBody()) {
     flags |= SK_SCOPE_BODY;
@@ -70,11 +84,21 @@ int flagsOf(const Slot &slot, const uWS::HttpRequest &request, std::string_view 
   if (isEncoded(path)) {
     flags |= SK_SCOPE_ENCODED;
   }
+  if (isSecure(slot) != slot.app->secure) {
+    flags |= SK_SCOPE_OTHER_SCHEME;
+  }
   if (std::string_view te = request.header("te"); te.data() && te.find("trailers") != std::string_view::npos) {
     flags |= SK_SCOPE_TRAILERS;
   }
   return flags;
 }
+
+std::string_view sk::endsOf(const Slot &slot) {
+  std::string_view ends = endpointsOf(static_cast<HttpResponse *>(slot.socket));
+  return slot.app->observer ? slot.app->observer->ends(slot, ends) : ends;
+}
+
+namespace {
 
 char *line(char *out, std::string_view text) {
   memcpy(out, text.data(), text.length());
@@ -90,17 +114,15 @@ int32_t sk_req_scope(uint32_t handle) {
   if (!request || !slot) {
     return SK_STALE;
   }
-  std::string_view target = request->getFullUrl();
-  std::string_view path = target.substr(0, target.find('?'));
-  std::string_view query = path.length() < target.length() ? target.substr(path.length() + 1) : std::string_view();
+  auto [path, query] = targetOf(*request);
   char *begin = sk_loop_scratch();
   char *out = begin;
-  *out++ = static_cast<char>(FLAGS_BASE + flagsOf(*slot, *request, path));
+  *out++ = static_cast<char>(FLAGS_BASE + scopeFlags(*slot, *request, path));
   *out++ = '\n';
   out = line(out, request->rawMethod());
   out = line(out, path);
   out = line(out, query);
-  out = line(out, endpointsOf(static_cast<HttpResponse *>(slot->socket)));
+  out = line(out, endsOf(*slot));
   for (auto [name, value] : *request) {
     assert(static_cast<size_t>(out - begin) + name.length() + value.length() + 2 <= SK_SCRATCH_BYTES);
     out = line(line(out, name), value);

@@ -26,6 +26,7 @@ int32_t sk_res_count_sent(uint32_t handle, uint64_t length) {
     return SK_BAD_LENGTH;
   }
   data->offset += length;
+  countSent(*slot, length);
   return SK_OK;
 }
 

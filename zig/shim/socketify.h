@@ -23,7 +23,7 @@ extern "C" {
 #define SK_API __attribute__((visibility("default")))
 
 /* Raised with every change of this header that an older caller would misread. */
-#define SK_ABI_VERSION 2
+#define SK_ABI_VERSION 3
 
 /* Bytes of the scratch buffer; no text that a function returns is ever longer. */
 #define SK_SCRATCH_BYTES 262144
@@ -56,6 +56,11 @@ extern "C" {
 #define SK_SCOPE_BODY_HERE 4 /* and on_body will be called as soon as the request callback returns, if it asks for it */
 #define SK_SCOPE_ENCODED 8   /* the path has escapes, or bytes outside ASCII */
 #define SK_SCOPE_TRAILERS 16 /* the client takes trailer fields */
+#define SK_SCOPE_OTHER_SCHEME 32 /* a trusted proxy says https and the app speaks plain HTTP, or the other way round */
+
+/* Flags of sk_req_dump. */
+#define SK_DUMP_ANCIENT 1
+#define SK_DUMP_SECURE 2
 
 /* Called once per request, on the loop's thread, with the response's handle.
  * Returns 0 when the handler took the request and 1 to pass it on to the next matching route. */
@@ -68,6 +73,9 @@ typedef void (*sk_body_fn)(uint32_t handle, const char *data, size_t length, int
 typedef void (*sk_writable_fn)(uint32_t handle);
 /* The last connection of an app that drains is closed. */
 typedef void (*sk_drained_fn)(void);
+/* What became of a request: client, method, target and version with LF between them (the last three are empty for one that could
+ * not be read), the status (499 when the client left before it had one), bytes of the body and how long it took. */
+typedef void (*sk_log_fn)(const char *request, size_t length, int32_t status, uint64_t bytes, uint64_t microseconds);
 
 /* A websocket is open; the handle is its own from now on. */
 typedef void (*sk_ws_open_fn)(uint32_t handle);
@@ -131,6 +139,7 @@ typedef struct sk_app_options {
   uint32_t write_timeout_s;        /* a client that reads nothing for so long is cut; 0 for ever */
   uint32_t keep_alive_timeout_s;   /* seconds an idle connection is kept; 0 for ever */
   uint32_t max_connections;        /* at this number accepting pauses; 0 for no limit */
+  uint32_t max_concurrent_requests; /* beyond it, websockets included, requests get 503; 0 for no limit */
   uint32_t backlog;                /* of the listening sockets */
   uint32_t max_backpressure_bytes; /* no further request of a connection is read while it owes more than this */
   int32_t date_header;             /* 1 to send Date */
@@ -171,24 +180,72 @@ SK_API sk_app *sk_app_create(const sk_app_options *options);
 typedef struct sk_object sk_object;
 
 /* What calls between CPython and the shim need of its C API: functions of the stable ABI (and PyObject_Vectorcall, or
- * PyObject_VectorcallDict), None, and TypeError. */
+ * PyObject_VectorcallDict; of contexts, PyContext_CopyCurrent, _Enter and _Exit), types, and asyncio's functions that say which
+ * task runs. `iterator_send` is NULL before CPython 3.10: then what begins coroutines must not be used. */
 typedef struct sk_python {
   const void *(*vectorcall)(const void *callable, const void *const *arguments, size_t count, const void *keywords);
   const void *(*new_function)(void *method, const void *self, const void *module);
+  const void *(*type_from_spec)(void *spec);
+  const void *(*get_attribute)(const void *object, const char *name);
+  const void *(*get_item)(const void *object, const void *key);
+  const void *(*call_object)(const void *callable, const void *arguments, const void *keywords);
+  int (*is_true)(const void *object);
+  int (*compare)(const void *left, const void *right, int operation);
+  int (*iterator_send)(const void *iterator, const void *value, const void **result);
+  void (*inc_ref)(const void *object);
+  void (*dec_ref)(const void *object);
   const void *(*from_long)(long value);
   const void *(*from_unsigned_long)(unsigned long value);
   const void *(*from_bytes)(const char *data, ptrdiff_t length);
   const void *(*from_latin1)(const char *data, ptrdiff_t length, const char *errors);
   const void *(*from_utf8)(const char *data, ptrdiff_t length, const char *errors);
+  const void *(*intern)(const char *text);
   long (*as_long)(const void *object);
   unsigned long (*as_unsigned_long)(const void *object);
   int (*bytes_content)(const void *object, char **data, ptrdiff_t *length);
+  const char *(*text_content)(const void *object, ptrdiff_t *length);
+  const void *(*concat)(const void *left, const void *right);
+  const void *(*new_dict)(void);
+  const void *(*dict_copy)(const void *dict);
+  const void *(*dict_get)(const void *dict, const void *key);
+  int (*dict_set)(const void *dict, const void *key, const void *value);
+  const void *(*new_list)(ptrdiff_t length);
+  ptrdiff_t (*list_length)(const void *list);
+  const void *(*list_get)(const void *list, ptrdiff_t index);
+  int (*list_set)(const void *list, ptrdiff_t index, const void *stolen);
+  const void *(*new_tuple)(ptrdiff_t length);
+  ptrdiff_t (*tuple_length)(const void *tuple);
+  const void *(*tuple_get)(const void *tuple, ptrdiff_t index);
+  int (*tuple_set)(const void *tuple, ptrdiff_t index, const void *stolen);
+  const void *(*context_copy_current)(void);
+  int (*context_enter)(const void *context);
+  int (*context_exit)(const void *context);
   const void *(*error_occurred)(void);
+  void (*error_fetch)(const void **type, const void **value, const void **traceback);
+  void (*error_restore)(const void *type, const void *value, const void *traceback);
+  void (*error_normalize)(const void **type, const void **value, const void **traceback);
+  void (*error_clear)(void);
+  int (*set_traceback)(const void *exception, const void *traceback);
   void (*set_error)(const void *type, const char *message);
+  void (*set_error_none)(const void *type);
+  void (*set_error_object)(const void *type, const void *value);
   void (*write_unraisable)(const void *object);
-  void (*dec_ref)(const void *object);
   const void *none;
   const void *type_error;
+  const void *runtime_error;
+  const void *stop_iteration;
+  const void *type_type;
+  const void *bytes_type;
+  const void *text_type;
+  const void *dict_type;
+  const void *list_type;
+  const void *tuple_type;
+  const void *coroutine_type;
+  const void *enter_task;
+  const void *leave_task;
+  /* Where in an object, in words, the address of its type is. */
+  size_t type_word;
+  int32_t count_is_first; /* an object begins with its reference count */
 } sk_python;
 
 /* Functions of sk_python_function. */
@@ -198,11 +255,41 @@ typedef struct sk_python {
 #define SK_PYTHON_SEND_MESSAGE 3 /* send_message(handle, data, flags): sk_ws_send */
 #define SK_PYTHON_SCOPE 4        /* scope(handle): what sk_req_scope says, as bytes */
 #define SK_PYTHON_SCOPE_TEXT 5   /* scope_text(handle): the same as str, of latin-1 */
+/* send_with(handle, status, content_type, gives_way, headers, body, flags): a whole response. Status, content type (None for none; it
+ * may give way to one among the headers) and the pairs of a list or tuple (or None) are str or bytes. Gives a result as
+ * sk_res_send, or None, with nothing sent, for what only Python can judge: other types, text outside ASCII. */
+#define SK_PYTHON_SEND_WITH 6
+/* Of a handle, as str; RuntimeError when the request is gone. */
+#define SK_PYTHON_METHOD 7
+#define SK_PYTHON_URL 8
+#define SK_PYTHON_FULL_URL 9
+#define SK_PYTHON_HEADER 10      /* header(handle, name): a field's first value, or None */
+#define SK_PYTHON_PARAMETER 11   /* parameter(handle, index): as it was sent, or None */
+#define SK_PYTHON_BEGIN 12       /* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the
+                                  * context; None when it finished, else (what it waits for, the context) */
+#define SK_PYTHON_ASGI_SCOPE 13  /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
+#define SK_PYTHON_ASGI_REQUEST 14 /* asgi_request(handle), likewise: serves a request, and returns 0 */
+
+/* Items of the tuple that tells how an ASGI application is served. */
+#define SK_ASGI_TEMPLATE 0     /* the scope, with what is the same for all requests */
+#define SK_ASGI_ROOT_PATH 1    /* bytes */
+#define SK_ASGI_ENDS 2         /* mapping of what sk_req_scope says of client and server to a tuple of both */
+#define SK_ASGI_DECODE 3       /* decode(bytes): the path, unescaped */
+#define SK_ASGI_OTHER_SCHEME 4 /* str */
+#define SK_ASGI_TLS 5          /* tls(handle): what the extension of that name says, or None without TLS */
+#define SK_ASGI_APPLICATION 6  /* application(scope, receive, send) */
+#define SK_ASGI_FALLBACK 7     /* fallback(handle): serves requests with a body */
+#define SK_ASGI_STATUS_LINES 8 /* dict of int to bytes */
+#define SK_ASGI_TAKE_OVER 9    /* take_over(handle, phase, head, fields): the exchange that goes on */
+#define SK_ASGI_RUNNER 10      /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
+#define SK_ASGI_NEW_TASK 11    /* new_task(): puts a task there */
+#define SK_ASGI_ITEMS 12
 
 /* Before any other sk_python_* and before objects are given as handlers; once. */
 SK_API void sk_python_load(const sk_python *api);
-/* A new reference to a function that CPython calls without ctypes between, or NULL with an exception set. */
-SK_API sk_object *sk_python_function(int32_t which);
+/* A new reference to a function that CPython calls without ctypes between, or NULL with an exception set. `self` is what the
+ * function belongs to, or None. */
+SK_API sk_object *sk_python_function(int32_t which, sk_object *self);
 
 /* Adds a handler for a method ("*" for every one) and pattern. Handlers of the same method and pattern are asked in the
  * order of their adding. With an `object`, CPython calls that instead of the handler, which is NULL then. `host` (lower case, may be empty, may be a wildcard as
@@ -238,12 +325,47 @@ SK_API uint64_t sk_app_tls_failures(sk_app *app);
 /* Stops listening, closes idle connections, and lets the others end with their response (Connection: close).
  * Returns how many are still open; on_drained is called when the last of them closes. */
 SK_API int32_t sk_app_drain(sk_app *app);
+/* Calls back for every response that ended, and every websocket that was opened. Before the first connection. */
+SK_API void sk_app_log(sk_app *app, sk_log_fn callback);
+/* Believes X-Forwarded-For and X-Forwarded-Proto of peers in these networks, 17 bytes each: the address (IPv4 mapped into IPv6)
+ * and the length of its prefix. Peers on Unix-domain sockets are believed always. Before the first connection. */
+SK_API void sk_app_trust(sk_app *app, const char *networks, size_t length);
+/* Calls back, once, when so many more requests have come. */
+SK_API void sk_app_limit_requests(sk_app *app, uint64_t count, sk_drained_fn callback);
 /* Number of open connections. */
 SK_API uint32_t sk_app_connections(sk_app *app);
 /* Closes every listener and connection; pending responses are aborted. */
 SK_API void sk_app_close(sk_app *app);
 /* Closes and frees. Not from inside a callback (SK_BUSY). */
 SK_API int32_t sk_app_destroy(sk_app *app);
+
+/* ---- WSGI by the C API of CPython ---------------------------------------------------------------------------------
+ * What follows is after sk_python_load, with the interpreter's lock. Objects are kept alive by the caller. */
+
+typedef struct sk_wsgi_options {
+  const void *application;      /* called with environ and start_response; NULL to hand all requests to on_request */
+  const void *base;             /* dict: what all environs have in common */
+  const void *field_key;        /* gives the key of a field's name, or None for fields that are not passed on */
+  const char *root_path;        /* where the application is mounted, in latin-1; NULL when no path can be below it */
+  size_t root_path_length;      /* 0 for no mount point */
+  int32_t secure;               /* 1 for https */
+  int32_t piece_bytes;          /* larger blocks are sent by on_result */
+  const void *on_request;       /* (handle, SK_SCOPE_BODY or 0, environ): requests with a body */
+  const void *new_exchange;     /* (handle, environ, head or None, fields, length or None, whether it was answered): a tuple of
+                                 * an object, start_response and write, which go on from there */
+  const void *on_result;        /* (that object, what the application returned) */
+  const void *on_error;         /* (that object, the error that the application raised) */
+  const void *on_failure;       /* (handle or 0, an error of any of these) */
+  const void *get_running_loop; /* asyncio._get_running_loop, asyncio._set_running_loop */
+  const void *set_running_loop;
+} sk_wsgi_options;
+
+/* NULL with an exception set. The root path is copied. */
+SK_API void *sk_wsgi_create(const sk_wsgi_options *options);
+/* Routes all requests that no route took before. */
+SK_API void sk_wsgi_route(sk_app *app, void *wsgi);
+/* After the apps it was routed to. */
+SK_API void sk_wsgi_destroy(void *wsgi);
 
 /* ---- Request: only inside the request callback of the same handle, also after its response
  * ended; SK_STALE after it ------------------------------- */
@@ -260,7 +382,9 @@ SK_API int32_t sk_req_parameter(uint32_t handle, int32_t index);
 SK_API int32_t sk_req_allowed_methods(uint32_t handle);
 /* 1 for HTTP/1.0, 0 for HTTP/1.1. */
 SK_API int32_t sk_req_is_ancient(uint32_t handle);
-/* Everything at once, as lines separated by LF: version ("0" or "1"), method, full URL, number of parameters, each parameter, then
+/* 1 when the client speaks TLS, with us or with a trusted proxy. */
+SK_API int32_t sk_req_is_secure(uint32_t handle);
+/* Everything at once, as lines separated by LF: SK_DUMP_* as a number, method, full URL, number of parameters, each parameter, then
  * name and value of each field. No part can hold an LF. */
 SK_API int32_t sk_req_dump(uint32_t handle);
 
@@ -322,13 +446,20 @@ SK_API int32_t sk_res_pause(uint32_t handle);
 SK_API int32_t sk_res_resume(uint32_t handle);
 /* Cuts the connection; on_abort is called. */
 SK_API int32_t sk_res_close(uint32_t handle);
-/* Packed addresses (4 or 16 bytes; empty for Unix-domain sockets), and ports; SK_STALE when gone. */
+/* Packed addresses (4 or 16 bytes; empty for Unix-domain sockets), and ports; SK_STALE when gone. The client's are what a
+ * trusted proxy says (sk_app_trust). */
 SK_API int32_t sk_res_remote_address(uint32_t handle);
 SK_API int32_t sk_res_remote_port(uint32_t handle);
 SK_API int32_t sk_res_local_address(uint32_t handle);
 SK_API int32_t sk_res_local_port(uint32_t handle);
 /* The client's certificate as DER; SK_ABSENT without one. */
 SK_API int32_t sk_res_client_certificate(uint32_t handle);
+/* A number that no other TLS connection of this thread ever has; 0 without TLS and when gone. */
+SK_API uint64_t sk_res_tls_number(uint32_t handle);
+/* What TLS came to, big-endian: version and cipher suite in 16 bits each, then blocks that begin with their length in 32 bits:
+ * the server's certificate as DER (empty without one), and for a client with a certificate its subject (RFC 4514), then the
+ * chain as DER, its own first. */
+SK_API int32_t sk_res_tls_facts(uint32_t handle);
 /* What a PROXY protocol v2 header said; empty without one. */
 SK_API int32_t sk_res_proxied_address(uint32_t handle);
 

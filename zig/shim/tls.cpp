@@ -8,7 +8,10 @@ namespace {
 /* Reasons of OpenSSL are short. */
 constexpr size_t REASON_BYTES = 256;
 
-void onMissingName(void *user, const char *name, size_t length) { static_cast<App *>(user)->on_missing_name(name, length); }
+void onMissingName(void *user, const char *name, size_t length) {
+  showLoop();
+  static_cast<App *>(user)->on_missing_name(name, length);
+}
 
 } // namespace
 
@@ -28,7 +31,9 @@ int32_t sk_app_tls(sk_app *app, const char *host, size_t host_length, const sk_t
   given.client_certificate = options->client_certificate;
   given.low_memory = options->low_memory;
   given.handshake_timeout_s = options->handshake_timeout_s;
-  return us_socket_context_tls(app->context(), host, host_length, &given, sk_loop_scratch(), REASON_BYTES);
+  int32_t problem = us_socket_context_tls(app->context(), host, host_length, &given, sk_loop_scratch(), REASON_BYTES);
+  app->secure |= problem == 0;
+  return problem;
 }
 
 void sk_app_tls_remove(sk_app *app, const char *host, size_t host_length) {
@@ -47,6 +52,16 @@ int32_t sk_res_client_certificate(uint32_t handle) {
   }
   int length = us_socket_tls_peer_certificate(raw(slot->socket), sk_loop_scratch(), SK_SCRATCH_BYTES);
   return length > 0 ? length : SK_ABSENT;
+}
+
+uint64_t sk_res_tls_number(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  return slot ? us_socket_tls_number(raw(slot->socket)) : 0;
+}
+
+int32_t sk_res_tls_facts(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  return slot ? us_socket_tls_facts(raw(slot->socket), sk_loop_scratch(), SK_SCRATCH_BYTES) : SK_STALE;
 }
 
 uint64_t sk_app_tls_failures(sk_app *app) { return us_socket_context_tls_failed_handshakes(app->context()); }

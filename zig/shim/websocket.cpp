@@ -31,6 +31,7 @@ WebSocketRoute &routeOf(WebSocket *socket) { return *slotOf(socket).route; }
 
 /* Short messages lie in the scratch buffer, where Python reads them without asking for an address. */
 void deliver(WebSocket *socket, sk_ws_message_fn callback, std::string_view message, int opcode) {
+  showLoop();
   if (message.length() <= SK_WS_SCRATCH_BYTES) {
     memcpy(sk_loop_scratch(), message.data(), message.length());
   }
@@ -80,6 +81,7 @@ void leaveTopics(WebSocket *socket) {
 void announceClose(WebSocket *socket, int code, std::string_view reason) {
   Slot &slot = slotOf(socket);
   slot.flags |= WS_CLOSED;
+  showLoop();
   WebSocketRoute &route = *slot.route;
   route.deferred.erase(indexOf(slot));
   leaveTopics(socket);
@@ -97,7 +99,8 @@ us_socket_t *onClose(us_socket_t *s, int code, void *reason) {
   }
   data->~WebSocketData();
   us_socket_set_tag(s, 0);
-  slot.route->app->connectionClosed(slot);
+  slot.app->busy--;
+  slot.app->connectionClosed(slot);
   return s;
 }
 
@@ -125,6 +128,7 @@ us_socket_t *onWritable(us_socket_t *s) {
       data->hasTimedOut = false;
     }
     if (auto callback = routeOf(socket).behavior.on_drain) {
+      showLoop();
       callback(handleOf(slotOf(socket)));
     }
   }

@@ -11,6 +11,7 @@ using namespace sk;
 namespace {
 
 constexpr std::string_view VERSION = "13";
+constexpr int SWITCHING_PROTOCOLS = 101;
 constexpr size_t KEY_LENGTH = 24;
 constexpr size_t ACCEPT_LENGTH = 28;
 
@@ -163,6 +164,10 @@ int64_t upgrade(Slot &slot, WebSocketRoute &route, const Handshake &handshake) {
     slot.socket->close();
     return SK_GONE;
   }
+  if (Observer *observer = slot.app->observer.get()) {
+    observer->sent(slot, SWITCHING_PROTOCOLS);
+    observer->end(slot);
+  }
   return handle;
 }
 
@@ -208,6 +213,7 @@ bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &r
     refuseUpgrade(slot, UpgradeRefusal::Malformed);
     return true;
   }
+  showLoop();
   if (route.behavior.on_upgrade) {
     return route.behavior.on_upgrade(handleOf(slot)) == 0;
   }

@@ -11,6 +11,9 @@ pub const Key = opaque {};
 pub const Certificate = opaque {};
 pub const Time = opaque {};
 pub const Names = opaque {};
+pub const Name = opaque {};
+pub const Stack = opaque {};
+pub const Cipher = opaque {};
 
 pub const PasswordCallback = *const fn ([*]u8, c_int, c_int, ?*anyopaque) callconv(.c) c_int;
 pub const ClientHelloCallback = *const fn (*Ssl, *c_int, ?*anyopaque) callconv(.c) c_int;
@@ -27,6 +30,8 @@ const Functions = struct {
     RAND_bytes: *const fn ([*]u8, c_int) callconv(.c) c_int,
 
     BIO_new: *const fn (*const BioMethod) callconv(.c) ?*Bio,
+    BIO_s_mem: *const fn () callconv(.c) ?*const BioMethod,
+    BIO_read: *const fn (*Bio, [*]u8, c_int) callconv(.c) c_int,
     BIO_new_file: *const fn ([*:0]const u8, [*:0]const u8) callconv(.c) ?*Bio,
     BIO_free: *const fn (*Bio) callconv(.c) c_int,
     BIO_get_new_index: *const fn () callconv(.c) c_int,
@@ -48,6 +53,10 @@ const Functions = struct {
     X509_get0_notAfter: *const fn (*const Certificate) callconv(.c) *const Time,
     X509_cmp_current_time: *const fn (*const Time) callconv(.c) c_int,
     X509_free: *const fn (*Certificate) callconv(.c) void,
+    X509_get_subject_name: *const fn (*const Certificate) callconv(.c) ?*const Name,
+    X509_NAME_print_ex: *const fn (*Bio, *const Name, c_int, c_ulong) callconv(.c) c_int,
+    OPENSSL_sk_num: *const fn (*const Stack) callconv(.c) c_int,
+    OPENSSL_sk_value: *const fn (*const Stack, c_int) callconv(.c) ?*const Certificate,
     i2d_X509: *const fn (*const Certificate, ?*[*]u8) callconv(.c) c_int,
 
     TLS_server_method: *const fn () callconv(.c) *const Method,
@@ -86,6 +95,11 @@ const Functions = struct {
     SSL_write: *const fn (*Ssl, [*]const u8, c_int) callconv(.c) c_int,
     SSL_shutdown: *const fn (*Ssl) callconv(.c) c_int,
     SSL_get_error: *const fn (*const Ssl, c_int) callconv(.c) c_int,
+    SSL_version: *const fn (*const Ssl) callconv(.c) c_int,
+    SSL_get_current_cipher: *const fn (*const Ssl) callconv(.c) ?*const Cipher,
+    SSL_CIPHER_get_protocol_id: *const fn (*const Cipher) callconv(.c) u16,
+    SSL_get_certificate: *const fn (*const Ssl) callconv(.c) ?*const Certificate,
+    SSL_get_peer_cert_chain: *const fn (*const Ssl) callconv(.c) ?*const Stack,
     SSL_get1_peer_certificate: *const fn (*const Ssl) callconv(.c) ?*Certificate,
 };
 

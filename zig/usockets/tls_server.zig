@@ -9,6 +9,7 @@ const Context = @import("context.zig").Context;
 const Socket = @import("socket.zig").Socket;
 const Ctx = library.Ctx;
 const Ssl = library.Ssl;
+const Session = @import("tls_session.zig").Session;
 
 const allocator = std.heap.c_allocator;
 
@@ -18,10 +19,16 @@ pub const name_bytes_max = 253;
 /// Told of a server name that has no certificate; it may add one.
 pub const MissingName = *const fn (?*anyopaque, [*]const u8, usize) callconv(.c) void;
 
+/// What a server name has. Renewal keeps the number.
+const Entry = struct { ctx: *Ctx, number: u32 };
+
 pub const Server = struct {
     default: *Ctx,
     handshake_seconds: u32,
-    names: std.StringHashMapUnmanaged(*Ctx) = .empty,
+    names: std.StringHashMapUnmanaged(Entry) = .empty,
+    entries_made: u32 = 0,
+    /// Whose handshake runs.
+    shaking: ?*Session = null,
     on_missing_name: ?MissingName = null,
     missing_name_user: ?*anyopaque = null,
     /// Handshakes that failed, for the curious.
@@ -31,7 +38,7 @@ pub const Server = struct {
         openssl.SSL_CTX_free(server.default);
         var entries = server.names.iterator();
         while (entries.next()) |entry| {
-            openssl.SSL_CTX_free(entry.value_ptr.*);
+            openssl.SSL_CTX_free(entry.value_ptr.ctx);
             allocator.free(entry.key_ptr.*);
         }
         server.names.deinit(allocator);
@@ -40,41 +47,51 @@ pub const Server = struct {
 
     fn setName(server: *Server, name: []const u8, ctx: *Ctx) error{OutOfMemory}!void {
         if (server.names.getPtr(name)) |value| {
-            openssl.SSL_CTX_free(value.*);
-            value.* = ctx;
+            openssl.SSL_CTX_free(value.ctx);
+            value.ctx = ctx;
             return;
         }
         const owned = try allocator.dupe(u8, name);
         errdefer allocator.free(owned);
-        try server.names.put(allocator, owned, ctx);
+        try server.names.put(allocator, owned, .{ .ctx = ctx, .number = server.entries_made + 1 });
+        server.entries_made += 1;
     }
 
     fn removeName(server: *Server, name: []const u8) void {
         const removed = server.names.fetchRemove(name) orelse return;
-        openssl.SSL_CTX_free(removed.value);
+        openssl.SSL_CTX_free(removed.value.ctx);
         allocator.free(removed.key);
     }
 
     /// The name itself, else the nearest wildcard: "*.b.c" for "a.b.c".
-    fn find(server: *const Server, name: []const u8) ?*Ctx {
-        if (server.names.get(name)) |ctx| return ctx;
+    fn find(server: *const Server, name: []const u8) ?Entry {
+        if (server.names.get(name)) |entry| return entry;
         var buffer: [name_bytes_max + 1]u8 = undefined;
         buffer[0] = '*';
         var rest = name;
         while (std.mem.indexOfScalar(u8, rest, '.')) |dot| {
             const suffix = rest[dot..];
             @memcpy(buffer[1..][0..suffix.len], suffix);
-            if (server.names.get(buffer[0 .. suffix.len + 1])) |ctx| return ctx;
+            if (server.names.get(buffer[0 .. suffix.len + 1])) |entry| return entry;
             rest = rest[dot + 1 ..];
         }
         return null;
     }
 
-    fn choose(server: *Server, name: []const u8) ?*Ctx {
-        if (server.find(name)) |ctx| return ctx;
+    fn choose(server: *Server, name: []const u8) ?Entry {
+        if (server.find(name)) |entry| return entry;
         const callback = server.on_missing_name orelse return null;
         callback(server.missing_name_user, name.ptr, name.len);
         return server.find(name);
+    }
+
+    /// Whether a request for a host must not be answered on a connection (RFC 9110 section 15.5.20), because the host has another
+    /// certificate than the one that the client asked for, or asks clients for one, which this client was not asked for.
+    fn misdirected(server: *const Server, session: *const Session, host: []const u8, configured: bool) bool {
+        const entry = server.find(host) orelse Entry{ .ctx = server.default, .number = 0 };
+        if (entry.number == session.entry) return false;
+        const asks = openssl.SSL_CTX_get_verify_mode(entry.ctx) != 0;
+        return asks or (session.named and (configured or entry.number != 0));
     }
 };
 
@@ -92,10 +109,13 @@ fn onClientHello(ssl: *Ssl, _: *c_int, user: ?*anyopaque) callconv(.c) c_int {
     var buffer: [name_bytes_max]u8 = undefined;
     // What is malformed is refused by OpenSSL, a moment later.
     const name = hostName(data[0..length], &buffer) orelse return client_hello_ok;
-    const ctx = server.choose(name) orelse return client_hello_ok;
-    if (openssl.SSL_set_SSL_CTX(ssl, ctx) == null) return 0;
-    tls_options.followContext(ssl, ctx);
-    openssl.SSL_set_verify(ssl, openssl.SSL_CTX_get_verify_mode(ctx), null);
+    const session = server.shaking.?;
+    session.named = true;
+    const entry = server.choose(name) orelse return client_hello_ok;
+    session.entry = entry.number;
+    if (openssl.SSL_set_SSL_CTX(ssl, entry.ctx) == null) return 0;
+    tls_options.followContext(ssl, entry.ctx);
+    openssl.SSL_set_verify(ssl, openssl.SSL_CTX_get_verify_mode(entry.ctx), null);
     return client_hello_ok;
 }
 
@@ -183,6 +203,18 @@ export fn us_socket_tls_peer_certificate(socket: *Socket, out: [*]u8, size: usiz
     const session = socket.tls orelse return 0;
     const certificate = session.peerCertificate(out[0..size]) orelse return 0;
     return @intCast(certificate.len);
+}
+
+export fn us_socket_tls_misdirected(socket: *Socket, host: [*]const u8, length: usize, configured: c_int) c_int {
+    const session = socket.tls orelse return 0;
+    if (length > name_bytes_max) return 0;
+    return @intFromBool(session.server.misdirected(session, host[0..length], configured != 0));
+}
+
+export fn us_socket_context_tls_had_names(context: *Context) c_int {
+    const server = context.tls orelse return 0;
+    // Connections outlive names.
+    return @intFromBool(server.entries_made > 0);
 }
 
 export fn us_socket_context_tls_failed_handshakes(context: *Context) u64 {

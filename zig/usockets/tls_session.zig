@@ -74,6 +74,11 @@ pub const Session = struct {
     drained: bool = false,
     /// More follows what is written now.
     more: bool = false,
+    /// Whether the client named a server, and the name's entry that it got (0 for the certificate for everyone).
+    named: bool = false,
+    entry: u32 = 0,
+    /// Of this session alone, in its process.
+    number: u64,
     /// OpenSSL failed: it must not be asked to shut down.
     failed: bool = false,
 
@@ -83,7 +88,8 @@ pub const Session = struct {
             allocator.destroy(session);
             return null;
         };
-        session.* = .{ .ssl = ssl, .server = server, .fd = fd };
+        sessions_made += 1;
+        session.* = .{ .ssl = ssl, .server = server, .fd = fd, .number = sessions_made };
         const bio = newBio(session) orelse {
             session.destroy();
             return null;
@@ -103,6 +109,7 @@ pub const Session = struct {
     pub fn handshake(session: *Session) Progress {
         assert(session.handshaking);
         openssl.ERR_clear_error();
+        session.server.shaking = session;
         const result = openssl.SSL_do_handshake(session.ssl);
         if (result == 1) {
             session.handshaking = false;
@@ -188,6 +195,7 @@ pub const Session = struct {
     }
 };
 
+threadlocal var sessions_made: u64 = 0;
 var bio_method: ?*library.BioMethod = null;
 
 const bio_type_source_sink: c_int = 0x0400;

@@ -12,6 +12,7 @@ comptime {
     _ = @import("socket.zig");
     _ = @import("timeout.zig");
     _ = @import("timer.zig");
+    _ = @import("tls_facts.zig");
     _ = @import("tls_library.zig");
     _ = @import("tls_options.zig");
     _ = @import("tls_server.zig");

@@ -83,6 +83,17 @@ void us_socket_context_tls_on_missing_name(struct us_socket_context_t *context,
     void (*callback)(void *user, const char *name, size_t length), void *user);
 /* The client's certificate as DER: its length, 0 for none. */
 int us_socket_tls_peer_certificate(struct us_socket_t *s, char *out, size_t size);
+/* Whether a request for a host (lower case) must not be answered on this connection, because the host has another certificate than
+ * the client asked for, or asks clients for one that this client was not asked for. `configured`: the host is known otherwise. */
+int us_socket_tls_misdirected(struct us_socket_t *s, const char *host, size_t length, int configured);
+/* Whether a name ever had a certificate. */
+int us_socket_context_tls_had_names(struct us_socket_context_t *context);
+/* A number that no other connection of this thread ever has; 0 without TLS. */
+unsigned long long us_socket_tls_number(struct us_socket_t *s);
+/* What the connection came to, big-endian: version and cipher suite in 16 bits each, then blocks that begin with their length
+ * in 32 bits: our certificate as DER (empty without one), and for a client with a certificate its subject (RFC 4514) and then
+ * the chain as DER, its own first. Returns the length; whole blocks only are true when it did not fit. */
+int us_socket_tls_facts(struct us_socket_t *s, char *out, size_t size);
 unsigned long long us_socket_context_tls_failed_handshakes(struct us_socket_context_t *context);
 
 #ifdef __cplusplus

@@ -1,0 +1,84 @@
+//! What the load clients share: words of the command line, connections, the clock.
+const std = @import("std");
+const sys = @import("sys");
+
+pub const Failure = error{
+    Usage,
+    CannotConnect,
+    HandshakeRefused,
+    ConnectionLost,
+    UnexpectedAnswer,
+    UnexpectedFrame,
+    NoMemory,
+    NoDescriptor,
+};
+
+/// A decimal number of the command line within its limits.
+pub fn number(comptime T: type, text: ?[:0]const u8, least: T, most: T) Failure!T {
+    const value = std.fmt.parseInt(T, text orelse return error.Usage, 10) catch return error.Usage;
+    if (value < least or value > most) return error.Usage;
+    return value;
+}
+
+/// A blocking connection to this machine, without Nagle's delay.
+pub fn connect(port: u16) Failure!c_int {
+    const fd = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
+    if (fd < 0) return error.NoDescriptor;
+    const Address = extern struct { family: u16, port: u16, address: [4]u8, zero: [8]u8 = @splat(0) };
+    const address: Address = .{
+        .family = sys.af_inet,
+        .port = std.mem.nativeToBig(u16, port),
+        .address = .{ 127, 0, 0, 1 },
+    };
+    if (sys.connect(fd, &address, @sizeOf(Address)) != 0) return error.CannotConnect;
+    const on: c_int = 1;
+    _ = sys.setsockopt(fd, sys.ipproto_tcp, sys.tcp_nodelay, &on, @sizeOf(c_int));
+    return fd;
+}
+
+pub fn setNonblocking(fd: c_int) Failure!void {
+    const set_flags = 4;
+    if (sys.fcntl(fd, set_flags, sys.nonblock) != 0) return error.NoDescriptor;
+}
+
+/// Adds or modifies what an epoll set waits for; the events carry the pointer.
+pub fn watch(epoll_fd: c_int, operation: c_int, fd: c_int, events: u32, pointer: *anyopaque) Failure!void {
+    var event: sys.EpollEvent = .{ .events = events, .data = .{ .ptr = @intFromPtr(pointer) } };
+    if (sys.epoll_ctl(epoll_fd, operation, fd, &event) != 0) return error.NoDescriptor;
+}
+
+pub fn nowNs() u64 {
+    var now: sys.Timespec = undefined;
+    std.debug.assert(sys.clock_gettime(sys.clock_monotonic, &now) == 0);
+    return @as(u64, @intCast(now.sec)) * std.time.ns_per_s + @as(u64, @intCast(now.nsec));
+}
+
+pub fn say(fd: c_int, text: []const u8) void {
+    _ = sys.write(fd, text.ptr, text.len);
+}
+
+/// Says that all is connected, and waits until the harness has noted what the server had cost before.
+pub fn awaitStart() void {
+    say(1, "ready\n");
+    awaitLine();
+}
+
+/// Says the result, and keeps the connections until the harness has noted what the server has cost.
+pub fn finish(result: []const u8) void {
+    say(1, result);
+    awaitLine();
+}
+
+/// Waits for a line, or the end, of the standard input.
+fn awaitLine() void {
+    var byte: [1]u8 = undefined;
+    while (sys.read(0, &byte, 1) == 1) if (byte[0] == '\n') return;
+}
+
+/// Tells what went wrong and how the program is used; returns its exit status.
+pub fn fail(comptime name: []const u8, failure: Failure, comptime usage: []const u8) u8 {
+    say(2, name ++ ": ");
+    say(2, @errorName(failure));
+    say(2, "\nusage: " ++ name ++ " " ++ usage ++ "\n");
+    return 1;
+}

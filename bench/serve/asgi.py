@@ -1,0 +1,112 @@
+"""Serves a raw ASGI application. Usage: python bench/serve/asgi.py SERVER BEHAVIOUR DIRECTORY PORT; 0 for any port."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from listening import announce, announced, check_backend
+
+
+def socketify(behaviour: str, directory: str, port: int) -> None:
+    """Serves by socketify, this tree's or the published one."""
+    from asgi_apps import find  # noqa: PLC0415 - only what is asked for needs to be installed
+
+    from socketify import ASGI, AppListenOptions, AppOptions  # noqa: PLC0415
+
+    check_backend()
+    options = None
+    if behaviour == "tls":
+        options = AppOptions(cert_file_name=f"{directory}/server.pem", key_file_name=f"{directory}/server.key")
+    server = ASGI(find(behaviour, directory), options, lifespan=False)
+    server.listen(AppListenOptions(port=port, host="127.0.0.1"), lambda config: announce(config.port))
+    server.run()
+
+
+def uvicorn(behaviour: str, directory: str, port: int) -> None:
+    """Serves by uvicorn."""
+    import uvicorn as server  # noqa: PLC0415
+    from asgi_apps import find  # noqa: PLC0415
+
+    files = {"ssl_certfile": f"{directory}/server.pem", "ssl_keyfile": f"{directory}/server.key"} if behaviour == "tls" else {}
+    server.run(
+        find(behaviour, directory),
+        host="127.0.0.1",
+        port=announced(port),
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_level="critical",
+        access_log=False,
+        timeout_keep_alive=75,
+        backlog=4096,
+        **files,
+    )
+
+
+def hypercorn(behaviour: str, directory: str, port: int) -> None:
+    """Serves by hypercorn, on uvloop and in this process."""
+    import uvloop  # noqa: PLC0415
+    from asgi_apps import find  # noqa: PLC0415
+    from hypercorn.asyncio import serve  # noqa: PLC0415
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{announced(port)}"]
+    config.accesslog = config.errorlog = None
+    config.keep_alive_timeout = 75
+    config.backlog = 4096
+    # It closes a connection after a thousand requests otherwise.
+    config.keep_alive_max_requests = sys.maxsize
+    application: Any = find(behaviour, directory)
+    uvloop.run(serve(application, config))
+
+
+def granian(interface: str, behaviour: str, directory: str, port: int) -> None:
+    """Serves by granian, one worker with one thread of its runtime."""
+    from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes  # noqa: PLC0415
+    from granian.server import Server  # noqa: PLC0415
+
+    os.environ.update(BENCH_BEHAVIOUR=behaviour, BENCH_DIRECTORY=directory)
+    options: dict[str, Any] = {}
+    if behaviour == "tls":
+        options.update(ssl_cert=Path(directory, "server.pem"), ssl_key=Path(directory, "server.key"))
+    if behaviour == "static":
+        options.update(static_path_route=["/static"], static_path_mount=[Path(directory, "static")])
+        os.environ["BENCH_BEHAVIOUR"] = "hello"
+    if interface != "wsgi":
+        options.update(loop=Loops.uvloop)
+    Server(
+        f"{interface}_apps:chosen",
+        address="127.0.0.1",
+        port=announced(port),
+        interface=Interfaces(interface),
+        workers=1,
+        blocking_threads=1,
+        runtime_threads=1,
+        runtime_mode=RuntimeModes.mt,
+        http=HTTPModes.http1,
+        websockets=behaviour == "websocket",
+        backlog=4096,
+        backpressure=20_000,
+        log_enabled=False,
+        log_access=False,
+        **options,
+    ).serve()
+
+
+def main() -> None:
+    """Serves until stopped."""
+    name, behaviour, directory, port = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+    if name.startswith("granian-"):
+        granian(name.partition("-")[2], behaviour, directory, port)
+    else:
+        {"socketify": socketify, "uvicorn": uvicorn, "hypercorn": hypercorn}[name](behaviour, directory, port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What socketify promises: a table of bounds, and whether they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import programs as p
+import scenarios as s
+from harness import Spread
+from results import Result
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A figure, or its ratio to another server's, and what it must be.
+
+    ``bounds`` are by the name of the server that promises it. Without ``base`` the figure itself is bounded.
+    """
+
+    what: str
+    scenario: str
+    load: str
+    key: str
+    bounds: Mapping[str, float]
+    base: str = ""
+    at_most: bool = False
+    unit: str = ""
+
+    def measured(self, results: Mapping[str, Result], program: str) -> Spread | None:
+        """Returns the figure or ratio over the rounds, or None when it was not measured."""
+        result = results.get(self.scenario)
+        if result is None:
+            return None
+        if self.base:
+            return result.ratio(program, self.base, self.load, self.key)
+        return result.spread(program, self.load, self.key)
+
+    def met(self, spread: Spread, program: str) -> bool:
+        """Tells whether the median keeps the bound."""
+        bound = self.bounds[program]
+        return spread.median <= bound if self.at_most else spread.median >= bound
+
+
+def _both(bound: float) -> Mapping[str, float]:
+    return {p.EPOLL: bound, p.URING: bound}
+
+
+_RATE, _CPU = "per_second", "cpu_us"
+_MANY, _PIPELINED = s.MANY.name, s.PIPELINED.name
+
+BOUNDS = (
+    Bound(
+        "hello, 64 connections: CPU for each request against the engine in C++",
+        "hello",
+        _MANY,
+        _CPU,
+        {p.EPOLL: 1.15, p.URING: 1.0},
+        p.CEILING,
+        at_most=True,
+    ),
+    Bound("the same, 16 pipelined", "hello", _PIPELINED, _CPU, _both(2.0), p.CEILING, at_most=True),
+    Bound("hello, 64 connections: requests against socketify 0.0.31", "hello", _MANY, _RATE, _both(1.2), p.PUBLISHED),
+    Bound("the same, 16 pipelined", "hello", _PIPELINED, _RATE, _both(2.0), p.PUBLISHED),
+    Bound(
+        "hello in a coroutine, 64 connections: requests against 0.0.31", "hello-async", _MANY, _RATE, _both(2.0), p.PUBLISHED
+    ),
+    Bound("ASGI hello, 64 connections: requests against uvicorn", "asgi", _MANY, _RATE, _both(2.0), p.UVICORN.name),
+    Bound("… against granian", "asgi", _MANY, _RATE, _both(1.5), p.GRANIAN_ASGI.name),
+    Bound("… against socketify 0.0.31", "asgi", _MANY, _RATE, _both(1.5), p.PUBLISHED),
+    Bound("WSGI hello, 64 connections: requests against granian", "wsgi", _MANY, _RATE, _both(2.0), p.GRANIAN_WSGI.name),
+    Bound("… against gunicorn", "wsgi", _MANY, _RATE, _both(5.0), p.GUNICORN.name),
+    Bound("… against fastwsgi", "wsgi", _MANY, _RATE, _both(1.1), p.FASTWSGI.name),
+    Bound("… against bjoern", "wsgi", _MANY, _RATE, _both(1.1), p.BJOERN.name),
+    Bound(
+        "WebSocket echo, 64 connections: messages for each CPU second against C++",
+        "websocket",
+        s.ECHO.name,
+        "per_cpu_second",
+        _both(0.7),
+        p.CEILING,
+    ),
+    Bound("… messages against websockets", "websocket", s.ECHO.name, _RATE, _both(4.0), p.WEBSOCKETS.name),
+    Bound("… messages against picows", "websocket", s.ECHO.name, _RATE, _both(1.2), p.PICOWS.name),
+    Bound(
+        "broadcast to 1000 connections: deliveries for each CPU second against C++",
+        "broadcast",
+        s.BROADCAST.name,
+        "per_cpu_second",
+        _both(0.9),
+        p.CEILING,
+    ),
+    Bound(
+        "hello, 64 connections, half of the peak rate: p99 latency against C++",
+        "hello",
+        s.HALF.name,
+        "p99_us",
+        _both(1.5),
+        p.CEILING,
+        at_most=True,
+    ),
+    # What the kernel charges for looking at a process, rather than for what it does.
+    Bound("idle: CPU time", "idle", "no connection", "idle_us", _both(100), at_most=True, unit=" µs/s"),
+    # An allocator takes a page now and then; a leak of one byte a request would be ten thousand KiB.
+    Bound("memory growth over many requests", "growth", "hello", "grown_kib", _both(512), at_most=True, unit=" KiB"),
+)

@@ -1,0 +1,188 @@
+"""The programs of the benchmarks start and answer, and the page tells what was measured."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect
+
+BENCH = Path(__file__).parents[1] / "bench"
+sys.path.insert(0, str(BENCH))
+
+import clients  # noqa: E402
+import page  # noqa: E402
+import programs  # noqa: E402
+import results as kept  # noqa: E402
+from environments import NATIVE, OWN, Environments  # noqa: E402
+from files import make_files  # noqa: E402
+from harness import ROOT, BenchmarkError, Server  # noqa: E402
+from probe import probe  # noqa: E402
+from programs import Program  # noqa: E402
+from rounds import Outcome  # noqa: E402
+from scenarios import ECHO, HALF, MANY, SCENARIOS, Scenario, chosen  # noqa: E402
+from targets import BOUNDS  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the harness reads Linux's /proc")
+BUILT = (ROOT / "zig-out" / "bin" / "paced_load").exists()
+BY_KEY = {scenario.key: scenario for scenario in SCENARIOS}
+PLACES = [
+    (scenario, program)
+    for scenario in SCENARIOS
+    for program in scenario.programs
+    if program.environment in (OWN, NATIVE) and "io_uring" not in program.name and not scenario.key.startswith("growth")
+]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("bench")
+    make_files(path)
+    yield path
+    shutil.rmtree(path)
+
+
+def check_websocket(server: Server) -> None:
+    with connect(f"ws://127.0.0.1:{server.port}/echo", compression=None) as client:
+        client.send(b"\0\1")
+        assert client.recv(timeout=10) == b"\0\1"
+    url = f"ws://127.0.0.1:{server.port}/broadcast"
+    with connect(url, compression=None) as one, connect(url, compression=None) as other:
+        one.send(b"all")
+        assert [client.recv(timeout=10) for client in (one, other)] == [b"all", b"all"]
+
+
+@pytest.mark.parametrize(("scenario", "program"), PLACES, ids=[f"{one.key}-{program.name}" for one, program in PLACES])
+def test_program_answers(scenario: Scenario, program: Program, directory: Path) -> None:
+    if program.environment == NATIVE and not BUILT:
+        pytest.skip("needs: python -m ziglang build bench")
+    with program.start(Environments(), scenario.behaviour, directory) as server:
+        if scenario.behaviour == "websocket":
+            check_websocket(server)
+        else:
+            probe(server, scenario)
+        assert server.peak_bytes() > 0
+
+
+def test_program_that_does_not_start_says_why(directory: Path) -> None:
+    with pytest.raises(BenchmarkError, match="KeyError"):
+        programs.NATIVE_OURS[0].start(Environments(), "nonsense", directory)
+
+
+def test_wrong_answer_is_found(directory: Path) -> None:
+    with programs.NATIVE_OURS[0].start(Environments(), "body", directory) as server, pytest.raises(BenchmarkError, match="13"):
+        probe(server, BY_KEY["hello"])
+
+
+def test_download_stops_at_the_end_of_the_file(directory: Path) -> None:
+    with programs.NATIVE_OURS[0].start(Environments(), "static", directory) as server:
+        measured = clients.download(server, "/static/small.bin", 100_000, 10)
+        with pytest.raises(BenchmarkError, match="404"):
+            clients.download(server, "/static/missing.bin", 100_000, 10)
+    assert measured.requests == 0.1
+
+
+@pytest.mark.skipif(not BUILT, reason="needs: python -m ziglang build bench")
+def test_paced_load_sends_as_many_requests_as_are_due(directory: Path) -> None:
+    with programs.NATIVE_OURS[0].start(Environments(), "hello", directory) as server:
+        measured = clients.run_paced(server, 4, 500, 0.5)
+    assert measured.requests == 250
+    assert 0 < measured.latency_p50_us <= measured.latency_p99_us <= measured.latency_p999_us
+
+
+@pytest.mark.skipif(not BUILT, reason="needs: python -m ziglang build bench")
+def test_paced_load_refuses_other_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # Backlog alone: it connects, and is never answered; the client gives up by itself.
+        command = [ROOT / "zig-out" / "bin" / "paced_load", str(listener.getsockname()[1]), "/", "1", "10", "100"]
+        done = subprocess.run(command, input="\n", capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "UnexpectedAnswer" in done.stderr
+
+
+@pytest.mark.skipif(not BUILT or shutil.which("wrk") is None, reason="needs wrk and: python -m ziglang build bench")
+def test_run_measures_keeps_and_writes(tmp_path: Path) -> None:
+    command = [sys.executable, BENCH / "run.py", "--only", "hello", "--only", "idle", "--rounds", "1", "--seconds", "0.2"]
+    command += ["--warm-up", "0.1", "--idle-seconds", "0.1", "--idle-connections", "20", "--peers", tmp_path / "none"]
+    command += ["--results", tmp_path / "results", "--output", tmp_path]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
+    # There is no environment to draw with, which is said when the page is written.
+    assert "the page has no plots" in done.stderr
+    assert "uvicorn: its environment was not set up" in done.stderr
+    figures = json.loads((tmp_path / "results" / "hello.json").read_text())["rounds"][0][programs.EPOLL]
+    assert figures[MANY.name]["per_second"] > 0
+    assert figures[HALF.name]["p999_us"] > 0
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert f"| **{programs.EPOLL}** |" in text
+    assert "- robyn: its environment was not set up." in text
+
+
+@pytest.mark.skipif(not BUILT or shutil.which("wrk") is None, reason="needs wrk and: python -m ziglang build bench")
+def test_compare_takes_peers() -> None:
+    peer = f"mine={sys.executable} {BENCH / 'hello.py'}"
+    command = [sys.executable, str(BENCH / "compare.py"), "--rounds", "1", "--seconds", "0.2", "--peer", peer]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines() if "mine" in line] == ["mine"] * 4
+
+
+def result(*rounds: kept.Round) -> kept.Result:
+    return kept.Result("2026-01-01 00:00 UTC", 1.0, {"CPU": "one"}, {}, list(rounds))
+
+
+def figures(rate: float) -> Outcome:
+    return {MANY.name: {"per_second": rate, "cpu_us": 1e6 / rate}}
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    # The machine was ten times as slow in the second round: for both.
+    measured = result(
+        {programs.EPOLL: figures(3000), programs.PUBLISHED: figures(1000)},
+        {programs.EPOLL: figures(300), programs.PUBLISHED: figures(100)},
+    )
+    spread = measured.ratio(programs.EPOLL, programs.PUBLISHED, MANY.name, "per_second")
+    assert spread is not None
+    assert (spread.least, spread.median, spread.greatest) == (3, 3, 3)
+
+
+def test_page_tells_which_targets_are_met() -> None:
+    measured = {
+        "hello": result({programs.EPOLL: figures(1100), programs.PUBLISHED: figures(1000), programs.CEILING: figures(1200)})
+    }
+    text = page.render(measured)
+    rows = {line.split(" | ")[0].lstrip("| "): line for line in text.splitlines() if line.startswith("| ")}
+    assert "1.10: **not met**" in rows["hello, 64 connections: requests against socketify 0.0.31"]
+    assert "1.09: met" in rows["hello, 64 connections: CPU for each request against the engine in C++"]
+    assert "not measured" in rows["ASGI hello, 64 connections: requests against uvicorn"]
+
+
+def test_page_tells_what_failed() -> None:
+    measured = {
+        "hello": result({programs.EPOLL: figures(1), "robyn": {MANY.name: "it crashed"}, "uvicorn": {"": "it is missing"}})
+    }
+    text = page.render(measured)
+    assert f"- robyn, {MANY.name}: it crashed." in text
+    assert "- uvicorn: it is missing." in text
+
+
+def test_bounds_name_what_is_measured() -> None:
+    for bound in BOUNDS:
+        scenario = BY_KEY[bound.scenario]
+        names = {program.name for program in scenario.programs}
+        assert bound.load in {load.name for load in scenario.loads}, bound.what
+        assert set(bound.bounds) <= names, bound.what
+        assert not bound.base or bound.base in names, bound.what
+
+
+def test_scenarios_are_chosen_by_key_or_beginning() -> None:
+    assert [one.key for one in chosen(["asgi*", "hello"])] == ["hello", "asgi", "asgi-falcon"]
+    assert chosen([]) == list(SCENARIOS)
+    with pytest.raises(ValueError, match="no scenario nonsense"):
+        chosen(["nonsense"])
+    assert ECHO in BY_KEY["websocket"].loads

@@ -1,0 +1,76 @@
+#include "python_request.h"
+
+#include "engine.h"
+#include "slot_table.h"
+
+#include <algorithm>
+
+namespace sk {
+
+namespace {
+
+/* Longer names are no field's that a request can have. */
+constexpr size_t FIELD_NAME_MAX = 256;
+
+Object *gone() {
+  python.set_error(python.runtime_error, "the request is gone: call preserve() before the handler returns");
+  return nullptr;
+}
+
+/* Null when an exception is set. */
+uWS::HttpRequest *requestOf(Object *handle) {
+  uint32_t number;
+  if (!take(handle, number)) {
+    return nullptr;
+  }
+  uWS::HttpRequest *request = findRequest(number);
+  if (!request) {
+    gone();
+  }
+  return request;
+}
+
+template <std::string_view (*part)(uWS::HttpRequest &)>
+Object *textOf(Object *const *arguments, ptrdiff_t count) {
+  uWS::HttpRequest *request = counts(count, 1) ? requestOf(arguments[0]) : nullptr;
+  return request ? newLatin1(part(*request)).release() : nullptr;
+}
+
+std::string_view methodOf(uWS::HttpRequest &request) { return request.rawMethod(); }
+std::string_view urlOf(uWS::HttpRequest &request) { return request.getUrl(); }
+std::string_view fullUrlOf(uWS::HttpRequest &request) { return request.getFullUrl(); }
+
+} // namespace
+
+Object *requestMethod(Object *, Object *const *arguments, ptrdiff_t count) { return textOf<methodOf>(arguments, count); }
+Object *requestUrl(Object *, Object *const *arguments, ptrdiff_t count) { return textOf<urlOf>(arguments, count); }
+Object *requestFullUrl(Object *, Object *const *arguments, ptrdiff_t count) { return textOf<fullUrlOf>(arguments, count); }
+
+Object *requestHeader(Object *, Object *const *arguments, ptrdiff_t count) {
+  std::string_view name;
+  uWS::HttpRequest *request = counts(count, 2) ? requestOf(arguments[0]) : nullptr;
+  if (!request || !takeText(arguments[1], name)) {
+    return nullptr;
+  }
+  char lower[FIELD_NAME_MAX];
+  if (name.length() > sizeof(lower)) {
+    return newNone();
+  }
+  std::transform(name.begin(), name.end(), lower, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 32) : c; });
+  std::string_view value = request->header({lower, name.length()});
+  return value.data() ? newLatin1(value).release() : newNone();
+}
+
+Object *requestParameter(Object *, Object *const *arguments, ptrdiff_t count) {
+  int32_t index;
+  uWS::HttpRequest *request = counts(count, 2) ? requestOf(arguments[0]) : nullptr;
+  if (!request || !take(arguments[1], index)) {
+    return nullptr;
+  }
+  if (index < 0 || index >= request->parameterCount()) {
+    return newNone();
+  }
+  return newLatin1(request->getParameter(static_cast<unsigned short>(index))).release();
+}
+
+} // namespace sk

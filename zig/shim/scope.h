@@ -1,0 +1,29 @@
+/* What sk_req_scope says of a request, for those who make Python objects of it. */
+#ifndef SK_SCOPE_H
+#define SK_SCOPE_H
+
+#include "engine.h"
+#include "slot_table.h"
+
+#include <string_view>
+
+namespace sk {
+
+struct Target {
+  std::string_view path;
+  std::string_view query;
+};
+
+Target targetOf(uWS::HttpRequest &request);
+
+/* Whether a path has escapes, or bytes outside ASCII. */
+bool isEncoded(std::string_view path);
+
+/* SK_SCOPE_*. */
+int scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path);
+
+/* Client and server as text (see endpointsOf), the client as a trusted proxy says. */
+std::string_view endsOf(const Slot &slot);
+
+} // namespace sk
+#endif
