@@ -6,7 +6,7 @@
 memory   bytes of resident memory for each idle connection: HTTP, websockets without and with compression, TLS with and without
          ``ssl_prefer_low_memory_usage``. Every one was used once. Kernel memory comes on top and is the same for every server.
 crowd    one process with so many open websockets, which are pinged and answer: how fast they open, what the server's CPU does
-         while all wait, how long one message takes there and back meanwhile, and one that goes out to all.
+         while all wait, and how long a message takes there and back meanwhile.
 workers  requests per second and the server's CPU time per request with one worker and with two, which share the machine with
          the load generator: ``hello`` costs wrk as much as the server, ``work`` is a request that computes.
 
