@@ -218,8 +218,10 @@ def test_applications_against_the_specification(
         # A body of announced length is complete for the client when all of it is there.
         assert not complete or model.mute or len(model.body) == model.length
         assert status in (0, model.status)
-    if model.state != "cut":
+    # A client that has a body of announced length has no reason to wait for the trailers behind it: it may leave before.
+    leaves_early = model.trailers and model.length is not None
+    if model.state != "cut" and not leaves_early:
         assert mine.outcomes[: len(expected)] == expected[: len(mine.outcomes)]
-    assert set(mine.events) <= {"http.request", "end"} or model.state in ("done", "cut")
+    assert set(mine.events) <= {"http.request", "end"} or model.state in ("done", "cut") or leaves_early
     if "end" in mine.events and "http.disconnect" not in mine.events:
         assert mine.received == body
