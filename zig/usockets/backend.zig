@@ -14,7 +14,7 @@ const Wish = union(enum) { none, unknown, forced: Kind };
 const unknown_name: c_int = -1;
 const not_available: c_int = -2;
 
-/// Taken where nothing is forced and the kernel has it.
+/// Taken where nothing is forced and the kernel has it: docs/performance.md has the figures that decide.
 const preferred: Kind = .epoll;
 
 fn wish() Wish {

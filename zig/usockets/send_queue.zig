@@ -12,8 +12,8 @@ const Tag = @import("uring.zig").Tag;
 
 const records_max = 512;
 const memory_bytes = 256 * 1024;
-/// Larger ones are sent at once: they cost more than a system call.
-const send_bytes_max = 16 * 1024;
+/// Larger ones are sent at once: to copy them costs more than a system call.
+const send_bytes_max = 4 * 1024;
 
 /// As many system calls are not worth a batch.
 const short_queue = 2;
