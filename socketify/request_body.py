@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 from .connection import Connection
 from .errors import BadRequestError
 from .forms import FormData, FormReader, parse_urlencoded
-from .native import lib
+from .native import calls, lib
 from .native.declarations import BUSY, OK
 
 if TYPE_CHECKING:
     from .request import Request
+
+_body_here = calls.body_here
 
 Self = TypeVar("Self", bound="RequestBody")
 
@@ -50,6 +52,11 @@ class RequestBody(Connection):
         if not self._handle:
             self._late("get_data")
             return BytesIO()
+        whole = _body_here(self._handle)
+        if whole is not None:
+            self._dirty = True
+            self._body_sink = _nothing_more
+            return BytesIO(whole)
         chunks: list[bytes] = []
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -150,3 +157,7 @@ class RequestBody(Connection):
     def _on_body(self, chunk: bytes, last: bool) -> None:
         if self._body_sink is not None:
             self._body_sink(chunk, last)
+
+
+def _nothing_more(_chunk: bytes, _last: bool) -> None:
+    """Stand for the reading of a body that was here at once."""

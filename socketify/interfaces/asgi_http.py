@@ -45,6 +45,7 @@ _FAILED = b"500 Internal Server Error\nContent-Type\ntext/plain; charset=utf-8"
 
 _send = calls.send
 _stream = calls.stream
+_body_here = calls.body_here
 _CoroutineType = types.CoroutineType
 
 
@@ -463,7 +464,11 @@ def http_callback(application: ASGIApplication, native: App, parts: ScopeParts, 
                 exchange._takes_trailers = flags & SCOPE_TRAILERS != 0
                 if flags & SCOPE_BODY:
                     body = exchange._body = RequestBody()
-                    if flags & SCOPE_BODY_HERE:
+                    whole = _body_here(handle) if flags & SCOPE_BODY_HERE else None
+                    if whole is not None:
+                        body.asked = True
+                        body.add(whole, True)
+                    elif flags & SCOPE_BODY_HERE:
                         # The first piece comes as soon as this function returns: then the application need not wait for it.
                         body.asked = True
                         body.scope = scope

@@ -212,6 +212,7 @@ url: Callable[[int], str] = _native(c.PYTHON_URL, lambda handle: _text(lib.sk_re
 full_url: Callable[[int], str] = _native(c.PYTHON_FULL_URL, lambda handle: _text(lib.sk_req_full_url(handle)))
 header: Callable[[int, str], Optional[str]] = _native(c.PYTHON_HEADER, _header)
 parameter: Callable[[int, int], Optional[str]] = _native(c.PYTHON_PARAMETER, _parameter)
+body_here: Callable[[int], Optional[bytes]] = _native(c.PYTHON_BODY_HERE, lambda _: None)
 begin: Begin = lib.sk_python_function(c.PYTHON_BEGIN, None) if steps_natively else _begin
 
 

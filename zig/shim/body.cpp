@@ -42,11 +42,26 @@ void resumeHeld(Slot &slot) {
 } // namespace
 
 void receiveBody(Slot &slot, std::string_view data, bool last) {
+  if (slot.flags & BODY_DONE) {
+    /* It was taken before the parser came to it. */
+    return;
+  }
   if (slot.flags & BODY_WANTED) {
     deliver(slot, data, last);
   } else {
     hold(slot, data, last);
   }
+}
+
+std::optional<std::string_view> takeBodyHere(Slot &slot) {
+  uWS::HttpRequest *request = slot.request;
+  std::string_view unread = request ? httpData(slot.socket)->unread : std::string_view();
+  bool whole = request && request->hasBody() && !request->isChunked() && request->contentLength() <= unread.length();
+  if (!whole || (slot.flags & BODY_WANTED)) {
+    return std::nullopt;
+  }
+  slot.flags |= BODY_WANTED | BODY_DONE;
+  return unread.substr(0, request->contentLength());
 }
 
 void dropBody(Slot &slot) {

@@ -5,7 +5,9 @@
 #include "engine.h"
 #include "slot_table.h"
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace sk {
 
@@ -19,6 +21,10 @@ struct HeldBody {
 
 /* A piece from the client, for the handler or for later. */
 void receiveBody(Slot &slot, std::string_view data, bool last);
+/* The whole body of the request whose handler runs, if it came with its head and nobody asked for it yet; else nothing. It counts
+ * as delivered then, and lies where it is until the handler returns. */
+std::optional<std::string_view> takeBodyHere(Slot &slot);
+
 /* The response ended: what nobody will read is dropped as it comes. */
 void dropBody(Slot &slot);
 

@@ -132,6 +132,7 @@ Method methods[] = {
     fastCall("full_url", requestFullUrl),
     fastCall("header", requestHeader),
     fastCall("parameter", requestParameter),
+    fastCall("body_here", requestBodyHere),
     fastCall("begin", beginCoroutine),
     fastCall("asgi_scope", asgiScope),
     fastCall("asgi_request", asgiRequest),

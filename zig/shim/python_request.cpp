@@ -1,5 +1,6 @@
 #include "python_request.h"
 
+#include "body.h"
 #include "engine.h"
 #include "slot_table.h"
 
@@ -71,6 +72,16 @@ Object *requestParameter(Object *, Object *const *arguments, ptrdiff_t count) {
     return newNone();
   }
   return newLatin1(request->getParameter(static_cast<unsigned short>(index))).release();
+}
+
+Object *requestBodyHere(Object *, Object *const *arguments, ptrdiff_t count) {
+  uint32_t handle;
+  if (!counts(count, 1) || !take(arguments[0], handle)) {
+    return nullptr;
+  }
+  Slot *slot = findHttpSlot(handle);
+  std::optional<std::string_view> body = slot ? takeBodyHere(*slot) : std::nullopt;
+  return body ? newBytes(*body).release() : newNone();
 }
 
 } // namespace sk

@@ -77,7 +77,7 @@ int sk::scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::strin
   int flags = request.isAncient() ? SK_SCOPE_ANCIENT : 0;
   if (request.hasBody()) {
     flags |= SK_SCOPE_BODY;
-    if (!request.isChunked() && httpData(slot.socket)->unread) {
+    if (!request.isChunked() && !httpData(slot.socket)->unread.empty()) {
       flags |= SK_SCOPE_BODY_HERE;
     }
   }

@@ -276,10 +276,12 @@ typedef struct sk_python {
 #define SK_PYTHON_FULL_URL 9
 #define SK_PYTHON_HEADER 10      /* header(handle, name): a field's first value, or None */
 #define SK_PYTHON_PARAMETER 11   /* parameter(handle, index): as it was sent, or None */
-#define SK_PYTHON_BEGIN 12       /* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the
+#define SK_PYTHON_BODY_HERE 12   /* body_here(handle): the whole body as bytes, if it came with the head and was not asked for yet,
+                                  * else None; it counts as read */
+#define SK_PYTHON_BEGIN 13       /* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the
                                   * context; None when it finished, else (what it waits for, the context) */
-#define SK_PYTHON_ASGI_SCOPE 13  /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
-#define SK_PYTHON_ASGI_REQUEST 14 /* asgi_request(handle), likewise: serves a request, and returns 0 */
+#define SK_PYTHON_ASGI_SCOPE 14  /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
+#define SK_PYTHON_ASGI_REQUEST 15 /* asgi_request(handle), likewise: serves a request, and returns 0 */
 
 /* Items of the tuple that tells how an ASGI application is served. */
 #define SK_ASGI_TEMPLATE 0     /* the scope, with what is the same for all requests */

@@ -117,7 +117,7 @@ struct Handshake {
 /* A client may send nothing before it has the answer: what it sent cannot be told from a smuggled request. */
 bool sentTooEarly(const Slot &slot) {
   HttpData *data = httpData(slot.socket);
-  return !data->stash.empty() || (slot.request && data->unread);
+  return !data->stash.empty() || (slot.request && !data->unread.empty());
 }
 
 bool isFieldText(std::string_view text) {

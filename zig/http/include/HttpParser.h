@@ -141,7 +141,7 @@ struct HttpParser {
 
     const HttpLimits *limits = &defaultLimits();
     /* Bytes that came behind the request that is being handled. */
-    size_t unread = 0;
+    std::string_view unread;
     /* The addresses of both ends as text, once somebody asked. */
     std::string endpoints;
 
@@ -256,7 +256,7 @@ private:
             }
             input.data += consumed;
             input.length -= static_cast<size_t>(consumed);
-            unread = input.length;
+            unread = {input.data, input.length};
             void *returned = deliver(call, request);
             if (returned != call.user) {
                 return {0, returned};
