@@ -419,12 +419,12 @@ class Response(ResponseHead):
             await self._writable()
         return self
 
-    async def _writable(self) -> None:
+    async def _writable(self, ask: Callable[[int], int] = lib.sk_res_want_writable) -> None:
         waiter = self._write_waiter
         if waiter is None or waiter.done():
             waiter = self._write_waiter = asyncio.get_running_loop().create_future()
             self._app._keep(self)
-            lib.sk_res_want_writable(self._handle)
+            ask(self._handle)
         # Several may wait: one that is cancelled must not cancel the others.
         await asyncio.shield(waiter)
 

@@ -11,9 +11,11 @@ from urllib.parse import quote, unquote_to_bytes
 from .conditional import accepted_encodings
 from .request import Request
 from .response import Response
-from .sendfile import OpenFile, content_type_of, open_file, send_opened
+from .sendfile import OpenFile, content_type_of, is_inside, open_file, open_regular, send_opened, variant_of
 
 _FORBIDDEN = frozenset(b"\x00\\")
+#: Of a directory, of which it is remembered where they are.
+_KNOWN_MAX = 4096
 
 
 class StaticFiles:
@@ -51,47 +53,80 @@ class StaticFiles:
         self._index = index
         self._precompressed = precompressed
         self._cache_control = cache_control
+        # By the path of the URL: the name, its real path as it was found to be inside the root, and the media type.
+        self._known: dict[str, tuple[str, str, str]] = {}
 
     def __call__(self, res: Response, req: Request) -> Any:
         """Answer GET or HEAD."""
-        segments = segments_of(req.get_url()[len(self._prefix) :])
+        url_path = req.get_url()[len(self._prefix) :]
+        known = self._known.get(url_path)
+        if known is not None:
+            encodings = accepted_encodings(req.get_header("accept-encoding")) if self._precompressed else None
+            opened = self._open_known(known, encodings)
+            if opened is not None:
+                return send_opened(res, req, req.get_method(), opened, known[2], self._cache_control)
+            self._known.pop(url_path, None)
+        segments = segments_of(url_path)
         if segments is None:
             return res.send("Not Found", status=404)
-        return self._serve(res, req, segments)
+        return self._serve(res, req, url_path, segments)
 
-    async def _serve(self, res: Response, req: Request, segments: list[str]) -> Response:
+    async def _serve(self, res: Response, req: Request, url_path: str, segments: list[str]) -> Response:
         req.preserve()
         encodings = accepted_encodings(req.get_header("accept-encoding")) if self._precompressed else None
         found = await asyncio.get_running_loop().run_in_executor(None, self._find, segments, encodings)
         if found is None:
             return res.send("Not Found", status=404)
-        path, opened = found
+        name, path, opened = found
         if opened is None:
             # Relative links of an index only work below its directory.
             return res.redirect(quote(req.get_url(), safe="/%") + "/", 301)
-        try:
-            return await send_opened(res, req, req.get_method(), opened, content_type_of(path), self._cache_control)
-        finally:
-            opened.file.close()
+        content_type = content_type_of(path)
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        self._known[url_path] = name, path, content_type
+        sending = send_opened(res, req, req.get_method(), opened, content_type, self._cache_control)
+        return sending if isinstance(sending, Response) else await sending
 
-    def _find(self, segments: list[str], encodings: Optional[set[str]]) -> Optional[tuple[str, Optional[OpenFile]]]:
-        """Give the real path and the open file; no file for a directory whose URL lacks the final slash."""
+    def _open_known(self, known: tuple[str, str, str], encodings: Optional[set[str]]) -> Optional[OpenFile]:
+        """Open a name that was found inside the root before; None unless what it opens is the file that was found then.
+
+        The kernel tells which file is open, so that no link can be changed between the check and the use.
+        """
+        name, path, _ = known
+        opened = open_regular(name)
+        if opened is None:
+            return None
+        try:
+            is_same = os.readlink(f"/proc/self/fd/{opened.descriptor}") == path  # noqa: PTH115
+        except OSError:
+            # There is no /proc: every name is looked up anew.
+            is_same = False
+        if not is_same:
+            os.close(opened.descriptor)
+            return None
+        return opened if encodings is None else variant_of(opened, path, encodings, self._root)
+
+    def _find(self, segments: list[str], encodings: Optional[set[str]]) -> Optional[tuple[str, str, Optional[OpenFile]]]:
+        """Give the name, its real path and the open file; no file for a directory whose URL lacks the final slash."""
         wants_directory = not segments or not segments[-1]
-        path = os.path.realpath(Path(self._root, *segments))
-        if path != self._root and not path.startswith(self._root.rstrip("/") + "/"):
+        name = str(Path(self._root, *segments))
+        path = os.path.realpath(name)
+        if path != self._root and not is_inside(path, self._root):
             return None
         if Path(path).is_dir():
             if self._index is None:
                 return None
+            name = str(Path(name, self._index))
             path = os.path.realpath(Path(path, self._index))
-            if not path.startswith(self._root.rstrip("/") + "/") or not Path(path).is_file():
+            if not is_inside(path, self._root) or not Path(path).is_file():
                 return None
             if not wants_directory:
-                return path, None
+                return name, path, None
         elif wants_directory:
             return None
-        opened = open_file(path, encodings)
-        return (path, opened) if opened is not None else None
+        opened = open_file(path, encodings, self._root)
+        return (name, path, opened) if opened is not None else None
 
 
 def segments_of(url_path: str) -> Optional[list[str]]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
+import random
 import resource
 import socket
+import time
 from pathlib import Path
 from typing import Any, Callable
 
 import httpx
 import pytest
+from conftest import read_all
 
 from socketify import App, Request, Response, sendfile
 
@@ -219,3 +223,140 @@ def test_a_client_that_leaves_in_the_middle(serve: Callable[..., Any], root: Pat
             connection.recv(1000)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     assert httpx.get(server.url + "/hello.txt").text == "Hello, World!"
+
+
+def descriptors_of(path: Path) -> int:
+    """Count how often this process, the server's, has a file open."""
+    count = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            count += os.readlink(link) == str(path)  # noqa: PTH115
+    return count
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def huge(root: Path) -> Path:
+    path = root.resolve() / "huge"
+    with path.open("wb") as file:
+        file.truncate(100 * 1024 * 1024)
+    return path
+
+
+def read_head(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(100)
+    return data
+
+
+def test_an_aborted_download_leaves_no_descriptor(serve: Callable[..., Any], root: Path, huge: Path) -> None:
+    server = serve(lambda app: app.static("/", root))
+    for _ in range(3):
+        with server.connect() as connection:
+            connection.sendall(b"GET /huge HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert read_head(connection).startswith(b"HTTP/1.1 200 ")
+            assert descriptors_of(huge) == 1
+        wait_until(lambda: descriptors_of(huge) == 0)
+    for headers in ({}, {"range": "bytes=0-9"}, {"range": "bytes=9-1000000"}, {"if-none-match": "*"}, {"if-match": '"x"'}):
+        for method, name in (("GET", "big.bin"), ("GET", "app.js"), ("HEAD", "app.js")):
+            with httpx.stream(method, f"{server.url}/{name}", headers=headers) as got:
+                assert got.status_code in (200, 206, 304, 412)
+                list(got.iter_raw())
+    for name in ("big.bin", "app.js", "app.js.gz", "app.js.br"):
+        wait_until(lambda name=name: descriptors_of(root.resolve() / name) == 0)  # type: ignore[misc]
+
+
+def test_a_file_that_becomes_shorter_cuts_the_connection(serve: Callable[..., Any], root: Path, huge: Path) -> None:
+    server = serve(lambda app: app.static("/", root))
+    with server.connect() as connection:
+        connection.sendall(b"GET /huge HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"Content-Length: 104857600\r\n" in read_head(connection)
+        with huge.open("r+b") as file:
+            file.truncate(1000)
+        assert len(read_all(connection)) < 100 * 1024 * 1024
+    wait_until(lambda: descriptors_of(huge) == 0)
+    assert httpx.get(server.url + "/huge").content == bytes(1000)
+
+
+def test_a_slow_client_gets_everything_while_others_are_served(serve: Callable[..., Any], root: Path) -> None:
+    whole = random.Random(1).randbytes(20_000_000)
+    (root / "random").write_bytes(whole)
+    server = serve(lambda app: app.static("/", root))
+    asked = b"GET /random HTTP/1.1\r\nHost: a\r\n\r\nGET /hello.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with server.connect() as connection:
+        connection.sendall(asked)
+        head = read_head(connection)
+        for _ in range(3):
+            assert httpx.get(server.url + "/hello.txt").text == "Hello, World!"
+            time.sleep(0.05)
+        answer = head + read_all(connection)
+    first, _, rest = answer.partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert rest[: len(whole)] == whole
+    assert rest[len(whole) :].startswith(b"HTTP/1.1 200 ")
+    assert rest.endswith(b"Hello, World!")
+
+
+@pytest.mark.parametrize("size", [1, 100_000, 128 * 1024, 128 * 1024 + 1, 300_000])
+def test_files_of_all_sizes_and_of_changing_ones(serve: Callable[..., Any], root: Path, size: int) -> None:
+    server = serve(lambda app: app.static("/", root))
+    path = root / "changes"
+    with httpx.Client() as client:
+        for turn in range(3):
+            content = random.Random(turn).randbytes(size + turn)
+            path.write_bytes(content)
+            for _ in range(3):
+                assert client.get(server.url + "/changes").content == content
+            assert client.head(server.url + "/changes").headers["content-length"] == str(len(content))
+        path.unlink()
+        assert client.get(server.url + "/changes").status_code == 404
+
+
+def test_what_was_served_once_is_checked_again(serve: Callable[..., Any], root: Path, tmp_path: Path) -> None:
+    """What is remembered of a name does not outlive a change of it, or of a directory above it."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "page.txt").write_text("secret")
+    (root / "other.html").write_text("other")
+    (root / "sub" / "page.txt").write_text("page")
+    server = serve(lambda app: app.static("/", root))
+
+    def get() -> tuple[int, str]:
+        got = httpx.get(server.url + "/sub/page.txt")
+        return got.status_code, got.text
+
+    page = root / "sub" / "page.txt"
+    for _ in range(3):
+        assert get() == (200, "page")
+    page.unlink()
+    page.symlink_to(outside / "page.txt")
+    assert get() == (404, "Not Found")
+    page.unlink()
+    page.symlink_to(root / "other.html")
+    for _ in range(2):
+        assert get() == (200, "other")
+    page.unlink()
+    page.mkdir()
+    assert get() == (404, "Not Found")
+    page.rmdir()
+    page.write_text("again")
+    for _ in range(2):
+        assert get() == (200, "again")
+    (root / "sub").rename(tmp_path / "moved")
+    (root / "sub").symlink_to(outside)
+    assert get() == (404, "Not Found")
+
+
+def test_a_variant_that_leaves_the_directory_is_not_served(url: str, root: Path, tmp_path: Path) -> None:
+    (root / "app.js.br").unlink()
+    (root / "app.js.br").symlink_to(tmp_path / "secret.txt")
+    for _ in range(2):
+        with httpx.stream("GET", url + "/app.js", headers={"accept-encoding": "br"}) as got:
+            assert b"".join(got.iter_raw()) == b"plain" * 100

@@ -7,6 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from ..file_copy import copy_to_connection
 from ..native import lib
 from .asgi_common import ClientDisconnectedError, Message
 
@@ -87,7 +88,9 @@ async def _copy(exchange: HTTPExchange, descriptor: int, offset: int, length: in
     connection = os.dup(lib.sk_res_descriptor(exchange._handle))
     try:
         while length > 0:
-            sent, full = await loop.run_in_executor(None, _sendfile, connection, descriptor, offset, min(length, _TURN_BYTES))
+            sent, full = await loop.run_in_executor(
+                None, copy_to_connection, connection, descriptor, offset, min(length, _TURN_BYTES)
+            )
             _count(exchange, sent)
             offset += sent
             length -= sent
@@ -136,20 +139,3 @@ def _open(path: str) -> tuple[int, int, bytes | None]:
     except BaseException:
         os.close(descriptor)
         raise
-
-
-def _sendfile(connection: int, descriptor: int, offset: int, length: int) -> tuple[int, bool]:
-    """Copy until the kernel's buffer is full; how much, and whether it is."""
-    sent = 0
-    while sent < length:
-        try:
-            count = os.sendfile(connection, descriptor, offset + sent, length - sent)
-        except BlockingIOError:
-            return sent, True
-        except (BrokenPipeError, ConnectionError):
-            # The event loop finds out by itself, and says so to who waits.
-            return sent, True
-        if count == 0:
-            break
-        sent += count
-    return sent, False

@@ -1,0 +1,57 @@
+"""What sends pieces of files: the kernel's copy to a connection, and reads of what is in memory already."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Optional
+
+_NOWAIT: Optional[int] = getattr(os, "RWF_NOWAIT", None)
+_probe = [bytearray(1)]
+
+
+def copy_to_connection(connection: int, descriptor: int, offset: int, length: int) -> tuple[int, bool]:
+    """Copy from a file until the kernel's buffer of the connection is full.
+
+    Returns:
+        How much was copied, and whether the buffer is full; less than the length and not full where the file ends.
+
+    Raises:
+        OSError: the file cannot be read.
+
+    """
+    sent = 0
+    while sent < length:
+        try:
+            count = os.sendfile(connection, descriptor, offset + sent, length - sent)
+        except BlockingIOError:
+            return sent, True
+        except ConnectionError:
+            # The event loop finds out by itself, and says so to who waits.
+            return sent, True
+        if count == 0:
+            break
+        sent += count
+    return sent, False
+
+
+def is_in_memory(descriptor: int, offset: int, length: int, *, unknown: bool) -> bool:
+    """Tell whether a part of a file can be read without waiting for a disk, by its first and last byte.
+
+    Args:
+        descriptor: of a regular file.
+        offset: where the part begins.
+        length: at least 1.
+        unknown: the result where the file system does not tell.
+
+    """
+    if _NOWAIT is None:
+        return unknown
+    try:
+        os.preadv(descriptor, _probe, offset, _NOWAIT)
+        os.preadv(descriptor, _probe, offset + length - 1, _NOWAIT)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        return unknown and error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+    return True
