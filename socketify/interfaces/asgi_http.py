@@ -8,7 +8,7 @@ import logging
 import types
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ..headers import checked, status_line
+from ..headers import checked
 from ..native import calls, lib
 from ..native.declarations import (
     BAD_HEAD,
@@ -24,6 +24,7 @@ from ..native.declarations import (
 from .asgi_body import RequestBody
 from .asgi_common import ASGIApplication, ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
 from .asgi_files import send_descriptor, send_path
+from .asgi_head import STATUS_LINES, checked_fields, raise_no_pairs
 
 if TYPE_CHECKING:
     from ..app import App
@@ -49,15 +50,6 @@ _body_here = calls.body_here
 _CoroutineType = types.CoroutineType
 
 
-class _StatusLines(dict[int, bytes]):
-    def __missing__(self, status: int) -> bytes:
-        line = status_line(status)
-        if isinstance(status, int):
-            self[status] = line
-        return line
-
-
-_STATUS_LINES = _StatusLines()
 #: The body of a request that has none, or whose body was received to its end.
 _NOTHING_MORE = RequestBody()
 
@@ -278,7 +270,7 @@ class HTTPExchange:
                 return
             await self._send_body(message)
         elif state == START and kind == "http.response.start":
-            parts = [_STATUS_LINES[message["status"]]]
+            parts = [STATUS_LINES[message["status"]]]
             for pair in message.get("headers", ()):
                 parts += pair
             try:
@@ -496,27 +488,5 @@ def http_callback(application: ASGIApplication, native: App, parts: ScopeParts, 
     if not calls.steps_natively:
         return on_request
     # In the order of ASGI_*.
-    own = (application, on_request, _STATUS_LINES, take_over, native._current, prepare)
+    own = (application, on_request, STATUS_LINES, take_over, native._current, prepare)
     return calls.asgi_request((*parts.native, *own))
-
-
-def raise_no_pairs() -> None:
-    """Refuse headers that are no pairs."""
-    message = "headers must be pairs of name and value"
-    raise ValueError(message)
-
-
-def checked_fields(parts: list[Any]) -> list[bytes]:
-    """Check the names and values that follow a status line.
-
-    Raises:
-        TypeError, ValueError: one of them is not bytes, or holds what it cannot; the message names it.
-
-    """
-    if len(parts) % 2 == 0:
-        raise_no_pairs()
-    for part in parts[1:]:
-        if not isinstance(part, bytes):
-            message = f"names and values of headers must be bytes, not {type(part).__name__}: {part!r}"
-            raise TypeError(message)
-    return checked(parts)

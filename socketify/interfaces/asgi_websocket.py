@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..native import calls, lib
 from ..native import declarations as c
 from .asgi_common import ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
-from .asgi_http import DONE, LEFT, HTTPExchange, checked_fields
+from .asgi_head import checked_fields
+from .asgi_http import DONE, LEFT, HTTPExchange
 
 if TYPE_CHECKING:
     from .asgi_websocket_route import Guest, WebSocketRoute
