@@ -232,3 +232,31 @@ def test_nothing_is_left_of_requests(serve_asgi: Callable[..., Any]) -> None:
     # Caches of the client's grow a little; a leak would be one per request at least.
     assert len(gc.get_objects()) - objects < 90
     assert all(sys.getrefcount(each) - before < 90 for each, before in zip(shared, references))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_who_changes_what_send_belongs_to_harms_himself_only(serve_asgi: Callable[..., Any]) -> None:
+    raised: list[BaseException] = []
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        own = send.__self__
+        if scope["path"] != "/" and isinstance(own, list):
+            if scope["path"] == "/clear":
+                own.clear()
+            else:
+                own[0] = 5
+            try:
+                await send(START)
+            except RuntimeError as error:
+                raised.append(error)
+            return
+        await send(START)
+        await send(BODY)
+
+    server = serve_asgi(answering(answer))
+    with httpx.Client(base_url=server.url) as client:
+        statuses = [client.get(path).status_code for path in ("/clear", "/", "/replace", "/")]
+    assert statuses[1::2] == [200, 200]
+    if raised:
+        assert statuses[::2] == [500, 500]
+        assert len(raised) == 2

@@ -19,6 +19,8 @@ constexpr long DONE = 4;
 /* Longer bodies are handed over as the client takes them. */
 constexpr size_t WHOLE_BODY_MAX = 256 * 1024;
 
+constexpr std::string_view FAILED = "500 Internal Server Error";
+
 /* Py_EQ. */
 constexpr int EQUAL = 2;
 
@@ -61,6 +63,11 @@ public:
     return made;
   }
 
+  /* Whoever takes the list from send.__self__ can do with it what he likes. */
+  bool isIntact() const {
+    return python.list_length(list) == ITEMS && isExactly(get(ROUTE), python.tuple_type) &&
+           python.tuple_length(get(ROUTE)) == SK_ASGI_ITEMS;
+  }
   Route route() const { return Route(get(ROUTE)); }
   bool isTakenOver() const { return get(SUCCESSOR) != python.none; }
   bool phaseIs(long phase) const { return python.as_long(get(PHASE)) == phase; }
@@ -85,6 +92,10 @@ public:
 
   /* The Python object that goes on from here; borrowed. */
   Object *successor() {
+    if (!isIntact()) {
+      python.set_error(python.runtime_error, "somebody changed what send and receive belong to");
+      return nullptr;
+    }
     if (!isTakenOver()) {
       Object *arguments[] = {get(HANDLE), get(PHASE), get(HEAD_BLOCK), get(FIELDS)};
       Ref made = call(route()[SK_ASGI_TAKE_OVER], arguments);
@@ -304,7 +315,7 @@ bool finish(Exchange exchange, Object *message) {
 }
 
 bool sendSimply(Exchange exchange, Object *message) {
-  if (exchange.isTakenOver() || !isExactly(message, python.dict_type)) {
+  if (!exchange.isIntact() || exchange.isTakenOver() || !isExactly(message, python.dict_type)) {
     return false;
   }
   Object *type = python.dict_get(message, names.type);
@@ -383,7 +394,7 @@ Ref run(Route route, Exchange exchange, Object *self, Ref scope) {
     Object *waits[] = {coroutine.get(), stepped.yielded.get(), stepped.context.get()};
     return callSuccessor(exchange, "_carry_on", waits);
   }
-  if (exchange.isTakenOver() || !exchange.phaseIs(DONE)) {
+  if (!exchange.isIntact() || exchange.isTakenOver() || !exchange.phaseIs(DONE)) {
     return callSuccessor(exchange, "_on_return");
   }
   return Ref::borrowed(python.none);
@@ -433,7 +444,14 @@ Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
   }
   Ref scope = makeScope(route, *running.slot, *running.request, target, flags);
   Ref told = run(route, Exchange(exchange.get()), exchange.get(), std::move(scope));
-  return told ? Ref::borrowed(names.zero).release() : nullptr;
+  if (!told) {
+    /* What is wrong is reported by the caller; the client must not wait for it. */
+    if (sk_res_send(handle, FAILED.data(), FAILED.length(), 0, nullptr, 0, SK_END_CONNECTION) == SK_BUSY) {
+      sk_res_close(handle);
+    }
+    return nullptr;
+  }
+  return Ref::borrowed(names.zero).release();
 }
 
 void prepareAsgi() {
