@@ -255,6 +255,10 @@ class WebSocket:
             ValueError: opcode is not TEXT or BINARY.
 
         """
+        if not compress:
+            somebody = calls.publish_from(self._handle, topic, data, opcode)
+            if somebody is not None:
+                return somebody
         name, payload, flags = publication(self._app, topic, data, opcode, compress)
         return bool(lib.sk_ws_publish(self._handle, name, len(name), payload, len(payload), flags) == 1)
 
@@ -303,6 +307,10 @@ class WebSocket:
     def get_native_handle(self) -> int:
         """Give the number by which the native library knows this websocket; 0 after the end."""
         return self._handle
+
+
+# The usual calls, of bytes or str as TEXT or BINARY, need nothing of Python.
+setattr(WebSocket, "send", calls.websocket_send(WebSocket, WebSocket.send, (OpCode.TEXT, OpCode.BINARY), _STATUS))  # noqa: B010
 
 
 def encode(app: App, data: Any) -> bytes:

@@ -150,6 +150,8 @@ class WebSocketRoute:
         if self._handlers["upgrade"] is not None or self._admission.is_limited:
             callback = c.RequestCallback(app._make_callback(self._upgrade, names))
         self._on_message = self._make_on_message(behavior.get("message"))
+        # One object, which the native side refers to.
+        self._result = self._on_result
         self.struct = c.WebSocketBehaviorStruct(
             compression=options["compression"],
             max_payload_bytes=options["max_payload_length"],
@@ -161,7 +163,7 @@ class WebSocketRoute:
             send_pings_automatically=options["send_pings_automatically"],
             on_upgrade=callback,
             on_open=c.WebSocketOpenCallback(self.open),
-            **calls.message_handler(self._on_message),
+            **calls.message_handler(self._on_message, behavior.get("message"), self._result),
             on_ping=self._control("ping"),
             on_pong=self._control("pong"),
             on_drain=c.WritableCallback(self._on_drain) if behavior.get("drain") is not None else c.WritableCallback(),
@@ -209,6 +211,8 @@ class WebSocketRoute:
         ws._route = self
         ws._user_data = user_data
         self._live[handle] = ws
+        if calls.knows_websockets:
+            lib.sk_ws_set_object(handle, id(ws))
         if self._admission.is_limited:
             self._admission.enter(ws)
         handler = self._handlers["open"]
@@ -240,6 +244,16 @@ class WebSocketRoute:
                 self._failed(ws, error)
 
         return on_message
+
+    def _on_result(self, ws: WebSocket, result: Any, error: Optional[BaseException]) -> None:
+        """Go on with what a message handler returned or raised that the native side called."""
+        try:
+            if error is not None:
+                self._failed(ws, error)
+            elif inspect.iscoroutine(result):
+                self._start(ws, result)
+        except BaseException as another:
+            self._failed(ws, another)
 
     def _on_drain(self, handle: int) -> None:
         ws = self._live.get(handle)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
 
 from .extensions import own_class
 from .lifecycle import Lifecycle
-from .native import lib
+from .native import calls, lib
 from .websocket import WebSocket, encode_topic, publication
 from .websocket_constants import OpCode
 from .websocket_route import WebSocketRoute
@@ -84,8 +84,13 @@ class WebSockets(Lifecycle):
             TypeError, ValueError: an argument is wrong.
 
         """
+        here = threading.get_ident() == self._thread
+        if here and not compress:
+            somebody = calls.publish(self._native, topic, data, opcode)
+            if somebody is not None:
+                return somebody
         name, payload, flags = publication(cast("App", self), topic, data, opcode, compress)
-        if threading.get_ident() == self._thread:
+        if here:
             if not self._native:
                 return False
             return bool(lib.sk_app_publish(self._native, name, len(name), payload, len(payload), flags) == 1)

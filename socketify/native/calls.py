@@ -29,11 +29,14 @@ Begin = Callable[
 ]
 #: Handle, message (str for text, else bytes), opcode.
 OnMessage = Callable[[int, Any, int], None]
+#: Native app or handle, topic, data, opcode: whether there was anybody, or None when the arguments are not the usual ones.
+Publish = Callable[[int, Any, Any, Any], Optional[bool]]
 
 # Members of sk_python: names in CPython's C API, of which the first that is there is taken.
 _C_API = {
     "vectorcall": ("PyObject_Vectorcall", "PyObject_VectorcallDict"),
     "new_function": ("PyCFunction_NewEx",),
+    "new_method": ("PyDescr_NewMethod",),
     "type_from_spec": ("PyType_FromSpec",),
     "get_attribute": ("PyObject_GetAttrString",),
     "get_item": ("PyObject_GetItem",),
@@ -43,6 +46,7 @@ _C_API = {
     "inc_ref": ("Py_IncRef",),
     "dec_ref": ("Py_DecRef",),
     "from_long": ("PyLong_FromLong",),
+    "from_bool": ("PyBool_FromLong",),
     "from_unsigned_long": ("PyLong_FromUnsignedLong",),
     "from_bytes": ("PyBytes_FromStringAndSize",),
     "from_latin1": ("PyUnicode_DecodeLatin1",),
@@ -137,6 +141,10 @@ _c_api = _find_c_api()
 by_address = _c_api is not None
 if _c_api is not None:
     lib.sk_python_load(ctypes.byref(_c_api))
+#: Whether messages go to handlers, and are sent by them, without Python between: it reads members of objects where they lie,
+#: which other threads may change at the same time when they need no common lock.
+knows_websockets = bool(_c_api is not None and _c_api.count_is_first)
+_kept: list[bytes] = []
 #: Whether coroutines, and with them ASGI, are served without Python between.
 steps_natively = bool(_c_api is not None and _c_api.iterator_send)
 
@@ -213,6 +221,8 @@ full_url: Callable[[int], str] = _native(c.PYTHON_FULL_URL, lambda handle: _text
 header: Callable[[int, str], Optional[str]] = _native(c.PYTHON_HEADER, _header)
 parameter: Callable[[int, int], Optional[str]] = _native(c.PYTHON_PARAMETER, _parameter)
 body_here: Callable[[int], Optional[bytes]] = _native(c.PYTHON_BODY_HERE, lambda _: None)
+publish: Publish = _native(c.PYTHON_PUBLISH, lambda *_: None)
+publish_from: Publish = _native(c.PYTHON_PUBLISH_FROM, lambda *_: None)
 begin: Begin = lib.sk_python_function(c.PYTHON_BEGIN, None) if steps_natively else _begin
 
 
@@ -236,8 +246,18 @@ def request_handler(function: Callable[[int], int]) -> tuple[Any, Optional[int]]
     return c.RequestCallback(), id(function)
 
 
-def message_handler(function: OnMessage) -> dict[str, Any]:
-    """Give ``on_message`` and ``on_message_object`` of ``sk_ws_behavior``. The function and the former must be kept alive."""
+def message_handler(
+    function: OnMessage, handler: Optional[Callable[..., Any]] = None, on_result: Optional[Callable[..., Any]] = None
+) -> dict[str, Any]:
+    """Give the ``on_message`` members of ``sk_ws_behavior``. All arguments and the value of ``on_message`` must be kept alive.
+
+    Args:
+        function: takes every message that ``handler`` does not.
+        handler: takes those of a websocket that is in its usual state, as ``handler(ws, message, opcode)``; see
+            :func:`websocket_send`.
+        on_result: called as ``on_result(ws, result, error)`` with what a handler returned or raised.
+
+    """
     if _c_api is None:
 
         def on_message(handle: int, address: Optional[int], length: int, opcode: int) -> None:
@@ -245,4 +265,38 @@ def message_handler(function: OnMessage) -> dict[str, Any]:
             function(handle, data.decode() if opcode == 1 else data, opcode)
 
         return {"on_message": c.WebSocketMessageCallback(on_message)}
-    return {"on_message": c.WebSocketMessageCallback(), "on_message_object": id(function)}
+    members = {"on_message": c.WebSocketMessageCallback(), "on_message_object": id(function)}
+    if handler is not None and knows_websockets:
+        members.update(on_message_handler=id(handler), on_message_result=id(on_result))
+    return members
+
+
+def _find_member(kind: type, name: str) -> int:
+    """Find where in an object, in words, a slot of it lies."""
+    probe, value = object.__new__(kind), object()
+    setattr(probe, name, value)
+    words = ctypes.cast(id(probe), ctypes.POINTER(ctypes.c_void_p))
+    return next(index for index in range(kind.__basicsize__ // ctypes.sizeof(ctypes.c_void_p)) if words[index] == id(value))
+
+
+def websocket_send(kind: type, send: Callable[..., Any], opcodes: tuple[Any, Any], statuses: tuple[Any, Any, Any]) -> Any:
+    """Give a method for a class of websockets that sends without Python, or leaves the call to ``send``.
+
+    Args:
+        kind: has the slots ``_handle``, ``_inbox`` and ``_busy``.
+        send: the method as a function.
+        opcodes: TEXT and BINARY.
+        statuses: BUFFERED, OK and GONE.
+
+    """
+    if not knows_websockets:
+        return send
+    words = {f"{name}_member": _find_member(kind, f"_{name}") for name in ("handle", "inbox", "busy")}
+    objects = dict(zip(("opcode_text", "opcode_binary"), map(id, opcodes)))
+    objects.update(zip(("status_buffered", "status_sent", "status_dropped"), map(id, statuses)))
+    signature = "send($self, data, opcode=2, compress=False, fin=True)\n--\n\n"
+    doc = (signature + (send.__doc__ or "")).encode()
+    _kept.append(doc)
+    return lib.sk_python_websocket(
+        c.WebSocketPythonStruct(send=id(send), doc=doc, not_busy=id(False), **words, **objects), kind
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 SCRATCH_BYTES = 262144
 WS_SCRATCH_BYTES = 4096
 
@@ -55,6 +55,8 @@ PYTHON_BODY_HERE = 12
 PYTHON_BEGIN = 13
 PYTHON_ASGI_SCOPE = 14
 PYTHON_ASGI_REQUEST = 15
+PYTHON_PUBLISH = 16
+PYTHON_PUBLISH_FROM = 17
 
 ASGI_TEMPLATE = 0
 ASGI_ROOT_PATH = 1
@@ -90,6 +92,7 @@ class PythonStruct(ctypes.Structure):
     _fields_ = [
         ("vectorcall", c_void_p),
         ("new_function", c_void_p),
+        ("new_method", c_void_p),
         ("type_from_spec", c_void_p),
         ("get_attribute", c_void_p),
         ("get_item", c_void_p),
@@ -100,6 +103,7 @@ class PythonStruct(ctypes.Structure):
         ("inc_ref", c_void_p),
         ("dec_ref", c_void_p),
         ("from_long", c_void_p),
+        ("from_bool", c_void_p),
         ("from_unsigned_long", c_void_p),
         ("from_bytes", c_void_p),
         ("from_latin1", c_void_p),
@@ -150,6 +154,24 @@ class PythonStruct(ctypes.Structure):
         ("leave_task", c_void_p),
         ("type_word", c_size_t),
         ("count_is_first", c_int32),
+    ]
+
+
+class WebSocketPythonStruct(ctypes.Structure):
+    """``sk_ws_python``."""
+
+    _fields_ = [
+        ("opcode_text", c_void_p),
+        ("opcode_binary", c_void_p),
+        ("status_buffered", c_void_p),
+        ("status_sent", c_void_p),
+        ("status_dropped", c_void_p),
+        ("send", c_void_p),
+        ("doc", c_char_p),
+        ("handle_member", c_size_t),
+        ("inbox_member", c_size_t),
+        ("busy_member", c_size_t),
+        ("not_busy", c_void_p),
     ]
 
 
@@ -238,6 +260,8 @@ class WebSocketBehaviorStruct(ctypes.Structure):
         ("on_open", WebSocketOpenCallback),
         ("on_message", WebSocketMessageCallback),
         ("on_message_object", c_void_p),
+        ("on_message_handler", c_void_p),
+        ("on_message_result", c_void_p),
         ("on_ping", WebSocketMessageCallback),
         ("on_pong", WebSocketMessageCallback),
         ("on_drain", WritableCallback),
@@ -262,6 +286,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_loop_free": (None, ()),
     "sk_python_load": (None, (ctypes.POINTER(PythonStruct),)),
     "sk_python_function": (ctypes.py_object, (c_int32, ctypes.py_object)),
+    "sk_python_websocket": (ctypes.py_object, (ctypes.POINTER(WebSocketPythonStruct), ctypes.py_object)),
     "sk_wsgi_create": (c_void_p, (ctypes.POINTER(WsgiOptionsStruct),)),
     "sk_wsgi_route": (None, (c_void_p, c_void_p)),
     "sk_wsgi_destroy": (None, (c_void_p,)),
@@ -336,6 +361,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
         c_int64,
         (c_uint32, c_int32, c_char_p, c_int32, c_int32, c_char_p, c_int32, c_char_p, c_int32, c_char_p, c_int32),
     ),
+    "sk_ws_set_object": (c_int32, (c_uint32, c_void_p)),
     "sk_ws_send": (c_int32, (c_uint32, c_char_p, c_int32, c_int32)),
     "sk_ws_end": (c_int32, (c_uint32, c_int32, c_char_p, c_int32)),
     "sk_ws_close": (c_int32, (c_uint32,)),

@@ -39,6 +39,7 @@ TYPES = {
     "sk_object *": ctypes.py_object,
     "void *": ctypes.c_void_p,
     "const sk_wsgi_options *": ctypes.POINTER(declarations.WsgiOptionsStruct),
+    "const sk_ws_python *": ctypes.POINTER(declarations.WebSocketPythonStruct),
     "const sk_python *": ctypes.POINTER(declarations.PythonStruct),
     "const sk_tls_options *": ctypes.POINTER(declarations.TlsOptionsStruct),
     "const sk_app_options *": ctypes.POINTER(declarations.AppOptionsStruct),
@@ -77,6 +78,7 @@ def test_every_constant_is_the_headers() -> None:
         ("sk_ws_behavior", declarations.WebSocketBehaviorStruct),
         ("sk_tls_options", declarations.TlsOptionsStruct),
         ("sk_wsgi_options", declarations.WsgiOptionsStruct),
+        ("sk_ws_python", declarations.WebSocketPythonStruct),
     ],
 )
 def test_the_structs_are_the_headers(name: str, struct: type[ctypes.Structure]) -> None:

@@ -24,6 +24,7 @@ constexpr int METH_KEYWORDS = 0x2;
 constexpr int METH_O = 0x8;
 
 using FastCall = Object *(*)(Object *self, Object *const *arguments, ptrdiff_t count);
+using FastCallWithNames = Object *(*)(Object *self, Object *const *arguments, ptrdiff_t count, Object *names);
 using CallWithOne = Object *(*)(Object *self, Object *argument);
 
 /* PyMethodDef. CPython keeps pointers to it: it must not move. */
@@ -41,6 +42,9 @@ inline Method fastCall(const char *name, FastCall function) {
 inline Method callWithOne(const char *name, CallWithOne function) {
   return {name, reinterpret_cast<const void *>(function), METH_O, nullptr};
 }
+
+/* PY_VECTORCALL_ARGUMENTS_OFFSET: the word before the arguments is free, where a bound method puts its instance. */
+constexpr size_t ROOM_BEFORE = size_t{1} << (8 * sizeof(size_t) - 1);
 
 /* An owned reference, or none: then an exception is set, mostly. */
 class Ref {

@@ -6,6 +6,7 @@
 #include "python_coroutine.h"
 #include "python_head.h"
 #include "python_request.h"
+#include "python_websocket.h"
 
 #include <cassert>
 #include <climits>
@@ -136,6 +137,8 @@ Method methods[] = {
     fastCall("begin", beginCoroutine),
     fastCall("asgi_scope", asgiScope),
     fastCall("asgi_request", asgiRequest),
+    fastCall("publish", publishToAll),
+    fastCall("publish_from", publishToOthers),
 };
 [[maybe_unused]] constexpr int32_t METHODS = sizeof(methods) / sizeof(*methods);
 
@@ -163,26 +166,6 @@ int32_t RequestHandler::operator()(uint32_t handle) const {
     python.dec_ref(result);
   }
   return passed_on;
-}
-
-void sk::callWithMessage(const void *object, uint32_t handle, std::string_view message, int opcode) {
-  showLoop();
-  auto length = static_cast<ptrdiff_t>(message.length());
-  Object *content = opcode == uWS::OpCode::TEXT ? python.from_utf8(message.data(), length, nullptr)
-                                                : python.from_bytes(message.data(), length);
-  Object *arguments[] = {python.from_unsigned_long(handle), content, python.from_long(opcode)};
-  bool made = arguments[0] && arguments[1] && arguments[2];
-  Object *result = made ? python.vectorcall(object, arguments, 3, nullptr) : nullptr;
-  if (!result) {
-    python.write_unraisable(object);
-  } else {
-    python.dec_ref(result);
-  }
-  for (Object *argument : arguments) {
-    if (argument) {
-      python.dec_ref(argument);
-    }
-  }
 }
 
 void sk_python_load(const sk_python *api) {

@@ -6,8 +6,6 @@
 #include "python_loop.h"
 #include "socketify.h"
 
-#include <string_view>
-
 namespace sk {
 
 /* Handles requests by itself, with the application it calls. */
@@ -25,9 +23,6 @@ struct RequestHandler {
   /* As sk_request_fn. An object's error is reported as unraisable, and the request counts as taken. */
   int32_t operator()(uint32_t handle) const;
 };
-
-/* Calls object(handle, message, opcode): the message is str for TEXT, else bytes. Errors are reported as unraisable. */
-void callWithMessage(const void *object, uint32_t handle, std::string_view message, int opcode);
 
 } // namespace sk
 #endif

@@ -61,7 +61,10 @@ struct Slot {
     WebSocketRoute *route;   /* WebSocket */
   };
   const void *owner;         /* thread that runs the connection's loop */
-  uint64_t total_length;     /* of a sized response */
+  union {
+    uint64_t total_length;   /* Http: of a sized response */
+    const void *object;      /* WebSocket: what stands for it in Python, which keeps it alive; or null */
+  };
   uint32_t generation;
   uint32_t next_free;
   uint32_t request_handle;   /* under which `request` can be read, also after the response ended */

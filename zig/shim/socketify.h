@@ -23,7 +23,7 @@ extern "C" {
 #define SK_API __attribute__((visibility("default")))
 
 /* Raised with every change of this header that an older caller would misread. */
-#define SK_ABI_VERSION 3
+#define SK_ABI_VERSION 4
 
 /* Bytes of the scratch buffer; no text that a function returns is ever longer. */
 #define SK_SCRATCH_BYTES 262144
@@ -100,6 +100,10 @@ typedef struct sk_ws_behavior {
   sk_ws_open_fn on_open;                 /* only for upgrades without on_upgrade */
   sk_ws_message_fn on_message;           /* NULL when the next one is given */
   const void *on_message_object;         /* called by CPython with handle, message and opcode; or NULL */
+  /* Called instead, with the websocket's object, message and opcode's object, while that has neither iteration nor waiting
+   * handler (see sk_ws_python); or NULL. What it returns, if it means anything, and what it raises goes to the next one. */
+  const void *on_message_handler;
+  const void *on_message_result;         /* called with the object, the result, and the exception; one of both is None */
   sk_ws_message_fn on_ping;              /* or NULL */
   sk_ws_message_fn on_pong;              /* or NULL */
   sk_writable_fn on_drain;               /* or NULL */
@@ -196,6 +200,7 @@ typedef struct sk_object sk_object;
 typedef struct sk_python {
   const void *(*vectorcall)(const void *callable, const void *const *arguments, size_t count, const void *keywords);
   const void *(*new_function)(void *method, const void *self, const void *module);
+  const void *(*new_method)(const void *type, void *method);
   const void *(*type_from_spec)(void *spec);
   const void *(*get_attribute)(const void *object, const char *name);
   const void *(*get_item)(const void *object, const void *key);
@@ -206,6 +211,7 @@ typedef struct sk_python {
   void (*inc_ref)(const void *object);
   void (*dec_ref)(const void *object);
   const void *(*from_long)(long value);
+  const void *(*from_bool)(long value);
   const void *(*from_unsigned_long)(unsigned long value);
   const void *(*from_bytes)(const char *data, ptrdiff_t length);
   const void *(*from_latin1)(const char *data, ptrdiff_t length, const char *errors);
@@ -259,6 +265,21 @@ typedef struct sk_python {
   int32_t count_is_first; /* an object begins with its reference count */
 } sk_python;
 
+/* What messages need to know of websockets in Python. Members are where they lie in an object, in words from its beginning. */
+typedef struct sk_ws_python {
+  const void *opcode_text;
+  const void *opcode_binary;
+  const void *status_buffered;
+  const void *status_sent;
+  const void *status_dropped;
+  const void *send;    /* send(websocket, ...): every call that is not the usual one */
+  const char *doc;     /* of the method; stays where it is */
+  size_t handle_member;
+  size_t inbox_member; /* None unless somebody iterates */
+  size_t busy_member;  /* True while a handler waits, else False */
+  const void *not_busy; /* False itself */
+} sk_ws_python;
+
 /* Functions of sk_python_function. */
 #define SK_PYTHON_SEND 0         /* send(handle, head, fields, body, flags): sk_res_send of bytes; head may be None */
 #define SK_PYTHON_WRITE 1        /* write(handle, head, fields, data): sk_res_write */
@@ -282,6 +303,10 @@ typedef struct sk_python {
                                   * context; None when it finished, else (what it waits for, the context) */
 #define SK_PYTHON_ASGI_SCOPE 14  /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
 #define SK_PYTHON_ASGI_REQUEST 15 /* asgi_request(handle), likewise: serves a request, and returns 0 */
+/* publish(app, topic, data, opcode) and publish_from(handle, topic, data, opcode): sk_app_publish and sk_ws_publish. Gives a bool,
+ * or None, with nothing sent, for what only Python can judge. After sk_python_websocket. */
+#define SK_PYTHON_PUBLISH 16
+#define SK_PYTHON_PUBLISH_FROM 17
 
 /* Items of the tuple that tells how an ASGI application is served. */
 #define SK_ASGI_TEMPLATE 0     /* the scope, with what is the same for all requests */
@@ -303,6 +328,9 @@ SK_API void sk_python_load(const sk_python *api);
 /* A new reference to a function that CPython calls without ctypes between, or NULL with an exception set. `self` is what the
  * function belongs to, or None. */
 SK_API sk_object *sk_python_function(int32_t which, sk_object *self);
+/* A new reference to a method `send` for a type of websockets, or NULL with an exception set. What the facts refer to is kept for
+ * ever. Only where objects begin with their reference count. */
+SK_API sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type);
 
 /* Adds a handler for a method ("*" for every one) and pattern. Handlers of the same method and pattern are asked in the
  * order of their adding. With an `object`, CPython calls that instead of the handler, which is NULL then. `host` (lower case, may be empty, may be a wildcard as
@@ -496,6 +524,8 @@ SK_API int64_t sk_res_upgrade(uint32_t handle, int32_t route, const char *head, 
                               const char *key, int32_t key_length, const char *protocol, int32_t protocol_length,
                               const char *extensions, int32_t extensions_length);
 
+/* The websocket's object in Python, for on_message_handler: it must live until on_close. SK_OK or SK_GONE. */
+SK_API int32_t sk_ws_set_object(uint32_t handle, const void *object);
 /* Sends a message or fragment: flags are the opcode and SK_WS_*. Returns SK_BUFFERED, SK_OK, SK_GONE (also when it was
  * dropped because of the backpressure limit), or SK_BAD_HEAD for an opcode or length that cannot be sent now. */
 SK_API int32_t sk_ws_send(uint32_t handle, const char *data, int32_t length, int32_t flags);

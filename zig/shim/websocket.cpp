@@ -2,6 +2,7 @@
 #include "websocket.h"
 
 #include "app.h"
+#include "python_websocket.h"
 
 #include <algorithm>
 #include <cassert>
@@ -48,7 +49,7 @@ void onMessage(WebSocket *socket, std::string_view message, uWS::OpCode opcode) 
   }
   const sk_ws_behavior &behavior = routeOf(socket).behavior;
   if (behavior.on_message_object) {
-    callWithMessage(behavior.on_message_object, handleOf(slotOf(socket)), message, opcode);
+    callWithMessage(behavior, slotOf(socket), message, opcode);
   } else {
     deliver(socket, behavior.on_message, message, opcode);
   }
@@ -81,6 +82,7 @@ void leaveTopics(WebSocket *socket) {
 void announceClose(WebSocket *socket, int code, std::string_view reason) {
   Slot &slot = slotOf(socket);
   slot.flags |= WS_CLOSED;
+  slot.object = nullptr;
   showLoop();
   WebSocketRoute &route = *slot.route;
   route.deferred.erase(indexOf(slot));
@@ -319,6 +321,7 @@ uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, const Deflate &deflat
   slot.socket = socket;
   slot.request = nullptr;
   slot.route = &route;
+  slot.object = nullptr;
   slot.flags = deflate.forgets ? WS_FORGETS : 0;
   return handleOf(slot);
 }

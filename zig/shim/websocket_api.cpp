@@ -110,6 +110,15 @@ uint32_t sk_app_num_subscribers(sk_app *app, const char *topic, size_t topic_len
   return app->engine.topicTree ? app->engine.numSubscribers(view(topic, topic_length)) : 0;
 }
 
+int32_t sk_ws_set_object(uint32_t handle, const void *object) {
+  Slot *slot = findWebSocketSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  slot->object = object;
+  return SK_OK;
+}
+
 int32_t sk_ws_send(uint32_t handle, const char *data, int32_t length, int32_t flags) {
   Slot *slot = findWebSocketSlot(handle);
   if (!slot) {

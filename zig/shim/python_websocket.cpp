@@ -1,0 +1,181 @@
+#include "python_websocket.h"
+
+#include "engine.h"
+#include "python_loop.h"
+
+#include <cassert>
+#include <climits>
+#include <vector>
+
+using namespace sk;
+
+namespace {
+
+constexpr size_t TOPIC_MAX = 65535;
+
+/* All null until a type of websockets is known. */
+sk_ws_python known = {};
+
+/* What a slot of an object holds, or null. */
+Object *memberOf(Object *object, size_t member) { return static_cast<Object *const *>(object)[member]; }
+
+/* Messages go to its handler at once. */
+bool isPlain(Object *websocket) {
+  return memberOf(websocket, known.inbox_member) == python.none && memberOf(websocket, known.busy_member) == known.not_busy;
+}
+
+Object *statusOf(int32_t sent) {
+  return sent == SK_OK ? known.status_sent : sent == SK_BUFFERED ? known.status_buffered : known.status_dropped;
+}
+
+/* What handlers return that ask for nothing: most often, what `send` gave. */
+bool meansNothing(Object *result) {
+  return result == python.none || result == known.status_sent || result == known.status_buffered ||
+         result == known.status_dropped;
+}
+
+Ref newMessage(std::string_view message, int opcode) {
+  auto length = static_cast<ptrdiff_t>(message.length());
+  return Ref(opcode == uWS::OpCode::TEXT ? python.from_utf8(message.data(), length, nullptr)
+                                         : python.from_bytes(message.data(), length));
+}
+
+void callHandler(const sk_ws_behavior &behavior, Object *object, Object *message, int opcode) {
+  /* The handler may close the connection, after which nothing else need hold it. */
+  Ref websocket = Ref::borrowed(object);
+  Object *arguments[] = {nullptr, object, message, opcode == uWS::OpCode::TEXT ? known.opcode_text : known.opcode_binary};
+  Ref result(python.vectorcall(behavior.on_message_handler, arguments + 1, 3 | ROOM_BEFORE, nullptr));
+  if (result && meansNothing(result.get())) {
+    return;
+  }
+  Ref done;
+  if (result) {
+    done = callWith(behavior.on_message_result, object, result.get(), python.none);
+  } else {
+    RaisedError error;
+    done = callWith(behavior.on_message_result, object, python.none, error.instance());
+  }
+  if (!done) {
+    python.write_unraisable(behavior.on_message_result);
+  }
+}
+
+/* The arguments that the usual call has; others are for Python. */
+struct Message {
+  std::string_view data;
+  int32_t opcode;
+
+  /* False for others; then an exception may be set, for text with surrogates. */
+  bool from(Object *content, Object *opcode_object) {
+    if (opcode_object != known.opcode_text && opcode_object != known.opcode_binary) {
+      return false;
+    }
+    opcode = opcode_object == known.opcode_text ? uWS::OpCode::TEXT : uWS::OpCode::BINARY;
+    if (isExactly(content, python.bytes_type)) {
+      return take(content, data) && data.length() <= INT32_MAX;
+    }
+    return isExactly(content, python.text_type) && takeText(content, data) && data.length() <= INT32_MAX;
+  }
+};
+
+/* The status, borrowed, or null: then Python shall see to it, unless an exception is set. */
+Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
+  Object *number = memberOf(websocket, known.handle_member);
+  uint32_t handle;
+  Message message;
+  if (!number || !message.from(content, opcode) || !take(number, handle)) {
+    return nullptr;
+  }
+  int32_t sent = sk_ws_send(handle, message.data.data(), static_cast<int32_t>(message.data.length()), message.opcode);
+  return sent < 0 ? nullptr : statusOf(sent);
+}
+
+Object *sendByPython(Object *websocket, Object *const *arguments, ptrdiff_t count, Object *names) {
+  ptrdiff_t all = count + (names ? python.tuple_length(names) : 0);
+  std::vector<Object *> given{websocket};
+  given.insert(given.end(), arguments, arguments + all);
+  return python.vectorcall(known.send, given.data(), static_cast<size_t>(count) + 1, names);
+}
+
+/* WebSocket.send(data, opcode=BINARY, ...) */
+Object *send(Object *websocket, Object *const *arguments, ptrdiff_t count, Object *names) {
+  if (!names && (count == 1 || count == 2)) {
+    Object *status = sendPlainly(websocket, arguments[0], count == 2 ? arguments[1] : known.opcode_binary);
+    if (status) {
+      return Ref::borrowed(status).release();
+    }
+    if (python.error_occurred()) {
+      return nullptr;
+    }
+  }
+  return sendByPython(websocket, arguments, count, names);
+}
+
+Method send_method = {"send", nullptr, METH_FASTCALL | METH_KEYWORDS, nullptr};
+
+/* Topic, data and opcode of what is published; false as for Message. */
+struct Publication {
+  std::string_view topic;
+  Message message;
+
+  bool from(Object *const *arguments) {
+    return isExactly(arguments[0], python.text_type) && takeText(arguments[0], topic) && topic.length() <= TOPIC_MAX &&
+           message.from(arguments[1], arguments[2]);
+  }
+};
+
+Object *none() { return python.error_occurred() ? nullptr : newNone(); }
+
+} // namespace
+
+void sk::callWithMessage(const sk_ws_behavior &behavior, const Slot &slot, std::string_view message, int opcode) {
+  showLoop();
+  Ref content = newMessage(message, opcode);
+  if (content && behavior.on_message_handler && slot.object && isPlain(slot.object)) {
+    callHandler(behavior, slot.object, content.get(), opcode);
+    return;
+  }
+  Ref handle(python.from_unsigned_long(handleOf(slot)));
+  Ref number(python.from_long(opcode));
+  bool made = content && handle && number;
+  if (!made || !callWith(behavior.on_message_object, handle.get(), content.get(), number.get())) {
+    python.write_unraisable(behavior.on_message_object);
+  }
+}
+
+Object *sk::publishToAll(Object *, Object *const *arguments, ptrdiff_t count) {
+  Publication publication;
+  if (!counts(count, 4) || !publication.from(arguments + 1)) {
+    return none();
+  }
+  unsigned long address = python.as_unsigned_long(arguments[0]);
+  if (!address || (address == ULONG_MAX && python.error_occurred())) {
+    return none();
+  }
+  auto [topic, message] = publication;
+  return python.from_bool(sk_app_publish(reinterpret_cast<sk_app *>(address), topic.data(), topic.length(),
+                                         message.data.data(), message.data.length(), message.opcode) == 1);
+}
+
+Object *sk::publishToOthers(Object *, Object *const *arguments, ptrdiff_t count) {
+  Publication publication;
+  uint32_t handle;
+  if (!counts(count, 4) || !publication.from(arguments + 1) || !take(arguments[0], handle)) {
+    return none();
+  }
+  auto [topic, message] = publication;
+  return python.from_bool(sk_ws_publish(handle, topic.data(), static_cast<int32_t>(topic.length()), message.data.data(),
+                                        static_cast<int32_t>(message.data.length()), message.opcode) == 1);
+}
+
+sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type) {
+  assert(python.new_method && python.count_is_first);
+  known = *facts;
+  for (Object *each : {known.opcode_text, known.opcode_binary, known.status_buffered, known.status_sent,
+                       known.status_dropped, known.send, known.not_busy}) {
+    python.inc_ref(each);
+  }
+  send_method.function = reinterpret_cast<const void *>(static_cast<FastCallWithNames>(send));
+  send_method.doc = known.doc;
+  return static_cast<sk_object *>(const_cast<void *>(python.new_method(type, &send_method)));
+}
