@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .backend import loop_backend
-from .native import lib
+from .native import calls, lib
 from .native.declarations import SCRATCH_BYTES
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Loop:
         descriptor = lib.sk_loop_fd()
         users: dict[asyncio.AbstractEventLoop, int] = _thread.__dict__.setdefault("users", {})
         if users.get(loop, 0) == 0:
-            loop.add_reader(descriptor, lib.sk_loop_pump)
+            loop.add_reader(descriptor, calls.pump)
         users[loop] = users.get(loop, 0) + 1
 
         def detach() -> None:

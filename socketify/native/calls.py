@@ -223,6 +223,7 @@ parameter: Callable[[int, int], Optional[str]] = _native(c.PYTHON_PARAMETER, _pa
 body_here: Callable[[int], Optional[bytes]] = _native(c.PYTHON_BODY_HERE, lambda _: None)
 publish: Publish = _native(c.PYTHON_PUBLISH, lambda *_: None)
 publish_from: Publish = _native(c.PYTHON_PUBLISH_FROM, lambda *_: None)
+pump: Callable[[], object] = _native(c.PYTHON_PUMP, lib.sk_loop_pump)
 begin: Begin = lib.sk_python_function(c.PYTHON_BEGIN, None) if steps_natively else _begin
 
 
@@ -273,7 +274,8 @@ def message_handler(
 
 def _find_member(kind: type, name: str) -> int:
     """Find where in an object, in words, a slot of it lies."""
-    probe, value = object.__new__(kind), object()
+    probe: Any = object.__new__(kind)
+    value = object()
     setattr(probe, name, value)
     words = ctypes.cast(id(probe), ctypes.POINTER(ctypes.c_void_p))
     return next(index for index in range(kind.__basicsize__ // ctypes.sizeof(ctypes.c_void_p)) if words[index] == id(value))

@@ -119,6 +119,15 @@ template <bool text> Object *scope(Object *, Object *const *arguments, ptrdiff_t
   return text ? python.from_latin1(content, size, nullptr) : python.from_bytes(content, size);
 }
 
+/* pump() */
+Object *pump(Object *, Object *const *, ptrdiff_t count) {
+  if (!counts(count, 0)) {
+    return nullptr;
+  }
+  sk_loop_pump();
+  return newNone();
+}
+
 /* By SK_PYTHON_*. */
 Method methods[] = {
     fastCall("send", send),
@@ -139,6 +148,7 @@ Method methods[] = {
     fastCall("asgi_request", asgiRequest),
     fastCall("publish", publishToAll),
     fastCall("publish_from", publishToOthers),
+    fastCall("pump", pump),
 };
 [[maybe_unused]] constexpr int32_t METHODS = sizeof(methods) / sizeof(*methods);
 

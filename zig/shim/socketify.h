@@ -307,6 +307,7 @@ typedef struct sk_ws_python {
  * or None, with nothing sent, for what only Python can judge. After sk_python_websocket. */
 #define SK_PYTHON_PUBLISH 16
 #define SK_PYTHON_PUBLISH_FROM 17
+#define SK_PYTHON_PUMP 18 /* pump(): sk_loop_pump, and gives None */
 
 /* Items of the tuple that tells how an ASGI application is served. */
 #define SK_ASGI_TEMPLATE 0     /* the scope, with what is the same for all requests */
