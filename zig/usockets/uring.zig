@@ -26,8 +26,10 @@ const none = std.math.maxInt(u32);
 const ready_max = 256;
 /// A callback that blocks for longer holds back what the turn has collected before it.
 const slow_ms = 8;
-/// How long sends go out at once after that.
-const cautious_ms = 1000;
+/// For how many times as long sends go out at once after that, and for how long at most. A machine that stops for a moment
+/// looks like a callback that blocks, and must not cost a second of single sends.
+const cautious_factor = 8;
+const cautious_max_ms = 1000;
 /// Reads in a row that would have fitted a buffer, after which a socket receives into buffers again.
 const small_reads = 16;
 
@@ -337,7 +339,7 @@ pub const Uring = struct {
     /// Replies wait for the callbacks that come after them in a turn, but not for long.
     fn timePassed(uring: *Uring, before: i64, now: i64) void {
         if (now - before >= slow_ms) {
-            uring.cautious_until = now + cautious_ms;
+            uring.cautious_until = now + @min(cautious_factor * (now - before), cautious_max_ms);
             uring.sends.closed = true;
         }
         if (uring.sends.count > 0) uring.flush();
