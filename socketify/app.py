@@ -161,6 +161,12 @@ class App(Verbs, ServerNames):
         if not callable(handler):
             message = f"handler must be callable as handler(res, req), not {handler!r}"
             raise TypeError(message)
+        if calls.reads_members:
+            native_handler = self._make_handler(handler, names)
+            self._callbacks.append(native_handler)
+            where = hostname.encode(), method.encode(), path.encode()
+            lib.sk_app_route_exchange(self._alive(), *(each for text in where for each in (text, len(text))), native_handler)
+            return
         self._route_native(method, path, self._make_callback(handler, names), hostname)
 
     def _route_native(self, method: str, path: str, callback: Callable[[int], int], hostname: str = "") -> None:

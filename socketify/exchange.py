@@ -19,7 +19,7 @@ from .errors import HTTPError
 from .event_loop import scratch_view
 from .extensions import own_class
 from .headers import status_line
-from .native import lib
+from .native import calls, lib
 from .request import Request
 from .response import Response
 
@@ -93,6 +93,7 @@ class Exchanges:
         return self._response_class(cast("App", self)), self._request_class(self._view)
 
     def _make_callback(self, handler: Handler, names: tuple[str, ...]) -> Callable[[int], int]:
+        """Give a function that takes the handle of a response, and returns 1 to pass the request on."""
         pool = self._pool
         new_pair = self._new_pair
         pool_items = self._pool_items
@@ -104,31 +105,58 @@ class Exchanges:
             res, req = pair
             res._handle = req._handle = handle
             req._names = names
+            result = failure = None
             try:
                 result = handler(res, req)
-                # Mostly nothing, or the response of a chain of calls.
-                if result is not None and result is not res and type(result) is _CoroutineType:
-                    self._start(result, res, req)
             except BaseException as error:
-                self._fail(error, res, req)
-            result = None
-            req._handle = 0
-            yielded = req._yielded
-            if res._handle and not yielded:
-                # Somebody holds the response, or it dies with this call, and `_track` answers for it.
-                if res._handle not in self._live:
-                    self._track(res)
-                return 0
-            res._handle = 0
-            if getrefcount(res) == own_references and getrefcount(req) == own_references and len(pool) < pool_items:
-                if res._dirty:
-                    res._reset()
-                if req._dirty:
-                    req._reset()
+                failure = error
+            yielded = self._settle(res, req, result, failure)
+            result = failure = None
+            if (
+                not res._handle
+                and getrefcount(res) == own_references
+                and getrefcount(req) == own_references
+                and len(pool) < pool_items
+            ):
+                _clean(res, req)
                 pool.append(pair)
             return yielded
 
         return on_request
+
+    def _make_handler(self, handler: Handler, names: tuple[str, ...]) -> Any:
+        """Give what routes to a handler without Python between, where :data:`calls.reads_members`.
+
+        The pair that is there serves one request after the other, until somebody holds on to it.
+        """
+        pool = self._pool
+        pair: list[Any] = [None, None]
+
+        def renew() -> None:
+            pair[:] = pool.pop() if pool else self._new_pair()
+            pair[1]._names = names
+
+        return calls.exchange_handler(handler, pair, renew, self._settle, _clean, self._make_callback(handler, names))
+
+    def _settle(self, res: Response, req: Request, result: Any, failure: Optional[BaseException]) -> int:
+        """Go on with what a handler returned or raised; gives 1 to pass the request on, else 0."""
+        try:
+            if failure is not None:
+                self._fail(failure, res, req)
+            # Mostly nothing, or the response of a chain of calls.
+            elif result is not None and result is not res and type(result) is _CoroutineType:
+                self._start(result, res, req)
+        except BaseException as error:
+            self._fail(error, res, req)
+        req._handle = 0
+        yielded = req._yielded
+        if res._handle and not yielded:
+            # Somebody holds the response, or it dies with this call, and `_track` answers for it.
+            if res._handle not in self._live:
+                self._track(res)
+            return 0
+        res._handle = 0
+        return yielded
 
     def _start(self, coroutine: Any, res: Response, req: Request) -> None:
         if self._runner is None:
@@ -294,6 +322,14 @@ class Exchanges:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _clean(res: Response, req: Request) -> None:
+    """Make a pair like new."""
+    if res._dirty:
+        res._reset()
+    if req._dirty:
+        req._reset()
 
 
 def _unanswered() -> RuntimeError:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from .headers import LINES, Headers, Text, checked, flatten, join, status_line
 from .native import calls, lib
 from .native.declarations import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
+from .request import Request
 from .response_head import ResponseHead, has_content_type
 from .websocket_route import upgrade
 
@@ -479,6 +480,10 @@ class Response(ResponseHead):
             waiter.set_result(None)
         if self._writable_handler is not None and self._handle:
             self._app._guard(self, self._writable_handler, self, self.get_write_offset())
+
+
+# The usual call, with str or bytes for a response of which nothing else was set, needs nothing of Python.
+setattr(Response, "end", calls.response_end(Response, Request, Response.end, Response._mark_aborted))  # noqa: B010
 
 
 def _as_str(text: Union[int, str, bytes]) -> Any:

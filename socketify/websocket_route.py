@@ -211,7 +211,7 @@ class WebSocketRoute:
         ws._route = self
         ws._user_data = user_data
         self._live[handle] = ws
-        if calls.knows_websockets:
+        if calls.reads_members:
             lib.sk_ws_set_object(handle, id(ws))
         if self._admission.is_limited:
             self._admission.enter(ws)

@@ -141,9 +141,9 @@ _c_api = _find_c_api()
 by_address = _c_api is not None
 if _c_api is not None:
     lib.sk_python_load(ctypes.byref(_c_api))
-#: Whether messages go to handlers, and are sent by them, without Python between: it reads members of objects where they lie,
-#: which other threads may change at the same time when they need no common lock.
-knows_websockets = bool(_c_api is not None and _c_api.count_is_first)
+#: Whether requests and messages go to handlers, and are answered by them, without Python between: members of objects are read
+#: where they lie, which other threads may change at the same time when they need no common lock.
+reads_members = bool(_c_api is not None and _c_api.count_is_first)
 _kept: list[bytes] = []
 #: Whether coroutines, and with them ASGI, are served without Python between.
 steps_natively = bool(_c_api is not None and _c_api.iterator_send)
@@ -267,7 +267,7 @@ def message_handler(
 
         return {"on_message": c.WebSocketMessageCallback(on_message)}
     members = {"on_message": c.WebSocketMessageCallback(), "on_message_object": id(function)}
-    if handler is not None and knows_websockets:
+    if handler is not None and reads_members:
         members.update(on_message_handler=id(handler), on_message_result=id(on_result))
     return members
 
@@ -291,7 +291,7 @@ def websocket_send(kind: type, send: Callable[..., Any], opcodes: tuple[Any, Any
         statuses: BUFFERED, OK and GONE.
 
     """
-    if not knows_websockets:
+    if not reads_members:
         return send
     words = {f"{name}_member": _find_member(kind, f"_{name}") for name in ("handle", "inbox", "busy")}
     objects = dict(zip(("opcode_text", "opcode_binary"), map(id, opcodes)))
@@ -302,3 +302,48 @@ def websocket_send(kind: type, send: Callable[..., Any], opcodes: tuple[Any, Any
     return lib.sk_python_websocket(
         c.WebSocketPythonStruct(send=id(send), doc=doc, not_busy=id(False), **words, **objects), kind
     )
+
+
+def response_end(response: type, request: type, end: Callable[..., Any], gone: Callable[[Any], None]) -> Any:
+    """Give a method for a class of responses that ends them without Python, or leaves the call to ``end``.
+
+    Args:
+        response: has the slots ``_handle`` and ``_dirty``.
+        request: has the slots ``_handle``, ``_dirty`` and ``_yielded``.
+        end: the method as a function.
+        gone: called with a response whose client has left.
+
+    """
+    if not reads_members:
+        return end
+    signature = "end($self, message=b'', end_connection=False)\n--\n\n"
+    doc = (signature + (end.__doc__ or "")).encode()
+    _kept.append(doc)
+    facts = c.ExchangePythonStruct(
+        end=id(end),
+        gone=id(gone),
+        end_doc=doc,
+        zero=id(0),
+        not_dirty=id(False),
+        response_handle=_find_member(response, "_handle"),
+        response_dirty=_find_member(response, "_dirty"),
+        request_handle=_find_member(request, "_handle"),
+        request_dirty=_find_member(request, "_dirty"),
+        request_yielded=_find_member(request, "_yielded"),
+    )
+    return lib.sk_python_response(facts, response)
+
+
+def exchange_handler(
+    handler: Callable[[Any, Any], Any],
+    pair: list[Any],
+    renew: Callable[[], None],
+    settle: Callable[[Any, Any, Any, Optional[BaseException]], int],
+    clean: Callable[[Any, Any], None],
+    otherwise: Callable[[int], int],
+) -> c.ExchangeHandlerStruct:
+    """Give the last argument of ``sk_app_route_exchange``, which must be kept alive; see there for what the functions do."""
+    parts = {"handler": handler, "pair": pair, "renew": renew, "settle": settle, "clean": clean, "otherwise": otherwise}
+    struct = c.ExchangeHandlerStruct(**{name: id(part) for name, part in parts.items()})
+    struct.parts = parts
+    return struct

@@ -176,6 +176,39 @@ class WebSocketPythonStruct(ctypes.Structure):
     ]
 
 
+class ExchangePythonStruct(ctypes.Structure):
+    """``sk_exchange_python``."""
+
+    _fields_ = [
+        ("end", c_void_p),
+        ("gone", c_void_p),
+        ("end_doc", c_char_p),
+        ("zero", c_void_p),
+        ("not_dirty", c_void_p),
+        ("response_handle", c_size_t),
+        ("response_dirty", c_size_t),
+        ("request_handle", c_size_t),
+        ("request_dirty", c_size_t),
+        ("request_yielded", c_size_t),
+    ]
+
+
+class ExchangeHandlerStruct(ctypes.Structure):
+    """``sk_exchange_handler``."""
+
+    #: What the members refer to.
+    parts: object
+
+    _fields_ = [
+        ("handler", c_void_p),
+        ("pair", c_void_p),
+        ("renew", c_void_p),
+        ("settle", c_void_p),
+        ("clean", c_void_p),
+        ("otherwise", c_void_p),
+    ]
+
+
 class WsgiOptionsStruct(ctypes.Structure):
     """``sk_wsgi_options``."""
 
@@ -288,6 +321,11 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_python_load": (None, (ctypes.POINTER(PythonStruct),)),
     "sk_python_function": (ctypes.py_object, (c_int32, ctypes.py_object)),
     "sk_python_websocket": (ctypes.py_object, (ctypes.POINTER(WebSocketPythonStruct), ctypes.py_object)),
+    "sk_python_response": (ctypes.py_object, (ctypes.POINTER(ExchangePythonStruct), ctypes.py_object)),
+    "sk_app_route_exchange": (
+        None,
+        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, ctypes.POINTER(ExchangeHandlerStruct)),
+    ),
     "sk_wsgi_create": (c_void_p, (ctypes.POINTER(WsgiOptionsStruct),)),
     "sk_wsgi_route": (None, (c_void_p, c_void_p)),
     "sk_wsgi_destroy": (None, (c_void_p,)),

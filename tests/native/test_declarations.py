@@ -40,6 +40,8 @@ TYPES = {
     "void *": ctypes.c_void_p,
     "const sk_wsgi_options *": ctypes.POINTER(declarations.WsgiOptionsStruct),
     "const sk_ws_python *": ctypes.POINTER(declarations.WebSocketPythonStruct),
+    "const sk_exchange_python *": ctypes.POINTER(declarations.ExchangePythonStruct),
+    "const sk_exchange_handler *": ctypes.POINTER(declarations.ExchangeHandlerStruct),
     "const sk_python *": ctypes.POINTER(declarations.PythonStruct),
     "const sk_tls_options *": ctypes.POINTER(declarations.TlsOptionsStruct),
     "const sk_app_options *": ctypes.POINTER(declarations.AppOptionsStruct),
@@ -79,6 +81,8 @@ def test_every_constant_is_the_headers() -> None:
         ("sk_tls_options", declarations.TlsOptionsStruct),
         ("sk_wsgi_options", declarations.WsgiOptionsStruct),
         ("sk_ws_python", declarations.WebSocketPythonStruct),
+        ("sk_exchange_python", declarations.ExchangePythonStruct),
+        ("sk_exchange_handler", declarations.ExchangeHandlerStruct),
     ],
 )
 def test_the_structs_are_the_headers(name: str, struct: type[ctypes.Structure]) -> None:

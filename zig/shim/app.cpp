@@ -2,6 +2,7 @@
 
 #include "body.h"
 #include "http_connection.h"
+#include "python_exchange.h"
 #include "websocket.h"
 
 #include <algorithm>
@@ -350,6 +351,13 @@ void sk_app_route(sk_app *app, const char *host, size_t host_length, const char 
                   const char *pattern, size_t pattern_length, sk_request_fn handler,
                   const void *object) {
   app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, {handler, object, nullptr});
+}
+
+void sk_app_route_exchange(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
+                           const char *pattern, size_t pattern_length, const sk_exchange_handler *handler) {
+  app->exchanges.push_back(std::make_unique<ExchangeHandler>(*handler));
+  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length},
+                {nullptr, nullptr, app->exchanges.back().get()});
 }
 
 void sk_app_remove_host(sk_app *app, const char *host, size_t host_length) { app->removeHost({host, host_length}); }

@@ -79,6 +79,8 @@ struct App {
   sk_tls_missing_fn on_missing_name = nullptr;
   /* Contexts and behaviors of the websocket routes, by number. */
   std::vector<std::unique_ptr<WebSocketRoute>> websockets;
+  /* Handlers in Python; a route that is taken away leaves its own behind. */
+  std::vector<std::unique_ptr<NativeHandler>> exchanges;
 
   ~App();
 

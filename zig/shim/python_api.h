@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace sk {
 
@@ -122,6 +123,17 @@ template <typename... Arguments> Ref callWith(Object *callable, Arguments... arg
   Object *given[] = {arguments..., nullptr};
   return Ref(python.vectorcall(callable, given, sizeof...(arguments), nullptr));
 }
+
+/* Calls a function with what one of its methods was given. */
+inline Object *passOn(Object *function, Object *self, Object *const *arguments, ptrdiff_t count, Object *names) {
+  ptrdiff_t all = count + (names ? python.tuple_length(names) : 0);
+  std::vector<Object *> given{self};
+  given.insert(given.end(), arguments, arguments + all);
+  return python.vectorcall(function, given.data(), static_cast<size_t>(count) + 1, names);
+}
+
+/* What a slot of an object holds, or null. */
+inline Object *memberOf(Object *object, size_t member) { return static_cast<Object *const *>(object)[member]; }
 
 /* How many references there are; only where the interpreter keeps that number first, else 0. */
 inline uint32_t referenceCount(Object *object) {

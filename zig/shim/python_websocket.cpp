@@ -5,7 +5,6 @@
 
 #include <cassert>
 #include <climits>
-#include <vector>
 
 using namespace sk;
 
@@ -15,9 +14,6 @@ constexpr size_t TOPIC_MAX = 65535;
 
 /* All null until a type of websockets is known. */
 sk_ws_python known = {};
-
-/* What a slot of an object holds, or null. */
-Object *memberOf(Object *object, size_t member) { return static_cast<Object *const *>(object)[member]; }
 
 /* Messages go to its handler at once. */
 bool isPlain(Object *websocket) {
@@ -90,13 +86,6 @@ Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
   return sent < 0 ? nullptr : statusOf(sent);
 }
 
-Object *sendByPython(Object *websocket, Object *const *arguments, ptrdiff_t count, Object *names) {
-  ptrdiff_t all = count + (names ? python.tuple_length(names) : 0);
-  std::vector<Object *> given{websocket};
-  given.insert(given.end(), arguments, arguments + all);
-  return python.vectorcall(known.send, given.data(), static_cast<size_t>(count) + 1, names);
-}
-
 /* WebSocket.send(data, opcode=BINARY, ...) */
 Object *send(Object *websocket, Object *const *arguments, ptrdiff_t count, Object *names) {
   if (!names && (count == 1 || count == 2)) {
@@ -108,7 +97,7 @@ Object *send(Object *websocket, Object *const *arguments, ptrdiff_t count, Objec
       return nullptr;
     }
   }
-  return sendByPython(websocket, arguments, count, names);
+  return passOn(known.send, websocket, arguments, count, names);
 }
 
 Method send_method = {"send", nullptr, METH_FASTCALL | METH_KEYWORDS, nullptr};

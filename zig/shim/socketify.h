@@ -280,6 +280,31 @@ typedef struct sk_ws_python {
   const void *not_busy; /* False itself */
 } sk_ws_python;
 
+/* What exchanges need to know of responses and requests in Python; members as above. */
+typedef struct sk_exchange_python {
+  const void *end;       /* end(response, ...): every call that is not the usual one */
+  const void *gone;      /* gone(response): its client has left */
+  const char *end_doc;   /* of the method; stays where it is */
+  const void *zero;      /* 0 itself: the handle of what has ended, and what tells that a request is not passed on */
+  const void *not_dirty; /* False itself: nothing was set that a next use must not see */
+  size_t response_handle;
+  size_t response_dirty;
+  size_t request_handle;
+  size_t request_dirty;
+  size_t request_yielded;
+} sk_exchange_python;
+
+/* A handler in Python, and what serves it. */
+typedef struct sk_exchange_handler {
+  const void *handler;   /* handler(response, request) */
+  const void *pair;      /* list of a response and a request that nobody uses, or twice None */
+  const void *renew;     /* renew(): puts two there */
+  const void *settle;    /* settle(response, request, result, error): goes on with what the handler returned or raised, unless that
+                          * is nothing and the response has ended; gives 1 to pass the request on, else 0 */
+  const void *clean;     /* clean(response, request): makes what has been used like new */
+  const void *otherwise; /* otherwise(handle): serves a request while the handler is at work on another */
+} sk_exchange_handler;
+
 /* Functions of sk_python_function. */
 #define SK_PYTHON_SEND 0         /* send(handle, head, fields, body, flags): sk_res_send of bytes; head may be None */
 #define SK_PYTHON_WRITE 1        /* write(handle, head, fields, data): sk_res_write */
@@ -332,12 +357,17 @@ SK_API sk_object *sk_python_function(int32_t which, sk_object *self);
 /* A new reference to a method `send` for a type of websockets, or NULL with an exception set. What the facts refer to is kept for
  * ever. Only where objects begin with their reference count. */
 SK_API sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type);
+/* Likewise a method `end` for a type of responses. */
+SK_API sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type);
 
 /* Adds a handler for a method ("*" for every one) and pattern. Handlers of the same method and pattern are asked in the
  * order of their adding. With an `object`, CPython calls that instead of the handler, which is NULL then. `host` (lower case, may be empty, may be a wildcard as
  * "*.example.org") limits the route to requests for that host name. */
 SK_API void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
                          const char *pattern, size_t pattern_length, sk_request_fn handler, const void *object);
+/* Likewise, with a handler in Python whose objects the caller keeps alive. After sk_python_response. */
+SK_API void sk_app_route_exchange(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
+                                  const char *pattern, size_t pattern_length, const sk_exchange_handler *handler);
 /* Forgets the routes of one host name. */
 SK_API void sk_app_remove_host(sk_app *app, const char *host, size_t host_length);
 /* Listens on a host (NUL-terminated name or address, NULL for all) and port (0 picks one). Returns the bound port, a negated

@@ -1,0 +1,145 @@
+#include "python_exchange.h"
+
+#include "python_loop.h"
+
+#include <cassert>
+
+using namespace sk;
+
+namespace {
+
+/* All null until the types are known. */
+sk_exchange_python known = {};
+
+/* What holds an object of the pair while no handler does: the list, and the reference of `handle`. */
+constexpr uint32_t OWN_REFERENCES = 2;
+
+void setMember(Object *object, size_t member, Ref value) {
+  Object **place = const_cast<Object **>(static_cast<Object *const *>(object)) + member;
+  Ref old(std::exchange(*place, value.release()));
+}
+
+bool ended(Object *response) { return memberOf(response, known.response_handle) == known.zero; }
+
+/* The usual call, with str or bytes for a response of which nothing is set. False for others, or with an exception. */
+bool endPlainly(Object *response, Object *message) {
+  std::string_view body;
+  uint32_t handle;
+  if (memberOf(response, known.response_dirty) != known.not_dirty || ended(response)) {
+    return false;
+  }
+  bool plain = isExactly(message, python.text_type)    ? takeText(message, body)
+               : isExactly(message, python.bytes_type) ? take(message, body)
+                                                       : false;
+  if (!plain || !take(memberOf(response, known.response_handle), handle)) {
+    return false;
+  }
+  int32_t result = sk_res_send_large(handle, nullptr, 0, 0, body.data(), body.length(), 0);
+  setMember(response, known.response_handle, Ref::borrowed(known.zero));
+  return result != SK_GONE || callWith(known.gone, response);
+}
+
+/* Response.end(message=b"", end_connection=False) */
+Object *end(Object *response, Object *const *arguments, ptrdiff_t count, Object *names) {
+  if (!names && count == 1) {
+    if (endPlainly(response, arguments[0])) {
+      return Ref::borrowed(response).release();
+    }
+    if (python.error_occurred()) {
+      return nullptr;
+    }
+  }
+  return passOn(known.end, response, arguments, count, names);
+}
+
+Method end_method = {"end", nullptr, METH_FASTCALL | METH_KEYWORDS, nullptr};
+
+} // namespace
+
+bool ExchangeHandler::havePair() {
+  if (python.list_get(given.pair, 0) != python.none) {
+    return true;
+  }
+  bool made = static_cast<bool>(callWith(given.renew));
+  if (!made) {
+    python.write_unraisable(given.renew);
+  }
+  return made;
+}
+
+Ref ExchangeHandler::callHandler(uint32_t handle, Object *response, Object *request) {
+  Ref number(python.from_unsigned_long(handle));
+  if (!number) {
+    return {};
+  }
+  setMember(response, known.response_handle, Ref::borrowed(number.get()));
+  setMember(request, known.request_handle, std::move(number));
+  Object *arguments[] = {nullptr, response, request};
+  return Ref(python.vectorcall(given.handler, arguments + 1, 2 | ROOM_BEFORE, nullptr));
+}
+
+int32_t ExchangeHandler::settle(Object *response, Object *request, Ref result) {
+  bool nothing = result && (result.get() == python.none || result.get() == response);
+  if (nothing && ended(response) && memberOf(request, known.request_yielded) == known.zero) {
+    setMember(request, known.request_handle, Ref::borrowed(known.zero));
+    return 0;
+  }
+  Ref done;
+  if (result) {
+    done = callWith(given.settle, response, request, result.get(), python.none);
+  } else {
+    RaisedError error;
+    done = callWith(given.settle, response, request, python.none, error.instance());
+  }
+  int32_t passed_on = 0;
+  if (!done || !take(done.get(), passed_on)) {
+    python.write_unraisable(given.settle);
+    return 0;
+  }
+  return passed_on;
+}
+
+/* For the next request, unless somebody holds one of both, as a coroutine that waits does. */
+void ExchangeHandler::keepPair(Object *response, Object *request) {
+  bool free = referenceCount(response) == OWN_REFERENCES && referenceCount(request) == OWN_REFERENCES && ended(response);
+  bool used = memberOf(response, known.response_dirty) != known.not_dirty ||
+              memberOf(request, known.request_dirty) != known.not_dirty;
+  if (free && used) {
+    free = static_cast<bool>(callWith(given.clean, response, request));
+    if (!free) {
+      python.write_unraisable(given.clean);
+    }
+  }
+  if (!free) {
+    python.list_set(given.pair, 0, newNone());
+    python.list_set(given.pair, 1, newNone());
+  }
+}
+
+int32_t ExchangeHandler::handle(uint32_t handle) {
+  if (busy) {
+    return RequestHandler{nullptr, given.otherwise, nullptr}(handle);
+  }
+  showLoop();
+  if (!havePair()) {
+    return 0;
+  }
+  Ref response = Ref::borrowed(python.list_get(given.pair, 0));
+  Ref request = Ref::borrowed(python.list_get(given.pair, 1));
+  busy = true;
+  int32_t passed_on = settle(response.get(), request.get(), callHandler(handle, response.get(), request.get()));
+  busy = false;
+  keepPair(response.get(), request.get());
+  return passed_on;
+}
+
+sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type) {
+  assert(python.new_method && python.count_is_first);
+  known = *facts;
+  for (Object *each : {known.end, known.gone, known.zero, known.not_dirty}) {
+    python.inc_ref(each);
+  }
+  end_method.function = reinterpret_cast<const void *>(static_cast<FastCallWithNames>(end));
+  end_method.doc = known.end_doc;
+  return static_cast<sk_object *>(const_cast<void *>(python.new_method(type, &end_method)));
+}
