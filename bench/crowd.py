@@ -126,7 +126,7 @@ class Client:
     def stop(self) -> str:
         """Closes the connections; tells what went wrong since they were open, or nothing."""
         self._parent.shutdown(socket.SHUT_WR)
-        said = self._parent.recv(4096).decode()
+        said = self._parent.recv(4096).removeprefix(OPEN).decode()
         self._parent.close()
         os.waitpid(self._pid, 0)
         return said

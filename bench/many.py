@@ -75,8 +75,9 @@ def many(
             for each in burst:
                 each.sendall(request)
             for each in burst:
-                if not each.recv(4096).startswith(expected):
-                    raise BenchmarkError(f"one of connections {len(connections) - len(burst)} and up was not answered")
+                answer = each.recv(4096)
+                if not answer.startswith(expected):
+                    raise BenchmarkError(f"one of connections {len(connections) - len(burst)} and up was answered {answer[:60]!r}")
         yield connections
     finally:
         for each in connections:
