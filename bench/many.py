@@ -77,7 +77,9 @@ def many(
             for each in burst:
                 answer = each.recv(4096)
                 if not answer.startswith(expected):
-                    raise BenchmarkError(f"one of connections {len(connections) - len(burst)} and up was answered {answer[:60]!r}")
+                    raise BenchmarkError(
+                        f"one of connections {len(connections) - len(burst)} and up was answered {answer[:60]!r}"
+                    )
         yield connections
     finally:
         for each in connections:
