@@ -92,6 +92,10 @@ fn addParserBench(b: *std.Build, native: Native, kind: ParserKind) *std.Build.St
         .root_source_file = null,
         .target = native.options.target,
         .optimize = native.options.optimize,
+        // As the library has them: otherwise Zig compiles the C++ standard library once more, for these alone.
+        .strip = native.options.strip,
+        .pic = true,
+        .omit_frame_pointer = native.options.optimize != .debug,
         .link_libc = true,
         .link_libcpp = true,
         // The engine's parser reads and writes past the end of what it was given.

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,12 @@ class Measurement(Throughput):
     latency_p99_us: float
     latency_p999_us: float
 
+    @classmethod
+    def of(cls, summary: Mapping[str, float], cpu_seconds: float) -> Measurement:
+        """Takes what a client says and the server's CPU time meanwhile."""
+        latencies = {name: value for name, value in summary.items() if name.startswith("latency_")}
+        return cls(summary["requests"], summary["microseconds"] / 1e6, cpu_seconds, **latencies)
+
 
 GET = Request()
 
@@ -95,14 +101,7 @@ def run_wrk(server: Server, load: Load, seconds: float, cpu: int | None = None, 
         raise BenchmarkError(f"{summary['requests']} answers, errors: {errors}")
     if not summary["requests"]:
         raise BenchmarkError("no answer in time")
-    return Measurement(
-        requests=summary["requests"],
-        seconds=summary["microseconds"] / 1e6,
-        cpu_seconds=cpu_seconds,
-        latency_p50_us=summary["latency_p50_us"],
-        latency_p99_us=summary["latency_p99_us"],
-        latency_p999_us=summary["latency_p999_us"],
-    )
+    return Measurement.of(summary, cpu_seconds)
 
 
 def _run_client(server: Server, name: str, words: Sequence[object], cpu: int | None) -> tuple[dict[str, float], float]:
@@ -152,14 +151,7 @@ def run_paced(server: Server, connections: int, rate: float, seconds: float, cpu
     summary, cpu_seconds = _run_client(server, "paced_load", words, cpu)
     if summary["missing"]:
         raise BenchmarkError(f"{summary['missing']} of {summary['requests']} requests were not answered in time")
-    return Measurement(
-        requests=summary["requests"],
-        seconds=summary["microseconds"] / 1e6,
-        cpu_seconds=cpu_seconds,
-        latency_p50_us=summary["latency_p50_us"],
-        latency_p99_us=summary["latency_p99_us"],
-        latency_p999_us=summary["latency_p999_us"],
-    )
+    return Measurement.of(summary, cpu_seconds)
 
 
 def download(server: Server, path: str, length: int, seconds: float, cpu: int | None = None) -> Throughput:

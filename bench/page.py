@@ -90,7 +90,7 @@ def _targets(results: Mapping[str, Result]) -> Iterator[str]:
         limit = ", ".join(f"{value:g}{bound.unit}" for value in limits)
         if len(limits) > 1:
             limit = ", ".join(f"{value:g} ({name.rpartition(', ')[2]})" for name, value in bound.bounds.items())
-        row = [bound.what, f"at {'most' if bound.at_most else 'least'} {limit}"]
+        row = [bound.describe(results), f"at {'most' if bound.at_most else 'least'} {limit}"]
         yield _row([*row, *(_verdict(bound, results, program) for program in (p.EPOLL, p.URING))])
     yield ""
 

@@ -11,48 +11,28 @@ workers  requests per second and the server's CPU time per request with one work
          the load generator: ``hello`` costs wrk as much as the server, ``work`` is a request that computes.
 
 Connections come from several loopback addresses, as one has ports for less than 30,000. The limit of descriptors is raised as
-far as the system permits.
+far as the system permits; where that is not enough for the crowd, its server runs several event loops in threads, each with a
+table of descriptors of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import os
-import resource
-import select
 import socket
 import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
 from clients import Load, run_wrk
-from harness import BenchmarkError, Server, Spread, choose_cpus, pinned, raise_descriptor_limit
+from crowd import SERVER, measure_crowd
+from harness import BenchmarkError, Server, Spread, choose_cpus
+from many import ECHO, MESSAGE, many, permitted
 
-SERVER = Path(__file__).with_name("scale_server.py")
 SECTIONS = ("memory", "crowd", "workers")
-#: Of one client address.
-PORTS_USED = 20_000
-#: What a process needs beside its connections.
-OTHER_DESCRIPTORS = 512
-IP_BIND_ADDRESS_NO_PORT = 24
-#: Connections that are made before any is looked at.
-BURST = 1_000
-HTTP_REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-UPGRADE = (
-    b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-)
-#: A text of 2 bytes, with a mask of zeros, which changes nothing; and what comes back, where nothing is compressed.
-MESSAGE, ECHO = b"\x81\x82\0\0\0\0hi", b"\x81\x02hi"
-PONG = b"\x8a\x80\0\0\0\0"
-PING_OPCODE = 0x89
 
 
 @dataclass(frozen=True)
@@ -79,58 +59,6 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def permitted(connections: int) -> int:
-    """Raises the limit of descriptors of this process and its servers; tells how many connections the system permits then."""
-    wanted = connections + OTHER_DESCRIPTORS
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
-            hard = wanted
-        if hard < wanted:
-            wanted = hard
-            print(f"\nthe system permits a process {hard:,} descriptors, not the {connections:,} that were asked for")
-    raise_descriptor_limit(wanted)
-    return wanted - OTHER_DESCRIPTORS
-
-
-def connect(port: int, number: int) -> socket.socket:
-    """Connects from the address that has ports left for a connection with this number."""
-    connection = socket.socket()
-    connection.settimeout(30)
-    connection.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.bind((f"127.0.0.{2 + number // PORTS_USED}", 0))
-    connection.connect(("127.0.0.1", port))
-    return connection
-
-
-@contextlib.contextmanager
-def many(server: Server, count: int, path: str, context: ssl.SSLContext | None = None) -> Iterator[list[socket.socket]]:
-    """Opens connections, each of which gets one answer. Raises BenchmarkError when one is wrong."""
-    request = UPGRADE % path.encode() if path else HTTP_REQUEST
-    expected = b"HTTP/1.1 101 " if path else b"HTTP/1.1 200 "
-    connections: list[socket.socket] = []
-    try:
-        while len(connections) < count:
-            burst = []
-            for _ in range(min(BURST, count - len(connections))):
-                burst.append(connect(server.port, len(connections)))
-                connections.append(burst[-1])
-            if context is not None:
-                burst = [context.wrap_socket(each) for each in burst]
-                connections[-len(burst) :] = burst
-            for each in burst:
-                each.sendall(request)
-            for each in burst:
-                if not each.recv(4096).startswith(expected):
-                    raise BenchmarkError(f"one of connections {len(connections) - len(burst)} and up was not answered")
-        yield connections
-    finally:
-        for each in connections:
-            each.close()
-
-
 # ---- memory
 
 
@@ -152,11 +80,11 @@ def measure_memory(arguments: argparse.Namespace, files: list[str], cpu: int | N
         count = permitted(kind.connections)
         context = trusting() if kind.tls else None
         with Server([sys.executable, str(SERVER), "idle", *kind.tls], cpu) as server:
-            with many(server, 100, kind.path, context):
+            with many(server.port, 100, kind.path, context):
                 pass
             time.sleep(0.5)
             before = server.resident_bytes()
-            with many(server, count, kind.path, context) as connections:
+            with many(server.port, count, kind.path, context) as connections:
                 if kind.path:
                     use(connections, compressed=kind.path != "/plain")
                 each = (server.resident_bytes() - before) / count
@@ -178,91 +106,6 @@ def use(connections: list[socket.socket], *, compressed: bool) -> None:
         answer = each.recv(64)
         if not (answer[:1] == b"\xc1" if compressed else answer == ECHO):
             raise BenchmarkError(f"a websocket answered {answer!r}")
-
-
-# ---- the crowd
-
-
-def measure_crowd(arguments: argparse.Namespace, server_cpu: int | None, load_cpu: int | None) -> None:
-    """Prints what a process with very many websockets does."""
-    count = permitted(arguments.connections)
-    print(f"\n{count:,} websockets in one process")
-    with Server([sys.executable, str(SERVER), "idle"], server_cpu) as server, pinned(load_cpu):
-        with many(server, 100, "/plain"):
-            alone = watch(server, [], arguments.idle_seconds)
-        time.sleep(0.5)
-        before = server.resident_bytes()
-        begin, used = time.monotonic(), server.cpu_seconds()
-        with many(server, count, "/plain") as connections:
-            seconds = time.monotonic() - begin
-            used = server.cpu_seconds() - used
-            each = (server.resident_bytes() - before) / count
-            print(f"  opened in {seconds:.1f} s, in bursts of {BURST}; {used * 1e6 / count:.0f} us of the server's CPU each")
-            print(f"  {each:,.0f} bytes of memory each")
-            crowded = watch(server, connections, arguments.idle_seconds)
-    print(f"  {'':<24}{'CPU idle':>12}{'echo p50':>12}{'p99':>12}{'p99.9':>12}{'longest':>12}")
-    for name, found in (("few connections", alone), ("all of them", crowded)):
-        row = "".join(f"{found[key]:>9,.0f} us" for key in ("p50", "p99", "p999", "longest"))
-        print(f"  {name:<24}{found['cpu']:>10.2f} %{row}")
-
-
-def watch(server: Server, connections: list[socket.socket], seconds: int) -> dict[str, float]:
-    """Answers pings, while another process sends a message every millisecond and half of the time nothing but pings goes on."""
-    with contextlib.closing(select.epoll()) as waiting:
-        by_number = {each.fileno(): each for each in connections}
-        for number in by_number:
-            waiting.register(number, select.EPOLLIN)
-        used = server.cpu_seconds()
-        answer_pings(waiting, by_number, time.monotonic() + seconds)
-        idle = (server.cpu_seconds() - used) / seconds
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                os.write(writer, json.dumps(probe(server.port, seconds)).encode())
-            finally:
-                os._exit(0)
-        os.close(writer)
-        waiting.register(reader, select.EPOLLIN)
-        answer_pings(waiting, by_number, time.monotonic() + seconds + 10, until=reader)
-        found: dict[str, float] = json.loads(os.read(reader, 65536) or b"{}")
-        os.close(reader)
-        os.waitpid(child, 0)
-    if not found:
-        raise BenchmarkError("the connection that measures latency was lost")
-    return {**found, "cpu": 100 * idle}
-
-
-def answer_pings(waiting: select.epoll, by_number: dict[int, socket.socket], end: float, until: int | None = None) -> None:
-    """Answers pings till an end, or until another descriptor can be read. Raises BenchmarkError when a connection is lost."""
-    while (left := end - time.monotonic()) > 0:
-        for number, _event in waiting.poll(left):
-            if number == until:
-                return
-            received = by_number[number].recv(4096)
-            if received[:1] != bytes([PING_OPCODE]):
-                raise BenchmarkError(f"an idle websocket received {received!r}")
-            by_number[number].sendall(PONG)
-
-
-def probe(port: int, seconds: int) -> dict[str, float]:
-    """Measures how long a message takes there and back, in microseconds."""
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(UPGRADE % b"/plain")
-        connection.recv(4096)
-        took: list[float] = []
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            begin = time.perf_counter()
-            connection.sendall(MESSAGE)
-            if not connection.recv(64).endswith(ECHO):
-                break
-            took.append((time.perf_counter() - begin) * 1e6)
-            time.sleep(0.001)
-    took.sort()
-    at = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
-    return {**{name: took[int(len(took) * part)] for name, part in at.items()}, "longest": took[-1]}
 
 
 # ---- workers
@@ -305,7 +148,7 @@ def main() -> int:
             if "memory" in sections:
                 measure_memory(arguments, make_files(Path(directory)), server_cpu)
             if "crowd" in sections:
-                measure_crowd(arguments, server_cpu, load_cpu)
+                measure_crowd(arguments.connections, arguments.idle_seconds, server_cpu, load_cpu)
             if "workers" in sections:
                 measure_workers(arguments)
         except BenchmarkError as error:

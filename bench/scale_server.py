@@ -1,15 +1,19 @@
 """The server of bench/scale.py. Usage: python bench/scale_server.py MODE [ARGUMENTS] PORT, 0 for any.
 
 MODE is ``idle``: hello on /, echoing websockets on /plain, /shared and /dedicated, which differ in compression; over TLS where
-a CERTIFICATE, a KEY and 0 or 1 for low memory follow. Or ``hello`` or ``work``: a number of WORKERS that answer at once, or
+a CERTIFICATE, a KEY and 0 or 1 for low memory follow. Or ``crowd``: the same in a number of LOOPS of one process, all of which
+listen on the port. Or ``hello`` or ``work``: a number of WORKERS that answer at once, or
 after some computing.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import queue
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,7 +21,9 @@ from socketify import App, AppListenOptions, AppOptions, CompressOptions, OpCode
 from socketify.cli.main import main as command_line
 
 #: With pings, which clients answer.
-IDLE_TIMEOUT = 16
+IDLE_TIMEOUT = 60
+#: Of unshare(2).
+CLONE_FILES = 0x400
 #: Rounds of computing in Python, so that a request costs about as much as that of a small application.
 WORK_ROUNDS = 2_000
 COMPRESSION = {
@@ -47,22 +53,65 @@ def work(app: App) -> None:
     app.get("/", compute)
 
 
-def serve_idle(*tls: str, port: int) -> None:
-    """Serves connections that mostly wait."""
+def idle_app(options: AppOptions | None, port: int, ports: list[AppListenOptions]) -> App:
+    """Makes the app whose connections mostly wait, and lets it listen; where goes to ``ports``."""
 
     def echo(ws: WebSocket, message: str | bytes, opcode: OpCode) -> None:
         ws.send(message, opcode, compress=True)
 
-    options = None
-    if tls:
-        certificate, key, low_memory = tls
-        options = AppOptions(cert_file_name=certificate, key_file_name=key, ssl_prefer_low_memory_usage=int(low_memory))
     app = App(options)
     hello(app)
     for path, compression in COMPRESSION.items():
         app.ws(path, {"compression": compression, "idle_timeout": IDLE_TIMEOUT, "message": echo})
-    where = AppListenOptions(port=port, host="127.0.0.1")
-    app.listen(where, lambda config: print(f"listening {config.port}", flush=True)).run()
+    app.listen(AppListenOptions(port=port, host="127.0.0.1"), ports.append)
+    return app
+
+
+def serve_idle(*tls: str, port: int) -> None:
+    """Serves connections that mostly wait."""
+    options = None
+    if tls:
+        certificate, key, low_memory = tls
+        options = AppOptions(cert_file_name=certificate, key_file_name=key, ssl_prefer_low_memory_usage=int(low_memory))
+    where: list[AppListenOptions] = []
+    app = idle_app(options, port, where)
+    print(f"listening {where[0].port}", flush=True)
+    app.run()
+
+
+def serve_crowd(loops: str, port: int) -> None:
+    """Serves the same in several event loops, one of them the main thread's.
+
+    The kernel gives each connection to one of them. Each has a table of descriptors of its own, so that the process may have as
+    many connections as the limit of one table allows, times the loops.
+    """
+    where: list[AppListenOptions] = []
+    ready: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
+
+    def serve() -> None:
+        try:
+            own_descriptors()
+            app = idle_app(None, where[0].port, [])
+        except OSError as error:
+            ready.put(error)
+            return
+        ready.put(None)
+        app.run()
+
+    app = idle_app(None, port, where)
+    for _ in range(int(loops) - 1):
+        threading.Thread(target=serve, daemon=True).start()
+        if (error := ready.get()) is not None:
+            raise error
+    print(f"listening {where[0].port}", flush=True)
+    app.run()
+
+
+def own_descriptors() -> None:
+    """Gives the calling thread its own table of descriptors. Raises OSError when the system refuses."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_FILES) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"cannot give a thread descriptors of its own: {os.strerror(number)}")
 
 
 def announce_when_open(port: int) -> None:
@@ -93,6 +142,9 @@ def main() -> int:
     mode, *arguments, port = sys.argv[1:]
     if mode == "idle":
         serve_idle(*arguments, port=int(port))
+        return 0
+    if mode == "crowd":
+        serve_crowd(*arguments, port=int(port))
         return 0
     return serve_workers(mode, *arguments, port=int(port))
 

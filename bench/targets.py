@@ -26,6 +26,15 @@ class Bound:
     base: str = ""
     at_most: bool = False
     unit: str = ""
+    #: A figure of the same load that tells over how much it was measured: takes the place of ``many`` in ``what``.
+    extent: str = ""
+
+    def describe(self, results: Mapping[str, Result]) -> str:
+        """Tells what is bounded, with the measurement's extent where that matters and is known."""
+        result = results.get(self.scenario) if self.extent else None
+        extents = [] if result is None else [result.spread(program, self.load, self.extent) for program in self.bounds]
+        least = min((spread.least for spread in extents if spread is not None), default=None)
+        return self.what if least is None else self.what.replace("many", f"{least:,.0f}")
 
     def measured(self, results: Mapping[str, Result], program: str) -> Spread | None:
         """Returns the figure or ratio over the rounds, or None when it was not measured."""
@@ -102,5 +111,14 @@ BOUNDS = (
     # What the kernel charges for looking at a process, rather than for what it does.
     Bound("idle: CPU time", "idle", "no connection", "idle_us", _both(100), at_most=True, unit=" µs/s"),
     # An allocator takes a page now and then; a leak of one byte a request would be ten thousand KiB.
-    Bound("memory growth over many requests", "growth", "hello", "grown_kib", _both(512), at_most=True, unit=" KiB"),
+    Bound(
+        "memory growth over many requests",
+        "growth",
+        "hello",
+        "grown_kib",
+        _both(512),
+        at_most=True,
+        unit=" KiB",
+        extent="requests",
+    ),
 )

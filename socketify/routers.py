@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Verbs:
+class Verbs(ABC):
     """One method a verb, each ``(path, handler)``; the handler is ``(res, req)``, sync or async."""
 
+    @abstractmethod
     def _route(self: Self, method: str, path: str, handler: Handler) -> Self:
-        raise NotImplementedError
+        """Add a route: what each of the methods below does."""
 
     def get(self: Self, path: str, handler: Handler) -> Self:
         """Route GET, and HEAD where no HEAD route matches (RFC 9110 section 9.3.2)."""

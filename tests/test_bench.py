@@ -162,6 +162,12 @@ def test_page_tells_which_targets_are_met() -> None:
     assert "not measured" in rows["ASGI hello, 64 connections: requests against uvicorn"]
 
 
+def test_page_tells_over_how_many_requests_memory_grew() -> None:
+    grown = {"hello": {"requests": 10_000_000.0, "grown_kib": 0.0}}
+    text = page.render({"growth": result({programs.EPOLL: grown, programs.URING: grown})})
+    assert "| memory growth over 10,000,000 requests | at most 512 KiB | 0 KiB: met | 0 KiB: met |" in text
+
+
 def test_page_tells_what_failed() -> None:
     measured = {
         "hello": result({programs.EPOLL: figures(1), "robyn": {MANY.name: "it crashed"}, "uvicorn": {"": "it is missing"}})

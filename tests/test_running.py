@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -181,3 +182,39 @@ def test_connections_that_a_forked_child_holds_can_close(serve: Callable[..., An
         assert b"200 OK" in server.exchange(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     os.waitpid(child, 0)
     assert b"200 OK" in server.exchange(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+
+def test_apps_in_several_threads_share_a_port_of_one_process() -> None:
+    apps: list[App] = []
+    ports: list[int] = []
+    started = threading.Semaphore(0)
+    failures: list[BaseException] = []
+
+    def serve(number: int) -> None:
+        try:
+            app = App()
+            app.get("/", lambda res, req: res.end(str(number)))
+            app.on_start(started.release)
+            app.listen(
+                AppListenOptions(port=ports[0] if ports else 0, host="127.0.0.1"), lambda config: ports.append(config.port)
+            )
+            apps.append(app)
+            app.run()
+        except BaseException as error:
+            failures.append(error)
+            started.release()
+
+    threads = [threading.Thread(target=serve, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+        assert started.acquire(timeout=10)
+    assert not failures
+    assert len(set(ports)) == 1
+    answers = {httpx.get(f"http://127.0.0.1:{ports[0]}/").text for _ in range(100)}
+    assert answers == {"0", "1", "2"}
+    for app in apps:
+        app.close()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert not failures

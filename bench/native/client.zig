@@ -13,11 +13,40 @@ pub const Failure = error{
     NoDescriptor,
 };
 
-/// A decimal number of the command line within its limits.
-pub fn number(comptime T: type, text: ?[:0]const u8, least: T, most: T) Failure!T {
-    const value = std.fmt.parseInt(T, text orelse return error.Usage, 10) catch return error.Usage;
-    if (value < least or value > most) return error.Usage;
-    return value;
+/// The words of the command line behind the program's name.
+pub const Words = struct {
+    rest: std.process.Args.Iterator,
+
+    pub fn init(args: std.process.Args) Words {
+        var rest = args.iterate();
+        _ = rest.skip();
+        return .{ .rest = rest };
+    }
+
+    pub fn text(words: *Words) Failure![:0]const u8 {
+        return words.rest.next() orelse error.Usage;
+    }
+
+    /// A decimal number within its limits.
+    pub fn number(words: *Words, comptime T: type, least: T, most: T) Failure!T {
+        const value = std.fmt.parseInt(T, try words.text(), 10) catch return error.Usage;
+        if (value < least or value > most) return error.Usage;
+        return value;
+    }
+
+    pub fn port(words: *Words) Failure!u16 {
+        return words.number(u16, 1, std.math.maxInt(u16));
+    }
+
+    pub fn end(words: *Words) Failure!void {
+        if (words.rest.next() != null) return error.Usage;
+    }
+};
+
+/// An epoll set.
+pub fn newSet() Failure!c_int {
+    const fd = sys.epoll_create1(sys.cloexec);
+    return if (fd < 0) error.NoDescriptor else fd;
 }
 
 /// A blocking connection to this machine, without Nagle's delay.
@@ -36,9 +65,11 @@ pub fn connect(port: u16) Failure!c_int {
     return fd;
 }
 
-pub fn setNonblocking(fd: c_int) Failure!void {
+/// From now on nothing waits for the connection but the epoll set; its events carry the pointer.
+pub fn join(epoll_fd: c_int, fd: c_int, pointer: *anyopaque) Failure!void {
     const set_flags = 4;
     if (sys.fcntl(fd, set_flags, sys.nonblock) != 0) return error.NoDescriptor;
+    try watch(epoll_fd, sys.epoll_ctl_add, fd, sys.epollin, pointer);
 }
 
 /// Adds or modifies what an epoll set waits for; the events carry the pointer.

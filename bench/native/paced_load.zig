@@ -26,16 +26,15 @@ const Settings = struct {
     milliseconds: u64,
 
     fn parse(args: std.process.Args) Failure!Settings {
-        var words = args.iterate();
-        _ = words.skip();
+        var words: client.Words = .init(args);
         const settings: Settings = .{
-            .port = try client.number(u16, words.next(), 1, std.math.maxInt(u16)),
-            .path = words.next() orelse return error.Usage,
-            .connections = try client.number(usize, words.next(), 1, connections_max),
-            .rate = try client.number(u64, words.next(), 1, 10_000_000),
-            .milliseconds = try client.number(u64, words.next(), 1, 3600 * 1000),
+            .port = try words.port(),
+            .path = try words.text(),
+            .connections = try words.number(usize, 1, connections_max),
+            .rate = try words.number(u64, 1, 10_000_000),
+            .milliseconds = try words.number(u64, 1, 3600 * 1000),
         };
-        if (words.next() != null) return error.Usage;
+        try words.end();
         return settings;
     }
 
@@ -163,8 +162,7 @@ const Load = struct {
 fn measure(init: std.process.Init) Failure!void {
     const settings = try Settings.parse(init.minimal.args);
     const gpa = init.arena.allocator();
-    const epoll_fd = sys.epoll_create1(sys.cloexec);
-    if (epoll_fd < 0) return error.NoDescriptor;
+    const epoll_fd = try client.newSet();
     const connections = gpa.alloc(Connection, settings.connections) catch return error.NoMemory;
     var load: Load = .{
         .settings = settings,
@@ -176,8 +174,7 @@ fn measure(init: std.process.Init) Failure!void {
     };
     for (connections) |*connection| {
         connection.* = .{ .fd = try client.connect(settings.port) };
-        try client.setNonblocking(connection.fd);
-        try client.watch(epoll_fd, sys.epoll_ctl_add, connection.fd, sys.epollin, connection);
+        try client.join(epoll_fd, connection.fd, connection);
         load.idle.put(connection);
     }
     client.awaitStart();

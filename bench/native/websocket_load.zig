@@ -32,18 +32,17 @@ const Settings = struct {
     milliseconds: usize,
 
     fn parse(args: std.process.Args) Failure!Settings {
-        var words = args.iterate();
-        _ = words.skip();
+        var words: client.Words = .init(args);
         const settings: Settings = .{
-            .port = try client.number(u16, words.next(), 1, std.math.maxInt(u16)),
-            .path = words.next() orelse return error.Usage,
-            .mode = std.meta.stringToEnum(Mode, words.next() orelse return error.Usage) orelse return error.Usage,
-            .connections = try client.number(usize, words.next(), 1, connections_max),
-            .message_bytes = try client.number(usize, words.next(), 1, message_bytes_max),
-            .in_flight = try client.number(usize, words.next(), 1, 1024),
-            .milliseconds = try client.number(usize, words.next(), 1, 3600 * 1000),
+            .port = try words.port(),
+            .path = try words.text(),
+            .mode = std.meta.stringToEnum(Mode, try words.text()) orelse return error.Usage,
+            .connections = try words.number(usize, 1, connections_max),
+            .message_bytes = try words.number(usize, 1, message_bytes_max),
+            .in_flight = try words.number(usize, 1, 1024),
+            .milliseconds = try words.number(usize, 1, 3600 * 1000),
         };
-        if (words.next() != null) return error.Usage;
+        try words.end();
         return settings;
     }
 };
@@ -174,7 +173,7 @@ const Load = struct {
     }
 };
 
-/// Connects and shakes hands, waiting for the answer; afterwards nothing waits.
+/// Connects and shakes hands, waiting for the answer.
 fn shakeHands(settings: Settings) Failure!c_int {
     const fd = try client.connect(settings.port);
     var buffer: [handshake_bytes_max]u8 = undefined;
@@ -191,7 +190,6 @@ fn shakeHands(settings: Settings) Failure!c_int {
         filled += @intCast(bytes);
     }
     if (!std.mem.startsWith(u8, buffer[0..filled], "HTTP/1.1 101 ")) return error.HandshakeRefused;
-    try client.setNonblocking(fd);
     return fd;
 }
 
@@ -226,12 +224,11 @@ fn makeFrames(gpa: std.mem.Allocator, message_bytes: usize, count: usize) Failur
 fn measure(init: std.process.Init) Failure!void {
     const settings = try Settings.parse(init.minimal.args);
     const gpa = init.arena.allocator();
-    const epoll_fd = sys.epoll_create1(sys.cloexec);
-    if (epoll_fd < 0) return error.NoDescriptor;
+    const epoll_fd = try client.newSet();
     const connections = gpa.alloc(Connection, settings.connections) catch return error.NoMemory;
     for (connections) |*connection| {
         connection.* = .{ .fd = try shakeHands(settings), .frames = .{ .expected_bytes = settings.message_bytes } };
-        try client.watch(epoll_fd, sys.epoll_ctl_add, connection.fd, sys.epollin, connection);
+        try client.join(epoll_fd, connection.fd, connection);
     }
     const frames, const frame_bytes = try makeFrames(gpa, settings.message_bytes, settings.in_flight);
     const buffer = gpa.alloc(u8, receive_bytes) catch return error.NoMemory;

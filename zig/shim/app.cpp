@@ -1,4 +1,5 @@
 #include "app.h"
+#include "ascii.h"
 
 #include "body.h"
 #include "http_connection.h"
@@ -33,7 +34,7 @@ std::string hostNameOf(uWS::HttpRequest *request) {
     host.remove_suffix(1);
   }
   std::string name(host);
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c | 32 : c; });
+  std::transform(name.begin(), name.end(), name.begin(), toLower);
   return name;
 }
 

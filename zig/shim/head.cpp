@@ -1,6 +1,7 @@
 #include "head.h"
 
 #include "Utilities.h"
+#include "ascii.h"
 
 #include <array>
 #include <cassert>
@@ -49,30 +50,21 @@ bool isFieldValue(std::string_view text) {
   return true;
 }
 
-bool equalsIgnoringCase(std::string_view text, std::string_view lower) {
-  for (size_t i = 0; i < lower.length(); i++) {
-    if ((text[i] | 32) != lower[i]) {
-      return false;
-    }
-  }
-  return true;
-}
-
 /* Fields that the server itself decides about. */
 enum class Own { No, Date, Server, Connection, ContentLength, TransferEncoding };
 
 Own ownField(std::string_view name) {
   switch (name.length()) {
   case 4:
-    return equalsIgnoringCase(name, "date") ? Own::Date : Own::No;
+    return equalsLower(name, "date") ? Own::Date : Own::No;
   case 6:
-    return equalsIgnoringCase(name, "server") ? Own::Server : Own::No;
+    return equalsLower(name, "server") ? Own::Server : Own::No;
   case 10:
-    return equalsIgnoringCase(name, "connection") ? Own::Connection : Own::No;
+    return equalsLower(name, "connection") ? Own::Connection : Own::No;
   case 14:
-    return equalsIgnoringCase(name, "content-length") ? Own::ContentLength : Own::No;
+    return equalsLower(name, "content-length") ? Own::ContentLength : Own::No;
   case 17:
-    return equalsIgnoringCase(name, "transfer-encoding") ? Own::TransferEncoding : Own::No;
+    return equalsLower(name, "transfer-encoding") ? Own::TransferEncoding : Own::No;
   default:
     return Own::No;
   }
@@ -131,7 +123,7 @@ bool hasCloseOption(std::string_view value) {
     bool begins = i == 0 || value[i - 1] == ',' || value[i - 1] == ' ' || value[i - 1] == '\t';
     size_t after = i + close.length();
     bool ends = after == value.length() || value[after] == ',' || value[after] == ' ' || value[after] == '\t';
-    if (begins && ends && equalsIgnoringCase(value.substr(i, close.length()), close)) {
+    if (begins && ends && equalsLower(value.substr(i, close.length()), close)) {
       return true;
     }
   }

@@ -1,5 +1,7 @@
 #include "python_head.h"
 
+#include "ascii.h"
+
 #include <climits>
 #include <string>
 
@@ -8,18 +10,6 @@ namespace sk {
 namespace {
 
 constexpr std::string_view CONTENT_TYPE = "content-type";
-
-bool isContentType(std::string_view name) {
-  if (name.length() != CONTENT_TYPE.length()) {
-    return false;
-  }
-  for (size_t i = 0; i < name.length(); i++) {
-    if ((name[i] | 32) != CONTENT_TYPE[i]) {
-      return false;
-    }
-  }
-  return true;
-}
 
 /* UTF-8 is what latin-1 is only for ASCII; a line feed would make two lines of one. */
 bool isSimple(std::string_view text) {
@@ -50,7 +40,7 @@ public:
         !takeSimple(python.tuple_get(pair, 0), name) || !takeSimple(python.tuple_get(pair, 1), value)) {
       return false;
     }
-    has_content_type |= isContentType(name);
+    has_content_type |= equalsLower(name, CONTENT_TYPE);
     add(name, value);
     return true;
   }

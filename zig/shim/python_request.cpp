@@ -1,4 +1,5 @@
 #include "python_request.h"
+#include "ascii.h"
 
 #include "body.h"
 #include "engine.h"
@@ -57,7 +58,7 @@ Object *requestHeader(Object *, Object *const *arguments, ptrdiff_t count) {
   if (name.length() > sizeof(lower)) {
     return newNone();
   }
-  std::transform(name.begin(), name.end(), lower, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 32) : c; });
+  std::transform(name.begin(), name.end(), lower, toLower);
   std::string_view value = request->header({lower, name.length()});
   return value.data() ? newLatin1(value).release() : newNone();
 }

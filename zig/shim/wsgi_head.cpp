@@ -1,5 +1,7 @@
 #include "wsgi_head.h"
 
+#include "ascii.h"
+
 namespace sk {
 
 namespace {
@@ -12,19 +14,6 @@ constexpr size_t KNOWN_BYTES_MAX = 2048;
 /* What belongs to the connection is the server's own (PEP 3333, RFC 9110 section 7.6.1), in lower case. */
 constexpr std::string_view HOP_BY_HOP[] = {"keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
                                            "trailers",   "transfer-encoding",  "upgrade"};
-
-bool equalsLower(std::string_view text, std::string_view lower) {
-  if (text.length() != lower.length()) {
-    return false;
-  }
-  for (size_t i = 0; i < lower.length(); i++) {
-    char c = text[i];
-    if ((c >= 'A' && c <= 'Z' ? c | 32 : c) != lower[i]) {
-      return false;
-    }
-  }
-  return true;
-}
 
 bool isHopByHop(std::string_view name) {
   for (std::string_view each : HOP_BY_HOP) {

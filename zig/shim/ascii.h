@@ -1,0 +1,26 @@
+/* Names of fields and their tokens: ASCII, in any case (RFC 9110 sections 5.1 and 5.6.2). */
+#ifndef SK_ASCII_H
+#define SK_ASCII_H
+
+#include <string_view>
+
+namespace sk {
+
+inline char toLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 32) : c; }
+
+/* Whether a text is, in lower case, the other. */
+inline bool equalsLower(std::string_view text, std::string_view lower) {
+  if (text.length() != lower.length()) {
+    return false;
+  }
+  for (size_t i = 0; i < lower.length(); i++) {
+    if (toLower(text[i]) != lower[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+} // namespace sk
+
+#endif
