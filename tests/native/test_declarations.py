@@ -1,4 +1,4 @@
-"""The C header against the ctypes declarations."""
+"""The C headers against the ctypes declarations."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 
 from socketify.native import declarations, library
 
-HEADER = Path(__file__).parents[2] / "zig" / "shim" / "socketify.h"
-CODE = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
+SHIM = Path(__file__).parents[2] / "zig" / "shim"
+HEADERS = [SHIM / "socketify.h", SHIM / "socketify_python.h"]
+CODE = re.sub(r"/\*.*?\*/", "", "\n".join(each.read_text() for each in HEADERS), flags=re.DOTALL)
 TYPES = {
     "void": None,
     "int32_t": ctypes.c_int32,

@@ -1,0 +1,208 @@
+/* The part of socketify.h that belongs to CPython: objects that are called, and read, without ctypes between.
+ * Included by socketify.h, whose rules are these too.
+ */
+#ifndef SOCKETIFY_PYTHON_H
+#define SOCKETIFY_PYTHON_H
+
+#ifndef SOCKETIFY_H
+#error "include socketify.h"
+#endif
+
+/* An object of CPython. */
+typedef struct sk_object sk_object;
+
+/* What calls between CPython and the shim need of its C API: functions of the stable ABI (and PyObject_Vectorcall, or
+ * PyObject_VectorcallDict; of contexts, PyContext_CopyCurrent, _Enter and _Exit), types, and asyncio's functions that say which
+ * task runs. `iterator_send` is NULL before CPython 3.10: then what begins coroutines must not be used. */
+typedef struct sk_python {
+  const void *(*vectorcall)(const void *callable, const void *const *arguments, size_t count, const void *keywords);
+  const void *(*new_function)(void *method, const void *self, const void *module);
+  const void *(*new_method)(const void *type, void *method);
+  const void *(*type_from_spec)(void *spec);
+  const void *(*get_attribute)(const void *object, const char *name);
+  const void *(*get_item)(const void *object, const void *key);
+  const void *(*call_object)(const void *callable, const void *arguments, const void *keywords);
+  int (*is_true)(const void *object);
+  int (*compare)(const void *left, const void *right, int operation);
+  int (*iterator_send)(const void *iterator, const void *value, const void **result);
+  void (*inc_ref)(const void *object);
+  void (*dec_ref)(const void *object);
+  const void *(*from_long)(long value);
+  const void *(*from_bool)(long value);
+  const void *(*from_unsigned_long)(unsigned long value);
+  const void *(*from_bytes)(const char *data, ptrdiff_t length);
+  const void *(*from_latin1)(const char *data, ptrdiff_t length, const char *errors);
+  const void *(*from_utf8)(const char *data, ptrdiff_t length, const char *errors);
+  const void *(*intern)(const char *text);
+  long (*as_long)(const void *object);
+  unsigned long (*as_unsigned_long)(const void *object);
+  int (*bytes_content)(const void *object, char **data, ptrdiff_t *length);
+  const char *(*text_content)(const void *object, ptrdiff_t *length);
+  const void *(*concat)(const void *left, const void *right);
+  const void *(*new_dict)(void);
+  const void *(*dict_copy)(const void *dict);
+  const void *(*dict_get)(const void *dict, const void *key);
+  int (*dict_set)(const void *dict, const void *key, const void *value);
+  const void *(*new_list)(ptrdiff_t length);
+  ptrdiff_t (*list_length)(const void *list);
+  const void *(*list_get)(const void *list, ptrdiff_t index);
+  int (*list_set)(const void *list, ptrdiff_t index, const void *stolen);
+  const void *(*new_tuple)(ptrdiff_t length);
+  ptrdiff_t (*tuple_length)(const void *tuple);
+  const void *(*tuple_get)(const void *tuple, ptrdiff_t index);
+  int (*tuple_set)(const void *tuple, ptrdiff_t index, const void *stolen);
+  const void *(*context_copy_current)(void);
+  int (*context_enter)(const void *context);
+  int (*context_exit)(const void *context);
+  const void *(*error_occurred)(void);
+  void (*error_fetch)(const void **type, const void **value, const void **traceback);
+  void (*error_restore)(const void *type, const void *value, const void *traceback);
+  void (*error_normalize)(const void **type, const void **value, const void **traceback);
+  void (*error_clear)(void);
+  int (*set_traceback)(const void *exception, const void *traceback);
+  void (*set_error)(const void *type, const char *message);
+  void (*set_error_none)(const void *type);
+  void (*set_error_object)(const void *type, const void *value);
+  void (*write_unraisable)(const void *object);
+  const void *none;
+  const void *type_error;
+  const void *runtime_error;
+  const void *stop_iteration;
+  const void *type_type;
+  const void *bytes_type;
+  const void *text_type;
+  const void *dict_type;
+  const void *list_type;
+  const void *tuple_type;
+  const void *coroutine_type;
+  const void *enter_task;
+  const void *leave_task;
+  /* Where in an object, in words, the address of its type is. */
+  size_t type_word;
+  int32_t count_is_first; /* an object begins with its reference count */
+} sk_python;
+
+/* What messages need to know of websockets in Python. Members are where they lie in an object, in words from its beginning. */
+typedef struct sk_ws_python {
+  const void *opcode_text;
+  const void *opcode_binary;
+  const void *status_buffered;
+  const void *status_sent;
+  const void *status_dropped;
+  const void *send;    /* send(websocket, ...): every call that is not the usual one */
+  const char *doc;     /* of the method; stays where it is */
+  size_t handle_member;
+  size_t inbox_member; /* None unless somebody iterates */
+  size_t busy_member;  /* True while a handler waits, else False */
+  const void *not_busy; /* False itself */
+} sk_ws_python;
+
+/* What exchanges need to know of responses and requests in Python; members as above. */
+typedef struct sk_exchange_python {
+  const void *end;       /* end(response, ...): every call that is not the usual one */
+  const void *gone;      /* gone(response): its client has left */
+  const char *end_doc;   /* of the method; stays where it is */
+  const void *zero;      /* 0 itself: the handle of what has ended, and what tells that a request is not passed on */
+  const void *not_dirty; /* False itself: nothing was set that a next use must not see */
+  size_t response_handle;
+  size_t response_dirty;
+  size_t request_handle;
+  size_t request_dirty;
+  size_t request_yielded;
+} sk_exchange_python;
+
+/* A handler in Python, and what serves it. */
+typedef struct sk_exchange_handler {
+  const void *handler;   /* handler(response, request) */
+  const void *pair;      /* list of a response and a request that nobody uses, or twice None */
+  const void *renew;     /* renew(): puts two there */
+  const void *settle;    /* settle(response, request, result, error): goes on with what the handler returned or raised, unless that
+                          * is nothing and the response has ended; gives 1 to pass the request on, else 0 */
+  const void *clean;     /* clean(response, request): makes what has been used like new */
+  const void *otherwise; /* otherwise(handle): serves a request while the handler is at work on another */
+} sk_exchange_handler;
+
+/* Functions of sk_python_function. */
+#define SK_PYTHON_SEND 0         /* send(handle, head, fields, body, flags): sk_res_send of bytes; head may be None */
+#define SK_PYTHON_WRITE 1        /* write(handle, head, fields, data): sk_res_write */
+#define SK_PYTHON_STREAM 2       /* stream(handle, head, fields, data): sk_res_stream */
+#define SK_PYTHON_SEND_MESSAGE 3 /* send_message(handle, data, flags): sk_ws_send */
+#define SK_PYTHON_SCOPE 4        /* scope(handle): what sk_req_scope says, as bytes */
+#define SK_PYTHON_SCOPE_TEXT 5   /* scope_text(handle): the same as str, of latin-1 */
+/* send_with(handle, status, content_type, gives_way, headers, body, flags): a whole response. Status, content type (None for none; it
+ * may give way to one among the headers) and the pairs of a list or tuple (or None) are str or bytes. Gives a result as
+ * sk_res_send, or None, with nothing sent, for what only Python can judge: other types, text outside ASCII. */
+#define SK_PYTHON_SEND_WITH 6
+/* Of a handle, as str; RuntimeError when the request is gone. */
+#define SK_PYTHON_METHOD 7
+#define SK_PYTHON_URL 8
+#define SK_PYTHON_FULL_URL 9
+#define SK_PYTHON_HEADER 10      /* header(handle, name): a field's first value, or None */
+#define SK_PYTHON_PARAMETER 11   /* parameter(handle, index): as it was sent, or None */
+#define SK_PYTHON_BODY_HERE 12   /* body_here(handle): the whole body as bytes, if it came with the head and was not asked for yet,
+                                  * else None; it counts as read */
+#define SK_PYTHON_BEGIN 13       /* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the
+                                  * context; None when it finished, else (what it waits for, the context) */
+#define SK_PYTHON_ASGI_SCOPE 14  /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
+#define SK_PYTHON_ASGI_REQUEST 15 /* asgi_request(handle), likewise: serves a request, and returns 0 */
+/* publish(app, topic, data, opcode) and publish_from(handle, topic, data, opcode): sk_app_publish and sk_ws_publish. Gives a bool,
+ * or None, with nothing sent, for what only Python can judge. After sk_python_websocket. */
+#define SK_PYTHON_PUBLISH 16
+#define SK_PYTHON_PUBLISH_FROM 17
+#define SK_PYTHON_PUMP 18 /* pump(): sk_loop_pump, and gives None */
+
+/* Items of the tuple that tells how an ASGI application is served. */
+#define SK_ASGI_TEMPLATE 0     /* the scope, with what is the same for all requests */
+#define SK_ASGI_ROOT_PATH 1    /* bytes */
+#define SK_ASGI_ENDS 2         /* mapping of what sk_req_scope says of client and server to a tuple of both */
+#define SK_ASGI_DECODE 3       /* decode(bytes): the path, unescaped */
+#define SK_ASGI_OTHER_SCHEME 4 /* str */
+#define SK_ASGI_TLS 5          /* tls(handle): what the extension of that name says, or None without TLS */
+#define SK_ASGI_APPLICATION 6  /* application(scope, receive, send) */
+#define SK_ASGI_FALLBACK 7     /* fallback(handle): serves requests with a body */
+#define SK_ASGI_STATUS_LINES 8 /* dict of int to bytes */
+#define SK_ASGI_TAKE_OVER 9    /* take_over(handle, phase, head, fields): the exchange that goes on */
+#define SK_ASGI_RUNNER 10      /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
+#define SK_ASGI_NEW_TASK 11    /* new_task(): puts a task there */
+#define SK_ASGI_ITEMS 12
+
+/* Before any other sk_python_* and before objects are given as handlers; once. */
+SK_API void sk_python_load(const sk_python *api);
+/* A new reference to a function that CPython calls without ctypes between, or NULL with an exception set. `self` is what the
+ * function belongs to, or None. */
+SK_API sk_object *sk_python_function(int32_t which, sk_object *self);
+/* A new reference to a method `send` for a type of websockets, or NULL with an exception set. What the facts refer to is kept for
+ * ever. Only where objects begin with their reference count. */
+SK_API sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type);
+/* Likewise a method `end` for a type of responses. */
+SK_API sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type);
+
+/* ---- WSGI by the C API of CPython ---------------------------------------------------------------------------------
+ * What follows is after sk_python_load, with the interpreter's lock. Objects are kept alive by the caller. */
+
+typedef struct sk_wsgi_options {
+  const void *application;      /* called with environ and start_response; NULL to hand all requests to on_request */
+  const void *base;             /* dict: what all environs have in common */
+  const void *field_key;        /* gives the key of a field's name, or None for fields that are not passed on */
+  const char *root_path;        /* where the application is mounted, in latin-1; NULL when no path can be below it */
+  size_t root_path_length;      /* 0 for no mount point */
+  int32_t secure;               /* 1 for https */
+  int32_t piece_bytes;          /* larger blocks are sent by on_result */
+  const void *on_request;       /* (handle, SK_SCOPE_BODY or 0, environ): requests with a body */
+  const void *new_exchange;     /* (handle, environ, head or None, fields, length or None, whether it was answered): a tuple of
+                                 * an object, start_response and write, which go on from there */
+  const void *on_result;        /* (that object, what the application returned) */
+  const void *on_error;         /* (that object, the error that the application raised) */
+  const void *on_failure;       /* (handle or 0, an error of any of these) */
+  const void *get_running_loop; /* asyncio._get_running_loop, asyncio._set_running_loop */
+  const void *set_running_loop;
+} sk_wsgi_options;
+
+/* NULL with an exception set. The root path is copied. */
+SK_API void *sk_wsgi_create(const sk_wsgi_options *options);
+/* Routes all requests that no route took before. */
+SK_API void sk_wsgi_route(sk_app *app, void *wsgi);
+/* After the apps it was routed to. */
+SK_API void sk_wsgi_destroy(void *wsgi);
+
+#endif
