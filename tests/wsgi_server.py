@@ -8,7 +8,12 @@ import socket
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Optional
 
+import pytest
+
 from socketify import WSGI, AppListenOptions
+
+TEXT = [("Content-Type", "text/plain")]
+both = pytest.mark.parametrize("threads", [1, 3])
 
 
 class Answer(NamedTuple):

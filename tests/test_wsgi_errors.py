@@ -1,0 +1,137 @@
+"""What goes wrong in applications of the WSGI server, and what start_response refuses."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import sys
+from typing import Any
+
+import pytest
+from wsgi_server import TEXT, both, served
+
+from socketify import WSGI
+
+
+@both
+def test_errors(threads: int, caplog: pytest.LogCaptureFixture) -> None:
+    closes: list[str] = []
+
+    class Result:
+        def __init__(self, name: str, blocks: Any) -> None:
+            self.name, self.blocks = name, blocks
+
+        def __iter__(self) -> Any:
+            yield from self.blocks
+            message = self.name
+            raise LookupError(message)
+
+        def close(self) -> None:
+            closes.append(self.name)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        name = environ["PATH_INFO"]
+        if name == "/app":
+            raise LookupError(name)
+        if name == "/no-start":
+            return [b"x"]
+        start_response("200 OK", TEXT)
+        if name == "/twice":
+            start_response("200 OK", TEXT)
+        wrong: dict[str, Any] = {"/text": ["text"], "/late-text": iter([b"x", "text"]), "/none": None}
+        return wrong[name] if name in wrong else Result(name, [] if name == "/first" else [b"x"])
+
+    with caplog.at_level(logging.ERROR, "socketify"), served(app, threads=threads) as one:
+        for name in ("/app", "/no-start", "/twice", "/text", "/none", "/first"):
+            got = one.ask(name)
+            assert (got.status, got.body) == (500, b"Internal Server Error"), name
+        for name in ("/late-text", "/later"):
+            with pytest.raises(http.client.HTTPException):
+                one.ask(name)
+    assert closes == ["/first", "/later"]
+    assert len(caplog.records) == 8
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        ("200", "X"),
+        (b"200 OK", []),
+        ("2000", []),
+        ("100 Continue", []),
+        ("abc", []),
+        ("200 OK\r\nX: y", []),
+        ("200 OK", (("A", "b"),)),
+        ("200 OK", [["A", "b"]]),
+        ("200 OK", [("A", "b", "c")]),
+        ("200 OK", [("A", b"b")]),
+        ("200 OK", [("A", 1)]),
+        ("200 OK", [("A b", "c")]),
+        ("200 OK", [("A", "b\r\nC: d")]),
+        ("200 OK", [("A", "b\nC\nd")]),
+        ("200 OK", [("A", "\u20ac")]),
+        ("200 OK", [("Content-Length", "x")]),
+        ("200 OK", [("Content-Length", "1"), ("Content-Length", "2")]),
+    ],
+)
+def test_start_response_refuses(status: Any, headers: Any) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        # What looks the same when it is joined was used before.
+        if environ["PATH_INFO"] == "/good":
+            start_response("200 OK", [("A", "b"), ("C", "d")])
+            return [b"good"]
+        with pytest.raises((TypeError, ValueError)):
+            start_response(status, headers)
+        start_response("200 OK", TEXT)
+        return [b"refused"]
+
+    with served(app) as one:
+        assert one.ask("/good").body == b"good"
+        assert one.ask().body == b"refused"
+
+
+@both
+def test_exc_info(threads: int) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [*TEXT, ("X-Old", "1")])
+        if environ["PATH_INFO"] == "/late":
+            yield b"begun"
+        try:
+            raise LookupError("x")
+        except LookupError:
+            start_response("503 Down", [*TEXT, ("X-New", "1")], sys.exc_info())
+        yield b"replaced"
+
+    with served(app, threads=threads) as one:
+        got = one.ask()
+        assert (got.status, got.body, "x-old" in got.headers, "x-new" in got.headers) == (503, b"replaced", False, True)
+        with pytest.raises(http.client.IncompleteRead):
+            one.ask("/late")
+
+
+def test_hop_by_hop_fields_are_the_servers_own() -> None:
+    def app(_environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [*TEXT, ("Keep-Alive", "x"), ("Transfer-Encoding", "chunked"), ("Connection", "close")])
+        return [b"x"]
+
+    with served(app) as one:
+        got = one.raw(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b"Keep-Alive" not in got
+        assert b"chunked" not in got
+        assert got.count(b"Connection: close") == 1
+
+
+def test_error_handler_and_debug() -> None:
+    def app(_environ: dict[str, Any], _start_response: Any) -> Any:
+        raise LookupError("told")
+
+    server = WSGI(app)
+    with pytest.raises(ValueError, match="threads"):
+        WSGI(app, threads=0)
+    with pytest.raises(ValueError, match="websocket=True"):
+        WSGI(app, websocket=True)
+    with pytest.raises(TypeError, match="app must be callable"):
+        WSGI(None)
+    server.close()
+    with served(app, debug=True) as one:
+        assert b"LookupError: told" in one.ask().body
