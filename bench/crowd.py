@@ -110,9 +110,9 @@ class Client:
 
     @staticmethod
     def _hold(parent: socket.socket, port: int, count: int, first: int) -> None:
-        with many(port, count, "/plain", first=first) as connections:
+        with contextlib.closing(Pings()) as pings, many(port, count, "/plain", first=first, opened=pings.answer_also):
             parent.sendall(OPEN)
-            answer_pings(connections, parent)
+            pings.answer_until(parent)
 
     def wait_until_open(self) -> None:
         """Returns when all connections are open. Raises BenchmarkError when one is refused."""
@@ -132,20 +132,39 @@ class Client:
         return said
 
 
-def answer_pings(connections: list[socket.socket], parent: socket.socket) -> None:
-    """Answers pings until the parent closes its end. Raises BenchmarkError when a connection is lost."""
-    by_number = {each.fileno(): each for each in connections}
-    with contextlib.closing(select.epoll()) as waiting:
-        for number in (*by_number, parent.fileno()):
-            waiting.register(number, select.EPOLLIN)
+class Pings:
+    """Answers the pings that websockets receive."""
+
+    def __init__(self) -> None:
+        self._connections: dict[int, socket.socket] = {}
+        self._waiting = select.epoll()
+
+    def close(self) -> None:
+        """Answers no more."""
+        self._waiting.close()
+
+    def answer_also(self, opened: list[socket.socket]) -> None:
+        """Answers the pings of more connections, and those that have come."""
+        for each in opened:
+            self._connections[each.fileno()] = each
+            self._waiting.register(each, select.EPOLLIN)
+        for number, _event in self._waiting.poll(0):
+            self._answer(number)
+
+    def answer_until(self, parent: socket.socket) -> None:
+        """Answers until the parent closes its end. Raises BenchmarkError when a connection is lost."""
+        self._waiting.register(parent, select.EPOLLIN)
         while True:
-            for number, _event in waiting.poll():
+            for number, _event in self._waiting.poll():
                 if number == parent.fileno():
                     return
-                received = by_number[number].recv(4096)
-                if received[:1] != bytes([PING_OPCODE]):
-                    raise BenchmarkError(f"an idle websocket received {received!r}")
-                by_number[number].sendall(PONG)
+                self._answer(number)
+
+    def _answer(self, number: int) -> None:
+        received = self._connections[number].recv(4096)
+        if received[:1] != bytes([PING_OPCODE]):
+            raise BenchmarkError(f"an idle websocket received {received!r}")
+        self._connections[number].sendall(PONG)
 
 
 def watch(server: Server, seconds: int) -> Latency:

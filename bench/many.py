@@ -7,6 +7,7 @@ import resource
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import Callable
 
 from harness import BenchmarkError, raise_descriptor_limit
 
@@ -15,8 +16,8 @@ PORTS_USED = 20_000
 #: What a process needs beside its connections.
 OTHER_DESCRIPTORS = 512
 IP_BIND_ADDRESS_NO_PORT = 24
-#: Connections that are made before any is looked at.
-BURST = 1_000
+#: Connections that are made before any is looked at: no more than may wait to be accepted, or some are refused and try later.
+BURST = 250
 HTTP_REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 UPGRADE = (
     b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -52,11 +53,17 @@ def connect(port: int, number: int) -> socket.socket:
 
 @contextlib.contextmanager
 def many(
-    port: int, count: int, path: str, context: ssl.SSLContext | None = None, first: int = 0
+    port: int,
+    count: int,
+    path: str,
+    context: ssl.SSLContext | None = None,
+    first: int = 0,
+    opened: Callable[[list[socket.socket]], None] = lambda _: None,
 ) -> Iterator[list[socket.socket]]:
     """Opens connections, each of which gets one answer.
 
-    Their numbers count from ``first``: processes that connect to the same port must give them different numbers.
+    Their numbers count from ``first``: processes that connect to the same port must give them different numbers. ``opened`` is
+    called with those that were opened since the last time, again and again.
 
     Raises BenchmarkError when an answer is wrong.
     """
@@ -80,6 +87,7 @@ def many(
                     raise BenchmarkError(
                         f"one of connections {len(connections) - len(burst)} and up was answered {answer[:60]!r}"
                     )
+            opened(burst)
         yield connections
     finally:
         for each in connections:

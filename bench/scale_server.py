@@ -21,7 +21,7 @@ from socketify import App, AppListenOptions, AppOptions, CompressOptions, OpCode
 from socketify.cli.main import main as command_line
 
 #: With pings, which clients answer.
-IDLE_TIMEOUT = 60
+IDLE_TIMEOUT = 24
 #: Of unshare(2).
 CLONE_FILES = 0x400
 #: Rounds of computing in Python, so that a request costs about as much as that of a small application.
