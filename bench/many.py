@@ -12,7 +12,7 @@ from typing import Callable
 from harness import BenchmarkError, raise_descriptor_limit
 
 #: Of one client address.
-PORTS_USED = 20_000
+PORTS_USED = 10_000
 #: What a process needs beside its connections.
 OTHER_DESCRIPTORS = 512
 IP_BIND_ADDRESS_NO_PORT = 24
