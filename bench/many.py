@@ -11,7 +11,7 @@ from typing import Callable
 
 from harness import BenchmarkError, raise_descriptor_limit
 
-#: Of one client address.
+#: Of one client address, of which it has 28,000: with more in use, the kernel looks long for a free one.
 PORTS_USED = 10_000
 #: What a process needs beside its connections.
 OTHER_DESCRIPTORS = 512
