@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -45,7 +44,7 @@ class Target:
     budget: Budget
     cpu: int | None = None
     #: What the loads before gave, by their names.
-    earlier: Mapping[str, Figures] = field(default_factory=dict)
+    earlier: dict[str, Figures] = field(default_factory=dict)
 
 
 def _figures(measured: Throughput, server: Server) -> Figures:

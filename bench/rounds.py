@@ -1,7 +1,8 @@
-"""Runs the rounds of a scenario: every server in turn, in alternating order, each started anew."""
+"""Runs the rounds of a scenario: every load on one server after the other, in alternating order, all started anew."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,45 +41,50 @@ class Runner:
             order = list(scenario.programs)
             if number % 2:
                 order.reverse()
-            outcomes: Round = {}
-            for program in order:
-                # What failed twice will not be better in the next round.
-                left_out = failed.get(program.name, 0) > 1
-                outcomes[program.name] = {} if left_out else self.serve(scenario, program)
-                if _failed_wholly(outcomes[program.name]):
-                    failed[program.name] = failed.get(program.name, 0) + 1
+            # What failed twice will not be better in the next round.
+            outcomes = self._round(scenario, [program for program in order if failed.get(program.name, 0) < 2])
+            for name, outcome in outcomes.items():
+                if _failed_wholly(outcome):
+                    failed[name] = failed.get(name, 0) + 1
+            outcomes.update({program.name: {} for program in order if program.name not in outcomes})
             done.append(outcomes)
             keep(done)
         return done
 
-    def serve(self, scenario: Scenario, program: Program) -> Outcome:
-        """Starts one server and puts all loads on it."""
+    def _round(self, scenario: Scenario, programs: Sequence[Program]) -> Round:
+        """Starts all servers, of which one has a load at a time: what is compared with each other lies seconds apart."""
+        outcomes: Round = {program.name: {} for program in programs}
+        with contextlib.ExitStack() as servers:
+            targets: dict[str, Target] = {}
+            for program in programs:
+                try:
+                    targets[program.name] = self._start(scenario, program, servers)
+                except BenchmarkError as error:
+                    outcomes[program.name] = _say(scenario, program.name, {"": str(error)})
+            for load in scenario.loads:
+                for name, target in list(targets.items()):
+                    try:
+                        figures = load.run(target)
+                    except (BenchmarkError, OSError) as error:
+                        ended = target.server.ended()
+                        reason = str(error) if ended is None else f"the server crashed: {ended}"
+                        outcomes[name].update(_say(scenario, name, {load.name: reason}))
+                        if ended is not None:
+                            del targets[name]
+                        continue
+                    target.earlier[load.name] = outcomes[name][load.name] = figures
+        return outcomes
+
+    def _start(self, scenario: Scenario, program: Program, servers: contextlib.ExitStack) -> Target:
+        """Starts a server that stops with the others. Raises BenchmarkError when it is missing, or gives wrong answers."""
         missing = program.missing(self.environments)
         if missing is not None:
-            return _say(scenario, program, {"": missing})
-        try:
-            server = program.start(self.environments, scenario.behaviour, self.directory, self.server_cpu)
-        except BenchmarkError as error:
-            return _say(scenario, program, {"": str(error)})
-        outcome: Outcome = {}
-        with server:
-            try:
-                probe(server, scenario)
-            except BenchmarkError as error:
-                return _say(scenario, program, {"": str(error)})
-            earlier: dict[str, Figures] = {}
-            target = Target(server, scenario.request, self.budget, self.load_cpu, earlier)
-            self._warm_up(scenario, target)
-            for load in scenario.loads:
-                try:
-                    earlier[load.name] = outcome[load.name] = load.run(target)
-                except (BenchmarkError, OSError) as error:
-                    ended = server.ended()
-                    outcome[load.name] = str(error) if ended is None else f"the server crashed: {ended}"
-                    _say(scenario, program, {load.name: str(outcome[load.name])})
-                    if ended is not None:
-                        break
-        return outcome
+            raise BenchmarkError(missing)
+        server = servers.enter_context(program.start(self.environments, scenario.behaviour, self.directory, self.server_cpu))
+        probe(server, scenario)
+        target = Target(server, scenario.request, self.budget, self.load_cpu, {})
+        self._warm_up(scenario, target)
+        return target
 
     def _warm_up(self, scenario: Scenario, target: Target) -> None:
         """Fills caches and pools; that a load fails will be seen when it is measured."""
@@ -98,9 +104,9 @@ def _failed_wholly(outcome: Outcome) -> bool:
     return not any(isinstance(figures, dict) for figures in outcome.values())
 
 
-def _say(scenario: Scenario, program: Program, outcome: Outcome) -> Outcome:
+def _say(scenario: Scenario, name: str, outcome: Outcome) -> Outcome:
     for load, reason in outcome.items():
-        print(f"  {scenario.key}: {program.name}{', ' if load else ''}{load}: {reason}", file=sys.stderr)
+        print(f"  {scenario.key}: {name}{', ' if load else ''}{load}: {reason}", file=sys.stderr)
     return outcome
 
 
