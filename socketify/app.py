@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable, Optional, Union
 
 from .access_log import AccessLog
@@ -164,8 +164,7 @@ class App(Verbs, ServerNames):
         if calls.reads_members:
             native_handler = self._make_handler(handler, names)
             self._callbacks.append(native_handler)
-            where = hostname.encode(), method.encode(), path.encode()
-            lib.sk_app_route_exchange(self._alive(), *(each for text in where for each in (text, len(text))), native_handler)
+            lib.sk_app_route_exchange(self._alive(), *_place(hostname, method, path), native_handler)
             return
         self._route_native(method, path, self._make_callback(handler, names), hostname)
 
@@ -174,8 +173,7 @@ class App(Verbs, ServerNames):
         native = self._alive()
         function, address = calls.request_handler(callback)
         self._callbacks += (callback, function)
-        host, verb, pattern = hostname.encode(), method.encode(), path.encode()
-        lib.sk_app_route(native, host, len(host), verb, len(verb), pattern, len(pattern), function, address)
+        lib.sk_app_route(native, *_place(hostname, method, path), function, address)
 
     def static(
         self,
@@ -271,6 +269,14 @@ class App(Verbs, ServerNames):
         """Do the same as :meth:`on_error`."""
         self.on_error(handler)
         return self
+
+
+def _place(*texts: str) -> Iterator[Union[bytes, int]]:
+    """Give each text as the native side takes it: its bytes, and how many."""
+    for text in texts:
+        encoded = text.encode()
+        yield encoded
+        yield len(encoded)
 
 
 def _no_route(res: Response, req: Request) -> None:

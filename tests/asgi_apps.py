@@ -9,13 +9,14 @@ BODY = {"type": "http.response.body", "body": b"x"}
 
 
 async def body_of(receive: Any) -> bytes:
-    body = b""
-    while True:
+    parts = []
+    more = True
+    while more:
         message = await receive()
         assert message["type"] == "http.request"
-        body += message["body"]
-        if not message["more_body"]:
-            return body
+        parts.append(message["body"])
+        more = message["more_body"]
+    return b"".join(parts)
 
 
 def answering(answer: Callable[..., Any]) -> Any:

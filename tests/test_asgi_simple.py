@@ -11,18 +11,9 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from asgi_apps import START, answering
 
-START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
 BODY = {"type": "http.response.body", "body": b"ok"}
-
-
-def answering(answer: Callable[..., Any]) -> Any:
-    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            raise ValueError("no lifespan here")
-        await answer(scope, receive, send)
-
-    return app
 
 
 def test_what_send_gives_is_a_coroutine_to_all_who_ask(serve_asgi: Callable[..., Any]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from asgi_apps import body_of
 
 from socketify import Limits
 from socketify.interfaces import ClientDisconnectedError
@@ -32,17 +33,6 @@ def raw(answer: Callable[..., Any]) -> Any:
         await answer(receive, send)
 
     return app
-
-
-async def body_of(receive: Any) -> bytes:
-    parts = []
-    more = True
-    while more:
-        message = await receive()
-        assert message["type"] == "http.request"
-        parts.append(message["body"])
-        more = message["more_body"]
-    return b"".join(parts)
 
 
 class Until:

@@ -144,6 +144,7 @@ if _c_api is not None:
 #: Whether requests and messages go to handlers, and are answered by them, without Python between: members of objects are read
 #: where they lie, which other threads may change at the same time when they need no common lock.
 reads_members = bool(_c_api is not None and _c_api.count_is_first)
+#: Documentation of native methods, of which CPython keeps only the address.
 _kept: list[bytes] = []
 #: Whether coroutines, and with them ASGI, are served without Python between.
 steps_natively = bool(_c_api is not None and _c_api.iterator_send)
@@ -281,6 +282,13 @@ def _find_member(kind: type, name: str) -> int:
     return next(index for index in range(kind.__basicsize__ // ctypes.sizeof(ctypes.c_void_p)) if words[index] == id(value))
 
 
+def _documentation(signature: str, function: Callable[..., Any]) -> bytes:
+    """Give a signature and a function's docstring as CPython reads them from a method, which needs them for ever."""
+    doc = f"{signature}\n--\n\n{function.__doc__ or ''}".encode()
+    _kept.append(doc)
+    return doc
+
+
 def websocket_send(kind: type, send: Callable[..., Any], opcodes: tuple[Any, Any], statuses: tuple[Any, Any, Any]) -> Any:
     """Give a method for a class of websockets that sends without Python, or leaves the call to ``send``.
 
@@ -296,9 +304,7 @@ def websocket_send(kind: type, send: Callable[..., Any], opcodes: tuple[Any, Any
     words = {f"{name}_member": _find_member(kind, f"_{name}") for name in ("handle", "inbox", "busy")}
     objects = dict(zip(("opcode_text", "opcode_binary"), map(id, opcodes)))
     objects.update(zip(("status_buffered", "status_sent", "status_dropped"), map(id, statuses)))
-    signature = "send($self, data, opcode=2, compress=False, fin=True)\n--\n\n"
-    doc = (signature + (send.__doc__ or "")).encode()
-    _kept.append(doc)
+    doc = _documentation("send($self, data, opcode=2, compress=False, fin=True)", send)
     return lib.sk_python_websocket(
         c.WebSocketPythonStruct(send=id(send), doc=doc, not_busy=id(False), **words, **objects), kind
     )
@@ -316,9 +322,7 @@ def response_end(response: type, request: type, end: Callable[..., Any], gone: C
     """
     if not reads_members:
         return end
-    signature = "end($self, message=b'', end_connection=False)\n--\n\n"
-    doc = (signature + (end.__doc__ or "")).encode()
-    _kept.append(doc)
+    doc = _documentation("end($self, message=b'', end_connection=False)", end)
     facts = c.ExchangePythonStruct(
         end=id(end),
         gone=id(gone),
