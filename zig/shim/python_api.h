@@ -135,6 +135,22 @@ inline Object *passOn(Object *function, Object *self, Object *const *arguments, 
 /* What a slot of an object holds, or null. */
 inline Object *memberOf(Object *object, size_t member) { return static_cast<Object *const *>(object)[member]; }
 
+/* Tells a function what a call gave: with `given`, its result, and its error, which is taken; one of both is None. */
+template <typename... Given> Ref tellOutcome(Object *function, const Ref &result, Given... given) {
+  if (result) {
+    return callWith(function, given..., result.get(), python.none);
+  }
+  RaisedError error;
+  return callWith(function, given..., python.none, error.instance());
+}
+
+/* A new reference to a method for a type, or null with an exception set. The method and its documentation stay where they are. */
+inline sk_object *newMethod(Object *type, Method &method, FastCallWithNames function, const char *doc) {
+  method.function = reinterpret_cast<const void *>(function);
+  method.doc = doc;
+  return static_cast<sk_object *>(const_cast<void *>(python.new_method(type, &method)));
+}
+
 /* How many references there are; only where the interpreter keeps that number first, else 0. */
 inline uint32_t referenceCount(Object *object) {
   uint32_t count = 0;

@@ -84,13 +84,7 @@ int32_t ExchangeHandler::settle(Object *response, Object *request, Ref result) {
     setMember(request, known.request_handle, Ref::borrowed(known.zero));
     return 0;
   }
-  Ref done;
-  if (result) {
-    done = callWith(given.settle, response, request, result.get(), python.none);
-  } else {
-    RaisedError error;
-    done = callWith(given.settle, response, request, python.none, error.instance());
-  }
+  Ref done = tellOutcome(given.settle, result, response, request);
   int32_t passed_on = 0;
   if (!done || !take(done.get(), passed_on)) {
     python.write_unraisable(given.settle);
@@ -139,7 +133,5 @@ sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type) 
   for (Object *each : {known.end, known.gone, known.zero, known.not_dirty}) {
     python.inc_ref(each);
   }
-  end_method.function = reinterpret_cast<const void *>(static_cast<FastCallWithNames>(end));
-  end_method.doc = known.end_doc;
-  return static_cast<sk_object *>(const_cast<void *>(python.new_method(type, &end_method)));
+  return newMethod(type, end_method, end, known.end_doc);
 }

@@ -44,14 +44,7 @@ void callHandler(const sk_ws_behavior &behavior, Object *object, Object *message
   if (result && meansNothing(result.get())) {
     return;
   }
-  Ref done;
-  if (result) {
-    done = callWith(behavior.on_message_result, object, result.get(), python.none);
-  } else {
-    RaisedError error;
-    done = callWith(behavior.on_message_result, object, python.none, error.instance());
-  }
-  if (!done) {
+  if (!tellOutcome(behavior.on_message_result, result, object)) {
     python.write_unraisable(behavior.on_message_result);
   }
 }
@@ -164,7 +157,5 @@ sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type) {
                        known.status_dropped, known.send, known.not_busy}) {
     python.inc_ref(each);
   }
-  send_method.function = reinterpret_cast<const void *>(static_cast<FastCallWithNames>(send));
-  send_method.doc = known.doc;
-  return static_cast<sk_object *>(const_cast<void *>(python.new_method(type, &send_method)));
+  return newMethod(type, send_method, send, known.doc);
 }
