@@ -199,14 +199,31 @@ class Server:
                         found.extend(int(child) for child in (task / "children").read_text().split())
         return found
 
+    def pause(self) -> None:
+        """Lets the server and its children run no more: some use the CPU that others are measured on, even without requests."""
+        self._signal_all(signal.SIGSTOP)
+
+    @contextlib.contextmanager
+    def awake(self) -> Iterator[None]:
+        """Lets a paused server run inside."""
+        self._signal_all(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.pause()
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        # Workers that their parent left behind too: the session is the server's own.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
     def stop(self) -> None:
         """Asks the server to stop and, after two seconds, makes it."""
         self.process.terminate()
+        self._signal_all(signal.SIGCONT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(2)
-        # Workers that their parent left behind too: the session is the server's own.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self._signal_all(signal.SIGKILL)
         self.process.wait()
         if self.process.stdout is not None:
             self.process.stdout.close()

@@ -24,7 +24,7 @@ TRUSTED_ROUNDS = 3
 METHOD = """## How it is measured
 - Every server runs as **one process on one core**, the load generator on another; each is started anew for every round,
   warmed up, and asked once whether its answer is the right one. Then every load goes to one server after the other, while the
-  others wait, so that what is compared with each other lies seconds apart.
+  others are paused (SIGSTOP), so that what is compared with each other lies seconds apart.
 - Rounds alternate in their order, and each figure is the **median (least–greatest)** over the rounds. Ratios are taken within a
   round, so that a change of the machine's pace hits both sides.
 - HTTP load is `wrk` with one thread; websocket load is a client in Zig that never waits for more than the server

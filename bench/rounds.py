@@ -52,7 +52,7 @@ class Runner:
         return done
 
     def _round(self, scenario: Scenario, programs: Sequence[Program]) -> Round:
-        """Starts all servers, of which one has a load at a time: what is compared with each other lies seconds apart."""
+        """Starts all servers, of which one at a time runs and has a load: what is compared lies seconds apart."""
         outcomes: Round = {program.name: {} for program in programs}
         with contextlib.ExitStack() as servers:
             targets: dict[str, Target] = {}
@@ -64,7 +64,8 @@ class Runner:
             for load in scenario.loads:
                 for name, target in list(targets.items()):
                     try:
-                        figures = load.run(target)
+                        with target.server.awake():
+                            figures = load.run(target)
                     except (BenchmarkError, OSError) as error:
                         ended = target.server.ended()
                         reason = str(error) if ended is None else f"the server crashed: {ended}"
@@ -84,6 +85,7 @@ class Runner:
         probe(server, scenario)
         target = Target(server, scenario.request, self.budget, self.load_cpu, {})
         self._warm_up(scenario, target)
+        server.pause()
         return target
 
     def _warm_up(self, scenario: Scenario, target: Target) -> None:

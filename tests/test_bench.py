@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -68,6 +69,21 @@ def test_program_answers(scenario: Scenario, program: Program, directory: Path) 
         else:
             probe(server, scenario)
         assert server.peak_bytes() > 0
+
+
+def test_paused_server_answers_only_while_it_is_awake(directory: Path) -> None:
+    with programs.NATIVE_OURS[0].start(Environments(), "hello", directory) as server:
+        server.pause()
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            client.settimeout(0.3)
+            with pytest.raises(socket.timeout):
+                client.recv(1)
+            client.settimeout(10)
+            with server.awake():
+                assert client.recv(12) == b"HTTP/1.1 200"
+    # It could say goodbye although it was paused, and was not killed.
+    assert server.process.returncode in {0, -signal.SIGTERM}
 
 
 def test_program_that_does_not_start_says_why(directory: Path) -> None:

@@ -36,6 +36,8 @@ def gunicorn(app: Any, port: int) -> None:
         "backlog": 4096,
         "http_parser": "auto",
         "loglevel": "critical",
+        # None: after a long pause the master would take its worker for hung.
+        "timeout": 0,
         "control_socket_disable": True,
     }
 
