@@ -11,7 +11,7 @@ from typing import Union
 
 import clients
 from environments import Environments
-from harness import BenchmarkError
+from harness import SETTLE_SECONDS, BenchmarkError
 from loads import Budget, Figures, Http, Target, WebSocket
 from probe import probe
 from programs import Program
@@ -117,7 +117,7 @@ def seconds_needed(scenarios: Sequence[Scenario], budget: Budget, count: int) ->
     start = 0.8
     total = 0.0
     for scenario in scenarios:
-        each = start + budget.warm_up + budget.seconds * len(scenario.loads)
+        each = start + budget.warm_up + (SETTLE_SECONDS + budget.seconds) * len(scenario.loads)
         if scenario.key == "idle":
             each = start + budget.idle_seconds + 1 + budget.idle_connections / 2500
         elif scenario.once:
