@@ -150,6 +150,9 @@ export fn us_socket_context_count(context: *Context) c_uint {
 export fn us_socket_context_set_max_sockets(context: *Context, max: c_uint) void {
     context.accepted_max = max;
     listener.resumeAll(context);
+    // A limit decides how connections are accepted, too.
+    var next = context.listeners;
+    while (next) |each| : (next = each.next) each.poll.moved(context.loop);
 }
 
 export fn us_socket_context_set_backlog(context: *Context, backlog: c_int) void {

@@ -20,7 +20,8 @@ pub const Listener = extern struct {
     context: *Context,
     next: ?*Listener = null,
     socket_ext_bytes: u32,
-    is_tcp: bool,
+    /// Other processes may accept from the same descriptor.
+    is_shared: bool,
     /// Of a Unix-domain socket that we made, to be removed with it.
     path: [unix_path_max + 1]u8 = @splat(0),
 
@@ -43,6 +44,36 @@ pub const Listener = extern struct {
 
     fn pause(listening: *Listener) void {
         listening.poll.remove(listening.context.loop, sys.epollin);
+    }
+
+    /// Whether connections may be accepted before the loop gets to them, as a multishot accept does. Not where they could be
+    /// another process's, which must get what this one has no time for or leaves behind when it stops, and not where they have to stay
+    /// in the backlog until there is room.
+    pub fn takesAhead(listening: *const Listener) bool {
+        return !listening.is_shared and listening.context.accepted_max == 0;
+    }
+
+    /// A connection that the kernel accepted ahead, or a negative errno.
+    pub fn accepted(listening: *Listener, result: i32) void {
+        if (result >= 0) return open(listening, result);
+        _ = listening.failed(@fromBackingInt(@intCast(-result)));
+    }
+
+    /// Whether the next connection may be well.
+    fn failed(listening: *Listener, code: sys.Errno) bool {
+        switch (code) {
+            .MFILE, .NFILE, .NOBUFS, .NOMEM => {
+                // The connection stays in the backlog; polling for it would spin.
+                const loop = listening.context.loop;
+                loop.starved = true;
+                listening.pause();
+                timeout.need(loop, loop.tick() + 1);
+                return false;
+            },
+            .AGAIN, .CANCELED, .BADF, .INVAL, .NOTSOCK => return false,
+            // The peer gave up, or its network failed.
+            else => return true,
+        }
     }
 };
 
@@ -71,19 +102,10 @@ pub fn acceptAll(listening: *Listener) void {
             return;
         }
         const fd = sys.accept4(listening.poll.fd, null, null, sys.cloexec | sys.nonblock);
-        if (fd < 0) switch (sys.errno()) {
-            .AGAIN => return,
-            .MFILE, .NFILE, .NOBUFS, .NOMEM => {
-                // The connection stays in the backlog; polling for it would spin.
-                context.loop.starved = true;
-                listening.pause();
-                timeout.need(context.loop, context.loop.tick() + 1);
-                return;
-            },
-            .BADF, .INVAL, .NOTSOCK => return,
-            // The peer gave up, or its network failed: the next one may be well.
-            else => continue,
-        };
+        if (fd < 0) {
+            if (listening.failed(sys.errno())) continue;
+            return;
+        }
         open(listening, fd);
         // The open callback may have closed the listener; it is not looked at any more then.
         if (context.listeners == null) return;
@@ -92,10 +114,6 @@ pub fn acceptAll(listening: *Listener) void {
 
 fn open(listening: *Listener, fd: c_int) void {
     const context = listening.context;
-    if (listening.is_tcp) {
-        const on: c_int = 1;
-        _ = sys.setsockopt(fd, sys.ipproto_tcp, sys.tcp_nodelay, &on, @sizeOf(c_int));
-    }
     const socket = Socket.create(context, fd, listening.socket_ext_bytes) orelse {
         _ = sys.close(fd);
         return;
@@ -125,15 +143,20 @@ fn failAndClose(context: *Context, fd: c_int) ?*Listener {
     return fail(context, code);
 }
 
-fn register(context: *Context, fd: c_int, ext_size: c_int, is_tcp: bool) ?*Listener {
+const Origin = enum { made, given };
+
+fn register(context: *Context, fd: c_int, ext_size: c_int, is_tcp: bool, origin: Origin) ?*Listener {
     const listening = sys.create(Listener, 0) orelse return failAndClose(context, fd);
     listening.* = .{
         .poll = .{ .fd = fd, .kind = .listener },
         .context = context,
         .next = context.listeners,
         .socket_ext_bytes = @intCast(ext_size),
-        .is_tcp = is_tcp,
+        .is_shared = origin == .given,
     };
+    // Accepted connections inherit it.
+    const on: c_int = 1;
+    if (is_tcp) _ = sys.setsockopt(fd, sys.ipproto_tcp, sys.tcp_nodelay, &on, @sizeOf(c_int));
     if (!listening.poll.start(context.loop, sys.epollin)) {
         sys.free(listening);
         return failAndClose(context, fd);
@@ -180,7 +203,7 @@ export fn us_socket_context_listen(ssl: c_int, context: *Context, host: ?[*:0]co
         while (info) |each| : (info = each.next) {
             if (each.family != family) continue;
             const fd = bindTo(each, options, host == null, context.backlog);
-            if (fd >= 0) return register(context, fd, ext_size, true);
+            if (fd >= 0) return register(context, fd, ext_size, true, .made);
             code = sys.errnoValue();
             if (host == null and code == @backingInt(sys.Errno.ADDRINUSE)) return fail(context, code);
         }
@@ -215,7 +238,7 @@ export fn us_socket_context_listen_unix(ssl: c_int, context: *Context, path: [*:
     }
     if (bound != 0) return failAndClose(context, fd);
     if (sys.listen(fd, context.backlog) != 0) return failAndClose(context, fd);
-    const listening = register(context, fd, ext_size, false) orelse return null;
+    const listening = register(context, fd, ext_size, false, .made) orelse return null;
     @memcpy(listening.path[0..text.len], text);
     return listening;
 }
@@ -233,7 +256,7 @@ export fn us_socket_context_listen_fd(ssl: c_int, context: *Context, given: c_in
     const fd = sys.fcntl(given, f_dupfd_cloexec, @as(c_int, 3));
     if (fd < 0) return fail(context, sys.errnoValue());
     _ = sys.fcntl(fd, f_setfl, sys.fcntl(fd, f_getfl) | sys.nonblock);
-    return register(context, fd, ext_size, address.localPort(fd) >= 0);
+    return register(context, fd, ext_size, address.localPort(fd) >= 0, .given);
 }
 
 export fn us_listen_socket_close(ssl: c_int, listening: *Listener) void {

@@ -118,6 +118,14 @@ pub const Ring = struct {
         ring.enter(count, linux.IORING_ENTER_GETEVENTS);
     }
 
+    /// Submits everything and completes all that follows from it; the kernel does no more than twenty in one go.
+    pub fn completeAll(ring: *Ring) void {
+        for (0..completion_entries) |_| {
+            ring.turn(0);
+            if (@atomicLoad(u32, ring.queues.sq.flags, .acquire) & linux.IORING_SQ_TASKRUN == 0) return;
+        }
+    }
+
     fn enter(ring: *Ring, count: u32, given: u32) void {
         var flags = given;
         while (true) {

@@ -11,6 +11,7 @@ const Poll = @import("poll.zig").Poll;
 const loop_module = @import("loop.zig");
 const Loop = loop_module.Loop;
 const Socket = @import("socket.zig").Socket;
+const Listener = @import("listener.zig").Listener;
 const ring_module = @import("ring.zig");
 const Ring = ring_module.Ring;
 const Completion = ring_module.Completion;
@@ -33,7 +34,7 @@ const cautious_max_ms = 1000;
 /// Reads in a row that would have fitted a buffer, after which a socket receives into buffers again.
 const small_reads = 16;
 
-pub const Operation = enum(u8) { ignored, poll, receive, send };
+pub const Operation = enum(u8) { ignored, poll, receive, accept, send };
 
 /// What a completion tells of its submission.
 pub const Tag = packed struct(u64) {
@@ -52,7 +53,8 @@ const Slot = struct {
     /// What the poll under way waits for.
     polled: u8 = 0,
     polling: bool = false,
-    receiving: enum(u8) { no, yes, ending } = .no,
+    /// The operation under way that completes once for every packet, or for every connection of a listener.
+    multishot: enum(u8) { no, yes, ending } = .no,
     /// A socket that receives into buffers, not into the loop's memory when it is readable.
     buffered: bool = false,
     small_reads: u8 = 0,
@@ -88,7 +90,10 @@ pub const Uring = struct {
 
     pub fn destroy(uring: *Uring) void {
         // Descriptors that wait to be closed.
-        if (uring.ring.isOwned()) uring.ring.turn(0);
+        if (uring.ring.isOwned()) {
+            uring.ring.turn(0);
+            uring.refuseAccepted();
+        }
         uring.ring.close();
         uring.buffers.close();
         uring.sends.deinit(allocator);
@@ -98,6 +103,18 @@ pub const Uring = struct {
         while (held.next()) |pending| pending.free();
         uring.held.deinit(allocator);
         allocator.destroy(uring);
+    }
+
+    /// Connections that came for listeners that are closed.
+    fn refuseAccepted(uring: *Uring) void {
+        while (true) {
+            const count = uring.ring.take(&uring.ready);
+            if (count == 0) return;
+            for (uring.ready[0..count]) |completion| {
+                const tag: Tag = @bitCast(completion.user_data);
+                if (tag.operation == .accept and completion.res >= 0) _ = sys.close(completion.res);
+            }
+        }
     }
 
     /// Why the kernel refuses, as an errno; 0 where it does not.
@@ -161,15 +178,15 @@ pub const Uring = struct {
         // What is under way keeps the socket open, so it ends first.
         uring.submit(.CLOSE, .{ .fd = poll.fd });
         // A port must be free at once.
-        if (!uring.loop.running or poll.kind == .listener) uring.ring.turn(0);
+        if (!uring.loop.running or poll.kind == .listener) uring.ring.completeAll();
     }
 
     /// Gives the poll's number back; whether something is under way that keeps its descriptor open.
     fn release(uring: *Uring, poll: *Poll) bool {
         const slot = &uring.slots.items[poll.slot];
-        const busy = slot.polling or slot.receiving != .no;
+        const busy = slot.polling or slot.multishot != .no;
         if (slot.polling) uring.endPoll(poll.slot);
-        if (slot.receiving == .yes) uring.endReceive(poll.slot);
+        if (slot.multishot == .yes) uring.endMultishot(poll.slot);
         uring.dropHeld(poll.slot);
         slot.poll = null;
         slot.generation +%= 1;
@@ -188,6 +205,10 @@ pub const Uring = struct {
 
     fn socketOf(poll: *Poll) ?*Socket {
         return if (poll.kind == .socket) @fieldParentPtr("poll", poll) else null;
+    }
+
+    fn listenerOf(poll: *Poll) ?*Listener {
+        return if (poll.kind == .listener) @fieldParentPtr("poll", poll) else null;
     }
 
     // ---- submissions ----
@@ -213,8 +234,10 @@ pub const Uring = struct {
         return .{ .slot = number, .operation = .poll, .sequence = slot.sequence, .generation = slot.generation };
     }
 
-    fn receiveTag(uring: *const Uring, number: u32) Tag {
-        return .{ .slot = number, .operation = .receive, .generation = uring.slots.items[number].generation };
+    fn multishotTag(uring: *const Uring, number: u32) Tag {
+        const slot = &uring.slots.items[number];
+        const operation: Operation = if (slot.poll.?.kind == .listener) .accept else .receive;
+        return .{ .slot = number, .operation = operation, .generation = slot.generation };
     }
 
     fn beginPoll(uring: *Uring, number: u32, events: u8) void {
@@ -231,20 +254,31 @@ pub const Uring = struct {
         slot.sequence +%= 1;
     }
 
-    fn beginReceive(uring: *Uring, number: u32) void {
+    fn beginMultishot(uring: *Uring, number: u32) void {
         const slot = &uring.slots.items[number];
-        slot.receiving = .yes;
+        slot.multishot = .yes;
         const entry = uring.ring.submission();
-        entry.prep_rw(.RECV, slot.poll.?.fd, 0, 0, 0);
-        entry.ioprio = linux.IORING_RECV_MULTISHOT;
-        entry.flags = linux.IOSQE_BUFFER_SELECT;
-        entry.buf_index = ring_buffers.group;
-        entry.user_data = @bitCast(uring.receiveTag(number));
+        if (slot.poll.?.kind == .listener) {
+            entry.prep_rw(.ACCEPT, slot.poll.?.fd, 0, 0, 0);
+            entry.ioprio = linux.IORING_ACCEPT_MULTISHOT;
+            entry.rw_flags = sys.cloexec | sys.nonblock;
+        } else {
+            entry.prep_rw(.RECV, slot.poll.?.fd, 0, 0, 0);
+            entry.ioprio = linux.IORING_RECV_MULTISHOT;
+            entry.flags = linux.IOSQE_BUFFER_SELECT;
+            entry.buf_index = ring_buffers.group;
+        }
+        entry.user_data = @bitCast(uring.multishotTag(number));
     }
 
-    fn endReceive(uring: *Uring, number: u32) void {
-        uring.slots.items[number].receiving = .ending;
-        uring.submit(.ASYNC_CANCEL, .{ .address = @bitCast(uring.receiveTag(number)) });
+    fn endMultishot(uring: *Uring, number: u32) void {
+        uring.slots.items[number].multishot = .ending;
+        uring.submit(.ASYNC_CANCEL, .{ .address = @bitCast(uring.multishotTag(number)) });
+    }
+
+    fn wantsMultishot(slot: *const Slot, poll: *Poll) bool {
+        if (poll.interest & sys.epollin == 0) return false;
+        return if (listenerOf(poll)) |listening| listening.takesAhead() else slot.buffered and !slot.holds;
     }
 
     /// Makes what is under way what the poll wants.
@@ -252,12 +286,11 @@ pub const Uring = struct {
         const slot = &uring.slots.items[number];
         slot.dirty = false;
         const poll = slot.poll orelse return;
-        const reads = poll.interest & sys.epollin != 0;
-        const receives = poll.kind == .socket and slot.buffered and reads and !slot.holds;
-        if (receives and slot.receiving == .no) uring.beginReceive(number);
-        if (!receives and slot.receiving == .yes) uring.endReceive(number);
-        // A receive finds out about errors too. What arrived before is delivered before more is read.
-        const watched = slot.receiving != .no;
+        const wanted = wantsMultishot(slot, poll);
+        if (wanted and slot.multishot == .no) uring.beginMultishot(number);
+        if (!wanted and slot.multishot == .yes) uring.endMultishot(number);
+        // It finds out about errors too. What arrived before is delivered before more is read.
+        const watched = slot.multishot != .no;
         const events: u8 = if (watched or slot.holds) poll.interest & ~@as(u8, sys.epollin) else poll.interest;
         const polls = !watched or events != 0;
         if (slot.polling and (!polls or slot.polled != events)) uring.endPoll(number);
@@ -328,6 +361,7 @@ pub const Uring = struct {
                 .ignored, .send => {},
                 .poll => uring.polled(tag, completion.res),
                 .receive => uring.received(tag, completion),
+                .accept => uring.accepted(tag, completion),
             }
             const now = sys.monotonicMs();
             if (now != before) uring.timePassed(before, now);
@@ -354,13 +388,27 @@ pub const Uring = struct {
         uring.loop.dispatch(slot.poll.?, events);
     }
 
+    fn accepted(uring: *Uring, tag: Tag, completion: Completion) void {
+        const slot = &uring.slots.items[tag.slot];
+        if (slot.generation != tag.generation) {
+            // What waits in the backlog of a listener that closes is refused as well.
+            if (completion.res >= 0) _ = sys.close(completion.res);
+            return;
+        }
+        if (completion.flags & linux.IORING_CQE_F_MORE == 0) {
+            slot.multishot = .no;
+            uring.touch(tag.slot);
+        }
+        listenerOf(slot.poll.?).?.accepted(completion.res);
+    }
+
     fn received(uring: *Uring, tag: Tag, completion: Completion) void {
         const buffer: ?u16 = completion.buffer_id() catch null;
         defer if (buffer) |number| uring.buffers.give(number);
         const slot = &uring.slots.items[tag.slot];
         if (slot.generation != tag.generation) return;
         if (completion.flags & linux.IORING_CQE_F_MORE == 0) {
-            slot.receiving = .no;
+            slot.multishot = .no;
             uring.touch(tag.slot);
         }
         const socket = socketOf(slot.poll.?) orelse return;

@@ -24,6 +24,7 @@ test {
     _ = @import("timeout_tests.zig");
     _ = @import("tests.zig");
     _ = @import("backend_tests.zig");
+    _ = @import("accept_tests.zig");
     _ = @import("transfer_tests.zig");
     _ = @import("tls_tests.zig");
 }
