@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -28,6 +29,7 @@ class Column:
 class Budget:
     """How long and how much is measured."""
 
+    #: Of one load on one server in one round, all its turns together.
     seconds: float
     warm_up: float
     idle_seconds: float
@@ -43,8 +45,8 @@ class Target:
     request: Request
     budget: Budget
     cpu: int | None = None
-    #: What the loads before gave, by their names.
-    earlier: dict[str, Figures] = field(default_factory=dict)
+    #: What the loads before gave in each of their turns, by their names.
+    earlier: dict[str, list[Figures]] = field(default_factory=dict)
 
 
 def _figures(measured: Throughput, server: Server) -> Figures:
@@ -68,11 +70,12 @@ _COSTS = (Column("busy_percent", "CPU busy, %"), Column("peak_mb", "peak memory,
 
 @dataclass(frozen=True)
 class Http:
-    """Requests as fast as the server answers them, by wrk."""
+    """Requests as fast as the server answers them, by wrk. ``turns`` are the pieces that it is cut in: see bench/rounds.py."""
 
     name: str
     connections: int
     pipelined: int = 1
+    turns: int = 1
     plotted: ClassVar[tuple[Column, ...]] = (
         Column("per_second", "requests a second"),
         Column("cpu_us", "CPU µs for a request", 1),
@@ -85,9 +88,10 @@ class Http:
     )
 
     def run(self, target: Target) -> Figures:
-        """Measures for the seconds of the budget."""
+        """Measures one turn."""
         load = clients.Load(self.name, self.connections, self.pipelined)
-        measured = clients.run_wrk(target.server, load, target.budget.seconds, target.cpu, target.request)
+        seconds = target.budget.seconds / self.turns
+        measured = clients.run_wrk(target.server, load, seconds, target.cpu, target.request)
         figures = _figures(measured, target.server)
         if self.pipelined > 1:
             # wrk notes the time of each batch, and corrects it by the number of requests: it means nothing.
@@ -104,6 +108,7 @@ class Paced:
     connections: int
     of: str
     share: float = 0.5
+    turns: int = 1
     plotted: ClassVar[tuple[Column, ...]] = (Column("p99_us", "p99, µs (less is better)"),)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("per_second", "requests/s"),
@@ -114,11 +119,12 @@ class Paced:
     )
 
     def run(self, target: Target) -> Figures:
-        """Measures for the seconds of the budget. Raises BenchmarkError when the other load failed."""
+        """Measures one turn. Raises BenchmarkError when the other load failed."""
         if self.of not in target.earlier:
             raise BenchmarkError("its peak rate is not known")
-        rate = target.earlier[self.of]["per_second"] * self.share
-        measured = clients.run_paced(target.server, self.connections, rate, target.budget.seconds, target.cpu)
+        rate = statistics.median(figures["per_second"] for figures in target.earlier[self.of]) * self.share
+        seconds = target.budget.seconds / self.turns
+        measured = clients.run_paced(target.server, self.connections, rate, seconds, target.cpu)
         return _figures(measured, target.server)
 
 
@@ -131,6 +137,7 @@ class WebSocket:
     connections: int
     message_bytes: int
     in_flight: int = 1
+    turns: int = 1
     plotted: ClassVar[tuple[Column, ...]] = (
         Column("per_second", "messages a second"),
         Column("cpu_us", "CPU µs for a message", 2),
@@ -142,9 +149,9 @@ class WebSocket:
     )
 
     def run(self, target: Target) -> Figures:
-        """Measures for the seconds of the budget."""
+        """Measures one turn."""
         words = (self.mode, self.connections, self.message_bytes, self.in_flight)
-        measured = clients.run_websocket_load(target.server, words, target.budget.seconds, target.cpu)
+        measured = clients.run_websocket_load(target.server, words, target.budget.seconds / self.turns, target.cpu)
         return _figures(measured, target.server)
 
 
@@ -154,6 +161,7 @@ class Download:
 
     name: str
     file_bytes: int
+    turns: ClassVar[int] = 1
     plotted: ClassVar[tuple[Column, ...]] = (Column("per_second", "MB a second"), Column("cpu_us", "CPU µs for a MB"))
     columns: ClassVar[tuple[Column, ...]] = (
         Column("per_second", "MB/s", spread=True),
@@ -173,6 +181,7 @@ class Idle:
     """Nothing: the CPU time of a server that has nothing to do."""
 
     name: str
+    turns: ClassVar[int] = 1
     plotted: ClassVar[tuple[Column, ...]] = (Column("idle_us", "CPU µs in an idle second (less is better)"),)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("idle_us", "CPU µs/s"),
@@ -191,6 +200,7 @@ class IdleConnections:
     """Connections that made one request and are idle."""
 
     name: str
+    turns: ClassVar[int] = 1
     plotted: ClassVar[tuple[Column, ...]] = (Column("bytes_each", "bytes for each idle connection (less is better)"),)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("connections", "connections"),
@@ -212,6 +222,7 @@ class Growth:
 
     name: str
     share: float = 1
+    turns: ClassVar[int] = 1
     plotted: ClassVar[tuple[Column, ...]] = (Column("grown_kib", "KiB grown (less is better)"),)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("requests", "requests"),

@@ -55,7 +55,7 @@ def draw(scenario: Scenario, result: Result, path: Path) -> None:
 
 
 def draw_panel(axis: Any, result: Result, names: list[str], load: Load, column: Column) -> None:
-    """Draws the bars of one figure, with the range over the rounds."""
+    """Draws the bars of one figure, with the range over the turns."""
     for place, name in enumerate(names):
         spread = result.spread(name, load.name, column.key)
         if spread is None:
@@ -75,7 +75,7 @@ def draw_panel(axis: Any, result: Result, names: list[str], load: Load, column: 
 
 
 def _has(result: Result, program: str, load: str) -> bool:
-    return any(isinstance(outcomes.get(program, {}).get(load), dict) for outcomes in result.rounds)
+    return any(isinstance(outcomes.get(program, {}).get(load), dict) for outcomes in result.turns())
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from environments import ENVIRONMENTS, OWN, Environments
 from harness import ROOT, Spread
-from rounds import Round
+from rounds import Round, Turn
 from scenarios import SCENARIOS, Scenario
 
 DEFAULT_FOLDER = Path(__file__).with_name(".results")
@@ -32,31 +32,36 @@ class Result:
     versions: dict[str, str]
     rounds: list[Round] = field(default_factory=list)
 
+    def turns(self) -> Iterator[Turn]:
+        """Gives the turns of all rounds."""
+        for turns in self.rounds:
+            yield from turns
+
     def values(self, program: str, load: str, key: str) -> Iterator[float]:
-        """Gives a figure of each round that has it."""
-        for outcomes in self.rounds:
+        """Gives a figure of each turn that has it."""
+        for outcomes in self.turns():
             value = _figure(outcomes, program, load, key)
             if value is not None:
                 yield value
 
     def spread(self, program: str, load: str, key: str) -> Spread | None:
-        """Returns median and range of a figure over the rounds, or None when it was never measured."""
+        """Returns median and range of a figure over the turns, or None when it was never measured."""
         values = list(self.values(program, load, key))
         return Spread.of(values) if values else None
 
     def ratio(self, program: str, base: str, load: str, key: str) -> Spread | None:
-        """Returns median and range of a figure's ratio to another server's in the same round."""
+        """Returns median and range of a figure's ratio to another server's in the same turn."""
         ratios = []
-        for outcomes in self.rounds:
+        for outcomes in self.turns():
             ours, theirs = _figure(outcomes, program, load, key), _figure(outcomes, base, load, key)
             if ours is not None and theirs:
                 ratios.append(ours / theirs)
         return Spread.of(ratios) if ratios else None
 
     def failures(self) -> dict[tuple[str, str], str]:
-        """Returns what was not measured in any round, by server and load ("" for all loads), and why."""
+        """Returns what was not measured in any turn, by server and load ("" for all loads), and why."""
         found: dict[tuple[str, str], str] = {}
-        for outcomes in self.rounds:
+        for outcomes in self.turns():
             for program, outcome in outcomes.items():
                 for load, figures in outcome.items():
                     if isinstance(figures, str) and self.spread(program, load, "per_second") is None:

@@ -15,12 +15,14 @@ from harness import SETTLE_SECONDS, BenchmarkError
 from loads import Budget, Figures, Http, Target, WebSocket
 from probe import probe
 from programs import Program
-from scenarios import Scenario
+from scenarios import Load, Scenario
 
-#: What one server gave in one round, by load; a failure is told in words.
+#: What one server gave in one turn, by load; a failure is told in words.
 Outcome = dict[str, Union[Figures, str]]
-#: What all servers gave in one round.
-Round = dict[str, Outcome]
+#: What all servers gave in one turn.
+Turn = dict[str, Outcome]
+#: The turns between which the same servers ran. The first has all loads, further ones those that are cut in more pieces.
+Round = list[Turn]
 
 
 @dataclass(frozen=True)
@@ -42,39 +44,44 @@ class Runner:
             if number % 2:
                 order.reverse()
             # What failed twice will not be better in the next round.
-            outcomes = self._round(scenario, [program for program in order if failed.get(program.name, 0) < 2])
-            for name, outcome in outcomes.items():
+            turns = self._round(scenario, [program for program in order if failed.get(program.name, 0) < 2])
+            for name, outcome in turns[0].items():
                 if _failed_wholly(outcome):
                     failed[name] = failed.get(name, 0) + 1
-            outcomes.update({program.name: {} for program in order if program.name not in outcomes})
-            done.append(outcomes)
+            turns[0].update({program.name: {} for program in order if program.name not in turns[0]})
+            done.append(turns)
             keep(done)
         return done
 
     def _round(self, scenario: Scenario, programs: Sequence[Program]) -> Round:
         """Starts all servers, of which one at a time runs and has a load: what is compared lies seconds apart."""
-        outcomes: Round = {program.name: {} for program in programs}
+        turns: Round = [{program.name: {} for program in programs} for _ in range(max(load.turns for load in scenario.loads))]
         with contextlib.ExitStack() as servers:
             targets: dict[str, Target] = {}
             for program in programs:
                 try:
                     targets[program.name] = self._start(scenario, program, servers)
                 except BenchmarkError as error:
-                    outcomes[program.name] = _say(scenario, program.name, {"": str(error)})
+                    turns[0][program.name] = _say(scenario, program.name, {"": str(error)})
             for load in scenario.loads:
-                for name, target in list(targets.items()):
-                    try:
-                        with target.server.awake():
-                            figures = load.run(target)
-                    except (BenchmarkError, OSError) as error:
-                        ended = target.server.ended()
-                        reason = str(error) if ended is None else f"the server crashed: {ended}"
-                        outcomes[name].update(_say(scenario, name, {load.name: reason}))
-                        if ended is not None:
+                for number, outcomes in enumerate(turns[: load.turns]):
+                    for name in list(targets) if number % 2 == 0 else list(reversed(targets)):
+                        outcome = self._measure(scenario, load, name, targets[name])
+                        outcomes[name].update(outcome)
+                        if targets[name].server.ended() is not None:
                             del targets[name]
-                        continue
-                    target.earlier[load.name] = outcomes[name][load.name] = figures
-        return outcomes
+        return turns
+
+    def _measure(self, scenario: Scenario, load: Load, name: str, target: Target) -> Outcome:
+        """Puts a load on one server, for one turn."""
+        try:
+            with target.server.awake():
+                figures = load.run(target)
+        except (BenchmarkError, OSError) as error:
+            ended = target.server.ended()
+            return _say(scenario, name, {load.name: str(error) if ended is None else f"the server crashed: {ended}"})
+        target.earlier.setdefault(load.name, []).append(figures)
+        return {load.name: figures}
 
     def _start(self, scenario: Scenario, program: Program, servers: contextlib.ExitStack) -> Target:
         """Starts a server that stops with the others. Raises BenchmarkError when it is missing, or gives wrong answers."""
@@ -117,7 +124,7 @@ def seconds_needed(scenarios: Sequence[Scenario], budget: Budget, count: int) ->
     start = 0.8
     total = 0.0
     for scenario in scenarios:
-        each = start + budget.warm_up + (SETTLE_SECONDS + budget.seconds) * len(scenario.loads)
+        each = start + budget.warm_up + sum(SETTLE_SECONDS * load.turns + budget.seconds for load in scenario.loads)
         if scenario.key == "idle":
             each = start + budget.idle_seconds + 1 + budget.idle_connections / 2500
         elif scenario.once:

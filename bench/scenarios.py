@@ -12,15 +12,18 @@ from loads import Download, Growth, Http, Idle, IdleConnections, Paced, WebSocke
 
 Load = Union[Http, Paced, WebSocket, Download, Idle, IdleConnections, Growth]
 
+#: Of the loads that targets are about: the machine stops now and then, and what one turn loses by that the others show.
+TURNS = 4
+
 ONE = Http("1 connection", 1)
-MANY = Http("64 connections", 64)
+MANY = Http("64 connections", 64, turns=TURNS)
 VERY_MANY = Http("1000 connections", 1000)
-PIPELINED = Http("64 connections, 16 pipelined", 64, pipelined=16)
-HALF = Paced("64 connections, half of the peak rate", 64, of=MANY.name)
-ECHO = WebSocket("echo of 20 bytes, 64 connections", "echo", 64, 20)
+PIPELINED = Http("64 connections, 16 pipelined", 64, pipelined=16, turns=TURNS)
+HALF = Paced("64 connections, half of the peak rate", 64, of=MANY.name, turns=TURNS)
+ECHO = WebSocket("echo of 20 bytes, 64 connections", "echo", 64, 20, turns=TURNS)
 ECHO_IN_FLIGHT = WebSocket("echo of 20 bytes, 64 connections, 16 in flight", "echo", 64, 20, in_flight=16)
 ECHO_BIG = WebSocket("echo of 16 KB, 64 connections", "echo", 64, 16 * 1024)
-BROADCAST = WebSocket("broadcast of 20 bytes, 1000 connections", "broadcast", 1000, 20)
+BROADCAST = WebSocket("broadcast of 20 bytes, 1000 connections", "broadcast", 1000, 20, turns=TURNS)
 BROADCAST_BIG = WebSocket("broadcast of 1 KB, 1000 connections", "broadcast", 1000, 1024)
 
 GIGABYTE = 1_000_000_000

@@ -27,7 +27,7 @@ from harness import ROOT, BenchmarkError, Server  # noqa: E402
 from probe import probe  # noqa: E402
 from programs import Program  # noqa: E402
 from rounds import Outcome  # noqa: E402
-from scenarios import ECHO, HALF, MANY, SCENARIOS, Scenario, chosen  # noqa: E402
+from scenarios import ECHO, HALF, MANY, ONE, SCENARIOS, Scenario, chosen  # noqa: E402
 from targets import BOUNDS  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the harness reads Linux's /proc")
@@ -124,16 +124,19 @@ def test_paced_load_refuses_other_answers() -> None:
 
 @pytest.mark.skipif(not BUILT or shutil.which("wrk") is None, reason="needs wrk and: python -m ziglang build bench")
 def test_run_measures_keeps_and_writes(tmp_path: Path) -> None:
-    command = [sys.executable, BENCH / "run.py", "--only", "hello", "--only", "idle", "--rounds", "1", "--seconds", "0.2"]
+    command = [sys.executable, BENCH / "run.py", "--only", "hello", "--only", "idle", "--rounds", "1", "--seconds", "0.4"]
     command += ["--warm-up", "0.1", "--idle-seconds", "0.1", "--idle-connections", "20", "--peers", tmp_path / "none"]
     command += ["--results", tmp_path / "results", "--output", tmp_path]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
     # There is no environment to draw with, which is said when the page is written.
     assert "the page has no plots" in done.stderr
     assert "uvicorn: its environment was not set up" in done.stderr
-    figures = json.loads((tmp_path / "results" / "hello.json").read_text())["rounds"][0][programs.EPOLL]
-    assert figures[MANY.name]["per_second"] > 0
-    assert figures[HALF.name]["p999_us"] > 0
+    turns = json.loads((tmp_path / "results" / "hello.json").read_text())["rounds"][0]
+    assert len(turns) == MANY.turns == HALF.turns
+    for turn in turns:
+        assert turn[programs.EPOLL][MANY.name]["per_second"] > 0
+        assert turn[programs.EPOLL][HALF.name]["p999_us"] > 0
+    assert [ONE.name in turn[programs.EPOLL] for turn in turns] == [True, False, False, False]
     text = (tmp_path / "benchmarks.md").read_text()
     assert f"| **{programs.EPOLL}** |" in text
     assert "- robyn: its environment was not set up." in text
@@ -148,16 +151,16 @@ def test_compare_takes_peers() -> None:
     assert [line.split()[0] for line in done.stdout.splitlines() if "mine" in line] == ["mine"] * 4
 
 
-def result(*rounds: kept.Round) -> kept.Result:
-    return kept.Result("2026-01-01 00:00 UTC", 1.0, {"CPU": "one"}, {}, list(rounds))
+def result(*turns: kept.Turn) -> kept.Result:
+    return kept.Result("2026-01-01 00:00 UTC", 1.0, {"CPU": "one"}, {}, [list(turns)])
 
 
 def figures(rate: float) -> Outcome:
     return {MANY.name: {"per_second": rate, "cpu_us": 1e6 / rate}}
 
 
-def test_ratios_are_taken_within_a_round() -> None:
-    # The machine was ten times as slow in the second round: for both.
+def test_ratios_are_taken_within_a_turn() -> None:
+    # The machine was ten times as slow in the second turn: for both.
     measured = result(
         {programs.EPOLL: figures(3000), programs.PUBLISHED: figures(1000)},
         {programs.EPOLL: figures(300), programs.PUBLISHED: figures(100)},
