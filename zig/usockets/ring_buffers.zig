@@ -6,7 +6,8 @@ const sys = @import("sys.zig");
 const padding_bytes = @import("loop.zig").padding_bytes;
 
 const count = 256;
-const stride = 4096;
+/// A cache line more than a page: what is received begins at different places, or it would compete for the same sets of the caches.
+const stride = 4096 + 64;
 /// Of one receive.
 pub const data_bytes = stride - 2 * padding_bytes;
 pub const group = 0;
