@@ -42,7 +42,7 @@ To run it on a machine of yours, on Linux with two cores or more:
 ```sh
 python -m ziglang build && python -m ziglang build bench
 python bench/set_up_peers.py
-python bench/run.py            # about 50 minutes; --quick takes less than five
+python bench/run.py            # about an hour; --quick takes less than five
 ```
 
 `--only asgi` measures one scenario anew, `--render` writes the page again from what is kept in `bench/.results`.
