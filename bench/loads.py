@@ -68,9 +68,19 @@ _LATENCY = (Column("p50_us", "p50, µs"), Column("p99_us", "p99, µs"), Column("
 _COSTS = (Column("busy_percent", "CPU busy, %"), Column("peak_mb", "peak memory, MB"))
 
 
+class Piecewise:
+    """A load: in one piece, or cut in turns that alternate between the servers (see bench/rounds.py)."""
+
+    turns: int = 1
+
+    def seconds(self, budget: Budget) -> float:
+        """Returns how long one turn takes."""
+        return budget.seconds / self.turns
+
+
 @dataclass(frozen=True)
-class Http:
-    """Requests as fast as the server answers them, by wrk. ``turns`` are the pieces that it is cut in: see bench/rounds.py."""
+class Http(Piecewise):
+    """Requests as fast as the server answers them, by wrk."""
 
     name: str
     connections: int
@@ -90,8 +100,7 @@ class Http:
     def run(self, target: Target) -> Figures:
         """Measures one turn."""
         load = clients.Load(self.name, self.connections, self.pipelined)
-        seconds = target.budget.seconds / self.turns
-        measured = clients.run_wrk(target.server, load, seconds, target.cpu, target.request)
+        measured = clients.run_wrk(target.server, load, self.seconds(target.budget), target.cpu, target.request)
         figures = _figures(measured, target.server)
         if self.pipelined > 1:
             # wrk notes the time of each batch, and corrects it by the number of requests: it means nothing.
@@ -101,7 +110,7 @@ class Http:
 
 
 @dataclass(frozen=True)
-class Paced:
+class Paced(Piecewise):
     """Requests at a part of the rate that another load of the same round reached."""
 
     name: str
@@ -123,13 +132,12 @@ class Paced:
         if self.of not in target.earlier:
             raise BenchmarkError("its peak rate is not known")
         rate = statistics.median(figures["per_second"] for figures in target.earlier[self.of]) * self.share
-        seconds = target.budget.seconds / self.turns
-        measured = clients.run_paced(target.server, self.connections, rate, seconds, target.cpu)
+        measured = clients.run_paced(target.server, self.connections, rate, self.seconds(target.budget), target.cpu)
         return _figures(measured, target.server)
 
 
 @dataclass(frozen=True)
-class WebSocket:
+class WebSocket(Piecewise):
     """Messages that are echoed, or broadcast to all connections."""
 
     name: str
@@ -151,17 +159,16 @@ class WebSocket:
     def run(self, target: Target) -> Figures:
         """Measures one turn."""
         words = (self.mode, self.connections, self.message_bytes, self.in_flight)
-        measured = clients.run_websocket_load(target.server, words, target.budget.seconds / self.turns, target.cpu)
+        measured = clients.run_websocket_load(target.server, words, self.seconds(target.budget), target.cpu)
         return _figures(measured, target.server)
 
 
 @dataclass(frozen=True)
-class Download:
+class Download(Piecewise):
     """A big file on one connection, for some seconds at most."""
 
     name: str
     file_bytes: int
-    turns: ClassVar[int] = 1
     plotted: ClassVar[tuple[Column, ...]] = (Column("per_second", "MB a second"), Column("cpu_us", "CPU µs for a MB"))
     columns: ClassVar[tuple[Column, ...]] = (
         Column("per_second", "MB/s", spread=True),
@@ -177,11 +184,10 @@ class Download:
 
 
 @dataclass(frozen=True)
-class Idle:
+class Idle(Piecewise):
     """Nothing: the CPU time of a server that has nothing to do."""
 
     name: str
-    turns: ClassVar[int] = 1
     plotted: ClassVar[tuple[Column, ...]] = (Column("idle_us", "CPU µs in an idle second (less is better)"),)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("idle_us", "CPU µs/s"),
@@ -196,11 +202,10 @@ class Idle:
 
 
 @dataclass(frozen=True)
-class IdleConnections:
+class IdleConnections(Piecewise):
     """Connections that made one request and are idle."""
 
     name: str
-    turns: ClassVar[int] = 1
     plotted: ClassVar[tuple[Column, ...]] = (Column("bytes_each", "bytes for each idle connection (less is better)"),)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("connections", "connections"),
@@ -217,12 +222,11 @@ class IdleConnections:
 
 
 @dataclass(frozen=True)
-class Growth:
+class Growth(Piecewise):
     """Memory after very many requests, pipelined where the server can."""
 
     name: str
     share: float = 1
-    turns: ClassVar[int] = 1
     plotted: ClassVar[tuple[Column, ...]] = (Column("grown_kib", "KiB grown (less is better)"),)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("requests", "requests"),
