@@ -85,8 +85,11 @@ pub const Ring = struct {
 
     /// Whether there is something to take, or to complete first.
     pub fn hasWork(ring: *Ring) bool {
-        const flags = @atomicLoad(u32, ring.queues.sq.flags, .acquire);
-        return ring.completions() > 0 or flags & (linux.IORING_SQ_TASKRUN | linux.IORING_SQ_CQ_OVERFLOW) != 0;
+        return ring.completions() > 0 or ring.flagged(linux.IORING_SQ_TASKRUN | linux.IORING_SQ_CQ_OVERFLOW);
+    }
+
+    fn flagged(ring: *const Ring, flags: u32) bool {
+        return @atomicLoad(u32, ring.queues.sq.flags, .acquire) & flags != 0;
     }
 
     /// While the loop is at work, or waits in here, the event descriptor stays quiet.
@@ -122,7 +125,7 @@ pub const Ring = struct {
     pub fn completeAll(ring: *Ring) void {
         for (0..completion_entries) |_| {
             ring.turn(0);
-            if (@atomicLoad(u32, ring.queues.sq.flags, .acquire) & linux.IORING_SQ_TASKRUN == 0) return;
+            if (!ring.flagged(linux.IORING_SQ_TASKRUN)) return;
         }
     }
 

@@ -177,8 +177,12 @@ pub const Uring = struct {
         }
         // What is under way keeps the socket open, so it ends first.
         uring.submit(.CLOSE, .{ .fd = poll.fd });
-        // A port must be free at once.
-        if (!uring.loop.running or poll.kind == .listener) uring.ring.completeAll();
+        if (poll.kind == .listener) {
+            // A port must be free at once.
+            uring.ring.completeAll();
+        } else if (!uring.loop.running) {
+            uring.ring.turn(0);
+        }
     }
 
     /// Gives the poll's number back; whether something is under way that keeps its descriptor open.
@@ -388,6 +392,13 @@ pub const Uring = struct {
         uring.loop.dispatch(slot.poll.?, events);
     }
 
+    /// A multishot operation that has told all that it will begins anew when it is wanted.
+    fn noteEnd(uring: *Uring, number: u32, completion: Completion) void {
+        if (completion.flags & linux.IORING_CQE_F_MORE != 0) return;
+        uring.slots.items[number].multishot = .no;
+        uring.touch(number);
+    }
+
     fn accepted(uring: *Uring, tag: Tag, completion: Completion) void {
         const slot = &uring.slots.items[tag.slot];
         if (slot.generation != tag.generation) {
@@ -395,10 +406,7 @@ pub const Uring = struct {
             if (completion.res >= 0) _ = sys.close(completion.res);
             return;
         }
-        if (completion.flags & linux.IORING_CQE_F_MORE == 0) {
-            slot.multishot = .no;
-            uring.touch(tag.slot);
-        }
+        uring.noteEnd(tag.slot, completion);
         listenerOf(slot.poll.?).?.accepted(completion.res);
     }
 
@@ -407,10 +415,7 @@ pub const Uring = struct {
         defer if (buffer) |number| uring.buffers.give(number);
         const slot = &uring.slots.items[tag.slot];
         if (slot.generation != tag.generation) return;
-        if (completion.flags & linux.IORING_CQE_F_MORE == 0) {
-            slot.multishot = .no;
-            uring.touch(tag.slot);
-        }
+        uring.noteEnd(tag.slot, completion);
         const socket = socketOf(slot.poll.?) orelse return;
         const withheld = slot.holds or socket.poll.interest & sys.epollin == 0;
         if (completion.res > 0) {
