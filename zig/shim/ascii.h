@@ -21,6 +21,15 @@ inline bool equalsLower(std::string_view text, std::string_view lower) {
   return true;
 }
 
+/* Without the white space around it (OWS, RFC 9110 section 5.6.3). */
+inline std::string_view trim(std::string_view text) {
+  size_t begin = text.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) {
+    return {};
+  }
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
 } // namespace sk
 
 #endif

@@ -1,14 +1,13 @@
 /* sk_res_*: the connection behind a response. */
 #include "app.h"
 #include "http_connection.h"
+#include "scope.h"
 
 #include <cstring>
 
 using namespace sk;
 
 namespace {
-
-constexpr int32_t ADDRESS_BYTES_MAX = 16;
 
 /* Where the client is another than the peer. */
 const Forwarded *forwardedOf(const Slot &slot) {

@@ -1,4 +1,5 @@
 /* X-Forwarded-For and X-Forwarded-Proto, of proxies that are trusted. */
+#include "ascii.h"
 #include "observer.h"
 
 #include <arpa/inet.h>
@@ -10,16 +11,6 @@ namespace {
 
 constexpr size_t V4_BYTES = 4, V6_BYTES = 16, NETWORK_BYTES = V6_BYTES + 1;
 constexpr char V4_PREFIX[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '\xff', '\xff'};
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
 
 /* The last element of a list that has one; `list` loses it. */
 std::string_view takeLast(std::string_view &list) {

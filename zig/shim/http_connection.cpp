@@ -20,7 +20,7 @@ const sk_app_options &optionsOf(const Slot &slot) { return slot.app->options; }
 bool isOver(us_socket_t *s) { return us_socket_is_closed(0, s) || us_socket_is_shut_down(0, s); }
 
 /* Of "HTTP/1.1 400 ...". */
-int statusOf(std::string_view page) {
+int statusOfPage(std::string_view page) {
   constexpr size_t AT = 9;
   return (page[AT] - '0') * 100 + (page[AT + 1] - '0') * 10 + (page[AT + 2] - '0');
 }
@@ -55,7 +55,7 @@ void refuse(us_socket_t *s, unsigned int error) {
       if (!(slot.flags & PENDING)) {
         observer->begin(slot, response, nullptr);
       }
-      observer->sent(slot, statusOf(page));
+      observer->sent(slot, statusOfPage(page));
       observer->end(slot);
     }
     response->AsyncSocket::write(page.data(), static_cast<int>(page.length()));

@@ -9,7 +9,7 @@ using namespace sk;
 namespace {
 
 /* All null until the types are known. */
-sk_exchange_python known = {};
+sk_exchange_python exchange_python = {};
 
 /* What holds an object of the pair while no handler does: the list, and the reference of `handle`. */
 constexpr uint32_t OWN_REFERENCES = 2;
@@ -19,24 +19,24 @@ void setMember(Object *object, size_t member, Ref value) {
   Ref old(std::exchange(*place, value.release()));
 }
 
-bool ended(Object *response) { return memberOf(response, known.response_handle) == known.zero; }
+bool ended(Object *response) { return memberOf(response, exchange_python.response_handle) == exchange_python.zero; }
 
 /* The usual call, with str or bytes for a response of which nothing is set. False for others, or with an exception. */
 bool endPlainly(Object *response, Object *message) {
   std::string_view body;
   uint32_t handle;
-  if (memberOf(response, known.response_dirty) != known.not_dirty || ended(response)) {
+  if (memberOf(response, exchange_python.response_dirty) != exchange_python.not_dirty || ended(response)) {
     return false;
   }
   bool plain = isExactly(message, python.text_type)    ? takeText(message, body)
                : isExactly(message, python.bytes_type) ? take(message, body)
                                                        : false;
-  if (!plain || !take(memberOf(response, known.response_handle), handle)) {
+  if (!plain || !take(memberOf(response, exchange_python.response_handle), handle)) {
     return false;
   }
   int32_t result = sk_res_send_large(handle, nullptr, 0, 0, body.data(), body.length(), 0);
-  setMember(response, known.response_handle, Ref::borrowed(known.zero));
-  return result != SK_GONE || callWith(known.gone, response);
+  setMember(response, exchange_python.response_handle, Ref::borrowed(exchange_python.zero));
+  return result != SK_GONE || callWith(exchange_python.gone, response);
 }
 
 /* Response.end(message=b"", end_connection=False) */
@@ -49,7 +49,7 @@ Object *end(Object *response, Object *const *arguments, ptrdiff_t count, Object 
       return nullptr;
     }
   }
-  return passOn(known.end, response, arguments, count, names);
+  return passOn(exchange_python.end, response, arguments, count, names);
 }
 
 Method end_method = {"end", nullptr, METH_FASTCALL | METH_KEYWORDS, nullptr};
@@ -72,16 +72,16 @@ Ref ExchangeHandler::callHandler(uint32_t handle, Object *response, Object *requ
   if (!number) {
     return {};
   }
-  setMember(response, known.response_handle, Ref::borrowed(number.get()));
-  setMember(request, known.request_handle, std::move(number));
+  setMember(response, exchange_python.response_handle, Ref::borrowed(number.get()));
+  setMember(request, exchange_python.request_handle, std::move(number));
   Object *arguments[] = {nullptr, response, request};
   return Ref(python.vectorcall(given.handler, arguments + 1, 2 | ROOM_BEFORE, nullptr));
 }
 
 int32_t ExchangeHandler::settle(Object *response, Object *request, Ref result) {
   bool nothing = result && (result.get() == python.none || result.get() == response);
-  if (nothing && ended(response) && memberOf(request, known.request_yielded) == known.zero) {
-    setMember(request, known.request_handle, Ref::borrowed(known.zero));
+  if (nothing && ended(response) && memberOf(request, exchange_python.request_yielded) == exchange_python.zero) {
+    setMember(request, exchange_python.request_handle, Ref::borrowed(exchange_python.zero));
     return 0;
   }
   Ref done = tellOutcome(given.settle, result, response, request);
@@ -96,8 +96,8 @@ int32_t ExchangeHandler::settle(Object *response, Object *request, Ref result) {
 /* For the next request, unless somebody holds one of both, as a coroutine that waits does. */
 void ExchangeHandler::keepPair(Object *response, Object *request) {
   bool free = referenceCount(response) == OWN_REFERENCES && referenceCount(request) == OWN_REFERENCES && ended(response);
-  bool used = memberOf(response, known.response_dirty) != known.not_dirty ||
-              memberOf(request, known.request_dirty) != known.not_dirty;
+  bool used = memberOf(response, exchange_python.response_dirty) != exchange_python.not_dirty ||
+              memberOf(request, exchange_python.request_dirty) != exchange_python.not_dirty;
   if (free && used) {
     free = static_cast<bool>(callWith(given.clean, response, request));
     if (!free) {
@@ -129,9 +129,9 @@ int32_t ExchangeHandler::handle(uint32_t handle) {
 
 sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type) {
   assert(python.new_method && python.count_is_first);
-  known = *facts;
-  for (Object *each : {known.end, known.gone, known.zero, known.not_dirty}) {
+  exchange_python = *facts;
+  for (Object *each : {exchange_python.end, exchange_python.gone, exchange_python.zero, exchange_python.not_dirty}) {
     python.inc_ref(each);
   }
-  return newMethod(type, end_method, end, known.end_doc);
+  return newMethod(type, end_method, end, exchange_python.end_doc);
 }

@@ -13,21 +13,22 @@ namespace {
 constexpr size_t TOPIC_MAX = 65535;
 
 /* All null until a type of websockets is known. */
-sk_ws_python known = {};
+sk_ws_python ws_python = {};
 
 /* Messages go to its handler at once. */
 bool isPlain(Object *websocket) {
-  return memberOf(websocket, known.inbox_member) == python.none && memberOf(websocket, known.busy_member) == known.not_busy;
+  return memberOf(websocket, ws_python.inbox_member) == python.none &&
+         memberOf(websocket, ws_python.busy_member) == ws_python.not_busy;
 }
 
 Object *statusOf(int32_t sent) {
-  return sent == SK_OK ? known.status_sent : sent == SK_BUFFERED ? known.status_buffered : known.status_dropped;
+  return sent == SK_OK ? ws_python.status_sent : sent == SK_BUFFERED ? ws_python.status_buffered : ws_python.status_dropped;
 }
 
 /* What handlers return that ask for nothing: most often, what `send` gave. */
 bool meansNothing(Object *result) {
-  return result == python.none || result == known.status_sent || result == known.status_buffered ||
-         result == known.status_dropped;
+  return result == python.none || result == ws_python.status_sent || result == ws_python.status_buffered ||
+         result == ws_python.status_dropped;
 }
 
 Ref newMessage(std::string_view message, int opcode) {
@@ -39,7 +40,8 @@ Ref newMessage(std::string_view message, int opcode) {
 void callHandler(const sk_ws_behavior &behavior, Object *object, Object *message, int opcode) {
   /* The handler may close the connection, after which nothing else need hold it. */
   Ref websocket = Ref::borrowed(object);
-  Object *arguments[] = {nullptr, object, message, opcode == uWS::OpCode::TEXT ? known.opcode_text : known.opcode_binary};
+  Object *opcode_object = opcode == uWS::OpCode::TEXT ? ws_python.opcode_text : ws_python.opcode_binary;
+  Object *arguments[] = {nullptr, object, message, opcode_object};
   Ref result(python.vectorcall(behavior.on_message_handler, arguments + 1, 3 | ROOM_BEFORE, nullptr));
   if (result && meansNothing(result.get())) {
     return;
@@ -56,10 +58,10 @@ struct Message {
 
   /* False for others; then an exception may be set, for text with surrogates. */
   bool from(Object *content, Object *opcode_object) {
-    if (opcode_object != known.opcode_text && opcode_object != known.opcode_binary) {
+    if (opcode_object != ws_python.opcode_text && opcode_object != ws_python.opcode_binary) {
       return false;
     }
-    opcode = opcode_object == known.opcode_text ? uWS::OpCode::TEXT : uWS::OpCode::BINARY;
+    opcode = opcode_object == ws_python.opcode_text ? uWS::OpCode::TEXT : uWS::OpCode::BINARY;
     if (isExactly(content, python.bytes_type)) {
       return take(content, data) && data.length() <= INT32_MAX;
     }
@@ -69,7 +71,7 @@ struct Message {
 
 /* The status, borrowed, or null: then Python shall see to it, unless an exception is set. */
 Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
-  Object *number = memberOf(websocket, known.handle_member);
+  Object *number = memberOf(websocket, ws_python.handle_member);
   uint32_t handle;
   Message message;
   if (!number || !message.from(content, opcode) || !take(number, handle)) {
@@ -82,7 +84,7 @@ Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
 /* WebSocket.send(data, opcode=BINARY, ...) */
 Object *send(Object *websocket, Object *const *arguments, ptrdiff_t count, Object *names) {
   if (!names && (count == 1 || count == 2)) {
-    Object *status = sendPlainly(websocket, arguments[0], count == 2 ? arguments[1] : known.opcode_binary);
+    Object *status = sendPlainly(websocket, arguments[0], count == 2 ? arguments[1] : ws_python.opcode_binary);
     if (status) {
       return Ref::borrowed(status).release();
     }
@@ -90,10 +92,10 @@ Object *send(Object *websocket, Object *const *arguments, ptrdiff_t count, Objec
       return nullptr;
     }
   }
-  return passOn(known.send, websocket, arguments, count, names);
+  return passOn(ws_python.send, websocket, arguments, count, names);
 }
 
-Method send_method = {"send", nullptr, METH_FASTCALL | METH_KEYWORDS, nullptr};
+Method ws_send_method = {"send", nullptr, METH_FASTCALL | METH_KEYWORDS, nullptr};
 
 /* Topic, data and opcode of what is published; false as for Message. */
 struct Publication {
@@ -152,10 +154,10 @@ Object *sk::publishToOthers(Object *, Object *const *arguments, ptrdiff_t count)
 
 sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type) {
   assert(python.new_method && python.count_is_first);
-  known = *facts;
-  for (Object *each : {known.opcode_text, known.opcode_binary, known.status_buffered, known.status_sent,
-                       known.status_dropped, known.send, known.not_busy}) {
+  ws_python = *facts;
+  for (Object *each : {ws_python.opcode_text, ws_python.opcode_binary, ws_python.status_buffered, ws_python.status_sent,
+                       ws_python.status_dropped, ws_python.send, ws_python.not_busy}) {
     python.inc_ref(each);
   }
-  return newMethod(type, send_method, send, known.doc);
+  return newMethod(type, ws_send_method, send, ws_python.doc);
 }

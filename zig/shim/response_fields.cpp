@@ -6,7 +6,7 @@ using namespace sk;
 namespace {
 
 constexpr std::string_view EARLY_HINTS = "HTTP/1.1 103 Early Hints\r\n";
-constexpr std::string_view LAST_CHUNK = "0\r\n";
+constexpr std::string_view LAST_CHUNK_SIZE = "0\r\n";
 
 } // namespace
 
@@ -41,7 +41,7 @@ int32_t sk_res_end_trailers(uint32_t handle, const char *head, int32_t head_leng
     return sk_res_send(handle, nullptr, 0, 0, nullptr, 0, 0);
   }
   Cork cork(slot->socket);
-  writeAll(slot->socket, std::string(LAST_CHUNK) + fieldLines(block) + "\r\n");
+  writeAll(slot->socket, std::string(LAST_CHUNK_SIZE) + fieldLines(block) + "\r\n");
   finish(*slot);
   cork.release();
   return settle(*slot);

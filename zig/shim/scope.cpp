@@ -12,7 +12,6 @@ using namespace sk;
 namespace {
 
 constexpr char FLAGS_BASE = '@';
-constexpr size_t ADDRESS_BYTES_MAX = 16;
 
 } // namespace
 

@@ -9,6 +9,9 @@
 
 namespace sk {
 
+/* Of an IPv6 address. */
+constexpr int ADDRESS_BYTES_MAX = 16;
+
 struct Target {
   std::string_view path;
   std::string_view query;

@@ -1,5 +1,6 @@
 #include "websocket_deflate.h"
 
+#include "ascii.h"
 #include "socketify.h"
 
 #include <algorithm>
@@ -36,14 +37,6 @@ bool bind(void *library) {
     zlib = found;
   }
   return complete;
-}
-
-std::string_view trim(std::string_view text) {
-  size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }
 
 /* The text up to a separator, which goes too. Quoted values hold only numbers here: none has a separator in it. */

@@ -1,4 +1,5 @@
 /* The opening handshake, RFC 6455 section 4.2. */
+#include "ascii.h"
 #include "response.h"
 #include "websocket.h"
 
@@ -15,30 +16,6 @@ constexpr int SWITCHING_PROTOCOLS = 101;
 constexpr size_t KEY_LENGTH = 24;
 constexpr size_t ACCEPT_LENGTH = 28;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 32) : c; }
-
-bool equalsIgnoringCase(std::string_view a, std::string_view b) {
-  if (a.length() != b.length()) {
-    return false;
-  }
-  for (size_t i = 0; i < a.length(); i++) {
-    if (lower(a[i]) != lower(b[i])) {
-      return false;
-    }
-  }
-  return true;
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
-
 std::string_view firstOf(std::string_view list) { return trim(list.substr(0, list.find(','))); }
 
 /* Whether one of the fields of that name lists a token. */
@@ -49,7 +26,7 @@ bool lists(const uWS::HttpRequest &request, std::string_view name, std::string_v
     }
     while (!value.empty()) {
       size_t end = value.find(',');
-      if (equalsIgnoringCase(trim(value.substr(0, end)), token)) {
+      if (equalsLower(trim(value.substr(0, end)), token)) {
         return true;
       }
       value = end == std::string_view::npos ? std::string_view() : value.substr(end + 1);
@@ -79,7 +56,7 @@ bool isKey(std::string_view key) {
 bool isOwnField(std::string_view name) {
   for (std::string_view own : {"connection", "upgrade", "content-length", "transfer-encoding", "sec-websocket-accept",
                                "sec-websocket-protocol", "sec-websocket-extensions"}) {
-    if (equalsIgnoringCase(name, own)) {
+    if (equalsLower(name, own)) {
       return true;
     }
   }

@@ -9,7 +9,7 @@ namespace {
 constexpr ptrdiff_t FIELDS_MAX = 64;
 constexpr size_t LENGTH_DIGITS_MAX = 18;
 /* Larger heads are not kept. */
-constexpr size_t KNOWN_BYTES_MAX = 2048;
+constexpr size_t KNOWN_HEAD_BYTES_MAX = 2048;
 
 /* What belongs to the connection is the server's own (PEP 3333, RFC 9110 section 7.6.1), in lower case. */
 constexpr std::string_view HOP_BY_HOP[] = {"keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
@@ -122,7 +122,7 @@ const GivenHead *GivenHeads::find(Object *status, Object *headers) {
     return nullptr;
   }
   /* Somebody else has them too: they may be constants. */
-  bool lasting = python.count_is_first && referenceCount(status) > 1 && fresh.block.length() <= KNOWN_BYTES_MAX;
+  bool lasting = python.count_is_first && referenceCount(status) > 1 && fresh.block.length() <= KNOWN_HEAD_BYTES_MAX;
   for (ptrdiff_t i = 0; lasting && i < count; i++) {
     lasting = referenceCount(python.list_get(headers, i)) > 1;
   }
