@@ -7,6 +7,7 @@ import ctypes
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from .allocator import keep_freed_memory
 from .backend import loop_backend
 from .native import calls, lib
 from .native.declarations import SCRATCH_BYTES
@@ -83,6 +84,7 @@ class Loop:
             A function that ends it.
 
         """
+        keep_freed_memory()
         descriptor = lib.sk_loop_fd()
         users: dict[asyncio.AbstractEventLoop, int] = _thread.__dict__.setdefault("users", {})
         if users.get(loop, 0) == 0:
