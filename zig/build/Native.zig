@@ -63,10 +63,11 @@ pub fn cppFlags(native: Native) []const []const u8 {
 pub fn addSharedLibrary(native: Native) *std.Build.Step.Compile {
     const b = native.b;
     const module = native.createModule(.with_layers);
+    const sources = shimSources(b) catch |err| std.debug.panic("cannot list zig/shim: {t}", .{err});
     const units = b.addWriteFiles();
     for (std.enums.values(Unit)) |unit| {
-        const source = shimUnit(b, unit) catch |err| std.debug.panic("cannot list zig/shim: {t}", .{err});
-        module.addCSourceFile(.{ .file = units.add(b.fmt("{t}_unit.cpp", .{unit}), source), .flags = native.cppFlags() });
+        const file = units.add(b.fmt("{t}_unit.cpp", .{unit}), unit.including(b, sources));
+        module.addCSourceFile(.{ .file = file, .flags = native.cppFlags() });
     }
     const library = b.addLibrary(.{ .name = "socketify", .linkage = .dynamic, .root_module = module });
     if (native.options.target.result.ofmt == .elf) library.setVersionScript(b.path(exported_symbols));
@@ -95,10 +96,18 @@ const Unit = enum {
         const word_end = std.mem.findAny(u8, name, "_.") orelse name.len;
         return std.meta.stringToEnum(Unit, name[0..word_end]) orelse .http;
     }
+
+    /// A C++ file that includes those of the unit.
+    fn including(unit: Unit, b: *std.Build, sources: []const []const u8) []const u8 {
+        var text: []const u8 = "";
+        for (sources) |name| {
+            if (of(name) == unit) text = b.fmt("{s}#include \"{s}\"\n", .{ text, name });
+        }
+        return text;
+    }
 };
 
-/// A C++ file that includes those of the unit.
-fn shimUnit(b: *std.Build, unit: Unit) ![]const u8 {
+fn shimSources(b: *std.Build) ![]const []const u8 {
     const arena = b.graph.arena;
     const io = b.graph.io;
     b.dependOnDirectoryContents(b.path("zig/shim"));
@@ -107,12 +116,12 @@ fn shimUnit(b: *std.Build, unit: Unit) ![]const u8 {
     defer directory.close(io);
     var entries = directory.iterate();
     while (try entries.next(io)) |entry| {
-        if (entry.kind == .file and std.mem.endsWith(u8, entry.name, ".cpp") and Unit.of(entry.name) == unit)
-            try names.append(arena, b.fmt("#include \"{s}\"\n", .{entry.name}));
+        if (entry.kind == .file and std.mem.endsWith(u8, entry.name, ".cpp"))
+            try names.append(arena, b.graph.dupeString(entry.name));
     }
     // The order of a directory is the file system's; the build's shall always be the same.
     std.mem.sortUnstable([]const u8, names.items, {}, lessThan);
-    return std.mem.concat(arena, u8, names.items);
+    return names.items;
 }
 
 fn lessThan(_: void, a: []const u8, b: []const u8) bool {
