@@ -2,6 +2,7 @@
 
 #include "engine.h"
 #include "python_loop.h"
+#include "websocket.h"
 
 #include <cassert>
 #include <climits>
@@ -9,8 +10,6 @@
 using namespace sk;
 
 namespace {
-
-constexpr size_t TOPIC_MAX = 65535;
 
 /* All null until a type of websockets is known. */
 sk_ws_python ws_python = {};

@@ -24,10 +24,6 @@ constexpr std::string_view PING_FRAME("\x89\x00", 2);
 
 WebSocket *webSocket(us_socket_t *s) { return reinterpret_cast<WebSocket *>(s); }
 
-WebSocketContextData *contextData(us_socket_t *s) {
-  return static_cast<WebSocketContextData *>(us_socket_context_ext(0, us_socket_context(0, s)));
-}
-
 WebSocketRoute &routeOf(WebSocket *socket) { return *slotOf(socket).route; }
 
 /* Short messages lie in the scratch buffer, where Python reads them without asking for an address. */

@@ -12,6 +12,9 @@
 
 namespace sk {
 
+/* Bytes of a topic's name. */
+constexpr int32_t TOPIC_MAX = 65535;
+
 /* The engine keeps room for a type of the user's: what is known of a connection is in its slot. */
 struct NoUserData {};
 
@@ -30,6 +33,11 @@ struct WebSocketRoute {
 
   WebSocketContextData *data() { return context->getExt(); }
 };
+
+/* Of a socket that is a websocket. */
+inline WebSocketContextData *contextData(us_socket_t *s) {
+  return static_cast<WebSocketContextData *>(us_socket_context_ext(0, us_socket_context(0, s)));
+}
 
 inline uWS::WebSocketData *webSocketData(WebSocket *socket) {
   return static_cast<uWS::WebSocketData *>(us_socket_ext(0, raw(socket)));

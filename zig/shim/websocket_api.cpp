@@ -11,7 +11,6 @@ namespace {
 
 constexpr int OPCODE_MASK = 15;
 constexpr int32_t CONTROL_MAX = 125;
-constexpr int32_t TOPIC_MAX = 65535;
 
 /* The cork that Python holds across several calls: it must be let go even when its connection dies meanwhile. */
 thread_local WebSocket *user_cork = nullptr;

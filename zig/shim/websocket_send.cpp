@@ -15,10 +15,6 @@ constexpr size_t HEADER_MAX = 10;
 /* One copy of so many bytes is cheaper than to make the system gather header and payload. */
 constexpr size_t JOINED_MAX = 4096;
 
-WebSocketContextData *contextData(WebSocket *socket) {
-  return static_cast<WebSocketContextData *>(us_socket_context_ext(0, us_socket_context(0, raw(socket))));
-}
-
 bool isOverLimit(WebSocket *socket, const WebSocketContextData &context) {
   if (!context.maxBackpressure || socket->getBufferedAmount() <= context.maxBackpressure) {
     return false;
@@ -99,7 +95,7 @@ std::string_view headerOf(char (&header)[HEADER_MAX], size_t length, int opcode,
 template <>
 uWS::WebSocket<false, true, NoUserData>::SendStatus
 uWS::WebSocket<false, true, NoUserData>::send(std::string_view message, OpCode opcode, bool compress, bool fin) {
-  sk::WebSocketContextData &context = *contextData(this);
+  sk::WebSocketContextData &context = *contextData(raw(this));
   if (isOverLimit(this, context)) {
     return DROPPED;
   }
