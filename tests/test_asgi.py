@@ -30,10 +30,10 @@ def test_scope(serve_asgi: Callable[..., Any]) -> None:
     assert answer.startswith(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nDate: ")
     assert answer.endswith(b"\r\nServer: socketify\r\nContent-Length: 2\r\n\r\nok")
     scope = scopes[0]
-    assert scope.pop("extensions").keys() >= {"http.response.early_hint", "http.response.trailers"}
+    assert scope.pop("extensions") == {"http.response.early_hint": {}, "http.response.trailers": {}}
     assert scope == {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": "GET",
         "scheme": "http",
@@ -46,6 +46,13 @@ def test_scope(serve_asgi: Callable[..., Any]) -> None:
         "server": ("127.0.0.1", server.port),
         "state": {},
     }
+
+
+def test_extensions_for_files_are_announced_when_asked_for(serve_asgi: Callable[..., Any]) -> None:
+    scopes: list[dict[str, Any]] = []
+    serve_asgi(capturing(scopes), pathsend=True).request("GET / HTTP/1.1")
+    names = ("early_hint", "trailers", "pathsend", "zerocopysend")
+    assert scopes[0]["extensions"] == {f"http.response.{name}": {} for name in names}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "X-OWN"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
 import time
 from pathlib import Path
 from typing import Any, Callable
@@ -19,18 +21,48 @@ from socketify.interfaces import ClientDisconnectedError
 def test_early_hints(serve_asgi: Callable[..., Any]) -> None:
     async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
         hint = {"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]}
+        await send(hint)
+        await send({**hint, "links": [b"</c.js>; rel=preload"]})
         await send(START)
-        await send(hint)
-        await send({**BODY, "more_body": True})
-        await send(hint)
-        await send(BODY)
+        for message in ({**BODY, "more_body": True}, BODY):
+            with pytest.raises(RuntimeError, match=r"body', not 'http.response.early_hint'"):
+                await send(hint)
+            await send(message)
 
     server = serve_asgi(answering(answer))
     text = server.request("GET / HTTP/1.1")
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nLink: </b.js>; rel=preload\r\n\r\n"
+    hints += b"HTTP/1.1 103 Early Hints\r\nLink: </c.js>; rel=preload\r\n\r\n"
     assert text.startswith(hints + b"HTTP/1.1 200 OK\r\n")
-    assert text.count(b"103 Early Hints") == 1
+    assert text.count(b"103 Early Hints") == 2
     assert server.request("GET / HTTP/1.0").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_early_hints_leave_before_the_response_is_known(serve_asgi: Callable[..., Any]) -> None:
+    seen = threading.Event()
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload"]})
+        await asyncio.get_running_loop().run_in_executor(None, seen.wait, 10)
+        await send(START)
+        await send(BODY)
+
+    with serve_asgi(answering(answer)).connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(1000) == b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+        seen.set()
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize("link", ["</a.css>", b"</a.css>\nX: y", b"</a.css>\r\n\r\n"])
+def test_early_hints_that_are_no_field(serve_asgi: Callable[..., Any], link: Any) -> None:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        with pytest.raises((TypeError, ValueError)):
+            await send({"type": "http.response.early_hint", "links": [link]})
+        await send(START)
+        await send(BODY)
+
+    assert serve_asgi(answering(answer)).request("GET / HTTP/1.1").startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 @pytest.mark.parametrize("wanted", [True, False])

@@ -12,18 +12,12 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from asgi_apps import wait_for
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 UPLOAD = bytes(range(256)) * 8000
 DIGEST = hashlib.sha256(UPLOAD).hexdigest()
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def check_http(url: str) -> None:

@@ -104,6 +104,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--app-dir", default=".", metavar="DIR", help="where modules are looked for first (default: the current folder)")
     add("--root-path", default="", metavar="PATH", help="where the application is mounted")
     add("--lifespan", choices=("auto", "on", "off"), default="auto", help="of ASGI applications (default: %(default)s)")
+    add("--pathsend", action="store_true", help="let ASGI applications name files, which the kernel copies to the client")
     add("--env-file", metavar="PATH", help="variables that the application finds in its environment (needs python-dotenv)")
 
     add = parser.add_argument_group("processes and threads").add_argument

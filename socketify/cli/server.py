@@ -50,6 +50,7 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "threads": settings.threads,
         "multiprocess": settings.workers > 1,
         "root_path": settings.root_path,
+        "pathsend": settings.pathsend,
         "trusted_proxies": settings.forwarded_allow_ips if settings.proxy_headers else None,
         "access_log": None if settings.access_log == "off" else settings.access_log,
         "limits": Limits(
@@ -117,7 +118,19 @@ def build_server(settings: argparse.Namespace) -> Union[InterfaceServer, App]:
 def _refuse_app_options(settings: argparse.Namespace) -> None:
     """Refuse flags that an app which is made already would not follow."""
     defaults = make_parser()
-    prefixes = ("ssl_", "timeout_", "limit_", "lifespan", "threads", "root_path", "proxy_", "access_", "server_", "date_")
+    prefixes = (
+        "ssl_",
+        "timeout_",
+        "limit_",
+        "lifespan",
+        "threads",
+        "root_path",
+        "pathsend",
+        "proxy_",
+        "access_",
+        "server_",
+        "date_",
+    )
     given = [
         f"--{name.replace('_', '-')}"
         for name, value in sorted(vars(settings).items())

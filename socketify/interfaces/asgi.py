@@ -25,6 +25,9 @@ class ASGI(InterfaceServer):
         websocket_options: see :class:`InterfaceServer`.
         task_factory_max_items: as for :class:`socketify.App`.
         lifespan: see :class:`InterfaceServer`.
+        pathsend: whether scopes announce ``http.response.pathsend`` and ``http.response.zerocopysend``, which let an
+            application name a file that the kernel copies to the connection. False by default: most middlewares that compress
+            or change bodies lose such a file.
         **keywords: see :class:`InterfaceServer`.
 
     """
@@ -37,14 +40,18 @@ class ASGI(InterfaceServer):
         websocket_options: Optional[Mapping[str, Any]] = None,
         task_factory_max_items: int = 100_000,
         lifespan: Union[bool, str] = True,
+        *,
+        pathsend: bool = False,
         **keywords: Any,
     ) -> None:
+        self._pathsend = pathsend
         super().__init__(app, options, websocket, websocket_options, task_factory_max_items, lifespan, **keywords)
 
     def _serve_http(self, native: App) -> None:
         # Of this native app: several of them do not share it.
         self._state: Scope = {}
-        serve_http(native, self.app, self._root_path, self._lifespan_mode, self._state, is_secure(self._options))
+        secure = is_secure(self._options)
+        serve_http(native, self.app, self._root_path, self._lifespan_mode, self._state, secure, pathsend=self._pathsend)
 
     def _serve_own_websockets(self, native: App) -> None:
         route_websockets(native, self.app, self._websocket_options, self._root_path, self._state, is_secure(self._options))
@@ -63,12 +70,19 @@ def follow_lifespan(native: App, application: ASGIApplication, mode: str, state:
 
 
 def serve_http(
-    native: App, application: ASGIApplication, root_path: str, lifespan_mode: str, state: Scope, secure: bool
+    native: App,
+    application: ASGIApplication,
+    root_path: str,
+    lifespan_mode: str,
+    state: Scope,
+    secure: bool,
+    *,
+    pathsend: bool = False,
 ) -> None:
     """Give all requests of an app to an ASGI application."""
     if lifespan_mode != "off":
         follow_lifespan(native, application, lifespan_mode, state)
-    parts = ScopeParts("http", secure, root_path, state)
+    parts = ScopeParts("http", secure, root_path, state, pathsend)
     native._route_native("*", "/*", http_callback(application, native, parts, secure))
 
 

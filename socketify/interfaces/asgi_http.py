@@ -295,7 +295,7 @@ class HTTPExchange:
             logger.warning("the ASGI application sent %r after its response was complete: it is ignored", kind)
         elif state == STREAM and kind == "http.response.body":
             await self._send_body(message)
-        elif state in (HEAD, STREAM) and kind == "http.response.early_hint":
+        elif state == START and kind == "http.response.early_hint":
             self._send_hints(message)
         elif state in (HEAD, STREAM) and kind == "http.response.pathsend":
             await send_path(self, message)
@@ -308,7 +308,7 @@ class HTTPExchange:
             raise RuntimeError(error)
 
     def _send_hints(self, message: Message) -> None:
-        """Send 103 (Early Hints). When the head is out they are too late, and HTTP/1.0 has none: both are ignored."""
+        """Send 103 (Early Hints, RFC 8297) before the response starts; HTTP/1.0 knows none, and gets none."""
         parts = [b"200"]
         for link in message.get("links", ()):
             parts += (b"Link", link)

@@ -16,14 +16,14 @@ End = Optional[tuple[str, int]]
 
 _FLAGS_BASE = ord("@")
 _ENDS_MAX = 16384
-SPEC_VERSION = "2.5"
 
-_HTTP_EXTENSIONS: Scope = {
-    "http.response.early_hint": {},
-    "http.response.pathsend": {},
-    "http.response.trailers": {},
-    "http.response.zerocopysend": {},
-}
+#: The version of the protocol that scopes name. From 2.4 on Starlette's StreamingResponse waits for no `http.disconnect`, and
+#: a generator that waits itself would never hear that its client left: so requests say what uvicorn says.
+SPEC_VERSIONS = {"http": "2.3", "websocket": "2.5"}
+
+_HTTP_EXTENSIONS: Scope = {"http.response.early_hint": {}, "http.response.trailers": {}}
+#: Bodies that the application does not give as messages, which middlewares that change bodies pass on or lose.
+_FILE_EXTENSIONS: Scope = {"http.response.pathsend": {}, "http.response.zerocopysend": {}}
 
 _WEBSOCKET_EXTENSIONS: Scope = {"websocket.http.response": {}}
 
@@ -53,14 +53,16 @@ class ScopeParts:
         secure: whether the app speaks TLS.
         root_path: where the application is mounted; paths get it as their prefix.
         state: of the lifespan; every scope has a copy.
+        pathsend: whether scopes of requests announce ``http.response.pathsend`` and ``http.response.zerocopysend``.
 
     """
 
-    def __init__(self, kind: str, secure: bool, root_path: str, state: Scope) -> None:
+    def __init__(self, kind: str, secure: bool, root_path: str, state: Scope, pathsend: bool = False) -> None:
         is_http = kind == "http"
+        extensions = {**_HTTP_EXTENSIONS, **(_FILE_EXTENSIONS if pathsend else {})} if is_http else _WEBSOCKET_EXTENSIONS
         self._template: Scope = {
             "type": kind,
-            "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
+            "asgi": {"version": "3.0", "spec_version": SPEC_VERSIONS[kind]},
             "http_version": "1.1",
             "scheme": _SCHEMES[kind][secure],
             "path": "",
@@ -71,7 +73,7 @@ class ScopeParts:
             "client": None,
             "server": None,
             "state": state,
-            "extensions": _HTTP_EXTENSIONS if is_http else _WEBSOCKET_EXTENSIONS,
+            "extensions": extensions,
         }
         if is_http:
             self._template["method"] = ""

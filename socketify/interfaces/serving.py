@@ -81,6 +81,8 @@ def make_server(app: Any, interface: str = "auto", *, websocket: Any = "auto", *
         websocket = None if name == "wsgi" else True
     if name in ("asgi", "asgi3"):
         options.pop("threads", None)
+    else:
+        options.pop("pathsend", None)
     if name != "wsgi":
         options.pop("multiprocess", None)
     return _SERVERS[name](app, websocket=websocket, **options)
@@ -98,7 +100,7 @@ class NativeServer(InterfaceServer):
 
 
 def _native_server(app: Any, websocket: Any, options: dict[str, Any]) -> Union[InterfaceServer, App]:
-    for name in ("threads", "multiprocess", "root_path"):
+    for name in ("threads", "multiprocess", "root_path", "pathsend"):
         options.pop(name, None)
     websocket_options = options.pop("websocket_options", None)
     websocket = None if websocket == "auto" else websocket

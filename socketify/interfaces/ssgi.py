@@ -10,7 +10,7 @@ from ..options import AppOptions
 from ..request import Request
 from ..response import Response
 from . import asgi, wsgi
-from .asgi_scope import SPEC_VERSION
+from .asgi_scope import SPEC_VERSIONS
 from .server import InterfaceServer
 from .ssgi_http import SSGIHttpResponse
 from .ssgi_scope import scope_builder
@@ -18,7 +18,7 @@ from .ssgi_websocket import SSGIWebSocket, closed, opened, received
 
 SSGIApplication = Callable[..., Any]
 #: What this server offers to frameworks.
-SUPPORTED_INTERFACES = {"asgi": SPEC_VERSION, "wsgi": "1.0", "ssgi": "1.0"}
+SUPPORTED_INTERFACES = {"asgi": SPEC_VERSIONS["http"], "wsgi": "1.0", "ssgi": "1.0"}
 
 
 class SSGI(InterfaceServer):
