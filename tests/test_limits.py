@@ -77,7 +77,7 @@ def test_sizes(serve: Any, limits: Limits, request_bytes: bytes, expected: int) 
 @pytest.mark.parametrize(
     ("request_bytes", "expected"),
     [
-        (b"POST / HTTP/1.0\r\n\r\n", 411),
+        (b"POST / HTTP/1.0\r\n\r\n", 405),
         (b"POST / HTTP/1.0\r\nContent-Length: 0\r\n\r\n", 405),
         (b"GET / HTTP/1.0\r\n\r\n", 200),
         (b"PUT / HTTP/1.1\r\nHost: a\r\n\r\n", 405),

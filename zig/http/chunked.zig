@@ -5,8 +5,12 @@ const syntax = @import("syntax.zig");
 const Limits = @import("head.zig").Limits;
 const Text = @import("head.zig").Text;
 
-/// Hexadecimal digits of a chunk size: 60 bits cannot overflow the sum.
+/// Hexadecimal digits of a chunk size that count: 60 bits cannot overflow the sum.
 const size_digits_max = 15;
+/// All of them, with the zeros that some peers write in front to have a size of constant width.
+const size_line_digits_max = 64;
+/// From here on another digit would be one too many.
+const size_before_last_digit: u64 = 1 << (4 * (size_digits_max - 1));
 
 const State = enum(u8) {
     size_first,
@@ -48,7 +52,7 @@ pub const Decoder = extern struct {
         }
         if (std.fmt.charToDigit(c, 16)) |digit| {
             decoder.digits += 1;
-            if (decoder.digits > size_digits_max) return error.BadRequest;
+            if (decoder.digits > size_line_digits_max or decoder.remaining >= size_before_last_digit) return error.BadRequest;
             decoder.remaining = decoder.remaining * 16 + digit;
             decoder.state = .size;
             return;

@@ -8,6 +8,7 @@ comptime {
 }
 
 test {
+    _ = @import("authority.zig");
     _ = @import("scan.zig");
     _ = @import("tests.zig");
     _ = @import("fuzz.zig");

@@ -106,7 +106,10 @@ fn meaning(head: *Head, ancient: bool, limits: *const Limits) Refused!void {
             if (head.chunked or !std.ascii.eqlIgnoreCase(field.value, "chunked")) return error.Refused;
             head.chunked = true;
         } else if (std.ascii.eqlIgnoreCase(field.name, "expect")) {
-            if (!std.ascii.eqlIgnoreCase(field.value, "100-continue")) return error.Refused;
+            var members = std.mem.splitScalar(u8, field.value, ',');
+            while (members.next()) |member| {
+                if (trim(member).len > 0 and !std.ascii.eqlIgnoreCase(trim(member), "100-continue")) return error.Refused;
+            }
         } else if (std.ascii.eqlIgnoreCase(field.name, "connection")) {
             var options = std.mem.splitScalar(u8, field.value, ',');
             while (options.next()) |option| {
@@ -115,6 +118,7 @@ fn meaning(head: *Head, ancient: bool, limits: *const Limits) Refused!void {
             }
         }
     }
+    joinLengths(head);
     if (ancient and kept) {
         head.close = false;
         for (head.fields[0..head.field_count]) |field| {
@@ -127,15 +131,28 @@ fn meaning(head: *Head, ancient: bool, limits: *const Limits) Refused!void {
     }
     if (head.chunked and (head.content_length != null or ancient)) return error.Refused;
     if (head.content_length orelse 0 > limits.max_body) return error.Refused;
-    if (ancient and head.content_length == null) {
-        for ([_][]const u8{ "POST", "PUT", "PATCH" }) |method| {
-            if (eql(u8, head.method, method)) return error.Refused;
-        }
-    }
     if (host) |name| {
         if (name.len > 0 and !isAuthority(name)) return error.Refused;
     } else if (!ancient) return error.Refused;
     if (!isTarget(head.method, head.target)) return error.Refused;
+}
+
+/// One field of one value is left of those that agree.
+fn joinLengths(head: *Head) void {
+    var joined: [16]Field = undefined;
+    var count: usize = 0;
+    var seen = false;
+    for (head.fields[0..head.field_count]) |field| {
+        if (!std.ascii.eqlIgnoreCase(field.name, "content-length")) {
+            joined[count] = field;
+        } else if (!seen) {
+            seen = true;
+            joined[count] = .{ .name = field.name, .value = trim(field.value[0 .. std.mem.indexOfScalar(u8, field.value, ',') orelse field.value.len]) };
+        } else continue;
+        count += 1;
+    }
+    head.fields = joined;
+    head.field_count = count;
 }
 
 fn addLength(head: *Head, first: *?[]const u8, text: []const u8) Refused!void {
@@ -149,18 +166,73 @@ fn addLength(head: *Head, first: *?[]const u8, text: []const u8) Refused!void {
 fn isAuthority(text: []const u8) bool {
     if (text.len > 0 and text[0] == '[') {
         const close = std.mem.indexOfScalar(u8, text, ']') orelse return false;
-        return isName(text[1..close], ":") and isPort(text[close + 1 ..]);
+        return (isIpv6(text[1..close]) or isFutureAddress(text[1..close])) and isPort(text[close + 1 ..]);
     }
-    const colon = std.mem.indexOfScalar(u8, text, ':') orelse return isName(text, "");
-    return isName(text[0..colon], "") and isPort(text[colon..]);
+    const colon = std.mem.indexOfScalar(u8, text, ':') orelse return isName(text);
+    return isName(text[0..colon]) and isPort(text[colon..]);
 }
 
-fn isName(text: []const u8, more: []const u8) bool {
+fn isName(text: []const u8) bool {
     for (text) |c| {
-        if (std.ascii.isAlphanumeric(c)) continue;
-        if (std.mem.indexOfScalar(u8, "-._~%!$&'()*+,;=", c) == null and std.mem.indexOfScalar(u8, more, c) == null) return false;
+        if (!std.ascii.isAlphanumeric(c) and std.mem.indexOfScalar(u8, "-._~%!$&'()*+,;=", c) == null) return false;
     }
     return text.len > 0;
+}
+
+/// The nine lines of RFC 3986's grammar: what stands before "::" and what behind, each counted in groups of 16 bits.
+fn isIpv6(text: []const u8) bool {
+    const gap = std.mem.indexOf(u8, text, "::") orelse return countGroups(text, true) == 8;
+    const before = countGroups(text[0..gap], false) orelse return false;
+    const behind = countGroups(text[gap + 2 ..], true) orelse return false;
+    return before + behind <= 7;
+}
+
+fn countGroups(text: []const u8, last: bool) ?usize {
+    if (text.len == 0) return 0;
+    var count: usize = 0;
+    var groups = std.mem.splitScalar(u8, text, ':');
+    while (groups.next()) |group| {
+        count += 1;
+        if (last and groups.peek() == null and std.mem.indexOfScalar(u8, group, '.') != null) {
+            if (!isIpv4(group)) return null;
+            count += 1;
+            continue;
+        }
+        if (group.len < 1 or group.len > 4) return null;
+        for (group) |c| {
+            if (!std.ascii.isHex(c)) return null;
+        }
+    }
+    return count;
+}
+
+fn isIpv4(text: []const u8) bool {
+    var count: usize = 0;
+    var octets = std.mem.splitScalar(u8, text, '.');
+    while (octets.next()) |octet| {
+        if (octet.len == 0 or !isDigits(octet) or (octet.len > 1 and octet[0] == '0')) return false;
+        _ = std.fmt.parseInt(u8, octet, 10) catch return false;
+        count += 1;
+    }
+    return count == 4;
+}
+
+fn isFutureAddress(text: []const u8) bool {
+    const dot = std.mem.indexOfScalar(u8, text, '.') orelse return false;
+    if (dot < 2 or std.ascii.toLower(text[0]) != 'v' or dot + 1 == text.len) return false;
+    for (text[1..dot]) |c| {
+        if (!std.ascii.isHex(c)) return false;
+    }
+    for (text[dot + 1 ..]) |c| {
+        if (!std.ascii.isAlphanumeric(c) and std.mem.indexOfScalar(u8, "-._~!$&'()*+,;=:", c) == null) return false;
+    }
+    return true;
+}
+
+/// Of a valid authority.
+fn hasPort(text: []const u8) bool {
+    const colon = std.mem.lastIndexOfScalar(u8, text, ':') orelse return false;
+    return colon + 1 < text.len and std.mem.indexOfScalarPos(u8, text, colon, ']') == null;
 }
 
 fn isPort(text: []const u8) bool {
@@ -169,7 +241,7 @@ fn isPort(text: []const u8) bool {
 
 /// RFC 9112 section 3.2.
 fn isTarget(method: []const u8, target: []const u8) bool {
-    if (eql(u8, method, "CONNECT")) return isAuthority(target);
+    if (eql(u8, method, "CONNECT")) return isAuthority(target) and hasPort(target);
     if (target[0] == '/') return true;
     if (eql(u8, target, "*")) return eql(u8, method, "OPTIONS");
     const rest = for ([_][]const u8{ "http://", "https://" }) |scheme| {
@@ -215,7 +287,7 @@ fn lineAt(text: []const u8, begin: usize) ?[]const u8 {
 fn chunkSize(line: []const u8, limits: *const Limits) Refused!usize {
     var digits: usize = 0;
     while (digits < line.len and std.ascii.isHex(line[digits])) digits += 1;
-    if (digits == 0 or digits > 15) return error.Refused;
+    if (digits == 0 or digits > 64 or std.mem.trimStart(u8, line[0..digits], "0").len > 15) return error.Refused;
     const extension = line[digits..];
     if (extension.len > limits.max_chunk_extension_bytes or !isExtension(extension)) return error.Refused;
     return std.fmt.parseInt(usize, line[0..digits], 16) catch return error.Refused;

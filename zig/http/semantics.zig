@@ -1,5 +1,6 @@
 //! What the fields of a head mean for the message: its body, its host, its connection.
 const std = @import("std");
+const authority = @import("authority.zig");
 const syntax = @import("syntax.zig");
 const Head = @import("head.zig").Head;
 const Limits = @import("head.zig").Limits;
@@ -8,7 +9,7 @@ const Text = @import("head.zig").Text;
 /// 10^18 - 1 fits in 64 bits with room to spare.
 const length_digits_max = 18;
 
-pub const Refusal = error{ BadRequest, ContentTooLarge, NotImplemented, ExpectationFailed, LengthRequired };
+pub const Refusal = error{ BadRequest, ContentTooLarge, NotImplemented, ExpectationFailed };
 
 pub fn codeOf(refusal: Refusal) syntax.Error {
     return switch (refusal) {
@@ -16,7 +17,6 @@ pub fn codeOf(refusal: Refusal) syntax.Error {
         error.ContentTooLarge => .content_too_large,
         error.NotImplemented => .not_implemented,
         error.ExpectationFailed => .expectation_failed,
-        error.LengthRequired => .length_required,
     };
 }
 
@@ -24,7 +24,8 @@ pub fn interpret(head: *Head, limits: *const Limits) Refusal!void {
     var hosts: u32 = 0;
     var transfer_encodings: u32 = 0;
     var keep_alive = false;
-    var length: ?[]const u8 = null;
+    var length: ?[]u8 = null;
+    var lengths: u32 = 0;
     head.content_length = 0;
     head.has_length = false;
     head.chunked = false;
@@ -39,8 +40,7 @@ pub fn interpret(head: *Head, limits: *const Limits) Refusal!void {
                 head.host = field.value;
             },
             6 => if (std.mem.eql(u8, name, "expect")) {
-                if (!syntax.equalsIgnoringCase(value, "100-continue")) return error.ExpectationFailed;
-                head.expects_continue = !head.ancient;
+                if (try expectation(value)) head.expects_continue = !head.ancient;
             },
             10 => if (std.mem.eql(u8, name, "connection")) {
                 var options = std.mem.splitScalar(u8, value, ',');
@@ -50,7 +50,13 @@ pub fn interpret(head: *Head, limits: *const Limits) Refusal!void {
                     if (syntax.equalsIgnoringCase(text, "keep-alive")) keep_alive = true;
                 }
             },
-            14 => if (std.mem.eql(u8, name, "content-length")) try contentLength(head, &length, value),
+            14 => if (std.mem.eql(u8, name, "content-length")) {
+                const text = try contentLength(head, length, value);
+                // A list of equal members is handed on as the one that it means.
+                field.value = .from(text);
+                length = text;
+                lengths += 1;
+            },
             17 => if (std.mem.eql(u8, name, "transfer-encoding")) {
                 transfer_encodings += 1;
                 // Several fields are one list: a second one could only add to chunked, which must be last and alone.
@@ -63,40 +69,62 @@ pub fn interpret(head: *Head, limits: *const Limits) Refusal!void {
     }
     // RFC 9112 section 6.1: both lengths, or chunked in HTTP/1.0, are smuggling.
     if (head.chunked and (head.has_length or head.ancient)) return error.BadRequest;
-    // Before chunked there was no other way to tell that a body follows, and how long it is (RFC 1945 section 7.2.2).
-    if (head.ancient and !head.has_length and carriesBody(head.method.slice())) return error.LengthRequired;
+    if (lengths > 1) keepFirstLength(head);
     if (hosts > 1 or (hosts == 0 and !head.ancient)) return error.BadRequest;
-    if (hosts == 1) try checkAuthority(head.host.slice(), true) else head.host = .{ .ptr = head.target.ptr, .len = 0 };
+    if (hosts == 0) head.host = .{ .ptr = head.target.ptr, .len = 0 };
+    if (head.host.len > 0 and !authority.isValid(head.host.slice(), .optional)) return error.BadRequest;
     head.close = head.close or (head.ancient and !keep_alive);
     try interpretTarget(head);
     if (head.content_length > limits.max_body) return error.ContentTooLarge;
 }
 
-fn carriesBody(method: []const u8) bool {
-    return std.mem.eql(u8, method, "POST") or std.mem.eql(u8, method, "PUT") or std.mem.eql(u8, method, "PATCH");
-}
-
-/// RFC 9112 section 6.3: digits; a list is accepted when all its members are the same, in the same spelling.
-fn contentLength(head: *Head, first: *?[]const u8, value: []const u8) Refusal!void {
+/// RFC 9110 section 10.1.1: a list, whose only known member is 100-continue; whether it is there.
+fn expectation(value: []const u8) Refusal!bool {
+    var found = false;
     var members = std.mem.splitScalar(u8, value, ',');
     while (members.next()) |member| {
         const text = std.mem.trim(u8, member, " \t");
-        if (text.len == 0) return error.BadRequest;
-        for (text) |c| {
-            if (c < '0' or c > '9') return error.BadRequest;
-        }
-        if (first.*) |before| {
-            if (!std.mem.eql(u8, before, text)) return error.BadRequest;
-            continue;
-        }
-        first.* = text;
-        const digits = std.mem.trimStart(u8, text, "0");
-        if (digits.len > length_digits_max) return error.ContentTooLarge;
-        var length: u64 = 0;
-        for (digits) |c| length = length * 10 + (c - '0');
-        head.has_length = true;
-        head.content_length = length;
+        if (text.len == 0) continue;
+        if (!syntax.equalsIgnoringCase(text, "100-continue")) return error.ExpectationFailed;
+        found = true;
     }
+    return found;
+}
+
+/// RFC 9112 section 6.3: digits; a list is accepted when all its members are the same, in the same spelling. Gives that member.
+fn contentLength(head: *Head, before: ?[]const u8, value: []u8) Refusal![]u8 {
+    var members = std.mem.splitScalar(u8, value, ',');
+    const first = value[0..members.first().len];
+    const text = syntax.trim(first);
+    if (text.len == 0) return error.BadRequest;
+    for (text) |c| {
+        if (c < '0' or c > '9') return error.BadRequest;
+    }
+    if (!std.mem.eql(u8, before orelse text, text)) return error.BadRequest;
+    while (members.next()) |member| {
+        if (!std.mem.eql(u8, std.mem.trim(u8, member, " \t"), text)) return error.BadRequest;
+    }
+    const digits = std.mem.trimStart(u8, text, "0");
+    if (digits.len > length_digits_max) return error.ContentTooLarge;
+    var length: u64 = 0;
+    for (digits) |c| length = length * 10 + (c - '0');
+    head.has_length = true;
+    head.content_length = length;
+    return text;
+}
+
+/// Fields that say the same are handed on as one: who joins them would read another number, or none.
+fn keepFirstLength(head: *Head) void {
+    var kept: u32 = 0;
+    var found = false;
+    for (head.fields[0..head.field_count]) |field| {
+        const is_length = std.mem.eql(u8, field.name.slice(), "content-length");
+        if (is_length and found) continue;
+        found = found or is_length;
+        head.fields[kept] = field;
+        kept += 1;
+    }
+    head.field_count = kept;
 }
 
 /// RFC 9112 section 6.1: only chunked, once and last. 400 where the end of the message cannot be known, 501 for other codings.
@@ -113,31 +141,13 @@ fn transferEncoding(value: []const u8) Refusal!void {
     return error.NotImplemented;
 }
 
-/// RFC 3986 section 3.2 without userinfo: an address in brackets or a name, and a port of digits.
-fn checkAuthority(text: []const u8, may_be_empty: bool) Refusal!void {
-    if (text.len == 0) return if (may_be_empty) {} else error.BadRequest;
-    const bracketed = text[0] == '[';
-    const host_end = if (bracketed)
-        (std.mem.indexOfScalar(u8, text, ']') orelse return error.BadRequest) + 1
-    else
-        std.mem.indexOfScalar(u8, text, ':') orelse text.len;
-    const name = if (bracketed) text[1 .. host_end - 1] else text[0..host_end];
-    if (name.len == 0) return error.BadRequest;
-    for (name) |c| {
-        if (!syntax.host_table[c] and !(bracketed and c == ':')) return error.BadRequest;
-    }
-    if (host_end == text.len) return;
-    if (text[host_end] != ':') return error.BadRequest;
-    for (text[host_end + 1 ..]) |c| {
-        if (c < '0' or c > '9') return error.BadRequest;
-    }
-}
-
 /// RFC 9112 section 3.2: the four forms.
 fn interpretTarget(head: *Head) Refusal!void {
     const target = head.target.slice();
     const method = head.method.slice();
-    if (std.mem.eql(u8, method, "CONNECT")) return checkAuthority(target, false);
+    if (std.mem.eql(u8, method, "CONNECT")) {
+        return if (authority.isValid(target, .required)) {} else error.BadRequest;
+    }
     if (target[0] == '/') return;
     if (target.len == 1 and target[0] == '*') {
         return if (std.mem.eql(u8, method, "OPTIONS")) {} else error.BadRequest;
@@ -154,9 +164,9 @@ fn absoluteForm(head: *Head, target: []u8) Refusal!void {
     const end = std.mem.indexOfAnyPos(u8, target, begin, "/?") orelse target.len;
     // One byte to the left, over the scheme, which leaves room for the slash of an empty path.
     std.mem.copyForwards(u8, target[begin - 1 .. end - 1], target[begin..end]);
-    const authority = target[begin - 1 .. end - 1];
-    try checkAuthority(authority, false);
-    head.host = .from(authority);
+    const host = target[begin - 1 .. end - 1];
+    if (!authority.isValid(host, .optional)) return error.BadRequest;
+    head.host = .from(host);
     for (head.fields[0..head.field_count]) |*field| {
         if (std.mem.eql(u8, field.name.slice(), "host")) field.value = head.host;
     }

@@ -9,7 +9,6 @@ pub const Error = enum(i32) {
     not_implemented = 5,
     version_not_supported = 6,
     expectation_failed = 7,
-    length_required = 8,
 };
 
 /// RFC 9110 section 5.6.2: tchar.

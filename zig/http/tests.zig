@@ -64,7 +64,14 @@ const refused = [_]struct { code: i32, text: []const u8 }{
     // A method that never ends must not be kept for ever.
     .{ .code = 1, .text = &@as([64]u8, @splat('A')) },
     .{ .code = 6, .text = "GET / HTTP/2.0\r\nHost: a\r\n\r\n" },
+    .{ .code = 1, .text = "GET / HTTP/1.1\r\nHost: [::g]\r\n\r\n" },
+    .{ .code = 1, .text = "CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n" },
+    .{ .code = 1, .text = "CONNECT a: HTTP/1.1\r\nHost: a\r\n\r\n" },
+    .{ .code = 1, .text = "CONNECT * HTTP/1.1\r\nHost: a\r\n\r\n" },
+    .{ .code = 1, .text = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 05\r\n\r\n" },
+    .{ .code = 1, .text = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5,\r\n\r\n" },
     .{ .code = 7, .text = "GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n" },
+    .{ .code = 7, .text = "GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue, tea\r\n\r\n" },
     .{ .code = 4, .text = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n" },
     .{ .code = 3, .text = "GET /" ++ @as([9000]u8, @splat('a')) ++ " HTTP/1.1\r\nHost: a\r\n\r\n" },
     .{ .code = 2, .text = "GET / HTTP/1.1\r\nHost: a\r\nX: " ++ @as([17000]u8, @splat('a')) ++ "\r\n\r\n" },
@@ -87,7 +94,27 @@ test "valid requests of every form are accepted" {
         "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
         "PURGE / HTTP/1.1\r\nHost:\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n",
+        "POST / HTTP/1.0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: [::1]\r\nExpect:\r\n\r\n",
     }) |text| try expectEqual(@as(i32, @intCast(text.len)), outcome(text));
+}
+
+test "lengths that say the same are handed on as one" {
+    for ([_][]const u8{
+        "Content-Length: 9, 9\r\nA: b\r\n",
+        "Content-Length: 9\r\nA: b\r\nContent-Length: 9\r\n",
+        "Content-Length: 9 ,9\r\nContent-Length: 9\r\nA: b\r\nContent-Length:9,9\r\n",
+    }) |lines| {
+        var buffer: [512]u8 = undefined;
+        var text: [256]u8 = undefined;
+        var head: Head = undefined;
+        const request = try std.fmt.bufPrint(&text, "POST / HTTP/1.1\r\nHost: a\r\n{s}\r\n", .{lines});
+        try expectEqual(@as(i32, @intCast(request.len)), parse(&buffer, request, &head));
+        try expectEqual(@as(u64, 9), head.content_length);
+        try expectEqual(@as(u32, 3), head.field_count);
+        try expectEqualStrings("9", head.fields[1].value.slice());
+        try expectEqualStrings("a", head.fields[2].name.slice());
+    }
 }
 
 test "absolute-form gives the path and replaces Host" {
@@ -131,7 +158,7 @@ fn decode(pieces: []const []const u8, out: []u8) !?[]u8 {
 }
 
 test "a chunked body is the same in every fragmentation" {
-    const text = "5;ext=\"v\"\r\nhello\r\n00B\r\n, the world\r\n0\r\nTrailer: x\r\n\r\n";
+    const text = "5;ext=\"v\"\r\nhello\r\n0000000000000000000B\r\n, the world\r\n0\r\nTrailer: x\r\n\r\n";
     var out: [64]u8 = undefined;
     for (0..text.len) |split| {
         const body = try decode(&.{ text[0..split], text[split..] }, &out);
@@ -144,6 +171,7 @@ test "malformed chunks are refused" {
     for ([_][]const u8{
         "5\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "x\r\n",            "\r\n",
         "-1\r\n",                "5\r\nhello\n0\r\n\r\n",    "0\r\n bad\r\n",    "fffffffffffffffff\r\n",
-        "0x5\r\nhello\r\n",      "0\r\nno colon\r\n\r\n",    "0\r\nnocolon\r\n",
+        "1000000000000000\r\n",  &@as([65]u8, @splat('0')),  "0x5\r\nhello\r\n", "0\r\nno colon\r\n\r\n",
+        "0\r\nnocolon\r\n",
     }) |text| try std.testing.expectError(error.BadRequest, decode(&.{text}, &out));
 }

@@ -14,6 +14,8 @@ namespace {
 constexpr std::string_view OK_LINE = "HTTP/1.1 200 OK\r\n";
 constexpr std::string_view VERSION = "HTTP/1.1 ";
 constexpr std::string_view CLOSE_LINE = "Connection: close\r\n";
+/* RFC 9112 appendix C.2.2: an HTTP/1.0 client closes unless it is told. */
+constexpr std::string_view KEEP_ALIVE_LINE = "Connection: keep-alive\r\n";
 constexpr std::string_view CHUNKED_LINE = "Transfer-Encoding: chunked\r\n";
 constexpr std::string_view LENGTH_NAME = "Content-Length: ";
 /* Everything the server adds by itself, beside the common fields. */
@@ -192,7 +194,7 @@ size_t composedBound(const Head &head, const App &app) {
 }
 
 size_t compose(char *begin, const Head &head, const HeadFacts &facts, App &app, Framing framing, uint64_t length,
-               bool connection_close) {
+               Persistence persistence) {
   assert(facts.valid);
   char *out = begin;
   bool length_given = false;
@@ -233,8 +235,8 @@ size_t compose(char *begin, const Head &head, const HeadFacts &facts, App &app, 
   } else if (!facts.has_server) {
     out = put(out, app.serverField());
   }
-  if (connection_close) {
-    out = put(out, CLOSE_LINE);
+  if (persistence != Persistence::Default) {
+    out = put(out, persistence == Persistence::Close ? CLOSE_LINE : KEEP_ALIVE_LINE);
   }
   if (framing == Framing::Sized) {
     out = putLength(out, length);

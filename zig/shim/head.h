@@ -12,9 +12,12 @@ namespace sk {
 enum class Framing : uint8_t {
   Sized,      /* Content-Length */
   Chunked,    /* Transfer-Encoding: chunked */
-  UntilClose, /* HTTP/1.0 */
+  UntilClose, /* HTTP/1.0 without a length, and what goes through a tunnel */
   None        /* no body; a Content-Length among the fields is kept */
 };
+
+/* What the Connection field says, if there is one. */
+enum class Persistence : uint8_t { Default, Close, KeepAlive };
 
 struct Head {
   std::string_view block; /* status and fields, separated by LF; empty for "200 OK" */
@@ -37,10 +40,9 @@ HeadFacts inspect(const Head &head);
 /* Upper bound of what `compose` writes. */
 size_t composedBound(const Head &head, const App &app);
 
-/* Writes the head of a block that `inspect` found valid; returns the bytes written.
- * `connection_close` adds Connection: close. */
+/* Writes the head of a block that `inspect` found valid; returns the bytes written. */
 size_t compose(char *out, const Head &head, const HeadFacts &facts, App &app, Framing framing, uint64_t length,
-               bool connection_close);
+               Persistence persistence);
 
 /* The fields of a valid block as lines, without those that the server decides about. */
 std::string fieldLines(const Head &head);

@@ -59,8 +59,16 @@ void writeAll(Socket *socket, std::string_view data) {
 }
 
 Framing framingFor(const Slot &slot, int status, bool sized) {
+  if ((slot.flags & TUNNEL) && status < 300) {
+    /* RFC 9110 section 9.3.6: neither length nor coding; the tunnel ends with the connection. */
+    return Framing::UntilClose;
+  }
   if (status == 204 || status == 304) {
     return Framing::None;
+  }
+  if (status == 205) {
+    /* RFC 9110 section 15.3.6: there is nothing, and the client is told so. */
+    return Framing::Sized;
   }
   if (sized) {
     return Framing::Sized;
@@ -111,29 +119,38 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
   if ((flags & SK_END_CONNECTION) || facts.wants_close || slot.app->draining || unsure || until_close) {
     data->state |= HttpData::HTTP_CONNECTION_CLOSE;
   }
-  if ((slot.flags & HEAD_REQUEST) || framing == Framing::None) {
+  if (framing != Framing::UntilClose) {
+    /* A refused tunnel is an answer like others. */
+    slot.flags &= static_cast<uint16_t>(~TUNNEL);
+  }
+  if (facts.status == 205) {
+    length = 0;
+  }
+  if ((slot.flags & HEAD_REQUEST) || framing == Framing::None || facts.status == 205) {
     slot.flags |= MUTE;
   }
   slot.flags |= HEAD_SENT;
   if (slot.app->observer) {
     slot.app->observer->sent(slot, facts.status);
   }
+  slot.total_length = length;
   if (framing == Framing::Sized) {
     slot.flags |= SIZED;
-    slot.total_length = length;
   }
-  bool close = mustClose(slot);
+  Persistence persistence = mustClose(slot)                     ? Persistence::Close
+                            : slot.flags & ANCIENT ? Persistence::KeepAlive
+                                                   : Persistence::Default;
   size_t bound = composedBound(head, *slot.app);
   uWS::LoopData *loop = socket->getLoopData();
   if (socket->isCorked() && data->buffer.length() == 0 && loop->corkOffset + bound <= uWS::LoopData::CORK_BUFFER_SIZE) {
     loop->corkOffset += static_cast<unsigned int>(
-        compose(loop->corkBuffer + loop->corkOffset, head, facts, *slot.app, framing, length, close));
+        compose(loop->corkBuffer + loop->corkOffset, head, facts, *slot.app, framing, length, persistence));
   } else if (bound <= STACK_HEAD_BYTES) {
     char composed[STACK_HEAD_BYTES];
-    writeAll(socket, {composed, compose(composed, head, facts, *slot.app, framing, length, close)});
+    writeAll(socket, {composed, compose(composed, head, facts, *slot.app, framing, length, persistence)});
   } else {
     std::string composed(bound, '\0');
-    writeAll(socket, {composed.data(), compose(composed.data(), head, facts, *slot.app, framing, length, close)});
+    writeAll(socket, {composed.data(), compose(composed.data(), head, facts, *slot.app, framing, length, persistence)});
   }
   return SK_OK;
 }
@@ -195,8 +212,11 @@ void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request)
   if (request->expectsContinue() && request->hasBody()) {
     flags |= EXPECTS_100;
   }
-  if (request->rawMethod() == "HEAD") {
+  std::string_view method = request->rawMethod();
+  if (method == "HEAD") {
     flags |= HEAD_REQUEST;
+  } else if (method == "CONNECT") {
+    flags |= TUNNEL;
   }
   slot.flags = flags;
 }

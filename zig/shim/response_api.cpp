@@ -29,7 +29,7 @@ void writeBody(Slot &slot, std::string_view data) {
     return;
   }
   countSent(slot, data.length());
-  if (slot.flags & (SIZED | ANCIENT)) {
+  if (slot.flags & (SIZED | ANCIENT | TUNNEL)) {
     writeAll(slot.socket, data);
   } else {
     writeChunk(slot.socket, data);
@@ -39,7 +39,7 @@ void writeBody(Slot &slot, std::string_view data) {
 /* The rest of a response whose head is out: the last chunk, or nothing. */
 void endStream(Slot &slot, std::string_view data) {
   writeBody(slot, data);
-  if (!(slot.flags & (MUTE | ANCIENT))) {
+  if (!(slot.flags & (MUTE | ANCIENT | TUNNEL))) {
     writeAll(slot.socket, LAST_CHUNK);
   }
 }
@@ -99,7 +99,7 @@ int32_t stream(Slot &slot, const Head &head, std::string_view data, int32_t flag
       return result;
     }
   }
-  if (slot.flags & SIZED) {
+  if ((slot.flags & SIZED) && !(slot.flags & MUTE)) {
     HttpData *state = httpData(slot.socket);
     if (data.length() > slot.total_length - state->offset) {
       cork.release();

@@ -37,7 +37,7 @@ int32_t sk_res_end_trailers(uint32_t handle, const char *head, int32_t head_leng
   if (!inspect(block).valid) {
     return SK_BAD_HEAD;
   }
-  if (!(slot->flags & HEAD_SENT) || (slot->flags & (SIZED | ANCIENT | MUTE))) {
+  if (!(slot->flags & HEAD_SENT) || (slot->flags & (SIZED | ANCIENT | TUNNEL | MUTE))) {
     return sk_res_send(handle, nullptr, 0, 0, nullptr, 0, 0);
   }
   Cork cork(slot->socket);

@@ -32,7 +32,7 @@ enum Flag : uint16_t {
   ANCIENT = 4,         /* HTTP/1.0: no chunked coding */
   HEAD_SENT = 8,       /* status line and fields are out */
   SIZED = 16,          /* the head announced a Content-Length */
-  MUTE = 32,           /* the answer has no body: HEAD, 204, 304 */
+  MUTE = 32,           /* the answer has no body: HEAD, 204, 205, 304 */
   HAS_BODY = 64,       /* the request carries content */
   BODY_WANTED = 128,   /* the handler asked for it */
   BODY_DONE = 256,     /* all of it was delivered */
@@ -41,7 +41,8 @@ enum Flag : uint16_t {
   PIPELINE_HELD = 2048, /* further requests wait for this response, reading stopped */
   USER_PAUSED = 4096,  /* the handler stopped reading, until it goes on or its response ends */
   BODY_RECEIVED = 8192, /* all of it came from the client */
-  HEAD_BEGUN = 16384   /* the clock of the next request's head runs */
+  HEAD_BEGUN = 16384,  /* the clock of the next request's head runs */
+  TUNNEL = 32768       /* CONNECT: what follows a 2xx is no HTTP */
 };
 
 /* The same word in a websocket's slot. */

@@ -16,9 +16,8 @@ enum HttpError : unsigned int {
     HTTP_ERROR_501_NOT_IMPLEMENTED = 5,
     HTTP_ERROR_505_HTTP_VERSION_NOT_SUPPORTED = 6,
     HTTP_ERROR_417_EXPECTATION_FAILED = 7,
-    HTTP_ERROR_411_LENGTH_REQUIRED = 8,
     /* Never the parser's, which knows no time. */
-    HTTP_ERROR_408_REQUEST_TIMEOUT = 9
+    HTTP_ERROR_408_REQUEST_TIMEOUT = 8
 };
 
 #define SK_ERROR_RESPONSE(status, length)                                                                             \
@@ -33,7 +32,6 @@ static const std::string_view httpErrorResponses[] = {
     SK_ERROR_RESPONSE("501 Not Implemented", "19"),
     SK_ERROR_RESPONSE("505 HTTP Version Not Supported", "30"),
     SK_ERROR_RESPONSE("417 Expectation Failed", "22"),
-    SK_ERROR_RESPONSE("411 Length Required", "19"),
     SK_ERROR_RESPONSE("408 Request Timeout", "19"),
 };
 
