@@ -55,6 +55,9 @@ ws = {"message": lambda ws, message, opcode: ws.send("native " + message, opcode
 def make():
     return wsgi
 
+async def make_later():
+    return wsgi
+
 def three(a, b, c, d):
     pass
 
@@ -195,6 +198,9 @@ def test_unix_sockets_and_descriptors(command: Any, tmp_path: Path) -> None:
         (["app:asgi", "--ws-idle-timeout", "5"], "must be 0, or from 8 to 960, not 5"),
         (["app:asgi", "--ssl-client-certificate", "optional"], "--ssl-client-certificate needs --ssl-ca-certs"),
         (["app:three"], "cannot tell the interface"),
+        (["app:make"], "needs no arguments: if it makes the application, give what it returns, or pass --factory"),
+        (["app:make_later"], "makes an application asynchronously"),
+        (["app:make_later", "--factory"], "--factory: app:make_later is a coroutine function: give a function that returns"),
         (["app:asgi", "--port", "70000"], "argument --port/-p: must be from 0 to 65535, not 70000"),
         (["app:asgi", "--port", "1", "--uds", "x"], "--uds excludes --port"),
         (["app:asgi", "--ssl-certfile", "none.pem"], "cert_file_name: no such file: 'none.pem'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from pathlib import Path
 from typing import Any, Callable
@@ -64,17 +65,22 @@ def call_factory(factory: Callable[[], Any], reference: str) -> Any:
     """Let a factory make the application.
 
     Raises:
-        LoadError: it is not callable, or raises.
+        LoadError: it is not callable, raises, or makes the application asynchronously.
 
     """
     if not callable(factory):
         message = f"--factory: {reference} must be callable, not {type(factory).__name__}"
         raise LoadError(message)
     try:
-        return factory()
+        made = factory()
     except Exception as error:
         message = f"--factory: {reference} failed: {described(error)}"
         raise LoadError(message) from error
+    if inspect.iscoroutine(made):
+        made.close()
+        message = f"--factory: {reference} is a coroutine function: give a function that returns the application"
+        raise LoadError(message)
+    return made
 
 
 def described(error: BaseException) -> str:

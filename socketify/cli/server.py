@@ -11,8 +11,9 @@ from typing import Any, Callable, Union
 
 from ..app import App
 from ..event_loop import new_event_loop
+from ..interfaces.detection import detect_interface
 from ..interfaces.server import InterfaceServer
-from ..interfaces.serving import detect_interface, make_server
+from ..interfaces.serving import make_server
 from ..limits import Limits
 from ..options import AppListenOptions, AppOptions
 from ..websocket_constants import CompressOptions

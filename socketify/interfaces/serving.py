@@ -2,60 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, Optional, Union
 
 from ..app import App
 from ..options import AppListenOptions, AppOptions
 from .asgi import ASGI, serve_websockets
+from .detection import detect_interface
 from .server import InterfaceServer, ListenHandler
 from .ssgi import SSGI
 from .wsgi import WSGI
 
 INTERFACES = ("auto", "asgi", "asgi3", "wsgi", "ssgi", "socketify")
 
-_ASGI_PARAMETERS = 3
-_WSGI_PARAMETERS = 2
-_SSGI_PARAMETERS = 8
 _SERVERS: dict[str, type[InterfaceServer]] = {"asgi": ASGI, "asgi3": ASGI, "wsgi": WSGI, "ssgi": SSGI}
-
-
-def detect_interface(app: Any) -> str:
-    """Tell which interface an application has: ``asgi``, ``wsgi``, ``ssgi`` or ``socketify``.
-
-    Raises:
-        TypeError: it has none of them.
-
-    """
-    if isinstance(app, App):
-        return "socketify"
-    if hasattr(app, "get_supported"):
-        return "ssgi"
-    if not callable(app):
-        message = f"app must be callable, or an App, not {type(app).__name__}"
-        raise TypeError(message)
-    function = app if inspect.isroutine(app) or inspect.isclass(app) else type(app).__call__
-    count = _count_parameters(app)
-    if count == _SSGI_PARAMETERS:
-        return "ssgi"
-    if inspect.iscoroutinefunction(function) or count == _ASGI_PARAMETERS:
-        return "asgi"
-    if count == _WSGI_PARAMETERS:
-        return "wsgi"
-    if count == 1:
-        return "socketify"
-    message = f"cannot tell the interface of {app!r}: it takes {count} arguments; say which it is"
-    raise TypeError(message)
-
-
-def _count_parameters(app: Any) -> int:
-    """Count the positional parameters without a default."""
-    try:
-        parameters = inspect.signature(app).parameters.values()
-    except (TypeError, ValueError):
-        return -1
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(1 for each in parameters if each.kind in positional and each.default is inspect.Parameter.empty)
 
 
 def make_server(app: Any, interface: str = "auto", *, websocket: Any = "auto", **options: Any) -> Union[InterfaceServer, App]:
