@@ -28,7 +28,7 @@ def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
 
 
 def ssgi(
-    type: str, server_address: str, remote_address: str, method: str, path: str, query: str, get_header: Any, res: Any
+    type_: str, server_address: str, remote_address: str, method: str, path: str, query: str, get_header: Any, res: Any
 ) -> None:
     res.send("ssgi")
 
@@ -185,7 +185,7 @@ APPLICATIONS: list[tuple[str, Any]] = [
     ("asgi", functools.partial(with_options, "/api")),
     ("asgi", functools.partial(functools.partial(with_options, "/api"), debug=True)),
     ("asgi", functools.partial(Middleware.__call__, Middleware(asgi))),
-    ("asgi", lambda scope, receive, send: asgi(scope, receive, send)),
+    ("asgi", lambda scope, receive, send: asgi({**scope, "by": "lambda"}, receive, send)),
     ("wsgi", wsgi),
     ("wsgi", WSGIMiddleware(wsgi)),
     ("wsgi", WSGIClass),

@@ -59,8 +59,8 @@ def detect_interface(app: Any) -> str:
         _refuse(app, f"it takes {_counted(arity.needed)}")
     if arity.needed == 1 and arity.first == "scope":
         message = (
-            f"{app!r} is an ASGI 2 application, which is called twice: asgiref.compatibility.guarantee_single_callable makes one "
-            "of ASGI 3 of it"
+            f"{app!r} is an ASGI 2 application, which is called twice: "
+            "asgiref.compatibility.guarantee_single_callable makes one of ASGI 3 of it"
         )
         raise TypeError(message)
     return _INTERFACES[arity.needed]
@@ -76,7 +76,8 @@ def _without_parameters(app: Any, arity: _Arity, is_async: bool) -> str:
     if is_async:
         message = f"{app!r} makes an application asynchronously, which cannot be awaited here: give a function that returns it"
     else:
-        message = f"{app!r} needs no arguments: if it makes the application, give what it returns, or pass --factory on the command line"
+        made = "if it makes the application, give what it returns, or pass --factory on the command line"
+        message = f"{app!r} needs no arguments: {made}"
     raise TypeError(message)
 
 
