@@ -40,7 +40,6 @@ _C_API = {
     "type_from_spec": ("PyType_FromSpec",),
     "get_attribute": ("PyObject_GetAttrString",),
     "get_item": ("PyObject_GetItem",),
-    "call_object": ("PyObject_Call",),
     "is_true": ("PyObject_IsTrue",),
     "compare": ("PyObject_RichCompareBool",),
     "inc_ref": ("Py_IncRef",),
@@ -133,7 +132,13 @@ def _find_c_api() -> Optional[c.PythonStruct]:
             return None
         members[member] = _address(found[0])
     members["iterator_send"] = _address(_ITERATOR_SEND) if hasattr(ctypes.pythonapi, _ITERATOR_SEND) else None
-    return c.PythonStruct(type_word=_find_type_word(), count_is_first=_count_is_first(), **members)
+    return c.PythonStruct(
+        type_word=_find_type_word(),
+        count_is_first=_count_is_first(),
+        # CPython 3.9 and 3.10 do not export the other one.
+        vectorcall_takes_dict=not hasattr(ctypes.pythonapi, _C_API["vectorcall"][0]),
+        **members,
+    )
 
 
 _c_api = _find_c_api()

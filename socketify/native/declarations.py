@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-ABI_VERSION = 4
+ABI_VERSION = 5
 SCRATCH_BYTES = 262144
 WS_SCRATCH_BYTES = 4096
 
@@ -97,7 +97,6 @@ class PythonStruct(ctypes.Structure):
         ("type_from_spec", c_void_p),
         ("get_attribute", c_void_p),
         ("get_item", c_void_p),
-        ("call_object", c_void_p),
         ("is_true", c_void_p),
         ("compare", c_void_p),
         ("iterator_send", c_void_p),
@@ -155,6 +154,7 @@ class PythonStruct(ctypes.Structure):
         ("leave_task", c_void_p),
         ("type_word", c_size_t),
         ("count_is_first", c_int32),
+        ("vectorcall_takes_dict", c_int32),
     ]
 
 

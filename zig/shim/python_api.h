@@ -9,7 +9,6 @@
 #include <cstring>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace sk {
 
@@ -124,13 +123,11 @@ template <typename... Arguments> Ref callWith(Object *callable, Arguments... arg
   return Ref(python.vectorcall(callable, given, sizeof...(arguments), nullptr));
 }
 
+/* Calls with the arguments of a METH_FASTCALL | METH_KEYWORDS function: what is given by `names`, a tuple or null, comes after the
+ * `count` that are given by position. Null when an exception is set. */
+Object *callNamed(Object *callable, Object *const *arguments, size_t count, Object *names);
 /* Calls a function with what one of its methods was given. */
-inline Object *passOn(Object *function, Object *self, Object *const *arguments, ptrdiff_t count, Object *names) {
-  ptrdiff_t all = count + (names ? python.tuple_length(names) : 0);
-  std::vector<Object *> given{self};
-  given.insert(given.end(), arguments, arguments + all);
-  return python.vectorcall(function, given.data(), static_cast<size_t>(count) + 1, names);
-}
+Object *passOn(Object *function, Object *self, Object *const *arguments, ptrdiff_t count, Object *names);
 
 /* What a slot of an object holds, or null. */
 inline Object *memberOf(Object *object, size_t member) { return static_cast<Object *const *>(object)[member]; }

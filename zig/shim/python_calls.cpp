@@ -10,6 +10,7 @@
 
 #include <cassert>
 #include <climits>
+#include <vector>
 
 sk_python sk::python;
 
@@ -44,6 +45,26 @@ bool sk::takeText(Object *object, std::string_view &value) {
   const char *text = python.text_content(object, &length);
   value = {text, static_cast<size_t>(length)};
   return text;
+}
+
+sk::Object *sk::callNamed(Object *callable, Object *const *arguments, size_t count, Object *names) {
+  if (!names || !python.vectorcall_takes_dict) {
+    return python.vectorcall(callable, arguments, count, names);
+  }
+  Ref keywords(python.new_dict());
+  for (ptrdiff_t i = 0; keywords && i < python.tuple_length(names); i++) {
+    if (python.dict_set(keywords.get(), python.tuple_get(names, i), arguments[count + static_cast<size_t>(i)]) != 0) {
+      return nullptr;
+    }
+  }
+  return keywords ? python.vectorcall(callable, arguments, count, keywords.get()) : nullptr;
+}
+
+sk::Object *sk::passOn(Object *function, Object *self, Object *const *arguments, ptrdiff_t count, Object *names) {
+  ptrdiff_t all = count + (names ? python.tuple_length(names) : 0);
+  std::vector<Object *> given{self};
+  given.insert(given.end(), arguments, arguments + all);
+  return callNamed(function, given.data(), static_cast<size_t>(count) + 1, names);
 }
 
 using namespace sk;

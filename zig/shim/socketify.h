@@ -23,7 +23,7 @@ extern "C" {
 #define SK_API __attribute__((visibility("default")))
 
 /* Raised with every change of this header that an older caller would misread. */
-#define SK_ABI_VERSION 4
+#define SK_ABI_VERSION 5
 
 /* Bytes of the scratch buffer; no text that a function returns is ever longer. */
 #define SK_SCRATCH_BYTES 262144

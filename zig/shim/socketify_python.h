@@ -12,8 +12,9 @@
 typedef struct sk_object sk_object;
 
 /* What calls between CPython and the shim need of its C API: functions of the stable ABI (and PyObject_Vectorcall, or
- * PyObject_VectorcallDict; of contexts, PyContext_CopyCurrent, _Enter and _Exit), types, and asyncio's functions that say which
- * task runs. `iterator_send` is NULL before CPython 3.10: then what begins coroutines must not be used. */
+ * PyObject_VectorcallDict, which takes keywords in another form; of contexts, PyContext_CopyCurrent, _Enter and _Exit), types, and
+ * asyncio's functions that say which task runs. `iterator_send` is NULL before CPython 3.10: then what begins coroutines must not be
+ * used. */
 typedef struct sk_python {
   const void *(*vectorcall)(const void *callable, const void *const *arguments, size_t count, const void *keywords);
   const void *(*new_function)(void *method, const void *self, const void *module);
@@ -21,7 +22,6 @@ typedef struct sk_python {
   const void *(*type_from_spec)(void *spec);
   const void *(*get_attribute)(const void *object, const char *name);
   const void *(*get_item)(const void *object, const void *key);
-  const void *(*call_object)(const void *callable, const void *arguments, const void *keywords);
   int (*is_true)(const void *object);
   int (*compare)(const void *left, const void *right, int operation);
   int (*iterator_send)(const void *iterator, const void *value, const void **result);
@@ -79,7 +79,8 @@ typedef struct sk_python {
   const void *leave_task;
   /* Where in an object, in words, the address of its type is. */
   size_t type_word;
-  int32_t count_is_first; /* an object begins with its reference count */
+  int32_t count_is_first;        /* an object begins with its reference count */
+  int32_t vectorcall_takes_dict; /* of keywords; else a tuple of their names, whose values come after the other arguments */
 } sk_python;
 
 /* What messages need to know of websockets in Python. Members are where they lie in an object, in words from its beginning. */

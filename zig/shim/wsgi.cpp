@@ -33,28 +33,6 @@ Wsgi *ownerOf(Object *shared) {
   return nullptr;
 }
 
-/* With the arguments of a METH_FASTCALL | METH_KEYWORDS. PyObject_VectorcallDict, which CPython 3.9 has instead of PyObject_Vectorcall,
- * takes keywords in another form. */
-Object *passTo(Object *callable, Object *const *arguments, ptrdiff_t count, Object *names) {
-  if (!names) {
-    return python.vectorcall(callable, arguments, static_cast<size_t>(count), nullptr);
-  }
-  Ref positional(python.new_tuple(count)), keywords(python.new_dict());
-  if (!positional || !keywords) {
-    return nullptr;
-  }
-  for (ptrdiff_t i = 0; i < count; i++) {
-    python.inc_ref(arguments[i]);
-    python.tuple_set(positional.get(), i, arguments[i]);
-  }
-  for (ptrdiff_t i = 0; i < python.tuple_length(names); i++) {
-    if (python.dict_set(keywords.get(), python.tuple_get(names, i), arguments[count + i]) != 0) {
-      return nullptr;
-    }
-  }
-  return python.call_object(callable, positional.get(), keywords.get());
-}
-
 using Early = Object *(Wsgi::*)(Object *const *arguments, ptrdiff_t count, Object *keywords);
 
 /* Calls what took over, or else the owner. */
@@ -62,7 +40,7 @@ template <Shared item, Early early>
 Object *dispatch(Object *self, Object *const *arguments, ptrdiff_t count, Object *keywords) {
   Object *instead = python.list_get(self, item);
   if (instead != python.none) {
-    return instead ? passTo(instead, arguments, count, keywords) : nullptr;
+    return instead ? callNamed(instead, arguments, static_cast<size_t>(count), keywords) : nullptr;
   }
   Wsgi *owner = ownerOf(self);
   if (!owner) {
@@ -261,7 +239,7 @@ Object *Wsgi::write(Object *const *arguments, ptrdiff_t count, Object *keywords)
 
 Object *Wsgi::passOn(ptrdiff_t item, Object *const *arguments, ptrdiff_t count, Object *keywords) {
   Object *instead = takeOver(false) ? python.list_get(functions.shared.get(), item) : nullptr;
-  return instead ? passTo(instead, arguments, count, keywords) : nullptr;
+  return instead ? callNamed(instead, arguments, static_cast<size_t>(count), keywords) : nullptr;
 }
 
 void *sk_wsgi_create(const sk_wsgi_options *options) {
