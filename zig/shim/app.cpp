@@ -181,7 +181,8 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   if (observer) {
     observer->begin(slot, response, request);
   }
-  Dispatch dispatch{this, &slot, request, !websockets.empty() && asksForWebSocket(*request), false};
+  Parameters parameters;
+  Dispatch dispatch{&slot, request, !websockets.empty() && asksForWebSocket(*request), &parameters};
   std::string_view method = request->getCaseSensitiveMethod();
   std::string_view url = request->getUrl();
 
@@ -192,8 +193,8 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   routed = routed || routes.route(dispatch, method, url) || (method == "HEAD" && routes.route(dispatch, "GET", url));
   if (!routed) {
     bool upgradable = !dispatch.upgrades && method == "GET" &&
-                      ((host != hosts.end() && host->second.routeWebSocket(dispatch, url)) ||
-                       routes.routeWebSocket(dispatch, url));
+                      ((host != hosts.end() && host->second.hasWebSocket(url)) || routes.hasWebSocket(url));
+    request->setParameters({-1, nullptr});
     if (upgradable) {
       refuseUpgrade(slot, UpgradeRefusal::Required);
     } else {

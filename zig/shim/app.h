@@ -19,18 +19,52 @@ namespace sk {
 struct App;
 struct WebSocketRoute;
 
-/* What a route's handler needs to know while the router walks. */
+/* Several handlers of one method and pattern form a chain: the engine's router takes one each. */
+using Chain = std::vector<RequestHandler>;
+
+/* What the parts of a path are that a pattern left open: the request's own, whatever the router walks for afterwards. */
+struct Parameters {
+  /* The engine's router knows no more parts of a path. */
+  static constexpr int MAX = 100;
+
+  Parameters() {}
+
+  int last;
+  /* Not set before they are known: most requests have none. */
+  union {
+    std::string_view values[MAX];
+  };
+};
+
+/* What is called when a route matches: handlers, or a websocket's handshake. */
+struct Match {
+  const Chain *handlers;
+  WebSocketRoute *websocket;
+};
+
+struct RouteSearch;
+using Router = uWS::HttpRouter<RouteSearch *>;
+
+/* One walk of a router, which calls nothing: it remembers the route that it found. */
+struct RouteSearch {
+  /* So many routes that match passed the request on already. */
+  uint32_t passed_over;
+  /* Where the parameters go; null when only asked whether there is a route. */
+  Parameters *parameters;
+  Match found;
+
+  /* Whether the walk ends at this route. */
+  bool takes(Router &walking, const Match &match);
+};
+
+/* A request on its way through the routes. */
 struct Dispatch {
-  App *app;
   Slot *slot;
   uWS::HttpRequest *request;
   /* The request asks for an upgrade to websocket. */
   bool upgrades;
-  /* No handler is called: only whether there is one is asked. */
-  bool probes;
+  Parameters *parameters;
 };
-
-using Router = uWS::HttpRouter<Dispatch>;
 
 /* The routes of one host name, or of all others. */
 class RouteTable {
@@ -38,16 +72,14 @@ public:
   void add(std::string_view method, std::string_view pattern, RequestHandler handler);
   /* Only for upgrades, which ask these routes before all others. */
   void addWebSocket(std::string_view pattern, WebSocketRoute *route);
-  /* False when no route took the request. */
+  /* Calls the handlers of the routes that match; false when none took the request. */
   bool route(const Dispatch &dispatch, std::string_view method, std::string_view url);
   /* Whether a route would be asked; its handler is not. */
   bool has(std::string_view method, std::string_view url);
-  /* Asks the websocket routes alone; for a request that does not upgrade, whether there is one. */
-  bool routeWebSocket(const Dispatch &dispatch, std::string_view url);
+  bool hasWebSocket(std::string_view url);
 
 private:
-  /* Several handlers of one method and pattern form a chain: the engine's router takes one each. */
-  using Chain = std::vector<RequestHandler>;
+  bool upgrade(const Dispatch &dispatch, std::string_view url);
 
   Router router;
   Router websockets;

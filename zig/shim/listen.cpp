@@ -75,9 +75,13 @@ int32_t sk_app_drain(sk_app *app) {
   return static_cast<int32_t>(app->connections);
 }
 
+/* By number, because what is told of the end of a connection may add a route. */
 void sk_app_close(sk_app *app) {
   app->listeners.clear();
-  app->engine.close();
+  us_socket_context_close(0, app->context());
+  for (size_t i = 0; i < app->websockets.size(); i++) {
+    us_socket_context_close(0, app->websockets[i]->context->getSocketContext());
+  }
 }
 
 int32_t sk_app_destroy(sk_app *app) {

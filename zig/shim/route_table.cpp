@@ -2,6 +2,8 @@
 
 #include "websocket.h"
 
+#include <algorithm>
+
 namespace sk {
 
 namespace {
@@ -9,13 +11,36 @@ namespace {
 /* Methods that the engine's router has no name for are routed under this one. */
 constexpr std::string_view OTHER_METHODS = "?";
 
-bool offer(const Dispatch &dispatch, RequestHandler handler) {
-  dispatch.request->setYield(false);
-  /* The handler may end the response or lose the connection: what is read afterwards is the slot, which outlives both. */
-  return handler(handleOf(*dispatch.slot)) == 0;
+/* Calls one handler after the other, until one of them takes the request. */
+bool offer(const Dispatch &dispatch, const Chain &chain) {
+  for (RequestHandler each : chain) {
+    dispatch.request->setYield(false);
+    /* The handler may end the response or lose the connection: what is read afterwards is the slot, which outlives both. */
+    if (each(handleOf(*dispatch.slot)) == 0) {
+      return true;
+    }
+    if (!(dispatch.slot->flags & PENDING) || us_socket_is_closed(0, raw(dispatch.slot->socket))) {
+      return true;
+    }
+  }
+  return false;
 }
 
 } // namespace
+
+bool RouteSearch::takes(Router &walking, const Match &match) {
+  if (passed_over) {
+    passed_over--;
+    return false;
+  }
+  found = match;
+  if (parameters) {
+    auto [last, values] = walking.getParameters();
+    parameters->last = last;
+    std::copy_n(values, last + 1, parameters->values);
+  }
+  return true;
+}
 
 void RouteTable::add(std::string_view method, std::string_view pattern, RequestHandler handler) {
   bool any = method == "*";
@@ -32,52 +57,60 @@ void RouteTable::add(std::string_view method, std::string_view pattern, RequestH
     methods.emplace_back(OTHER_METHODS);
   }
   uint32_t priority = any ? Router::LOW_PRIORITY : Router::MEDIUM_PRIORITY;
-  router.add(methods, std::string(pattern), [chain = chain.get()](Router *walking) {
-    Dispatch &dispatch = walking->getUserData();
-    if (dispatch.probes) {
-      return true;
-    }
-    dispatch.request->setParameters(walking->getParameters());
-    for (RequestHandler each : *chain) {
-      if (offer(dispatch, each)) {
-        return true;
-      }
-      if (!(dispatch.slot->flags & PENDING) || us_socket_is_closed(0, raw(dispatch.slot->socket))) {
-        return true;
-      }
-    }
-    return false;
-  }, priority);
+  Match match{chain.get(), nullptr};
+  router.add(methods, std::string(pattern),
+             [match](Router *walking) { return walking->getUserData()->takes(*walking, match); }, priority);
 }
 
 void RouteTable::addWebSocket(std::string_view pattern, WebSocketRoute *route) {
   has_websockets = true;
-  websockets.add({"GET"}, std::string(pattern), [route](Router *walking) {
-    Dispatch &dispatch = walking->getUserData();
-    if (!dispatch.upgrades) {
-      /* Only whether there is a route was asked. */
-      return true;
-    }
-    dispatch.request->setParameters(walking->getParameters());
-    return beginUpgrade(*dispatch.slot, *dispatch.request, *route);
+  websockets.add({"GET"}, std::string(pattern), [found = Match{nullptr, route}](Router *walking) {
+    return walking->getUserData()->takes(*walking, found);
   });
 }
 
+/* Nothing is called while the router walks: what it found is called afterwards, and when that passes the request on, the next
+ * walk passes over as many. */
 bool RouteTable::route(const Dispatch &dispatch, std::string_view method, std::string_view url) {
-  if (dispatch.upgrades && routeWebSocket(dispatch, url)) {
+  if (dispatch.upgrades && has_websockets && upgrade(dispatch, url)) {
     return true;
   }
-  router.getUserData() = dispatch;
-  return router.route(method, url);
+  for (uint32_t passed_on = 0;; passed_on++) {
+    RouteSearch search{passed_on, dispatch.parameters, {}};
+    router.getUserData() = &search;
+    if (!router.route(method, url)) {
+      return false;
+    }
+    dispatch.request->setParameters({dispatch.parameters->last, dispatch.parameters->values});
+    if (offer(dispatch, *search.found.handlers)) {
+      return true;
+    }
+  }
+}
+
+bool RouteTable::upgrade(const Dispatch &dispatch, std::string_view url) {
+  for (uint32_t passed_on = 0;; passed_on++) {
+    RouteSearch search{passed_on, dispatch.parameters, {}};
+    websockets.getUserData() = &search;
+    if (!websockets.route("GET", url)) {
+      return false;
+    }
+    dispatch.request->setParameters({dispatch.parameters->last, dispatch.parameters->values});
+    if (beginUpgrade(*dispatch.slot, *dispatch.request, *search.found.websocket)) {
+      return true;
+    }
+  }
 }
 
 bool RouteTable::has(std::string_view method, std::string_view url) {
-  router.getUserData() = {nullptr, nullptr, nullptr, false, true};
+  RouteSearch search{};
+  router.getUserData() = &search;
   return router.route(method, url);
 }
 
-bool RouteTable::routeWebSocket(const Dispatch &dispatch, std::string_view url) {
-  websockets.getUserData() = dispatch;
+bool RouteTable::hasWebSocket(std::string_view url) {
+  RouteSearch search{};
+  websockets.getUserData() = &search;
   return has_websockets && websockets.route("GET", url);
 }
 

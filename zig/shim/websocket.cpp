@@ -322,9 +322,10 @@ uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, const Deflate &deflat
   return handleOf(slot);
 }
 
+/* By number, because a close handler may add a route. */
 void endAllWebSockets(App &app) {
-  for (auto &route : app.websockets) {
-    us_socket_context_for_each(route->context->getSocketContext(), [](us_socket_t *s, void *) {
+  for (size_t i = 0; i < app.websockets.size(); i++) {
+    us_socket_context_for_each(app.websockets[i]->context->getSocketContext(), [](us_socket_t *s, void *) {
       webSocket(s)->end(CODE_GOING_AWAY, "the server stops");
     }, nullptr);
   }
