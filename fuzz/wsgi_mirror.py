@@ -1,6 +1,6 @@
 """A WSGI application that answers with what it was asked; as a program, served without CPython's C API.
 
-Usage: python fuzz/wsgi_mirror.py ROOT_PATH. It prints its port.
+Usage: python fuzz/wsgi_mirror.py ROOT_PATH [all]. It prints its port. With "all" it tells everything that text can say.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ def mirror(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return [json.dumps([sorted(environ), told]).encode()]
 
 
+def mirror_all(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Answer with all keys of the environ whose values are str or bool."""
+    start_response("200 OK", [])
+    return [json.dumps({key: value for key, value in environ.items() if isinstance(value, (str, bool))}).encode()]
+
+
 def main() -> None:
     """Serve until stopped."""
     name, sys.implementation.name = sys.implementation.name, "another"
@@ -37,7 +43,7 @@ def main() -> None:
 
     sys.implementation.name = name
     assert not calls.by_address
-    server = WSGI(mirror, root_path=sys.argv[1])
+    server = WSGI(mirror_all if sys.argv[2:] == ["all"] else mirror, root_path=sys.argv[1])
     server.listen(AppListenOptions(host="127.0.0.1"), lambda config: print(config.port, flush=True))
     server.run()
 

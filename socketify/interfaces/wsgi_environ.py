@@ -7,7 +7,7 @@ from typing import Any, Callable, Optional
 from urllib.parse import unquote_to_bytes
 
 from ..native import calls
-from ..native.declarations import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_OTHER_SCHEME
+from ..native.declarations import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_OTHER_SCHEME, SCOPE_SENT_TARGET
 from .wsgi_file import FileWrapper
 from .wsgi_input import NO_INPUT
 
@@ -24,6 +24,7 @@ _KNOWN_SECTION_MAX = 2048
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 _scope_text = calls.scope_text
+_sent_target = calls.sent_target
 
 
 class _FieldKeys(dict[str, Optional[str]]):
@@ -134,7 +135,10 @@ def environ_builder(base: Environ) -> EnvironBuilder:
         environ = sections[section].copy()
         environ["REQUEST_METHOD"] = method
         environ["QUERY_STRING"] = query
-        environ["REQUEST_URI"] = f"{path}?{query}" if query else path
+        if flags & SCOPE_SENT_TARGET:
+            environ["REQUEST_URI"] = _sent_target(handle)
+        else:
+            environ["REQUEST_URI"] = f"{path}?{query}" if query else path
         if flags & SCOPE_ENCODED:
             path = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
         if root_path:

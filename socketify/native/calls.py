@@ -172,6 +172,16 @@ def _header(handle: int, name: str) -> Optional[str]:
     return None if length == c.ABSENT else _text(length)
 
 
+def sent_target(handle: int) -> str:
+    """Give the target of a request as it was sent, with scheme and authority of absolute-form.
+
+    Raises:
+        RuntimeError: the request is gone.
+
+    """
+    return _text(lib.sk_req_sent_target(handle))
+
+
 def _parameter(handle: int, index: int) -> Optional[str]:
     length = lib.sk_req_parameter(handle, index)
     return None if length == c.ABSENT else _text(length)

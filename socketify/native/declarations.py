@@ -35,6 +35,7 @@ SCOPE_BODY_HERE = 4
 SCOPE_ENCODED = 8
 SCOPE_TRAILERS = 16
 SCOPE_OTHER_SCHEME = 32
+SCOPE_SENT_TARGET = 64
 
 DUMP_ANCIENT = 1
 DUMP_SECURE = 2
@@ -354,6 +355,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_req_method": (c_int32, (c_uint32,)),
     "sk_req_url": (c_int32, (c_uint32,)),
     "sk_req_full_url": (c_int32, (c_uint32,)),
+    "sk_req_sent_target": (c_int32, (c_uint32,)),
     "sk_req_allowed_methods": (c_int32, (c_uint32,)),
     "sk_req_header": (c_int32, (c_uint32, c_char_p, c_int32)),
     "sk_req_parameter": (c_int32, (c_uint32, c_int32)),

@@ -61,7 +61,8 @@ fn checkHead(text: []const u8) !void {
         const length: usize = @intCast(outcome);
         assert(length <= text.len);
         assert(inside(whole[0..length], head.method) and inside(whole[0..length], head.target));
-        assert(inside(whole[0..length], head.host));
+        assert(inside(whole[0..length], head.host) and inside(whole[0..length], head.origin));
+        assert(inside(whole[0..length], head.field_lines));
         assert(head.target.len > 0 and head.field_count <= limits.max_header_count);
         assert(!(head.chunked and head.has_length));
         for (head.fields[0..head.field_count]) |field| {
@@ -97,6 +98,13 @@ fn compareHead(text: []const u8, outcome: i32, head: *const Head) !void {
     try std.testing.expectEqual(expected.content_length orelse 0, head.content_length);
     try std.testing.expectEqual(expected.content_length != null, head.has_length);
     if (expected.target[0] == '/') try std.testing.expectEqualStrings(expected.target, head.target.slice());
+    var sent: [input_max]u8 = undefined;
+    const path = head.target.slice()[@intFromBool(head.slash_added)..];
+    const target = try std.fmt.bufPrint(&sent, "{s}{s}", .{ head.origin.slice(), path });
+    try std.testing.expectEqualStrings(expected.target, target);
+    const lines = text[expected.length - 2 - head.field_lines.len .. expected.length - 2];
+    try std.testing.expect(std.ascii.eqlIgnoreCase(lines, head.field_lines.slice()));
+    try std.testing.expectEqual(expected.field_count, std.mem.count(u8, lines, "\r\n"));
     try std.testing.expectEqual(expected.field_count, head.field_count);
     for (expected.fields[0..expected.field_count], head.fields[0..head.field_count]) |wanted, found| {
         try std.testing.expect(std.ascii.eqlIgnoreCase(wanted.name, found.name.slice()));

@@ -39,6 +39,10 @@ pub const Head = extern struct {
     /// Path and query, "*", or the authority of CONNECT.
     target: Text,
     host: Text,
+    /// Scheme and authority of absolute-form, as they were sent; empty for the other forms.
+    origin: Text,
+    /// All field lines, with the CR LF of the last; names are lowered, and nothing else of them is changed.
+    field_lines: Text,
     content_length: u64,
     field_count: u32,
     ancient: bool,
@@ -46,6 +50,8 @@ pub const Head = extern struct {
     chunked: bool,
     expects_continue: bool,
     has_length: bool,
+    /// The target begins with a slash that absolute-form did not have.
+    slash_added: bool,
     fields: [fields_max]Field,
 };
 
@@ -152,8 +158,9 @@ const Parser = struct {
                     return parser.refuse(.header_fields_too_large);
                 return err;
             };
-            if (!more) return;
+            if (!more) break;
         }
+        parser.head.field_lines = .from(whole[begin .. parser.at - "\r\n".len]);
     }
 
     /// False at the empty line.

@@ -31,6 +31,8 @@ pub fn interpret(head: *Head, limits: *const Limits) Refusal!void {
     head.chunked = false;
     head.expects_continue = false;
     head.close = false;
+    head.origin = .{ .ptr = head.target.ptr, .len = 0 };
+    head.slash_added = false;
     for (head.fields[0..head.field_count]) |*field| {
         const name = field.name.slice();
         const value = field.value.slice();
@@ -162,18 +164,21 @@ fn absoluteForm(head: *Head, target: []u8) Refusal!void {
     if (!syntax.equalsIgnoringCase(scheme, "http") and !syntax.equalsIgnoringCase(scheme, "https")) return error.BadRequest;
     const begin = scheme_end + 3;
     const end = std.mem.indexOfAnyPos(u8, target, begin, "/?") orelse target.len;
-    // One byte to the left, over the scheme, which leaves room for the slash of an empty path.
-    std.mem.copyForwards(u8, target[begin - 1 .. end - 1], target[begin..end]);
-    const host = target[begin - 1 .. end - 1];
+    const host = target[begin..end];
     if (!authority.isValid(host, .optional)) return error.BadRequest;
     head.host = .from(host);
     for (head.fields[0..head.field_count]) |*field| {
         if (std.mem.eql(u8, field.name.slice(), "host")) field.value = head.host;
     }
+    head.origin = .from(target[0..end]);
     if (end < target.len and target[end] == '/') {
         head.target = .from(target[end..]);
-    } else {
-        target[end - 1] = '/';
-        head.target = .from(target[end - 1 ..]);
+        return;
     }
+    // The space behind the target, which nobody needs any more, makes room for the slash of an empty path.
+    const room = target.ptr[end .. target.len + 1];
+    std.mem.copyBackwards(u8, room[1..], target[end..]);
+    room[0] = '/';
+    head.target = .from(room);
+    head.slash_added = true;
 }

@@ -126,6 +126,9 @@ test "absolute-form gives the path and replaces Host" {
         try expectEqual(@as(i32, @intCast(request.len)), parse(&buffer, request, &head));
         try expectEqualStrings(each[1], head.target.slice());
         try expectEqualStrings("b:80", head.fields[0].value.slice());
+        try expectEqualStrings("http://b:80", head.origin.slice());
+        try expectEqual(each[0].len != "http://b:80/x?y".len, head.slash_added);
+        try expectEqualStrings("host: a\r\n", head.field_lines.slice());
     }
 }
 

@@ -1,5 +1,6 @@
 /* sk_req_*: what the request says, while its handler runs. */
 #include "app.h"
+#include "scope.h"
 
 #include <cassert>
 #include <cstring>
@@ -50,6 +51,11 @@ int32_t sk_req_url(uint32_t handle) {
 int32_t sk_req_full_url(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
   return request ? give(request->getFullUrl()) : SK_STALE;
+}
+
+int32_t sk_req_sent_target(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  return request ? give(sentTargetOf(*request)) : SK_STALE;
 }
 
 int32_t sk_req_allowed_methods(uint32_t handle) {

@@ -72,6 +72,11 @@ Target sk::targetOf(uWS::HttpRequest &request) {
   return {path, path.length() < target.length() ? target.substr(path.length() + 1) : std::string_view()};
 }
 
+std::string sk::sentTargetOf(const uWS::HttpRequest &request) {
+  std::string target(request.origin());
+  return target.append(request.getFullUrl().substr(request.isSlashAdded()));
+}
+
 int sk::scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path) {
   int flags = request.isAncient() ? SK_SCOPE_ANCIENT : 0;
   if (request.hasBody()) {
@@ -116,7 +121,10 @@ int32_t sk_req_scope(uint32_t handle) {
   auto [path, query] = targetOf(*request);
   char *begin = sk_loop_scratch();
   char *out = begin;
-  *out++ = static_cast<char>(FLAGS_BASE + scopeFlags(*slot, *request, path));
+  /* Of the parts that follow nobody can tell what was sent. */
+  bool lone_mark = query.empty() && path.length() < request->getFullUrl().length();
+  int sent = request->origin().empty() && !lone_mark ? 0 : SK_SCOPE_SENT_TARGET;
+  *out++ = static_cast<char>(FLAGS_BASE + (scopeFlags(*slot, *request, path) | sent));
   *out++ = '\n';
   out = line(out, request->rawMethod());
   out = line(out, path);

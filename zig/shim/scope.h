@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "slot_table.h"
 
+#include <string>
 #include <string_view>
 
 namespace sk {
@@ -18,6 +19,9 @@ struct Target {
 };
 
 Target targetOf(uWS::HttpRequest &request);
+
+/* The target as it was sent. */
+std::string sentTargetOf(const uWS::HttpRequest &request);
 
 /* Whether a path has escapes, or bytes outside ASCII. */
 bool isEncoded(std::string_view path);

@@ -57,6 +57,7 @@ extern "C" {
 #define SK_SCOPE_ENCODED 8   /* the path has escapes, or bytes outside ASCII */
 #define SK_SCOPE_TRAILERS 16 /* the client takes trailer fields */
 #define SK_SCOPE_OTHER_SCHEME 32 /* a trusted proxy says https and the app speaks plain HTTP, or the other way round */
+#define SK_SCOPE_SENT_TARGET 64 /* only of sk_req_scope: the target that was sent is not what path and query say, see sk_req_sent_target */
 
 /* Flags of sk_req_dump. */
 #define SK_DUMP_ANCIENT 1
@@ -253,6 +254,8 @@ SK_API int32_t sk_app_destroy(sk_app *app);
 SK_API int32_t sk_req_method(uint32_t handle);
 SK_API int32_t sk_req_url(uint32_t handle);
 SK_API int32_t sk_req_full_url(uint32_t handle);
+/* The target as it was sent, with scheme and authority of absolute-form. */
+SK_API int32_t sk_req_sent_target(uint32_t handle);
 /* SK_ABSENT without such a field. `name` is in lower case. */
 SK_API int32_t sk_req_header(uint32_t handle, const char *name, int32_t length);
 /* SK_ABSENT beyond the last parameter. */

@@ -12,20 +12,6 @@ constexpr size_t KEYS_MAX = 1024;
 constexpr size_t KNOWN_MAX = 1024;
 constexpr size_t KNOWN_BYTES_MAX = 2048;
 
-/* The bytes of all fields, as they came. */
-std::string_view fieldsOf(const uWS::HttpRequest &request) {
-  std::string_view first, last;
-  bool any = false;
-  for (auto [name, value] : request) {
-    first = any ? first : name;
-    /* A value that is empty may lie anywhere. */
-    last = value.empty() ? name : value;
-    any = true;
-  }
-  return any ? std::string_view(first.data(), static_cast<size_t>(last.data() + last.length() - first.data()))
-             : std::string_view();
-}
-
 int hexOf(char c) {
   if (c >= '0' && c <= '9') {
     return c - '0';
@@ -78,14 +64,16 @@ Environs::Environs(const sk_wsgi_options &options)
 Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
   std::string_view endpoints = endsOf(slot);
   bool other_scheme = isSecure(slot) != slot.app->secure;
-  std::string_view fields = fieldsOf(request);
+  std::string_view fields = request.fieldLines();
+  std::string_view origin = request.origin();
   std::string_view target = request.getFullUrl();
   Known &last = known[indexOf(slot) % KNOWN_MAX];
-  bool same = last.fields == fields && last.endpoints == endpoints && last.ancient == request.isAncient() &&
-              last.other_scheme == other_scheme;
+  /* The origin takes the place of what Host says. */
+  bool same = last.fields == fields && last.origin == origin && last.endpoints == endpoints &&
+              last.ancient == request.isAncient() && last.other_scheme == other_scheme;
   if (same && last.environ) {
     Ref environ(python.dict_copy(last.environ.get()));
-    bool same_line = last.target == target && last.method == request.rawMethod();
+    bool same_line = last.target == target && last.slash_added == request.isSlashAdded() && last.method == request.rawMethod();
     return environ && (same_line || setLine(environ.get(), request)) ? std::move(environ) : Ref();
   }
   Ref environ(python.dict_copy(base));
@@ -93,7 +81,7 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
       (other_scheme && !set(environ.get(), url_scheme, other))) {
     return Ref();
   }
-  bool small = fields.length() + target.length() + request.rawMethod().length() <= KNOWN_BYTES_MAX;
+  bool small = fields.length() + origin.length() + target.length() + request.rawMethod().length() <= KNOWN_BYTES_MAX;
   last.environ = same && small ? Ref(python.dict_copy(environ.get())) : Ref();
   if (python.error_occurred()) {
     /* It goes without. */
@@ -101,6 +89,8 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
   }
   last.endpoints = small ? endpoints : std::string_view();
   last.fields = small ? fields : std::string_view();
+  last.origin = small ? origin : std::string_view();
+  last.slash_added = request.isSlashAdded();
   last.target = small ? target : std::string_view();
   last.method = small ? request.rawMethod() : std::string_view();
   last.ancient = request.isAncient();
@@ -125,8 +115,9 @@ bool Environs::setAll(Object *environ, std::string_view endpoints, uWS::HttpRequ
 bool Environs::setLine(Object *environ, uWS::HttpRequest &request) {
   std::string_view target = request.getFullUrl();
   auto [path, query] = targetOf(request);
-  Ref line = newLatin1(query.empty() ? path : target);
-  bool plain = query.empty() && !has_root_path && path[0] == '/' && !isEncoded(path);
+  bool as_sent = request.origin().empty();
+  Ref line = as_sent ? newLatin1(target) : newLatin1(sentTargetOf(request));
+  bool plain = as_sent && path.length() == target.length() && !has_root_path && path[0] == '/' && !isEncoded(path);
   Ref decoded = plain && line ? Ref::borrowed(line.get()) : pathOf(path);
   return set(environ, path_info, decoded) && set(environ, request_uri, line) &&
          set(environ, query_string, query.empty() ? Ref::borrowed(empty.get()) : newLatin1(query)) &&

@@ -25,10 +25,12 @@ private:
   /* What a connection's last request said: most clients repeat themselves. */
   struct Known {
     std::string endpoints;
+    std::string origin;
     std::string target;
     /* As they came. */
     std::string fields;
     std::string method;
+    bool slash_added = false;
     bool ancient = false;
     bool other_scheme = false;
     /* Only once it was asked for a second time. */

@@ -28,10 +28,10 @@ struct HttpField {
 struct HttpHead {
     static constexpr unsigned int MAX_FIELDS = 128;
 
-    HttpText method, target, host;
+    HttpText method, target, host, origin, fieldLines;
     uint64_t contentLength;
     uint32_t fieldCount;
-    bool ancient, close, chunked, expectsContinue, hasLength;
+    bool ancient, close, chunked, expectsContinue, hasLength, slashAdded;
     HttpField fields[MAX_FIELDS];
 };
 
@@ -80,6 +80,14 @@ struct HttpRequest {
 
     std::string_view getUrl() const { return std::string_view(head.target).substr(0, pathLength); }
     std::string_view getFullUrl() const { return head.target; }
+    /* Scheme and authority of absolute-form, as they were sent. */
+    std::string_view origin() const { return head.origin; }
+    /* The URL begins with a slash that absolute-form did not have. */
+    bool isSlashAdded() const { return head.slashAdded; }
+    /* What Host says, or else the authority of the target. */
+    std::string_view host() const { return head.host; }
+    /* All field lines as they came but with lowered names: what a target in absolute-form says of the host is not among them. */
+    std::string_view fieldLines() const { return head.fieldLines; }
     std::string_view rawMethod() const { return head.method; }
 
     /* The router's name for the method: its own, or "?" for those that it does not know. */
