@@ -188,7 +188,7 @@ def send_opened(
         result = answer(method, req.get_header, opened.representation)
         fields = head_of(opened, result, content_type, cache_control)
         length = result.length
-        if length == 0:
+        if length == 0 and (method != "HEAD" or result.status != 200):
             return res.send(b"", None, result.status, fields)
         if method == "HEAD":
             # It gets the length of what is not sent.

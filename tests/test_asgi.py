@@ -79,15 +79,21 @@ def test_root_path_is_a_prefix(serve_asgi: Callable[..., Any]) -> None:
     assert (scopes[0]["root_path"], scopes[0]["path"], scopes[0]["raw_path"]) == ("/api", "/api/x y", b"/api/x%20y")
 
 
-def test_unix_socket_has_no_addresses(tmp_path: Any) -> None:
+@pytest.mark.parametrize("name", ["s", "with space", "ünïcode\n", b"\xff\xfe".decode("utf-8", "surrogateescape"), "x" * 40])
+def test_unix_socket_is_a_server_with_a_path(tmp_path: Path, monkeypatch: Any, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
     scopes: list[dict[str, Any]] = []
-    path = str(tmp_path / "s")
-    server = ASGI(capturing(scopes)).listen(AppListenOptions(domain=path))
+    # Relative, as tmp_path may be longer than such a path can be.
+    server = ASGI(capturing(scopes), trusted_proxies="*").listen(AppListenOptions(domain=name))
     server.run(block=False)
-    with httpx.Client(transport=httpx.HTTPTransport(uds=path)) as client:
-        assert client.get("http://x/").text == "ok"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(name)
+        for field in (b"", b"", b"X-Forwarded-For: 192.0.2.7:4711\r\n"):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n" + field + b"\r\n")
+            assert connection.recv(65536).endswith(b"ok")
     server.close()
-    assert (scopes[0]["client"], scopes[0]["server"]) == (None, None)
+    assert [scope["server"] for scope in scopes] == [(name, None)] * 3
+    assert [scope["client"] for scope in scopes] == [None, None, ("192.0.2.7", 4711)]
 
 
 def test_client_of_a_proxy_header(serve_asgi: Callable[..., Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -329,3 +330,16 @@ def test_websocket_options() -> None:
         ws.send("x" * 11)
         with pytest.raises(ConnectionClosed):
             ws.recv()
+
+
+def test_unix_socket(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def app(*arguments: Any) -> None:
+        seen.extend(arguments[1:3])
+        arguments[-1].send("ok")
+
+    path = str(tmp_path / "s")
+    with served(app, SSGI, unix=path) as one:
+        assert one.ask().body == b"ok"
+    assert seen == [path, ""]

@@ -36,7 +36,7 @@ async def send_path(exchange: HTTPExchange, message: Message) -> None:
     loop = asyncio.get_running_loop()
     descriptor, size, head = await loop.run_in_executor(None, _open, os.fspath(path))
     try:
-        if head is not None:
+        if head:
             await exchange.send({"type": "http.response.body", "body": head})
         else:
             await _send_file(exchange, descriptor, 0, size, more=False)
@@ -70,7 +70,7 @@ async def _send_file(exchange: HTTPExchange, descriptor: int, offset: int, lengt
     if not exchange.has_begun and not more and exchange._trailers is None:
         exchange._begin_sized(length)
         if not exchange._handle:
-            # There is nothing to send, or the request was HEAD.
+            # There is nothing to send, which the head tells, or the request was HEAD.
             return
     elif not exchange.has_begun:
         await exchange.send({"type": "http.response.body", "body": b"", "more_body": True})

@@ -9,10 +9,11 @@ from ..native import calls
 from ..native.declarations import SCOPE_ANCIENT, SCOPE_OTHER_SCHEME
 from .asgi_common import Scope
 from .asgi_tls import TLSFacts
+from .ends import split_ends
 
 #: Flags of the request (SCOPE_*), the scope, and what of it the server must know by itself.
 ScopeBuilder = Callable[[int], tuple[int, Scope]]
-End = Optional[tuple[str, int]]
+End = Optional[tuple[str, Optional[int]]]
 
 _FLAGS_BASE = ord("@")
 _ENDS_MAX = 16384
@@ -34,9 +35,10 @@ class _Ends(dict[bytes, tuple[End, End]]):
     def __missing__(self, text: bytes) -> tuple[End, End]:
         if len(self) >= _ENDS_MAX:
             self.clear()
-        words = text.decode("ascii").split()
-        both = [(words[i], int(words[i + 1])) for i in range(0, len(words), 2)]
-        ends: tuple[End, End] = (both[0] if both else None, both[1] if len(both) > 1 else None)
+        words, path = split_ends(text.decode("ascii"))
+        both: list[End] = [(words[i], int(words[i + 1])) for i in range(0, len(words), 2)]
+        local: End = (path, None) if path else None
+        ends: tuple[End, End] = (both[0] if both else None, both[1] if len(both) > 1 else local)
         self[text] = ends
         return ends
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable, NamedTuple, Optional, Union
 
 from ..native import calls
+from .ends import split_ends
 
 _scope_text = calls.scope_text
 
@@ -65,8 +66,8 @@ def scope_builder() -> Callable[[int], Scope]:
 
 
 def _addresses(ends: str) -> tuple[str, str]:
-    """Give client and server as host:port; Unix-domain sockets have neither."""
-    words = ends.split()
+    """Give client and server as host:port; the server of a Unix-domain socket is its path."""
+    words, path = split_ends(ends)
     both = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in zip(words[::2], words[1::2])]
-    # A Unix-domain socket has no address; who is behind a proxy may have one.
-    return (both[0] if both else "", both[1] if len(both) > 1 else "")
+    # The client of a Unix-domain socket has no address, unless a proxy tells one.
+    return (both[0] if both else "", both[1] if len(both) > 1 else path)

@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from ..native import calls
 from ..native.declarations import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_OTHER_SCHEME, SCOPE_SENT_TARGET
+from .ends import split_ends
 from .wsgi_file import FileWrapper
 from .wsgi_input import NO_INPUT
 
@@ -55,7 +56,7 @@ class _Sections(dict[str, Environ]):
     def __missing__(self, section: str) -> Environ:
         lines = section.split("\n")
         environ = self._base.copy()
-        ends = lines[0].split(" ")
+        ends, _ = split_ends(lines[0])
         if len(ends) < len(self._no_ends):
             # Also a client behind a proxy that is connected so.
             ends += self._no_ends[len(ends) :]

@@ -200,7 +200,8 @@ bool putPath(const Ref &scope, Route route, std::string_view raw, bool encoded) 
 }
 
 bool putEnds(const Ref &scope, Route route, const Slot &slot) {
-  Ref text = newBytes(endsOf(slot));
+  std::string room;
+  Ref text = newBytes(endsWithPathOf(slot, room));
   /* Fills what is missing, which a dict's own look-up does not. */
   Ref ends(text ? python.get_item(route[SK_ASGI_ENDS], text.get()) : nullptr);
   return ends && put(scope, names.client, Ref::borrowed(python.tuple_get(ends.get(), 0))) &&

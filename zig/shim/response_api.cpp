@@ -64,6 +64,10 @@ int32_t send(uint32_t handle, const Head &head, std::string_view body, int32_t f
     slot->socket->close();
     return SK_BAD_HEAD;
   }
+  if (body.empty() && !streaming && (slot->flags & HEAD_REQUEST)) {
+    /* Nobody knows how long the answer to GET would be (RFC 9110 section 8.6). */
+    flags |= SK_NO_BODY;
+  }
   Cork cork(slot->socket);
   if (streaming) {
     if (flags & SK_END_CONNECTION) {

@@ -5,13 +5,18 @@
 
 #include <arpa/inet.h>
 #include <cassert>
+#include <cstddef>
 #include <cstring>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 using namespace sk;
 
 namespace {
 
 constexpr char FLAGS_BASE = '@';
+constexpr std::string_view LOCAL_PATH = "unix:";
+constexpr char HEX[] = "0123456789abcdef";
 
 } // namespace
 
@@ -32,13 +37,31 @@ int proxiedPort(HttpData &data, size_t address_length) {
   return ntohs(address_length == 4 ? addr.ipv4_addr.src_port : addr.ipv6_addr.src_port);
 }
 
+/* What a Unix-domain socket is bound to, in digits: a path may hold any byte. */
+void findLocalPath(us_socket_t *s, std::string &out) {
+  sockaddr_un address;
+  socklen_t length = sizeof(address);
+  int fd = us_poll_fd(reinterpret_cast<us_poll_t *>(s));
+  if (getsockname(fd, reinterpret_cast<sockaddr *>(&address), &length) != 0 || length > sizeof(address)) {
+    return;
+  }
+  size_t bytes = length > offsetof(sockaddr_un, sun_path) ? length - offsetof(sockaddr_un, sun_path) : 0;
+  std::string_view path(address.sun_path, bytes);
+  /* A name in the file system ends with NUL; one that begins with NUL is in a space of its own, and as long as it is. */
+  out = LOCAL_PATH;
+  for (char c : path.substr(0, path.empty() || path[0] ? path.find('\0') : path.length())) {
+    unsigned char byte = static_cast<unsigned char>(c);
+    out += {HEX[byte >> 4], HEX[byte & 15]};
+  }
+}
+
 } // namespace
 
 /* Asking the kernel costs more than all the rest of this file. */
 std::string_view sk::endpointsOf(HttpResponse *response) {
   HttpData *data = httpData(response);
   std::string &endpoints = data->endpoints;
-  if (!endpoints.empty()) {
+  if (!endpoints.empty() || !data->localPath.empty()) {
     return endpoints;
   }
   char address[ADDRESS_BYTES_MAX];
@@ -54,6 +77,9 @@ std::string_view sk::endpointsOf(HttpResponse *response) {
   int length = sizeof(address);
   us_socket_local_address(s, address, &length);
   appendEnd(endpoints, {address, static_cast<size_t>(length)}, us_socket_local_port(0, s));
+  if (length == 0) {
+    findLocalPath(s, data->localPath);
+  }
   return endpoints;
 }
 
@@ -102,6 +128,16 @@ std::string_view sk::endsOf(const Slot &slot) {
   return slot.app->observer ? slot.app->observer->ends(slot, ends) : ends;
 }
 
+std::string_view sk::endsWithPathOf(const Slot &slot, std::string &room) {
+  std::string_view ends = endsOf(slot);
+  std::string_view path = httpData(slot.socket)->localPath;
+  if (path.empty()) {
+    return ends;
+  }
+  room.assign(ends).append(ends.empty() ? "" : " ").append(path);
+  return room;
+}
+
 namespace {
 
 char *line(char *out, std::string_view text) {
@@ -129,7 +165,8 @@ int32_t sk_req_scope(uint32_t handle) {
   out = line(out, request->rawMethod());
   out = line(out, path);
   out = line(out, query);
-  out = line(out, endsOf(*slot));
+  std::string ends;
+  out = line(out, endsWithPathOf(*slot, ends));
   for (auto [name, value] : *request) {
     assert(static_cast<size_t>(out - begin) + name.length() + value.length() + 2 <= SK_SCRATCH_BYTES);
     out = line(line(out, name), value);

@@ -31,6 +31,9 @@ int scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_vi
 
 /* Client and server as text (see endpointsOf), the client as a trusted proxy says. */
 std::string_view endsOf(const Slot &slot);
+/* The same for who wants to know of a Unix-domain socket, too: its path is one more word, LOCAL_PATH and hexadecimal digits.
+ * `room` keeps what has to be put together. */
+std::string_view endsWithPathOf(const Slot &slot, std::string &room);
 
 } // namespace sk
 #endif

@@ -152,6 +152,8 @@ struct HttpParser {
     std::string_view unread;
     /* The addresses of both ends as text, once somebody asked. */
     std::string endpoints;
+    /* Of a Unix-domain socket, with the endpoints: the path that it is bound to. */
+    std::string localPath;
 
     /* The engine's entry: {error, FULLPTR} for a refused request; what a handler returned if it is not `user`, and then
      * this object may be gone; else {0, user}. */
