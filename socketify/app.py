@@ -39,7 +39,7 @@ class App(Verbs, ServerNames):
         task_factory_max_items: accepted for compatibility: tasks are made when a handler first waits.
         lifespan: whether start and shutdown handlers run.
         limits: what clients may send, and how long they may take; see :class:`Limits` for the defaults.
-        shutdown_timeout: seconds that requests in flight get when the app stops.
+        shutdown_timeout: seconds that a stop may take: requests in flight, tasks, and shutdown handlers.
         server_header: value of the Server field, at most 128 bytes; None to send none.
         date_header: whether Date is sent (RFC 9110 section 6.6.1).
         accept_proxy_protocol: whether connections may begin with a PROXY protocol v2 header. Only for listeners that

@@ -138,22 +138,15 @@ class CoroutineRunner:
         self._running.add(spare.task)
         spare.give(coroutine, waits, report, finish)
 
-    async def wait(self, timeout: float) -> None:
-        """Wait until nothing runs, for at most some seconds."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=timeout)
+    @property
+    def running(self) -> set[asyncio.Task[Any]]:
+        """The tasks of coroutines that were carried on and have not ended."""
+        return set(self._running)
 
-    def cancel(self) -> None:
-        """Cancel what runs."""
-        for task in tuple(self._running):
-            task.cancel()
-
-    async def close(self) -> None:
-        """Cancel what still runs, and wait until it is done."""
-        tasks = list(self._running)
+    def take_all(self) -> set[asyncio.Task[Any]]:
+        """Give what still runs, and the spare task, to whoever ends them."""
+        tasks: set[asyncio.Task[Any]] = set(self._running)
         if self._spare is not None:
-            tasks.append(self._spare.task)
+            tasks.add(self._spare.task)
             self._spare = self._current[1] = None
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import inspect
 import logging
 import os
 import signal
 import socket
-import threading
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from .coroutines import CoroutineRunner
@@ -17,10 +15,11 @@ from .event_loop import Loop, new_event_loop
 from .exchange import Exchanges
 from .native import lib
 from .options import AppListenOptions
+from .stop_signals import StopSignals, raise_again
+from .stopping import LifecycleHandler, Stop, end_loop
 
 logger = logging.getLogger("socketify")
 
-LifecycleHandler = Callable[[], Any]
 Function = TypeVar("Function", bound=LifecycleHandler)
 Self = TypeVar("Self", bound="Lifecycle")
 
@@ -34,7 +33,7 @@ class Lifecycle(Exchanges):
         pool_items: pairs of request and response made in advance.
         debug: whether error pages show the error.
         lifespan: whether start and shutdown handlers run.
-        shutdown_timeout: seconds that requests in flight get when the app stops.
+        shutdown_timeout: seconds that a stop may take: requests in flight, tasks, and shutdown handlers.
 
     """
 
@@ -47,9 +46,9 @@ class Lifecycle(Exchanges):
         self._on_hangup: Optional[Callable[[], None]] = None
         self._start_handlers: list[LifecycleHandler] = []
         self._shutdown_handlers: list[LifecycleHandler] = []
-        self._stopped: Optional[asyncio.Future[None]] = None
+        # From when it is served on.
+        self._stopping: Optional[Stop] = None
         self._drained: Optional[asyncio.Future[None]] = None
-        self._hurried = False
 
     def _alive(self) -> int:
         if not self._native:
@@ -99,32 +98,45 @@ class Lifecycle(Exchanges):
         return self
 
     def run(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop) -> None:
-        """Serve until SIGINT, SIGTERM or :meth:`close`. A second signal does not wait for requests in flight.
+        """Serve until SIGINT, SIGTERM or :meth:`close`.
+
+        A second signal does not wait for requests in flight, and ends start and shutdown handlers that wait. The signal that
+        stopped it is raised again when all is done: by default SIGTERM then ends the process.
 
         An app that serves TLS reads its certificates again on SIGHUP and SIGUSR1.
 
         Args:
             loop_factory: makes the event loop; uvloop's where it is installed, else asyncio's own.
 
+        Raises:
+            KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
+
         """
+        raise_again(self._run(loop_factory))
+
+    def _run(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop) -> Optional[int]:
+        """Serve as :meth:`run` does; gives the signal that stopped it, None when it was :meth:`close`."""
         loop = loop_factory()
         asyncio.set_event_loop(loop)
-        # Only the main thread is told of signals.
-        in_main_thread = threading.current_thread() is threading.main_thread()
-        signals: dict[int, Callable[[], Any]] = {signal.SIGINT: self.close, signal.SIGTERM: self.close}
+        others: dict[int, Callable[[], Any]] = {}
         if self._on_hangup is not None:
-            signals[signal.SIGHUP] = signals[signal.SIGUSR1] = self._on_hangup
-        if not in_main_thread:
-            signals = {}
+            others = dict.fromkeys((signal.SIGHUP, signal.SIGUSR1), self._on_hangup)
+        signals = StopSignals(loop, self._on_signal, others)
         try:
-            for number, handler in signals.items():
-                loop.add_signal_handler(number, handler)
-            loop.run_until_complete(self.serve())
+            signals.install()
+            try:
+                loop.run_until_complete(self.serve())
+            finally:
+                loop.run_until_complete(end_loop(loop, self._stopping or Stop(loop, self._shutdown_timeout)))
         finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+            signals.restore()
             asyncio.set_event_loop(None)
             loop.close()
+        return signals.caught
+
+    def _on_signal(self) -> None:
+        if self._stopping is not None:
+            self._stopping.ask(by_signal=True)
 
     async def serve(self) -> None:
         """Serve inside a running event loop until :meth:`close`.
@@ -137,45 +149,38 @@ class Lifecycle(Exchanges):
         if self._asyncio_loop is not None:
             message = "the app is served already"
             raise RuntimeError(message)
-        loop = self._asyncio_loop = asyncio.get_running_loop()
-        self._stopped = loop.create_future()
+        loop = asyncio.get_running_loop()
+        stop = self._stopping = Stop(loop, self._shutdown_timeout)
+        self._asyncio_loop = loop
         self._runner = CoroutineRunner(loop, self._current)
         detach: Optional[Callable[[], None]] = None
+        handlers = (self._start_handlers, self._shutdown_handlers) if self._lifespan else ((), ())
         try:
-            await self._run_lifecycle(self._start_handlers)
-            detach = self._loop.attach(loop)
-            await self._stopped
-            await self._drain(loop)
+            if await stop.start(handlers[0]):
+                detach = self._loop.attach(loop)
+                await stop.asked
+                await self._drain(loop, stop)
         finally:
             lib.sk_app_close(self._native)
-            await self._runner.close()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await self._run_lifecycle(self._shutdown_handlers)
+            await stop.cancel(self._runner.take_all() | self._tasks)
+            await stop.end(handlers[1])
             if detach is not None:
                 detach()
             lib.sk_app_destroy(self._native)
             self._native = 0
             self._asyncio_loop = None
 
-    async def _run_lifecycle(self, handlers: list[LifecycleHandler]) -> None:
-        if self._lifespan:
-            for handler in handlers:
-                result = handler()
-                if inspect.isawaitable(result):
-                    await result
-
-    async def _drain(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _drain(self, loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
         self._drained = loop.create_future()
-        deadline = loop.time() + self._shutdown_timeout
-        if lib.sk_app_drain(self._native) > 0:
-            try:
-                await asyncio.wait_for(asyncio.shield(self._drained), self._shutdown_timeout)
-            except asyncio.TimeoutError:
-                logger.warning("%d connections did not end in time and are cut", lib.sk_app_connections(self._native))
-                return
-        if self._runner is not None and not self._hurried:
-            # What handlers do after they answered.
-            await self._runner.wait(max(0.0, deadline - loop.time()))
+        if lib.sk_app_drain(self._native) > 0 and not await stop.wait([self._drained], stop.remaining(reserved=True)):
+            logger.warning("%d connections did not end in time and are cut", lib.sk_app_connections(self._native))
+            return
+        # What handlers do after they answered.
+        await stop.wait(self._running(), stop.remaining(reserved=True))
+
+    def _running(self) -> set[asyncio.Task[Any]]:
+        assert self._runner is not None
+        return self._runner.running | self._tasks
 
     def _on_drained(self) -> None:
         if self._drained is not None and not self._drained.done():
@@ -185,20 +190,12 @@ class Lifecycle(Exchanges):
         """Stop serving: requests in flight may finish. A second call does not wait for them. Thread-safe."""
         loop = self._asyncio_loop
         if loop is not None:
-            loop.call_soon_threadsafe(self._stop)
+            assert self._stopping is not None
+            loop.call_soon_threadsafe(self._stopping.ask)
         elif self._native:
             lib.sk_app_destroy(self._native)
             self._native = 0
         return self
-
-    def _stop(self) -> None:
-        if self._stopped is not None and not self._stopped.done():
-            self._stopped.set_result(None)
-        else:
-            self._hurried = True
-            self._on_drained()
-            if self._runner is not None:
-                self._runner.cancel()
 
     @property
     def loop(self) -> Loop:

@@ -87,6 +87,8 @@ class Supervisor:
         self._young_deaths = 0
         self._stopping = False
         self._status = 0
+        #: The signal that stopped it; None while none has.
+        self.caught: Optional[int] = None
         #: Index of a worker and when it is to be started.
         self._due: dict[int, float] = {}
         #: Workers that a rolling restart still has to replace.
@@ -170,6 +172,7 @@ class Supervisor:
             received = signal.sigtimedwait(_SIGNALS, max(0.0, seconds))
             number = None if received is None else received.si_signo
         if number in (signal.SIGTERM, signal.SIGINT):
+            self.caught = self.caught or number
             self._stop()
         elif number == signal.SIGHUP:
             self._begin_rolling()

@@ -100,8 +100,10 @@ class Command:
         raise AssertionError(f"{pattern!r} did not come: {self.said}")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it; gives 0 where it ended by that signal, as it should."""
         self.process.send_signal(number)
-        return self.process.wait(20)
+        status = self.process.wait(20)
+        return 0 if status == -number else status
 
 
 @pytest.fixture
@@ -138,6 +140,19 @@ def test_each_interface_is_found_and_served(command: Any, arguments: list[str], 
     running = command(*arguments, "--port", "0")
     assert httpx.get(running.url).text.startswith(answer)
     assert running.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("arguments", [[], ["--workers", "2"], ["--loop", "asyncio"], ["--uds", "s"], ["--reload"]])
+def test_it_ends_by_the_signal_that_stops_it_without_a_word(
+    command: Any, tmp_path: Path, arguments: list[str], number: signal.Signals
+) -> None:
+    running = command("app:asgi", *(arguments if "--uds" in arguments else [*arguments, "--port", "0"]))
+    assert running.url
+    running.process.send_signal(number)
+    assert running.process.wait(20) == -number
+    assert running.said.count("\n") == 1
+    assert not (tmp_path / "s").exists()
 
 
 @pytest.mark.parametrize(
@@ -446,4 +461,4 @@ def test_serve_is_the_command_in_one_call(tmp_path: Path) -> None:
         port = int(process.stdout.readline())
         assert httpx.get(f"http://127.0.0.1:{port}/").text.startswith("wsgi")
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(20) == -signal.SIGTERM

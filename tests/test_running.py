@@ -67,7 +67,7 @@ def test_a_signal_lets_requests_finish(number: signal.Signals) -> None:
             answer = connection.recv(1000)
         assert b"Connection: close" in answer
         assert answer.endswith(b"slow")
-        assert program.process.wait(5) == 0
+        assert program.process.wait(5) == -number
         assert program.stdout.read() == "stopped\n"
 
 
@@ -142,7 +142,7 @@ def test_the_hello_example_runs() -> None:
     with Program(str(Path(__file__).parents[1] / "examples" / "hello.py"), "0") as program:
         assert httpx.get(program.url).text == "Hello, World!"
         program.process.send_signal(signal.SIGTERM)
-        assert program.process.wait(5) == 0
+        assert program.process.wait(5) == -signal.SIGTERM
 
 
 def test_a_handler_that_blocks_costs_no_other_client_its_connection(serve) -> None:

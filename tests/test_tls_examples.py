@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import ssl
 import subprocess
 import sys
@@ -31,7 +32,7 @@ def started(name: str, *arguments: str) -> Iterator[str]:
         assert program.stdout is not None
         yield f"localhost:{program.stdout.readline().split()[-1]}"
         program.terminate()
-        assert program.wait(20) == 0
+        assert program.wait(20) == -signal.SIGTERM
 
 
 def test_https(files: Files) -> None:

@@ -226,7 +226,7 @@ def test_sighup_renews(files: Files) -> None:
         assert "cert_file_name" in program.stdout.readline()
         assert certificate_for(SimpleNamespace(port=port), files, "after.test") == ("after.test",)
         program.terminate()
-        assert program.wait(10) == 0
+        assert program.wait(10) == -signal.SIGTERM
 
 
 # ---- certificates of clients

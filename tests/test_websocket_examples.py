@@ -33,7 +33,7 @@ def running(name: str) -> Iterator[int]:
         yield int(process.stdout.readline().split()[-1])
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(20) == -signal.SIGTERM
         assert process.stdout is not None
         process.stdout.close()
 

@@ -220,7 +220,7 @@ def test_who_comes_while_it_stops_is_refused(command: Any, tmp_path: Path, worke
             socket.create_connection(("127.0.0.1", port))
         # A request in flight is answered all the same.
         assert connection.recv(1000).endswith(b"late")
-    assert running.process.wait(20) == 0
+    assert running.process.wait(20) == -signal.SIGTERM
 
 
 def test_a_worker_is_replaced_after_its_requests(command: Any) -> None:  # noqa: F811
@@ -258,7 +258,7 @@ def test_systemd_gives_the_socket_and_hears_that_it_is_ready(command: Any, tmp_p
             assert heard.recv(100) == b"READY=1"
             assert httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}/").text.startswith("wsgi")
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(20) == -signal.SIGTERM
         os.close(descriptor)
     heard.close()
 
@@ -297,7 +297,7 @@ def test_servers_run_several_workers(tmp_path: Path, block: bool) -> None:
         else:
             process.stdin.write("\n")
             process.stdin.flush()
-        assert process.wait(20) == 0
+        assert process.wait(20) == (-signal.SIGTERM if block else 0)
 
 
 @pytest.mark.parametrize("block", [True, False])
@@ -371,7 +371,7 @@ def test_systemd_may_give_several_sockets(command: Any, tmp_path: Path) -> None:
                 assert f"http://127.0.0.1:{port}" in said
                 assert httpx.get(f"http://127.0.0.1:{port}/").text.startswith("wsgi")
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(20) == -signal.SIGTERM
         for each in kept:
             os.close(each)
 
@@ -424,4 +424,4 @@ def test_a_function_is_served_by_several_workers(tmp_path: Path) -> None:
         wait_until(both)
         assert str(process.pid) not in seen
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(20) == -signal.SIGTERM

@@ -19,6 +19,7 @@ from typing import Callable, Optional
 from ..app import App
 from ..backend import backend_refusal, check_backend, chosen_backend
 from ..interfaces.asgi_lifespan import LifespanError
+from ..stop_signals import end_by
 from ..workers import CONFIGURATION_ERROR, Supervisor, announce_ready
 from .arguments import make_parser, parse_arguments
 from .loading import LoadError, described
@@ -29,7 +30,11 @@ logger = logging.getLogger("socketify")
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Serve what the command line says; returns the exit status: 2 for what could never work."""
+    """Serve what the command line says; returns the exit status: 2 for what could never work.
+
+    A signal that stopped it ends the process in the end, as it does with programs that know nothing of signals; where the
+    caller has a handler of its own, that is called.
+    """
     settings = parse_arguments(arguments)
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
     if settings.print_completion is not None:
@@ -45,14 +50,18 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except (LoadError, OSError, RuntimeError) as error:
         return _explain(settings, error)
     try:
-        return _serve(settings, sockets)
+        status = _serve(settings, sockets)
     finally:
         _close(sockets)
         if settings.uds is not None:
             Path(settings.uds).unlink(missing_ok=True)
+    if status < 0:
+        end_by(-status)
+    return max(status, 0)
 
 
 def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> int:
+    """Serve; gives the exit status, or a signal that stopped it, negated."""
     places = " and ".join(describe(each, settings.ssl_certfile is not None) for each in sockets[0])
 
     def announce() -> None:
@@ -74,7 +83,7 @@ def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> 
     def among_others(index: int) -> int:
         mine = sockets[index % len(sockets)]
         _close(each for each in sockets if each is not mine)
-        return _work(settings, mine, announce_ready, first.come)
+        return max(0, _work(settings, mine, announce_ready, first.come))
 
     try:
         if settings.reload:
@@ -82,7 +91,8 @@ def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> 
             return int(reload_module.run_reloading(alone, settings))
         if settings.workers == 1 and not settings.limit_max_requests:
             return alone(0)
-        return Supervisor(among_others, settings.workers, all_serve, lambda: _close(sockets)).run()
+        supervisor = Supervisor(among_others, settings.workers, all_serve, lambda: _close(sockets))
+        return supervisor.run() or -(supervisor.caught or 0)
     except LoadError as error:
         return _explain(settings, error)
     finally:
@@ -118,7 +128,7 @@ def _work(
     ready: Callable[[], None],
     tells: Callable[[], bool] = lambda: True,
 ) -> int:
-    """Serve in this process; what cannot be served is told in one line."""
+    """Serve in this process, as :func:`_serve` does; what cannot be served is told in one line."""
     serves = False
 
     def on_start() -> None:
@@ -131,14 +141,14 @@ def _work(
         native = server if isinstance(server, App) else server.native_app
         # The last one: it runs when the application has started.
         native.on_start(on_start)
-        serve_on(server, listening, settings)
+        return -(serve_on(server, listening, settings) or 0)
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        # It came before the server had the signals, or after.
+        return -signal.SIGINT
     except Exception as error:
         if serves:
             raise
         return _explain(settings, error) if tells() else CONFIGURATION_ERROR
-    return 0
 
 
 def _explain(settings: argparse.Namespace, error: BaseException) -> int:

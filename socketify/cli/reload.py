@@ -23,7 +23,7 @@ _PATIENCE_SECONDS = 2.0
 
 
 def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> int:
-    """Serve, and begin anew whenever a Python file changes.
+    """Serve, and begin anew whenever a Python file changes; gives the signal that stopped it, negated.
 
     Raises:
         LoadError: watchfiles is not installed.
@@ -35,11 +35,11 @@ def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> i
         message = "--reload needs the package watchfiles"
         raise LoadError(message) from error
     directories = settings.reload_dir or [settings.app_dir]
-    stopped = False
+    stopped = 0
 
-    def stop(_number: int, _frame: object) -> None:
+    def stop(number: int, _frame: object) -> None:
         nonlocal stopped
-        stopped = True
+        stopped = stopped or number
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     child = _fork(work)
@@ -47,7 +47,7 @@ def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> i
         watching = watchfiles.watch(
             *directories,
             watch_filter=watchfiles.PythonFilter(),
-            stop_event=_Flag(lambda: stopped),
+            stop_event=_Flag(lambda: bool(stopped)),
             raise_interrupt=False,
         )
         for changes in watching:
@@ -58,7 +58,7 @@ def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> i
         _end(child)
         for number, handler in previous.items():
             signal.signal(number, handler)
-    return 0
+    return -stopped
 
 
 class _Flag:
@@ -86,7 +86,7 @@ def _fork(work: Callable[[int], int]) -> int:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(status)
+        os._exit(max(status, 0))
 
 
 def _end(child: int) -> None:

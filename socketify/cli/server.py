@@ -7,7 +7,7 @@ import asyncio
 import random
 import socket
 import sys
-from typing import Any, Callable, Union
+from typing import Any, Callable, Optional, Union
 
 from ..app import App
 from ..event_loop import new_event_loop
@@ -178,11 +178,13 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     return new_event_loop
 
 
-def serve_on(server: Union[InterfaceServer, App], listening: list[socket.socket], settings: argparse.Namespace) -> None:
-    """Serve on sockets that listen until told to stop."""
+def serve_on(
+    server: Union[InterfaceServer, App], listening: list[socket.socket], settings: argparse.Namespace
+) -> Optional[int]:
+    """Serve on sockets that listen until told to stop; gives the signal that did it."""
     native = server if isinstance(server, App) else server.native_app
     for each in listening:
         server.listen(AppListenOptions(fd=each.fileno()))
         # The server has its own now: when it stops listening nobody else shall, and clients that come then are refused.
         each.close()
-    native.run(loop_factory(settings.loop))
+    return native._run(loop_factory(settings.loop))

@@ -12,6 +12,8 @@ logger = logging.getLogger("socketify")
 
 #: Seconds that an application gets to return after it said that its shutdown is complete.
 _RETURN_TIMEOUT = 5.0
+#: Seconds that it gets to end when it is cancelled.
+_CANCEL_TIMEOUT = 1.0
 
 
 class LifespanError(RuntimeError):
@@ -49,7 +51,7 @@ class Lifespan:
         self._started, self._stopping, self._stopped = loop.create_future(), loop.create_future(), loop.create_future()
         self._received = 0
         task = self._task = loop.create_task(self._main())
-        await asyncio.wait({task, self._started}, return_when=asyncio.FIRST_COMPLETED)
+        await self._first_of(task, self._started)
         if self._started.done():
             error = self._started.exception()
             if error is None:
@@ -76,14 +78,26 @@ class Lifespan:
         assert self._stopping is not None
         assert self._stopped is not None
         self._stopping.set_result(None)
-        await asyncio.wait({task, self._stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await self._first_of(task, self._stopped)
         await self._finish(task)
 
+    async def _first_of(self, task: asyncio.Task[None], event: asyncio.Future[None]) -> None:
+        try:
+            await asyncio.wait({task, event}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            # Whoever stops the server does not want to wait for the application.
+            self._task = None
+            await _cancel(task)
+            raise
+
     async def _finish(self, task: asyncio.Task[None]) -> None:
-        await asyncio.wait({task}, timeout=_RETURN_TIMEOUT)
+        try:
+            await asyncio.wait({task}, timeout=_RETURN_TIMEOUT)
+        except asyncio.CancelledError:
+            await _cancel(task)
+            raise
         if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
+            await _cancel(task)
         elif not task.cancelled() and task.exception() is not None and self._stopping is not None and self._stopping.done():
             logger.error("the application failed as it stopped", exc_info=task.exception())
 
@@ -130,3 +144,8 @@ class Lifespan:
             )
             error = f"expected {expected}, not {kind!r}"
             raise RuntimeError(error)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task}, timeout=_CANCEL_TIMEOUT)

@@ -15,7 +15,8 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from ..app import App
 from ..event_loop import forget_loop
 from ..options import AppListenOptions, AppOptions
-from ..workers import CONFIGURATION_ERROR, announce_ready, end_with_parent, supervise
+from ..stop_signals import raise_again
+from ..workers import CONFIGURATION_ERROR, Supervisor, announce_ready, end_with_parent, supervise
 from .asgi_lifespan import LifespanError
 from .ports import ReservedPort
 
@@ -163,7 +164,7 @@ class InterfaceServer(ABC):
         return self
 
     def run(self, workers: int = 1, block: bool = True) -> None:
-        """Serve until SIGINT, SIGTERM or :meth:`close`.
+        """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised again, as :meth:`socketify.App.run` does.
 
         Args:
             workers: processes. Several share the ports; one that dies is replaced.
@@ -172,6 +173,7 @@ class InterfaceServer(ABC):
         Raises:
             ValueError: workers is not positive, or a listener was made exclusive and cannot be shared.
             RuntimeError: it is served already, or the application refused to start, or workers die again and again.
+            KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
 
         """
         if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
@@ -234,15 +236,16 @@ class InterfaceServer(ABC):
             self._listen_again()
             self.native_app.on_start(announce_ready)
             try:
-                self.native_app.run()
+                self.native_app._run()
             except LifespanError as error:
                 # Another worker would be refused too.
                 logger.error("%s", error)  # noqa: TRY400 - it tells itself
                 raise SystemExit(CONFIGURATION_ERROR) from error
 
+        supervisor = Supervisor(lambda _index: work(), workers)
         try:
             if block:
-                if supervise(work, workers):
+                if supervisor.run():
                     raise RuntimeError(_WORKERS_FAILED)
             else:
                 self._fork_supervisor(work, workers)
@@ -250,6 +253,7 @@ class InterfaceServer(ABC):
             # A supervisor in a process of its own has its own copies.
             for each in reserved:
                 each.close()
+        raise_again(supervisor.caught)
 
     def _fork_supervisor(self, work: Callable[[], None], workers: int) -> None:
         """Let another process look after the workers, and wait until they serve."""
