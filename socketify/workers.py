@@ -94,6 +94,8 @@ class Supervisor:
         #: Workers that a rolling restart still has to replace.
         self._old: list[_Worker] = []
         self._successor: Optional[_Worker] = None
+        #: Another one was asked for meanwhile: those who began before that may have read what has changed since.
+        self._rolls_again = False
         self._mask: set[Any] = set()
 
     def run(self) -> int:
@@ -225,7 +227,8 @@ class Supervisor:
         if worker is self._successor:
             self._successor = None
             self._old.clear()
-            logger.error("the new worker does not serve: the others stay as they are")
+            if not self._stopping:
+                logger.error("the new worker does not serve: the others stay as they are")
             return
         if worker in self._old:
             self._old.remove(worker)
@@ -253,8 +256,11 @@ class Supervisor:
     # ---- the rolling restart
 
     def _begin_rolling(self) -> None:
-        if not self._stopping and not self._old and self._successor is None:
-            self._old = list(self._workers.values())
+        if self._old or self._successor is not None:
+            self._rolls_again = True
+        elif not self._stopping:
+            # Who leaves has a successor already; told a second time to stop, it would cut what it still serves.
+            self._old = [worker for worker in self._workers.values() if not worker.leaves]
 
     def _roll(self) -> None:
         successor = self._successor
@@ -266,7 +272,12 @@ class Supervisor:
             if old is not None:
                 old.leaves = True
                 os.kill(old.pid, signal.SIGTERM)
-        if self._old and not self._stopping:
+        if self._stopping:
+            return
+        if not self._old and self._rolls_again:
+            self._rolls_again = False
+            self._begin_rolling()
+        if self._old:
             self._successor = self._start(self._old[0].index)
 
 

@@ -124,6 +124,36 @@ def test_a_rolling_restart_loses_nothing(command: Any, keep_alive: bool) -> None
     assert running.stop() == 0
 
 
+SLOW = """
+import asyncio
+
+def run(app):
+    async def slow(res, req):
+        await asyncio.sleep(2)
+        res.end("slow")
+
+    app.get("/", lambda res, req: res.end("quick")).get("/slow", slow)
+"""
+
+
+def test_a_second_rolling_restart_leaves_those_alone_who_leave_already(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "slow.py").write_text(SLOW)
+    running = command("slow:run", "--workers", "2", "--port", "0")
+    url, first = running.url, set(children(running.process.pid))
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=10) as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        running.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(set(children(running.process.pid)) - first) == 2)
+        second = set(children(running.process.pid)) - first
+        running.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: not set(children(running.process.pid)) & second)
+        # The worker that has it was told to stop once: a second time would have cut it.
+        assert connection.recv(1000).endswith(b"\r\n\r\nslow")
+    wait_until(lambda: len(children(running.process.pid)) == 2)
+    assert not set(children(running.process.pid)) & (first | second)
+    assert running.stop() == 0
+
+
 def test_certificates_are_renewed_in_all_workers(command: Any, tmp_path: Path) -> None:  # noqa: F811
     files = Files(tmp_path)
     given = files.issue("server", "localhost", "before.test", "127.0.0.1")
