@@ -1,9 +1,13 @@
 //! zig build          the native library, into the prefix and where `import socketify` finds it
+//!   -Dchecks=true    with assertions, Zig's safety checks and UndefinedBehaviorSanitizer, into zig-out/lib/checks
+//!   -Dasan=true      with AddressSanitizer by the system's clang, too, into zig-out/lib/asan
+//!                    (SOCKETIFY_LIBRARY names the one that `import socketify` loads)
 //! zig build test     the Zig tests
 //! zig build bench    C++ servers on the same engine and sockets, the ceiling of what Python can reach, and load clients
 //! zig build fuzz     the parser's fuzz tests (with --fuzz=LIMIT, or for ever with --fuzz)
 //! zig build fmt      checks the formatting of the Zig code
 const std = @import("std");
+const AddressChecked = @import("zig/build/AddressChecked.zig");
 const Engine = @import("zig/build/Engine.zig");
 const Native = @import("zig/build/Native.zig");
 const Options = @import("zig/build/Options.zig");
@@ -24,7 +28,16 @@ pub fn build(b: *std.Build) void {
 }
 
 fn addLibrary(b: *std.Build, native: Native) void {
+    if (native.options.address_checker) |compiler| {
+        const checked: AddressChecked = .{ .b = b, .native = native, .compiler = compiler };
+        b.getInstallStep().dependOn(&b.addInstallLibFile(checked.library(), "asan/libsocketify.so").step);
+        return;
+    }
     const library = native.addSharedLibrary();
+    if (native.options.checks) {
+        b.getInstallStep().dependOn(&b.addInstallArtifact(library, .{ .dest_dir = .{ .override = .{ .custom = "lib/checks" } } }).step);
+        return;
+    }
     b.installArtifact(library);
     b.getInstallStep().dependOn(&b.addInstallFile(native.engine.license, "share/licenses/uWebSockets/LICENSE").step);
 

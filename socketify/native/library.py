@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ _SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
 
 
 def load_library() -> Any:
-    """Load the library that lies beside this file.
+    """Load the library that lies beside this file, or the one that ``SOCKETIFY_LIBRARY`` names, such as a build with checks.
 
     Calls keep the interpreter lock (``ctypes.PyDLL``): nothing native blocks.
 
@@ -21,7 +22,7 @@ def load_library() -> Any:
         ImportError: there is no such library, or it was built for another version of this package.
 
     """
-    path = Path(__file__).with_name("libsocketify" + _SUFFIX)
+    path = Path(os.environ.get("SOCKETIFY_LIBRARY") or Path(__file__).with_name("libsocketify" + _SUFFIX))
     if not path.exists():
         message = f"the native library is missing: {path} (in a source tree, run: python -m ziglang build)"
         raise ImportError(message)

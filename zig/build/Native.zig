@@ -4,6 +4,7 @@ const Native = @This();
 const std = @import("std");
 const Engine = @import("Engine.zig");
 const Options = @import("Options.zig");
+const LazyPath = std.Build.LazyPath;
 const Module = std.Build.Module;
 
 b: *std.Build,
@@ -13,32 +14,41 @@ options: Options,
 /// The version script's name says what it keeps.
 pub const exported_symbols = "zig/build/exported_symbols.map";
 
-pub const Content = enum { with_layers, headers_only };
+pub const Content = enum {
+    with_layers,
+    headers_only,
+    /// For what another compiler's C++ is linked with.
+    layers_only,
+};
 
 /// A module that C++ files can be added to, with layers 1 and 2 in Zig or only with the headers for them.
 pub fn createModule(native: Native, content: Content) *Module {
     const b = native.b;
     const module = b.createModule(.{
-        .root_source_file = if (content == .with_layers) b.path("zig/root.zig") else null,
+        .root_source_file = if (content == .headers_only) null else b.path("zig/root.zig"),
         .target = native.options.target,
         .optimize = native.options.optimize,
         .strip = native.options.strip,
         .link_libc = true,
-        .link_libcpp = true,
+        .link_libcpp = content != .layers_only,
         .pic = true,
-        .omit_frame_pointer = native.options.optimize != .debug,
-        // The engine reads and writes past the ends of what it was given on purpose (padding of its parser and masks).
-        .sanitize_c = if (native.options.optimize == .debug) null else .off,
+        .omit_frame_pointer = native.options.optimize != .debug and !native.options.checks,
+        .sanitize_c = if (native.options.checks) .full else .off,
     });
-    // Ours before the engine's: these headers stand in for its own.
-    module.addIncludePath(b.path("zig/shim"));
-    module.addIncludePath(b.path("zig/http/include"));
-    module.addIncludePath(b.path("zig/websocket"));
-    module.addIncludePath(b.path("zig/usockets"));
-    // As system headers, so that warnings are about our code only.
-    module.addSystemIncludePath(native.engine.include);
-    module.addSystemIncludePath(native.engine.sockets_include);
+    for (native.includePaths()) |path| module.addIncludePath(path);
+    for (native.systemIncludePaths()) |path| module.addSystemIncludePath(path);
     return module;
+}
+
+/// Ours, looked into before the engine's: these headers stand in for its own.
+pub fn includePaths(native: Native) [4]LazyPath {
+    const b = native.b;
+    return .{ b.path("zig/shim"), b.path("zig/http/include"), b.path("zig/websocket"), b.path("zig/usockets") };
+}
+
+/// The engine's. As system headers, so that warnings are about our code only.
+pub fn systemIncludePaths(native: Native) [2]LazyPath {
+    return .{ native.engine.include, native.engine.sockets_include };
 }
 
 /// Flags of every C++ file that includes the engine: its templates must be the same everywhere.
@@ -57,22 +67,30 @@ pub fn cppFlags(native: Native) []const []const u8 {
         "-Werror",
         "-DUWS_WITH_PROXY",
     };
+    if (native.options.checks) return &(common ++ .{"-UNDEBUG"});
     return if (native.options.optimize == .debug) &common else &(common ++ .{"-O3"});
 }
 
 pub fn addSharedLibrary(native: Native) *std.Build.Step.Compile {
     const b = native.b;
     const module = native.createModule(.with_layers);
-    const sources = shimSources(b) catch |err| std.debug.panic("cannot list zig/shim: {t}", .{err});
-    const units = b.addWriteFiles();
-    for (std.enums.values(Unit)) |unit| {
-        const file = units.add(b.fmt("{t}_unit.cpp", .{unit}), unit.including(b, sources));
-        module.addCSourceFile(.{ .file = file, .flags = native.cppFlags() });
-    }
+    for (native.shimUnits()) |unit| module.addCSourceFile(.{ .file = unit, .flags = native.cppFlags() });
     const library = b.addLibrary(.{ .name = "socketify", .linkage = .dynamic, .root_module = module });
     if (native.options.target.result.ofmt == .elf) library.setVersionScript(b.path(exported_symbols));
     native.tune(library);
     return library;
+}
+
+/// The C++ files to compile.
+pub fn shimUnits(native: Native) [std.enums.values(Unit).len]LazyPath {
+    const b = native.b;
+    const sources = shimSources(b) catch |err| std.debug.panic("cannot list zig/shim: {t}", .{err});
+    const files = b.addWriteFiles();
+    var units: [std.enums.values(Unit).len]LazyPath = undefined;
+    for (&units, std.enums.values(Unit)) |*file, unit| {
+        file.* = files.add(b.fmt("{t}_unit.cpp", .{unit}), unit.including(b, sources));
+    }
+    return units;
 }
 
 /// What every release artifact is linked with.
@@ -80,6 +98,9 @@ pub fn tune(native: Native, artifact: *std.Build.Step.Compile) void {
     artifact.link_function_sections = true;
     artifact.link_data_sections = true;
     artifact.link_gc_sections = true;
+    // Zig's own linker, its choice when debugging, leaves symbols of C++ objects undefined in a shared library.
+    artifact.use_llvm = true;
+    artifact.use_lld = true;
     if (native.options.lto) artifact.lto = .full;
 }
 

@@ -7,17 +7,27 @@ target: std.Build.ResolvedTarget,
 optimize: std.builtin.Optimize,
 strip: bool,
 lto: bool,
+/// Zig's safety checks, C++ assertions and UndefinedBehaviorSanitizer; what they find ends the process with file and line.
+checks: bool,
+/// The compiler of the C++ half with AddressSanitizer, beside the other checks; null for Zig's own, which has none.
+address_checker: ?[]const u8,
 
 pub fn init(b: *std.Build) Options {
     const target = b.resolveTargetQuery(targetQuery(b));
-    const optimize = b.option(std.builtin.Optimize, "optimize", "debug, safe, fast (default) or small") orelse .fast;
+    const asan = b.option(bool, "asan", "AddressSanitizer by the system's clang++, assertions and Zig's safety checks") orelse false;
+    const clang = b.option([]const u8, "clang", "The clang++ for -Dasan (default: clang++)") orelse "clang++";
+    const checks = b.option(bool, "checks", "Zig's safety checks, assertions and UndefinedBehaviorSanitizer") orelse asan;
+    const usual: std.builtin.Optimize = if (checks) .safe else .fast;
+    const optimize = b.option(std.builtin.Optimize, "optimize", "debug, safe (default with checks and asan), fast (default) or small") orelse usual;
+    const release = optimize != .debug and !checks;
     return .{
         .target = target,
         .optimize = optimize,
-        .strip = b.option(bool, "strip", "Leave debug information out (default: unless debug)") orelse
-            (optimize != .debug),
-        .lto = b.option(bool, "lto", "Link-time optimization (default: for Linux, unless debug)") orelse
-            (optimize != .debug and target.result.os.tag == .linux),
+        .strip = b.option(bool, "strip", "Leave debug information out (default: unless debug, checks or asan)") orelse release,
+        .lto = b.option(bool, "lto", "Link-time optimization (default: for Linux, unless debug, checks or asan)") orelse
+            (release and target.result.os.tag == .linux),
+        .checks = checks,
+        .address_checker = if (asan) clang else null,
     };
 }
 

@@ -1,7 +1,7 @@
 #include "app.h"
 #include "ascii.h"
-
 #include "body.h"
+#include "bytes.h"
 #include "http_connection.h"
 #include "python_exchange.h"
 #include "websocket.h"
@@ -325,7 +325,7 @@ void App::renderCommonFields() {
                                                parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec));
   }
   assert(date_length + server_field.length() <= sizeof(common));
-  memcpy(common + date_length, server_field.data(), server_field.length());
+  put(common + date_length, server_field);
   common_length = date_length + server_field.length();
 }
 

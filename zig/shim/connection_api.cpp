@@ -2,8 +2,7 @@
 #include "app.h"
 #include "http_connection.h"
 #include "scope.h"
-
-#include <cstring>
+#include "scratch.h"
 
 using namespace sk;
 
@@ -56,8 +55,7 @@ int32_t sk_res_remote_address(uint32_t handle) {
     return SK_STALE;
   }
   if (const Forwarded *forwarded = forwardedOf(*slot)) {
-    memcpy(sk_loop_scratch(), forwarded->address.data(), forwarded->address.length());
-    return static_cast<int32_t>(forwarded->address.length());
+    return give(forwarded->address);
   }
   int length = ADDRESS_BYTES_MAX;
   us_socket_remote_address(0, raw(slot->socket), sk_loop_scratch(), &length);
@@ -93,7 +91,5 @@ int32_t sk_res_proxied_address(uint32_t handle) {
   if (!slot) {
     return SK_STALE;
   }
-  std::string_view address = static_cast<HttpResponse *>(slot->socket)->getProxiedRemoteAddress();
-  memcpy(sk_loop_scratch(), address.data(), address.length());
-  return static_cast<int32_t>(address.length());
+  return give(static_cast<HttpResponse *>(slot->socket)->getProxiedRemoteAddress());
 }

@@ -1,5 +1,6 @@
 /* X-Forwarded-For and X-Forwarded-Proto, of proxies that are trusted. */
 #include "ascii.h"
+#include "bytes.h"
 #include "observer.h"
 
 #include <arpa/inet.h>
@@ -58,8 +59,7 @@ bool parseNode(std::string_view text, std::string &packed, int &port) {
   if (text.length() >= sizeof(terminated)) {
     return false;
   }
-  memcpy(terminated, text.data(), text.length());
-  terminated[text.length()] = 0;
+  *put(terminated, text) = 0;
   if (inet_pton(AF_INET, terminated, bytes) == 1) {
     packed.assign(bytes, V4_BYTES);
     return true;

@@ -2,6 +2,7 @@
 
 #include "Utilities.h"
 #include "ascii.h"
+#include "bytes.h"
 
 #include <array>
 #include <cassert>
@@ -130,11 +131,6 @@ bool hasCloseOption(std::string_view value) {
     }
   }
   return false;
-}
-
-char *put(char *out, std::string_view text) {
-  memcpy(out, text.data(), text.length());
-  return out + text.length();
 }
 
 char *putField(char *out, std::string_view name, std::string_view value) {

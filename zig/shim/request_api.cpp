@@ -1,42 +1,9 @@
 /* sk_req_*: what the request says, while its handler runs. */
 #include "app.h"
 #include "scope.h"
-
-#include <cassert>
-#include <cstring>
+#include "scratch.h"
 
 using namespace sk;
-
-namespace {
-
-int32_t give(std::string_view text) {
-  assert(text.length() <= SK_SCRATCH_BYTES);
-  memcpy(sk_loop_scratch(), text.data(), text.length());
-  return static_cast<int32_t>(text.length());
-}
-
-/* Fills the scratch buffer with lines. */
-struct LineWriter {
-  char *begin = sk_loop_scratch();
-  char *out = begin;
-
-  void line(std::string_view text) {
-    assert(static_cast<size_t>(out - begin) + text.length() + 1 <= SK_SCRATCH_BYTES);
-    memcpy(out, text.data(), text.length());
-    out += text.length();
-    *out++ = '\n';
-  }
-
-  void number(int value) {
-    char digits[12];
-    line({digits, static_cast<size_t>(snprintf(digits, sizeof(digits), "%d", value))});
-  }
-
-  /* Without the LF after the last line. */
-  int32_t length() const { return static_cast<int32_t>(out - begin) - 1; }
-};
-
-} // namespace
 
 int32_t sk_req_method(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
@@ -97,7 +64,7 @@ int32_t sk_req_dump(uint32_t handle) {
   if (!request) {
     return SK_STALE;
   }
-  LineWriter writer;
+  ScratchWriter writer;
   const Slot &slot = slotAt(handle & (SLOT_COUNT - 1));
   writer.number((request->isAncient() ? SK_DUMP_ANCIENT : 0) | (isSecure(slot) ? SK_DUMP_SECURE : 0));
   writer.line(request->rawMethod());
@@ -111,5 +78,5 @@ int32_t sk_req_dump(uint32_t handle) {
     writer.line(name);
     writer.line(value);
   }
-  return writer.length();
+  return writer.lengthOfLines();
 }

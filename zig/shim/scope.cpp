@@ -2,11 +2,10 @@
 #include "scope.h"
 
 #include "app.h"
+#include "scratch.h"
 
 #include <arpa/inet.h>
-#include <cassert>
 #include <cstddef>
-#include <cstring>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -138,16 +137,6 @@ std::string_view sk::endsWithPathOf(const Slot &slot, std::string &room) {
   return room;
 }
 
-namespace {
-
-char *line(char *out, std::string_view text) {
-  memcpy(out, text.data(), text.length());
-  out[text.length()] = '\n';
-  return out + text.length() + 1;
-}
-
-} // namespace
-
 int32_t sk_req_scope(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
   Slot *slot = findHttpSlot(handle);
@@ -155,22 +144,20 @@ int32_t sk_req_scope(uint32_t handle) {
     return SK_STALE;
   }
   auto [path, query] = targetOf(*request);
-  char *begin = sk_loop_scratch();
-  char *out = begin;
   /* Of the parts that follow nobody can tell what was sent. */
   bool lone_mark = query.empty() && path.length() < request->getFullUrl().length();
   int sent = request->origin().empty() && !lone_mark ? 0 : SK_SCOPE_SENT_TARGET;
-  *out++ = static_cast<char>(FLAGS_BASE + (scopeFlags(*slot, *request, path) | sent));
-  *out++ = '\n';
-  out = line(out, request->rawMethod());
-  out = line(out, path);
-  out = line(out, query);
+  char flags = static_cast<char>(FLAGS_BASE + (scopeFlags(*slot, *request, path) | sent));
   std::string ends;
-  out = line(out, endsWithPathOf(*slot, ends));
+  ScratchWriter writer;
+  writer.line({&flags, 1});
+  writer.line(request->rawMethod());
+  writer.line(path);
+  writer.line(query);
+  writer.line(endsWithPathOf(*slot, ends));
   for (auto [name, value] : *request) {
-    assert(static_cast<size_t>(out - begin) + name.length() + value.length() + 2 <= SK_SCRATCH_BYTES);
-    out = line(line(out, name), value);
+    writer.line(name);
+    writer.line(value);
   }
-  /* Without the LF after the last line. */
-  return static_cast<int32_t>(out - begin) - 1;
+  return writer.lengthOfLines();
 }

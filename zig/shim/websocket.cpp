@@ -3,6 +3,7 @@
 
 #include "app.h"
 #include "python_websocket.h"
+#include "scratch.h"
 
 #include <algorithm>
 #include <cassert>
@@ -30,7 +31,7 @@ WebSocketRoute &routeOf(WebSocket *socket) { return *slotOf(socket).route; }
 void deliver(WebSocket *socket, sk_ws_message_fn callback, std::string_view message, int opcode) {
   showLoop();
   if (message.length() <= SK_WS_SCRATCH_BYTES) {
-    memcpy(sk_loop_scratch(), message.data(), message.length());
+    give(message);
   }
   callback(handleOf(slotOf(socket)), message.data(), message.length(), opcode);
 }

@@ -1,4 +1,5 @@
 /* sk_ws_*, and publishing. */
+#include "scratch.h"
 #include "websocket.h"
 
 #include <cassert>
@@ -91,7 +92,8 @@ int32_t publish(App &app, uWS::Subscriber *sender, std::string_view topic, std::
 
 int32_t sk_app_ws(sk_app *app, const char *host, size_t host_length, const char *pattern, size_t pattern_length,
                   const sk_ws_behavior *behavior) {
-  assert(behavior->on_message && behavior->on_close && (behavior->on_open || behavior->on_upgrade));
+  assert((behavior->on_message || behavior->on_message_object) && behavior->on_close);
+  assert(behavior->on_open || behavior->on_upgrade);
   WebSocketRoute *route = createWebSocketRoute(*app, *behavior);
   if (!route) {
     return SK_BUSY;
@@ -240,9 +242,7 @@ int32_t sk_ws_topic(uint32_t handle, int32_t index) {
   }
   auto topic = subscriber->topics.begin();
   std::advance(topic, index);
-  const std::string &name = (*topic)->name;
-  memcpy(sk_loop_scratch(), name.data(), name.length());
-  return static_cast<int32_t>(name.length());
+  return give((*topic)->name);
 }
 
 int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, const char *data, int32_t length,

@@ -1,8 +1,8 @@
 /* Frames on their way out: messages, fragments, and what is published. */
+#include "bytes.h"
 #include "websocket.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 using namespace sk;
@@ -30,8 +30,7 @@ bool writeNow(WebSocket *socket, std::string_view header, std::string_view paylo
   int written;
   if (header.length() + payload.length() <= JOINED_MAX && !payload.empty()) {
     char frame[JOINED_MAX];
-    memcpy(frame, header.data(), header.length());
-    memcpy(frame + header.length(), payload.data(), payload.length());
+    put(put(frame, header), payload);
     written = us_socket_write(0, raw(socket), frame, static_cast<int>(header.length() + payload.length()), 0);
   } else if (payload.empty()) {
     written = us_socket_write(0, raw(socket), header.data(), static_cast<int>(header.length()), 0);

@@ -1,0 +1,19 @@
+/* Bytes written one after the other. */
+#ifndef SK_BYTES_H
+#define SK_BYTES_H
+
+#include <cstring>
+#include <string_view>
+
+namespace sk {
+
+/* Returns the place behind what was written. An empty view may point nowhere, which memcpy must not be given. */
+inline char *put(char *out, std::string_view bytes) {
+  if (!bytes.empty()) {
+    memcpy(out, bytes.data(), bytes.length());
+  }
+  return out + bytes.length();
+}
+
+} // namespace sk
+#endif
