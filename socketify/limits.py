@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Optional
 
+from .native import declarations as c
+
 _INT32_MAX = 2**31 - 1
 _TIMEOUT_MAX = 24 * 60 * 60
-_HEADER_COUNT_MAX = 128
 _BACKLOG_MAX = 65535
 _NO_BODY_LIMIT = 2**64 - 1
 
 #: Name: least and greatest value.
 _RANGES = {
-    "max_target_bytes": (1, _INT32_MAX),
-    "max_header_bytes": (1, _INT32_MAX),
-    "max_header_count": (1, _HEADER_COUNT_MAX),
+    "max_target_bytes": (1, c.MAX_TARGET_BYTES),
+    "max_header_bytes": (1, c.MAX_HEADER_BYTES),
+    "max_header_count": (1, c.MAX_HEADER_COUNT),
     "max_body_size": (0, 2**63 - 1),
     "max_chunk_extension_bytes": (0, _INT32_MAX),
     "max_trailer_bytes": (0, _INT32_MAX),
@@ -39,8 +40,8 @@ class Limits:
     sends afterwards is looked at.
 
     Args:
-        max_target_bytes: of the request target; 414 (RFC 9110 section 15.5.15).
-        max_header_bytes: of all header fields of a request; 431 (RFC 6585 section 5).
+        max_target_bytes: of the request target, at most 1 MiB; 414 (RFC 9110 section 15.5.15).
+        max_header_bytes: of all header fields of a request, at most 1 MiB; 431 (RFC 6585 section 5).
         max_header_count: header fields of a request, at most 128; 431.
         max_body_size: bytes of a request's body, None for no limit; 413 (RFC 9110 section 15.5.14), before the body is
             read where its Content-Length tells, else as soon as its chunks exceed it.

@@ -101,7 +101,7 @@ def test_old_versions_are_refused(server: Any, files: Files) -> None:
 
 def test_alpn(server: Any, files: Files) -> None:
     context = files.client()
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(["x" * 255, "h2", "http/1.1"])
     with wrapped(server, context) as connection:
         assert connection.selected_alpn_protocol() == "http/1.1"
     context.set_alpn_protocols(["h2"])

@@ -6,7 +6,10 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 ABI_VERSION = 5
-SCRATCH_BYTES = 262144
+MAX_TARGET_BYTES = 1048576
+MAX_HEADER_BYTES = 1048576
+MAX_HEADER_COUNT = 128
+SCRATCH_BYTES = 3211264
 WS_SCRATCH_BYTES = 4096
 
 BUFFERED = 0

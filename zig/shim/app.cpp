@@ -16,6 +16,8 @@ namespace sk {
 namespace {
 
 constexpr std::string_view SERVER_PREFIX = "Server: ";
+/* Of a name of the DNS (RFC 1035 section 2.3.4). */
+constexpr size_t HOST_NAME_MAX_BYTES = 253;
 
 std::string_view serverHeaderOf(const sk_app_options &options) {
   return options.server_header ? std::string_view(options.server_header, options.server_header_length)
@@ -74,9 +76,9 @@ App::App(const sk_app_options &given) : options(given), server_header(serverHead
   if (options.server_header) {
     server_field = std::string(SERVER_PREFIX) + server_header + "\r\n";
   }
-  limits.maxRequestLine = options.max_target_bytes;
-  limits.maxHeaderBytes = options.max_header_bytes;
-  limits.maxHeaderCount = options.max_header_count;
+  limits.maxRequestLine = std::min<uint32_t>(options.max_target_bytes, SK_MAX_TARGET_BYTES);
+  limits.maxHeaderBytes = std::min<uint32_t>(options.max_header_bytes, SK_MAX_HEADER_BYTES);
+  limits.maxHeaderCount = std::min<uint32_t>(options.max_header_count, SK_MAX_HEADER_COUNT);
   limits.maxChunkExtensionBytes = options.max_chunk_extension_bytes;
   limits.maxTrailerBytes = options.max_trailer_bytes;
   limits.maxBody = options.max_body_bytes;
@@ -238,14 +240,24 @@ std::string App::allowedMethods(uWS::HttpRequest *request) {
 
 /* The name itself, else the nearest wildcard: "*.b.c" for "a.b.c". */
 App::Hosts::iterator App::findHost(std::string_view name) {
+  if (name.length() > HOST_NAME_MAX_BYTES) {
+    return hosts.end();
+  }
   auto found = hosts.find(name);
-  size_t dot = found == hosts.end() ? name.find('.') : std::string_view::npos;
-  while (dot != std::string_view::npos) {
-    found = hosts.find("*" + std::string(name.substr(dot)));
-    if (found != hosts.end()) {
-      break;
+  if (found != hosts.end()) {
+    return found;
+  }
+  /* Whatever stands before a dot gives its place to the star. */
+  char wildcard[HOST_NAME_MAX_BYTES + 1];
+  size_t end = static_cast<size_t>(put(wildcard + 1, name) - wildcard);
+  for (size_t dot = 1; dot < end; dot++) {
+    if (wildcard[dot] == '.') {
+      wildcard[dot - 1] = '*';
+      found = hosts.find(std::string_view(wildcard + dot - 1, end - dot + 1));
+      if (found != hosts.end()) {
+        break;
+      }
     }
-    dot = name.find('.', dot + 1);
   }
   return found;
 }

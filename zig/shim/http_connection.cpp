@@ -3,6 +3,7 @@
 #include "app.h"
 #include "body.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -94,7 +95,9 @@ void countBody(Slot &slot, size_t length) {
   HttpData *data = httpData(slot.socket);
   const sk_app_options &options = optionsOf(slot);
   uint64_t received = uint64_t{data->received_bytes_per_timeout} + length;
-  if (received >= uint64_t{options.min_body_bytes_per_s} * options.body_timeout_s) {
+  /* More cannot be counted. */
+  uint64_t enough = std::min<uint64_t>(uint64_t{options.min_body_bytes_per_s} * options.body_timeout_s, UINT32_MAX);
+  if (received >= enough) {
     awaitBody(slot);
   } else {
     data->received_bytes_per_timeout = static_cast<unsigned int>(received);

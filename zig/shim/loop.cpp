@@ -38,7 +38,8 @@ int32_t sk_loop_pump() {
 
 char *sk_loop_scratch() {
   if (!scratch) {
-    scratch = std::make_unique<char[]>(SK_SCRATCH_BYTES);
+    /* Its pages are the system's until something is written there. */
+    scratch.reset(new char[SK_SCRATCH_BYTES]);
   }
   return scratch.get();
 }

@@ -5,6 +5,11 @@
 
 using namespace sk;
 
+/* sk_req_dump says the most. RFC 9112: each field takes more bytes on the wire than its two lines here, and what is
+ * neither target nor field is short. */
+static_assert(SK_SCRATCH_BYTES >= 2 * SK_MAX_TARGET_BYTES + SK_MAX_HEADER_BYTES + 65536);
+static_assert(SK_MAX_HEADER_COUNT == uWS::HttpHead::MAX_FIELDS);
+
 int32_t sk_req_method(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
   return request ? give(request->rawMethod()) : SK_STALE;

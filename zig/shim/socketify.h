@@ -25,8 +25,14 @@ extern "C" {
 /* Raised with every change of this header that an older caller would misread. */
 #define SK_ABI_VERSION 5
 
-/* Bytes of the scratch buffer; no text that a function returns is ever longer. */
-#define SK_SCRATCH_BYTES 262144
+/* The highest limits of an app; higher ones count as these. */
+#define SK_MAX_TARGET_BYTES 1048576
+#define SK_MAX_HEADER_BYTES 1048576
+#define SK_MAX_HEADER_COUNT 128
+
+/* Bytes of the scratch buffer; no text that a function returns is ever longer: the longest is a request with the highest
+ * limits, whose target is told whole and as parameters or as Host. */
+#define SK_SCRATCH_BYTES 3211264
 /* Longer messages are read where they are: copying them twice takes longer than asking for an address. */
 #define SK_WS_SCRATCH_BYTES 4096
 

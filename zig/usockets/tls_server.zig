@@ -136,19 +136,22 @@ const http_1_1 = "http/1.1";
 
 /// RFC 7301 section 3.2: without a protocol in common the handshake fails.
 fn onAlpn(_: *Ssl, out: *[*]const u8, out_length: *u8, offered: [*]const u8, length: c_uint, _: ?*anyopaque) callconv(.c) c_int {
-    var rest = offered[0..length];
+    const name = chooseProtocol(offered[0..length]) orelse return alpn_fatal;
+    out.* = name.ptr;
+    out_length.* = http_1_1.len;
+    return alpn_ok;
+}
+
+/// Our protocol, where it stands in a client's list: each of up to 255 bytes, behind its length in one.
+pub fn chooseProtocol(offered: []const u8) ?[]const u8 {
+    var rest = offered;
     while (rest.len > 0) {
-        const size = rest[0];
-        if (size + 1 > rest.len) return alpn_fatal;
-        const name = rest[1..][0..size];
-        if (std.mem.eql(u8, name, http_1_1)) {
-            out.* = name.ptr;
-            out_length.* = size;
-            return alpn_ok;
-        }
-        rest = rest[size + 1 ..];
+        const end = 1 + @as(usize, rest[0]);
+        if (end > rest.len) return null;
+        if (std.mem.eql(u8, rest[1..end], http_1_1)) return rest[1..end];
+        rest = rest[end..];
     }
-    return alpn_fatal;
+    return null;
 }
 
 fn copyReason(failure: tls_options.Failure, out: [*]u8, size: usize) c_int {

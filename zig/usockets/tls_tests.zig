@@ -1,6 +1,7 @@
 //! What of TLS needs no OpenSSL.
 const std = @import("std");
 const sys = @import("sys.zig");
+const chooseProtocol = @import("tls_server.zig").chooseProtocol;
 const hostName = @import("tls_server.zig").hostName;
 const name_bytes_max = @import("tls_server.zig").name_bytes_max;
 const Pending = @import("pending.zig").Pending;
@@ -21,6 +22,14 @@ test "the name in a server_name extension" {
     try expect(hostName(&too_long, &buffer) == null);
     too_long[4] = 0xfd;
     try expectEqual(@as(usize, 253), hostName(&too_long, &buffer).?.len);
+}
+
+test "the protocol that is chosen" {
+    const longest: [256]u8 = @splat(255);
+    try expectEqualStrings("http/1.1", chooseProtocol("\x02h2\x08http/1.1").?);
+    try expectEqualStrings("http/1.1", chooseProtocol(longest ++ "\x08http/1.1").?);
+    for ([_][]const u8{ "", "\x00", "\x02h2", "\x09http/1.1", "\x08http/1.0", &longest, longest[0..255], "\xff" }) |other|
+        try expect(chooseProtocol(other) == null);
 }
 
 test "no library, and one that is none" {
