@@ -115,19 +115,22 @@ class App(Verbs, ServerNames):
 
     def _create(self, limits: Limits, server: Optional[str], date: bool, proxy: bool) -> int:
         server_header = None if server is None else server.encode("latin-1")
+        missing = self._make_callback(_no_route, ())
+        on_missing, on_missing_object = calls.request_handler(missing)
         options = c.AppOptionsStruct(
             **limits.native(),
             date_header=1 if date else 0,
             accept_proxy_protocol=1 if proxy else 0,
             server_header=server_header,
             server_header_length=len(server_header or b""),
-            on_missing=c.RequestCallback(self._make_callback(_no_route, ())),
+            on_missing=on_missing,
+            on_missing_object=on_missing_object,
             on_abort=c.AbortCallback(self._on_abort),
             on_body=c.BodyCallback(self._on_body),
             on_writable=c.WritableCallback(self._on_writable),
             on_drained=c.DrainedCallback(self._on_drained),
         )
-        self._callbacks.append(options)
+        self._callbacks += (options, missing)
         check_backend()
         native = lib.sk_app_create(ctypes.byref(options))
         if not native:

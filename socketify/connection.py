@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Connection:
     """What a response knows of its client. After the client left, methods do nothing; see :attr:`aborted`."""
 
-    __slots__ = ("__weakref__", "_abort_handlers", "_app", "_dirty", "_handle", "aborted")
+    __slots__ = ("__weakref__", "_abort_handlers", "_aborted", "_app", "_dirty", "_handle")
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -28,18 +28,27 @@ class Connection:
     def _reset(self) -> None:
         self._dirty = False
         self._abort_handlers: list[Callable[[Any], Any]] = []
-        #: Whether the client left before the response ended.
-        self.aborted = False
+        self._aborted = False
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the client left before the response ended. What a program sets here is gone with the request."""
+        return self._aborted
+
+    @aborted.setter
+    def aborted(self, value: bool) -> None:
+        self._dirty = True
+        self._aborted = value
 
     def _late(self: Self, what: str) -> Self:
-        if self.aborted:
+        if self._aborted:
             return self
         message = f"{what}: the response has ended already"
         raise RuntimeError(message)
 
     def _mark_aborted(self) -> None:
         self._dirty = True
-        self.aborted = True
+        self._aborted = True
 
     def on_aborted(self: Self, handler: Callable[[Self], Any]) -> Self:
         """Call back when the client leaves before the response ended."""

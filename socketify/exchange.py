@@ -99,6 +99,8 @@ class Exchanges:
         pool_items = self._pool_items
         getrefcount = _getrefcount or (lambda _: 0)
         own_references = _OWN_REFERENCES
+        getweakrefcount = weakref.getweakrefcount
+        response_class, request_class = self._response_class, self._request_class
 
         def on_request(handle: int) -> int:
             pair = pool.pop() if pool else new_pair()
@@ -114,8 +116,12 @@ class Exchanges:
             result = failure = None
             if (
                 not res._handle
+                and type(res) is response_class
+                and type(req) is request_class
                 and getrefcount(res) == own_references
                 and getrefcount(req) == own_references
+                and not getweakrefcount(res)
+                and not getweakrefcount(req)
                 and len(pool) < pool_items
             ):
                 _clean(res, req)

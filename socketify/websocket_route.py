@@ -9,6 +9,7 @@ import functools
 import inspect
 import logging
 import sys
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -146,9 +147,11 @@ class WebSocketRoute:
         self._admission = Admission(
             options["allowed_origins"], options["max_connections"], options["max_connections_per_address"]
         )
-        callback: Any = c.RequestCallback()
+        on_upgrade: tuple[Any, Optional[int]] = (c.RequestCallback(), None)
         if self._handlers["upgrade"] is not None or self._admission.is_limited:
-            callback = c.RequestCallback(app._make_callback(self._upgrade, names))
+            # What the native side refers to.
+            self._upgrade_callback = app._make_callback(self._upgrade, names)
+            on_upgrade = calls.request_handler(self._upgrade_callback)
         self._on_message = self._make_on_message(behavior.get("message"))
         # One object, which the native side refers to.
         self._result = self._on_result
@@ -161,7 +164,8 @@ class WebSocketRoute:
             close_on_backpressure_limit=options["close_on_backpressure_limit"],
             reset_idle_timeout_on_send=options["reset_idle_timeout_on_send"],
             send_pings_automatically=options["send_pings_automatically"],
-            on_upgrade=callback,
+            on_upgrade=on_upgrade[0],
+            on_upgrade_object=on_upgrade[1],
             on_open=c.WebSocketOpenCallback(self.open),
             **calls.message_handler(self._on_message, behavior.get("message"), self._result),
             on_ping=self._control("ping"),
@@ -284,7 +288,9 @@ class WebSocketRoute:
             self._call(ws, handler, code, reason)
         ws._handle = 0
         pool = self._app._websocket_pool
-        if not ws._busy and len(pool) < self._app._websocket_pool_items and _getrefcount(ws) == _OWN_REFERENCES:
+        unreachable = _getrefcount(ws) == _OWN_REFERENCES and not weakref.getweakrefcount(ws)
+        is_ours = type(ws) is self._app._websocket_class
+        if unreachable and is_ours and not ws._busy and len(pool) < self._app._websocket_pool_items:
             ws._reset()
             pool.append(ws)
 

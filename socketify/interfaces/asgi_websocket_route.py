@@ -85,6 +85,9 @@ class WebSocketRoute:
         #: Bytes that may wait for a client before senders wait.
         self.buffered_max: int = min(_BUFFERED_MAX, limit) if limit else _BUFFERED_MAX
         self._on_message = self._make_on_message()
+        # What the native side refers to.
+        self._upgrade_callback = self._on_upgrade
+        on_upgrade, on_upgrade_object = calls.request_handler(self._upgrade_callback)
         self.struct = c.WebSocketBehaviorStruct(
             compression=options["compression"],
             max_payload_bytes=options["max_payload_length"],
@@ -94,7 +97,8 @@ class WebSocketRoute:
             close_on_backpressure_limit=options["close_on_backpressure_limit"],
             reset_idle_timeout_on_send=options["reset_idle_timeout_on_send"],
             send_pings_automatically=options["send_pings_automatically"],
-            on_upgrade=c.RequestCallback(self._on_upgrade),
+            on_upgrade=on_upgrade,
+            on_upgrade_object=on_upgrade_object,
             on_open=c.WebSocketOpenCallback(),
             **calls.message_handler(self._on_message),
             on_ping=c.WebSocketMessageCallback(),

@@ -117,6 +117,12 @@ def _count_is_first() -> bool:
     return alone == 1 and count.value == alone + len(holders)
 
 
+def _find_weak_references(kind: type) -> int:
+    """Find where in an object, in words, the list of its weak references begins; null when there are none."""
+    # Since CPython 3.12 they lie before the object, where Python classes are concerned.
+    return kind.__weakrefoffset__ // ctypes.sizeof(ctypes.c_void_p)
+
+
 def _address(name: str) -> Optional[int]:
     return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
 
@@ -134,6 +140,7 @@ def _find_c_api() -> Optional[c.PythonStruct]:
     members["iterator_send"] = _address(_ITERATOR_SEND) if hasattr(ctypes.pythonapi, _ITERATOR_SEND) else None
     return c.PythonStruct(
         type_word=_find_type_word(),
+        function_weak=_find_weak_references(types.BuiltinFunctionType),
         count_is_first=_count_is_first(),
         # CPython 3.9 and 3.10 do not export the other one.
         vectorcall_takes_dict=not hasattr(ctypes.pythonapi, _C_API["vectorcall"][0]),
@@ -349,6 +356,8 @@ def response_end(response: type, request: type, end: Callable[..., Any], gone: C
         request_handle=_find_member(request, "_handle"),
         request_dirty=_find_member(request, "_dirty"),
         request_yielded=_find_member(request, "_yielded"),
+        response_weak=_find_weak_references(response),
+        request_weak=_find_weak_references(request),
     )
     return lib.sk_python_response(facts, response)
 

@@ -157,6 +157,7 @@ class PythonStruct(ctypes.Structure):
         ("enter_task", c_void_p),
         ("leave_task", c_void_p),
         ("type_word", c_size_t),
+        ("function_weak", c_int64),
         ("count_is_first", c_int32),
         ("vectorcall_takes_dict", c_int32),
     ]
@@ -194,6 +195,8 @@ class ExchangePythonStruct(ctypes.Structure):
         ("request_handle", c_size_t),
         ("request_dirty", c_size_t),
         ("request_yielded", c_size_t),
+        ("response_weak", c_int64),
+        ("request_weak", c_int64),
     ]
 
 
@@ -275,6 +278,7 @@ class AppOptionsStruct(ctypes.Structure):
         ("server_header", c_char_p),
         ("server_header_length", c_size_t),
         ("on_missing", RequestCallback),
+        ("on_missing_object", c_void_p),
         ("on_abort", AbortCallback),
         ("on_body", BodyCallback),
         ("on_writable", WritableCallback),
@@ -295,6 +299,7 @@ class WebSocketBehaviorStruct(ctypes.Structure):
         ("reset_idle_timeout_on_send", c_int32),
         ("send_pings_automatically", c_int32),
         ("on_upgrade", RequestCallback),
+        ("on_upgrade_object", c_void_p),
         ("on_open", WebSocketOpenCallback),
         ("on_message", WebSocketMessageCallback),
         ("on_message_object", c_void_p),

@@ -200,8 +200,7 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
     if (upgradable) {
       refuseUpgrade(slot, UpgradeRefusal::Required);
     } else {
-      showLoop();
-      options.on_missing(handleOf(slot));
+      RequestHandler{options.on_missing, options.on_missing_object, nullptr}(handleOf(slot));
     }
   }
   dispatching = false;
@@ -349,7 +348,7 @@ using namespace sk;
 constexpr size_t SERVER_HEADER_MAX = 128;
 
 sk_app *sk_app_create(const sk_app_options *options) {
-  assert(options->on_missing && options->on_abort && options->on_body && options->on_writable && options->on_drained);
+  assert((options->on_missing || options->on_missing_object) && options->on_abort && options->on_body && options->on_writable && options->on_drained);
   if (options->server_header_length > SERVER_HEADER_MAX) {
     return nullptr;
   }

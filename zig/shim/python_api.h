@@ -109,10 +109,10 @@ private:
 
 inline Object *newNone() { return Ref::borrowed(python.none).release(); }
 
+inline Object *typeOf(Object *object) { return static_cast<Object *const *>(object)[python.type_word]; }
+
 /* Its type itself, not one derived from it. */
-inline bool isExactly(Object *object, Object *type) {
-  return static_cast<Object *const *>(object)[python.type_word] == type;
-}
+inline bool isExactly(Object *object, Object *type) { return typeOf(object) == type; }
 
 template <size_t count> Ref call(Object *callable, Object *const (&arguments)[count]) {
   return Ref(python.vectorcall(callable, arguments, count, nullptr));
@@ -131,6 +131,11 @@ Object *passOn(Object *function, Object *self, Object *const *arguments, ptrdiff
 
 /* What a slot of an object holds, or null. */
 inline Object *memberOf(Object *object, size_t member) { return static_cast<Object *const *>(object)[member]; }
+
+/* Whether there are weak references to an object; where they begin differs by its type, and may lie before the object. */
+inline bool isWeaklyReferenced(Object *object, int64_t weak_member) {
+  return static_cast<Object *const *>(object)[weak_member] != nullptr;
+}
 
 /* Tells a function what a call gave: with `given`, its result, and its error, which is taken; one of both is None. */
 template <typename... Given> Ref tellOutcome(Object *function, const Ref &result, Given... given) {
@@ -156,6 +161,10 @@ inline uint32_t referenceCount(Object *object) {
   }
   return count;
 }
+
+/* Ends a request whose handler could not even be told that it failed: 500, or a cut when the head is out. An exception that is set
+ * stays set, and nothing that this calls back sees it. */
+void failRequest(uint32_t handle);
 
 /* Whether a call has the right number of arguments; if not, TypeError is set. */
 inline bool counts(ptrdiff_t given, ptrdiff_t wanted) {

@@ -11,26 +11,30 @@ namespace sk {
 
 namespace {
 
-/* The phases of the Python class that matter here. */
-constexpr long START = 0;
-constexpr long HEAD = 1;
-constexpr long DONE = 4;
-
 /* Longer bodies are handed over as the client takes them. */
 constexpr size_t WHOLE_BODY_MAX = 256 * 1024;
 
-constexpr std::string_view FAILED = "500 Internal Server Error";
-
 /* Py_EQ. */
 constexpr int EQUAL = 2;
+
+/* The phases of the Python class that matter here, as objects of which there is one each. */
+struct Phases {
+  Object *start, *head, *done;
+} phases;
 
 /* Strings that name things, made once. */
 struct Names {
   Object *path, *raw_path, *query_string, *headers, *client, *server, *method, *http_version, *asgi, *state, *extensions, *scheme, *tls;
   Object *type, *status, *body, *more_body, *trailers, *response_start, *response_body;
   Object *http_1_0, *get, *head, *post;
-  Object *zero, *empty;
+  Object *zero, *empty, *is_false;
 } names;
+
+/* What a dict has for a key, if anything; else an exception may be set, of a key's own comparison. May run Python. */
+Ref itemOf(Object *dict, Object *key) {
+  Object *found = python.dict_get(dict, key);
+  return found ? Ref::borrowed(found) : Ref();
+}
 
 /* What a request is served by: the tuple of SK_ASGI_*. */
 class Route {
@@ -55,7 +59,7 @@ public:
       Exchange exchange(made.get());
       exchange.put(ROUTE, Ref::borrowed(route.self()));
       exchange.put(HANDLE, Ref::borrowed(handle));
-      exchange.put(PHASE, Ref::borrowed(names.zero));
+      exchange.put(PHASE, Ref::borrowed(phases.start));
       exchange.put(HEAD_BLOCK, Ref::borrowed(names.empty));
       exchange.put(FIELDS, Ref::borrowed(names.zero));
       exchange.put(SUCCESSOR, Ref::borrowed(python.none));
@@ -63,18 +67,23 @@ public:
     return made;
   }
 
-  /* Whoever takes the list from send.__self__ can do with it what he likes. */
+  /* Whoever takes the list from send.__self__ can do with it what he likes, whenever Python runs. */
   bool isIntact() const {
     return python.list_length(list) == ITEMS && isExactly(get(ROUTE), python.tuple_type) &&
            python.tuple_length(get(ROUTE)) == SK_ASGI_ITEMS;
   }
-  Route route() const { return Route(get(ROUTE)); }
   bool isTakenOver() const { return get(SUCCESSOR) != python.none; }
-  bool phaseIs(long phase) const { return python.as_long(get(PHASE)) == phase; }
-
-  bool take(uint32_t &handle, std::string_view &head, int32_t &fields) const {
-    return sk::take(get(HANDLE), handle) && sk::take(get(HEAD_BLOCK), head) && sk::take(get(FIELDS), fields);
+  bool phaseIs(Object *phase) const { return get(PHASE) == phase; }
+  /* The line of a status as the route gives it, if it does: compares, and so may run Python. */
+  Ref statusLine(Object *status) const {
+    Ref lines = Ref::borrowed(Route(get(ROUTE))[SK_ASGI_STATUS_LINES]);
+    return itemOf(lines.get(), status);
   }
+
+  bool take(uint32_t &handle, uint32_t &fields) const {
+    return sk::take(get(HANDLE), handle) && sk::take(get(FIELDS), fields);
+  }
+  Ref head() const { return Ref::borrowed(get(HEAD_BLOCK)); }
 
   bool keepHead(std::string_view block, size_t fields) {
     Ref head = newBytes(block);
@@ -84,27 +93,29 @@ public:
     }
     put(HEAD_BLOCK, std::move(head));
     put(FIELDS, std::move(count));
-    put(PHASE, Ref(python.from_long(HEAD)));
+    put(PHASE, Ref::borrowed(phases.head));
     return true;
   }
 
-  void complete() { put(PHASE, Ref(python.from_long(DONE))); }
+  void complete() { put(PHASE, Ref::borrowed(phases.done)); }
 
-  /* The Python object that goes on from here; borrowed. */
-  Object *successor() {
+  /* The Python object that goes on from here; none with an exception set. */
+  Ref successor() {
     if (!isIntact()) {
       python.set_error(python.runtime_error, "somebody changed what send and receive belong to");
-      return nullptr;
+      return Ref();
     }
-    if (!isTakenOver()) {
-      Object *arguments[] = {get(HANDLE), get(PHASE), get(HEAD_BLOCK), get(FIELDS)};
-      Ref made = call(route()[SK_ASGI_TAKE_OVER], arguments);
-      if (!made) {
-        return nullptr;
-      }
-      put(SUCCESSOR, std::move(made));
+    if (isTakenOver()) {
+      return Ref::borrowed(get(SUCCESSOR));
     }
-    return get(SUCCESSOR);
+    Ref route = Ref::borrowed(get(ROUTE));
+    Ref given[] = {Ref::borrowed(get(HANDLE)), Ref::borrowed(get(PHASE)), head(), Ref::borrowed(get(FIELDS))};
+    Object *arguments[] = {given[0].get(), given[1].get(), given[2].get(), given[3].get()};
+    Ref made = call(Route(route.get())[SK_ASGI_TAKE_OVER], arguments);
+    if (!made || python.list_set(list, SUCCESSOR, Ref::borrowed(made.get()).release()) != 0) {
+      return Ref();
+    }
+    return made;
   }
 
 private:
@@ -118,14 +129,14 @@ private:
 
 /* Calls a method of the object that takes over. */
 template <size_t count> Ref callSuccessor(Exchange exchange, const char *method, Object *const (&arguments)[count]) {
-  Object *successor = exchange.successor();
-  Ref bound(successor ? python.get_attribute(successor, method) : nullptr);
+  Ref successor = exchange.successor();
+  Ref bound(successor ? python.get_attribute(successor.get(), method) : nullptr);
   return bound ? call(bound.get(), arguments) : Ref();
 }
 
 Ref callSuccessor(Exchange exchange, const char *method) {
-  Object *successor = exchange.successor();
-  Ref bound(successor ? python.get_attribute(successor, method) : nullptr);
+  Ref successor = exchange.successor();
+  Ref bound(successor ? python.get_attribute(successor.get(), method) : nullptr);
   return Ref(bound ? python.vectorcall(bound.get(), nullptr, 0, nullptr) : nullptr);
 }
 
@@ -239,12 +250,12 @@ Ref makeScope(Route route, Slot &slot, uWS::HttpRequest &request, Target target,
 
 /* ---- send and receive */
 
-bool equals(Object *object, Object *name) { return object && python.compare(object, name, EQUAL) == 1; }
+/* Whether an optional member is missing or False itself. */
+bool isOff(const Ref &value) { return !value || value.get() == names.is_false; }
 
-/* Whether an optional member is missing or false. */
-bool isOff(Object *message, Object *key) {
-  Object *value = python.dict_get(message, key);
-  return !value || python.is_true(value) == 0;
+/* A str, which compares without Python. */
+bool isText(const Ref &value, Object *name) {
+  return value && isExactly(value.get(), python.text_type) && python.compare(value.get(), name, EQUAL) == 1;
 }
 
 bool append(std::string &block, Object *text) {
@@ -281,49 +292,59 @@ bool appendHeaders(std::string &block, Object *headers, size_t &count) {
   return true;
 }
 
-/* False when the message is not as simple as this knows: then Python, which knows all, takes it. */
+/* The functions below first take from the message what they need, which may run Python (a key's __eq__, a status's __hash__), and
+ * only then look at the exchange. False when the message is not as simple as they know: then Python, which knows all, takes it. */
+
 bool start(Exchange exchange, Object *message) {
-  Object *status = python.dict_get(message, names.status);
-  Object *line = status ? python.dict_get(exchange.route()[SK_ASGI_STATUS_LINES], status) : nullptr;
-  Object *headers = python.dict_get(message, names.headers);
+  Ref status = itemOf(message, names.status), headers = itemOf(message, names.headers), trailers = itemOf(message, names.trailers);
+  if (!status || !isOff(trailers) || python.error_occurred() || !exchange.isIntact()) {
+    return false;
+  }
+  Ref line = exchange.statusLine(status.get());
   std::string_view content;
-  if (!line || !take(line, content) || !isOff(message, names.trailers)) {
+  if (!line || !take(line.get(), content) || !exchange.isIntact() || exchange.isTakenOver() || !exchange.phaseIs(phases.start)) {
     return false;
   }
   std::string block(content);
   size_t count = 0;
-  return (!headers || appendHeaders(block, headers, count)) && exchange.keepHead(block, count);
+  return (!headers || appendHeaders(block, headers.get(), count)) && exchange.keepHead(block, count);
 }
 
 bool finish(Exchange exchange, Object *message) {
-  Object *body = python.dict_get(message, names.body);
-  std::string_view content, head;
-  if (body && (!isExactly(body, python.bytes_type) || !take(body, content))) {
+  Ref body = itemOf(message, names.body), more_body = itemOf(message, names.more_body);
+  if (!isOff(more_body) || python.error_occurred() || !exchange.isIntact() || exchange.isTakenOver() || !exchange.phaseIs(phases.head)) {
     return false;
   }
-  uint32_t handle;
-  int32_t fields;
-  if (content.length() > WHOLE_BODY_MAX || !isOff(message, names.more_body) || !exchange.take(handle, head, fields)) {
+  std::string_view content, block;
+  if (body && (!isExactly(body.get(), python.bytes_type) || !take(body.get(), content))) {
     return false;
   }
-  int32_t result = sk_res_send_large(handle, head.data(), static_cast<int32_t>(head.length()), fields, content.data(),
-                                     content.length(), SK_KEEP_LENGTH);
+  uint32_t handle, fields;
+  Ref head = exchange.head();
+  if (content.length() > WHOLE_BODY_MAX || !take(head.get(), block) || !exchange.take(handle, fields)) {
+    return false;
+  }
+  int32_t result = sk_res_send_large(handle, block.data(), static_cast<int32_t>(block.length()), static_cast<int32_t>(fields),
+                                     content.data(), content.length(), SK_KEEP_LENGTH);
   if (result != SK_OK && result != SK_BUFFERED) {
     return false;
   }
-  exchange.complete();
+  /* What was called back, as the access log, may have changed it. */
+  if (exchange.isIntact()) {
+    exchange.complete();
+  }
   return true;
 }
 
 bool sendSimply(Exchange exchange, Object *message) {
-  if (!exchange.isIntact() || exchange.isTakenOver() || !isExactly(message, python.dict_type)) {
+  if (!isExactly(message, python.dict_type)) {
     return false;
   }
-  Object *type = python.dict_get(message, names.type);
-  if (exchange.phaseIs(HEAD) && equals(type, names.response_body)) {
+  Ref type = itemOf(message, names.type);
+  if (isText(type, names.response_body)) {
     return finish(exchange, message);
   }
-  return exchange.phaseIs(START) && equals(type, names.response_start) && start(exchange, message);
+  return isText(type, names.response_start) && start(exchange, message);
 }
 
 /* send(message) */
@@ -387,7 +408,8 @@ Ref run(Route route, Exchange exchange, Object *self, Ref scope) {
     return reportFailure(exchange);
   }
   Ref task = Ref::borrowed(found);
-  Stepped stepped = begin(python.list_get(route[SK_ASGI_RUNNER], 0), task.get(), coroutine.get());
+  Ref loop = Ref::borrowed(python.list_get(route[SK_ASGI_RUNNER], 0));
+  Stepped stepped = begin(loop.get(), task.get(), coroutine.get());
   if (stepped.outcome == Step::Failed) {
     return reportFailure(exchange);
   }
@@ -395,7 +417,7 @@ Ref run(Route route, Exchange exchange, Object *self, Ref scope) {
     Object *waits[] = {coroutine.get(), stepped.yielded.get(), stepped.context.get()};
     return callSuccessor(exchange, "_carry_on", waits);
   }
-  if (!exchange.isIntact() || exchange.isTakenOver() || !exchange.phaseIs(DONE)) {
+  if (!exchange.isIntact() || exchange.isTakenOver() || !exchange.phaseIs(phases.done)) {
     return callSuccessor(exchange, "_on_return");
   }
   return Ref::borrowed(python.none);
@@ -447,9 +469,7 @@ Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
   Ref told = run(route, Exchange(exchange.get()), exchange.get(), std::move(scope));
   if (!told) {
     /* What is wrong is reported by the caller; the client must not wait for it. */
-    if (sk_res_send(handle, FAILED.data(), FAILED.length(), 0, nullptr, 0, SK_END_CONNECTION) == SK_BUSY) {
-      sk_res_close(handle);
-    }
+    failRequest(handle);
     return nullptr;
   }
   return Ref::borrowed(names.zero).release();
@@ -464,8 +484,9 @@ void prepareAsgi() {
       python.intern("type"), python.intern("status"), python.intern("body"), python.intern("more_body"),
       python.intern("trailers"), python.intern("http.response.start"), python.intern("http.response.body"),
       python.intern("1.0"), python.intern("GET"), python.intern("HEAD"), python.intern("POST"),
-      python.from_long(0), python.from_bytes("", 0),
+      python.from_long(0), python.from_bytes("", 0), python.from_bool(0),
   };
+  phases = {python.from_long(0), python.from_long(1), python.from_long(4)};
 }
 
 } // namespace sk

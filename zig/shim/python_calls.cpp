@@ -67,6 +67,15 @@ sk::Object *sk::passOn(Object *function, Object *self, Object *const *arguments,
   return callNamed(function, given.data(), static_cast<size_t>(count) + 1, names);
 }
 
+void sk::failRequest(uint32_t handle) {
+  static constexpr std::string_view HEAD = "500 Internal Server Error";
+  RaisedError error;
+  if (sk_res_send(handle, HEAD.data(), HEAD.length(), 0, nullptr, 0, SK_END_CONNECTION) == SK_BUSY) {
+    sk_res_close(handle);
+  }
+  error.restore();
+}
+
 using namespace sk;
 
 namespace {
@@ -183,18 +192,15 @@ int32_t RequestHandler::operator()(uint32_t handle) const {
   if (!object) {
     return function(handle);
   }
-  Object *argument = python.from_unsigned_long(handle);
-  Object *result = argument ? python.vectorcall(object, &argument, 1, nullptr) : nullptr;
+  /* The app may end while it runs. */
+  Ref callable = Ref::borrowed(object);
+  Ref number(python.from_unsigned_long(handle));
+  Ref result = number ? callWith(object, number.get()) : Ref();
   int32_t passed_on = 0;
-  if (!result || !take(result, passed_on)) {
+  if (!result || !take(result.get(), passed_on)) {
     python.write_unraisable(object);
-    passed_on = 0;
-  }
-  if (argument) {
-    python.dec_ref(argument);
-  }
-  if (result) {
-    python.dec_ref(result);
+    failRequest(handle);
+    return 0;
   }
   return passed_on;
 }

@@ -78,7 +78,7 @@ Ref ExchangeHandler::callHandler(uint32_t handle, Object *response, Object *requ
   return Ref(python.vectorcall(given.handler, arguments + 1, 2 | ROOM_BEFORE, nullptr));
 }
 
-int32_t ExchangeHandler::settle(Object *response, Object *request, Ref result) {
+int32_t ExchangeHandler::settle(uint32_t handle, Object *response, Object *request, Ref result) {
   bool nothing = result && (result.get() == python.none || result.get() == response);
   if (nothing && ended(response) && memberOf(request, exchange_python.request_yielded) == exchange_python.zero) {
     setMember(request, exchange_python.request_handle, Ref::borrowed(exchange_python.zero));
@@ -88,14 +88,17 @@ int32_t ExchangeHandler::settle(Object *response, Object *request, Ref result) {
   int32_t passed_on = 0;
   if (!done || !take(done.get(), passed_on)) {
     python.write_unraisable(given.settle);
+    failRequest(handle);
     return 0;
   }
   return passed_on;
 }
 
-/* For the next request, unless somebody holds one of both, as a coroutine that waits does. */
-void ExchangeHandler::keepPair(Object *response, Object *request) {
-  bool free = referenceCount(response) == OWN_REFERENCES && referenceCount(request) == OWN_REFERENCES && ended(response);
+/* For the next request, unless somebody can reach one of both, as a coroutine that waits does, or a weak reference. */
+void ExchangeHandler::keepPair(Object *response, Object *request, bool are_ours) {
+  bool free = are_ours && referenceCount(response) == OWN_REFERENCES && referenceCount(request) == OWN_REFERENCES && ended(response) &&
+              !isWeaklyReferenced(response, exchange_python.response_weak) &&
+              !isWeaklyReferenced(request, exchange_python.request_weak);
   bool used = memberOf(response, exchange_python.response_dirty) != exchange_python.not_dirty ||
               memberOf(request, exchange_python.request_dirty) != exchange_python.not_dirty;
   if (free && used) {
@@ -116,14 +119,17 @@ int32_t ExchangeHandler::handle(uint32_t handle) {
   }
   showLoop();
   if (!havePair()) {
+    failRequest(handle);
     return 0;
   }
   Ref response = Ref::borrowed(python.list_get(given.pair, 0));
   Ref request = Ref::borrowed(python.list_get(given.pair, 1));
+  Object *types[] = {typeOf(response.get()), typeOf(request.get())};
   busy = true;
-  int32_t passed_on = settle(response.get(), request.get(), callHandler(handle, response.get(), request.get()));
+  int32_t passed_on = settle(handle, response.get(), request.get(), callHandler(handle, response.get(), request.get()));
   busy = false;
-  keepPair(response.get(), request.get());
+  /* Whoever gives them another class means this request. */
+  keepPair(response.get(), request.get(), isExactly(response.get(), types[0]) && isExactly(request.get(), types[1]));
   return passed_on;
 }
 

@@ -18,8 +18,8 @@ private:
   /* False when it cannot be made; that was reported. */
   bool havePair();
   Ref callHandler(uint32_t handle, Object *response, Object *request);
-  int32_t settle(Object *response, Object *request, Ref result);
-  void keepPair(Object *response, Object *request);
+  int32_t settle(uint32_t handle, Object *response, Object *request, Ref result);
+  void keepPair(Object *response, Object *request, bool are_ours);
 
   sk_exchange_handler given;
   bool busy = false;

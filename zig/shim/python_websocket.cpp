@@ -11,6 +11,9 @@ using namespace sk;
 
 namespace {
 
+/* RFC 6455 section 7.4.1. */
+constexpr int32_t INTERNAL_ERROR = 1011;
+
 /* All null until a type of websockets is known. */
 sk_ws_python ws_python = {};
 
@@ -36,7 +39,13 @@ Ref newMessage(std::string_view message, int opcode) {
                                          : python.from_bytes(message.data(), length));
 }
 
-void callHandler(const sk_ws_behavior &behavior, Object *object, Object *message, int opcode) {
+/* Reports the exception that is set: a message was lost, and nobody may go on as if it had come. */
+void fail(Object *callable, uint32_t handle) {
+  python.write_unraisable(callable);
+  sk_ws_end(handle, INTERNAL_ERROR, nullptr, 0);
+}
+
+void callHandler(const sk_ws_behavior &behavior, uint32_t handle, Object *object, Object *message, int opcode) {
   /* The handler may close the connection, after which nothing else need hold it. */
   Ref websocket = Ref::borrowed(object);
   Object *opcode_object = opcode == uWS::OpCode::TEXT ? ws_python.opcode_text : ws_python.opcode_binary;
@@ -46,7 +55,7 @@ void callHandler(const sk_ws_behavior &behavior, Object *object, Object *message
     return;
   }
   if (!tellOutcome(behavior.on_message_result, result, object)) {
-    python.write_unraisable(behavior.on_message_result);
+    fail(behavior.on_message_result, handle);
   }
 }
 
@@ -113,16 +122,17 @@ Object *none() { return python.error_occurred() ? nullptr : newNone(); }
 
 void sk::callWithMessage(const sk_ws_behavior &behavior, const Slot &slot, std::string_view message, int opcode) {
   showLoop();
+  uint32_t number = handleOf(slot);
   Ref content = newMessage(message, opcode);
   if (content && behavior.on_message_handler && slot.object && isPlain(slot.object)) {
-    callHandler(behavior, slot.object, content.get(), opcode);
+    callHandler(behavior, number, slot.object, content.get(), opcode);
     return;
   }
-  Ref handle(python.from_unsigned_long(handleOf(slot)));
-  Ref number(python.from_long(opcode));
-  bool made = content && handle && number;
-  if (!made || !callWith(behavior.on_message_object, handle.get(), content.get(), number.get())) {
-    python.write_unraisable(behavior.on_message_object);
+  Ref handle(python.from_unsigned_long(number));
+  Ref kind(python.from_long(opcode));
+  bool made = content && handle && kind;
+  if (!made || !callWith(behavior.on_message_object, handle.get(), content.get(), kind.get())) {
+    fail(behavior.on_message_object, number);
   }
 }
 

@@ -103,7 +103,8 @@ typedef struct sk_ws_behavior {
   int32_t close_on_backpressure_limit; /* 1 to close instead */
   int32_t reset_idle_timeout_on_send;
   int32_t send_pings_automatically;
-  sk_request_fn on_upgrade;              /* NULL to upgrade every valid request at once */
+  sk_request_fn on_upgrade;              /* NULL when the next one is given, or to upgrade every valid request at once */
+  const void *on_upgrade_object;         /* called by CPython with the handle; or NULL */
   sk_ws_open_fn on_open;                 /* only for upgrades without on_upgrade */
   sk_ws_message_fn on_message;           /* NULL when the next one is given */
   const void *on_message_object;         /* called by CPython with handle, message and opcode; or NULL */
@@ -157,7 +158,8 @@ typedef struct sk_app_options {
   int32_t accept_proxy_protocol;   /* 1 to honour PROXY protocol v2 */
   const char *server_header;       /* value of the Server field, or NULL to send none */
   size_t server_header_length;
-  sk_request_fn on_missing; /* no route matched */
+  sk_request_fn on_missing;        /* no route matched; NULL when the next one is given */
+  const void *on_missing_object;   /* called by CPython with the handle; or NULL */
   sk_abort_fn on_abort;
   sk_body_fn on_body;
   sk_writable_fn on_writable;

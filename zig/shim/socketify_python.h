@@ -79,6 +79,7 @@ typedef struct sk_python {
   const void *leave_task;
   /* Where in an object, in words, the address of its type is. */
   size_t type_word;
+  int64_t function_weak; /* where in a built-in function, in words, its weak references are */
   int32_t count_is_first;        /* an object begins with its reference count */
   int32_t vectorcall_takes_dict; /* of keywords; else a tuple of their names, whose values come after the other arguments */
 } sk_python;
@@ -110,6 +111,8 @@ typedef struct sk_exchange_python {
   size_t request_handle;
   size_t request_dirty;
   size_t request_yielded;
+  int64_t response_weak; /* where the weak references are, which may be before the object */
+  int64_t request_weak;
 } sk_exchange_python;
 
 /* A handler in Python, and what serves it. */

@@ -93,7 +93,7 @@ int32_t publish(App &app, uWS::Subscriber *sender, std::string_view topic, std::
 int32_t sk_app_ws(sk_app *app, const char *host, size_t host_length, const char *pattern, size_t pattern_length,
                   const sk_ws_behavior *behavior) {
   assert((behavior->on_message || behavior->on_message_object) && behavior->on_close);
-  assert(behavior->on_open || behavior->on_upgrade);
+  assert(behavior->on_open || behavior->on_upgrade || behavior->on_upgrade_object);
   WebSocketRoute *route = createWebSocketRoute(*app, *behavior);
   if (!route) {
     return SK_BUSY;

@@ -190,10 +190,10 @@ bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &r
     refuseUpgrade(slot, UpgradeRefusal::Malformed);
     return true;
   }
-  showLoop();
-  if (route.behavior.on_upgrade) {
-    return route.behavior.on_upgrade(handleOf(slot)) == 0;
+  if (route.behavior.on_upgrade || route.behavior.on_upgrade_object) {
+    return RequestHandler{route.behavior.on_upgrade, route.behavior.on_upgrade_object, nullptr}(handleOf(slot)) == 0;
   }
+  showLoop();
   int64_t handle = upgrade(slot, route, {{{}, 0}, key, request.header("sec-websocket-protocol"),
                                          request.header("sec-websocket-extensions")});
   if (handle > 0) {

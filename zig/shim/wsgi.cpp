@@ -38,9 +38,11 @@ using Early = Object *(Wsgi::*)(Object *const *arguments, ptrdiff_t count, Objec
 /* Calls what took over, or else the owner. */
 template <Shared item, Early early>
 Object *dispatch(Object *self, Object *const *arguments, ptrdiff_t count, Object *keywords) {
-  Object *instead = python.list_get(self, item);
-  if (instead != python.none) {
-    return instead ? callNamed(instead, arguments, static_cast<size_t>(count), keywords) : nullptr;
+  Object *found = python.list_get(self, item);
+  if (found != python.none) {
+    /* Held here: the list is anybody's. */
+    Ref instead = found ? Ref::borrowed(found) : Ref();
+    return instead ? callNamed(instead.get(), arguments, static_cast<size_t>(count), keywords) : nullptr;
   }
   Wsgi *owner = ownerOf(self);
   if (!owner) {
@@ -82,10 +84,11 @@ bool Wsgi::isTaken() const {
   return !none;
 }
 
-/* Nobody else has them. */
+/* Nobody else can reach them. */
 bool Wsgi::areAlone() const {
   return referenceCount(functions.start.get()) == 1 && referenceCount(functions.write.get()) == 1 &&
-         referenceCount(functions.shared.get()) == 3;
+         referenceCount(functions.shared.get()) == 3 && !isWeaklyReferenced(functions.start.get(), python.function_weak) &&
+         !isWeaklyReferenced(functions.write.get(), python.function_weak);
 }
 
 int32_t Wsgi::handle(uint32_t handle) {
@@ -161,13 +164,14 @@ bool Wsgi::sendList(Object *result) {
       python.list_length(result) != 1) {
     return false;
   }
-  Object *block = python.list_get(result, 0);
-  if (!isExactly(block, python.bytes_type)) {
+  /* Held here: what is called back meanwhile, as the access log, may change the list. */
+  Ref block = Ref::borrowed(python.list_get(result, 0));
+  if (!isExactly(block.get(), python.bytes_type)) {
     return false;
   }
   char *bytes = nullptr;
   ptrdiff_t length = 0;
-  if (python.bytes_content(block, &bytes, &length) != 0 || length == 0 || length > options.piece_bytes) {
+  if (python.bytes_content(block.get(), &bytes, &length) != 0 || length == 0 || length > options.piece_bytes) {
     python.error_clear();
     return false;
   }
@@ -221,6 +225,7 @@ void Wsgi::fail(uint32_t handle) {
   Ref number(python.from_unsigned_long(handle));
   if (!number || !instance || !callWith(options.on_failure, number.get(), instance)) {
     python.write_unraisable(options.on_failure);
+    failRequest(handle);
   }
 }
 
@@ -238,8 +243,9 @@ Object *Wsgi::write(Object *const *arguments, ptrdiff_t count, Object *keywords)
 }
 
 Object *Wsgi::passOn(ptrdiff_t item, Object *const *arguments, ptrdiff_t count, Object *keywords) {
-  Object *instead = takeOver(false) ? python.list_get(functions.shared.get(), item) : nullptr;
-  return instead ? callNamed(instead, arguments, static_cast<size_t>(count), keywords) : nullptr;
+  Object *found = takeOver(false) ? python.list_get(functions.shared.get(), item) : nullptr;
+  Ref instead = found ? Ref::borrowed(found) : Ref();
+  return instead ? callNamed(instead.get(), arguments, static_cast<size_t>(count), keywords) : nullptr;
 }
 
 void *sk_wsgi_create(const sk_wsgi_options *options) {

@@ -1,0 +1,206 @@
+"""Objects of a program that run code where the server only wants to look at them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from typing import Any, Callable
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from socketify import App
+
+START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}
+BODY = {"type": "http.response.body", "body": b"fine"}
+
+
+class Acting:
+    """Equal to, hashed as and as true as a value, and acts whenever it is asked."""
+
+    def __init__(self, value: Any, act: Callable[[], object]) -> None:
+        self.value = value
+        self.act = act
+
+    def __eq__(self, other: object) -> bool:
+        self.act()
+        return bool(self.value == other)
+
+    def __hash__(self) -> int:
+        self.act()
+        return hash(self.value)
+
+    def __bool__(self) -> bool:
+        self.act()
+        return bool(self.value)
+
+    def __index__(self) -> int:
+        self.act()
+        return int(self.value)
+
+    def startswith(self, *arguments: Any) -> bool:
+        return bool(self.value.startswith(*arguments))
+
+
+def clear(send: Any) -> None:
+    send.__self__.clear()
+
+
+def refill(send: Any) -> None:
+    send.__self__[:] = [object() for _ in range(len(send.__self__))]
+
+
+def empty(send: Any) -> None:
+    send.__self__[:] = [None] * 6
+
+
+def message(template: dict[str, Any], where: str, act: Callable[[], object]) -> dict[Any, Any]:
+    made: dict[Any, Any] = dict(template)
+    if where.endswith(" key"):
+        name = where[: -len(" key")]
+        value = made.pop(name)
+        made[Acting(name, act)] = value
+    else:
+        made[where] = Acting(made.get(where, False), act)
+    return made
+
+
+CASES = [(START, where) for where in ("type", "status", "headers", "trailers", "type key", "status key", "headers key")]
+CASES += [(BODY, where) for where in ("type", "body", "more_body", "type key", "body key")]
+
+
+@pytest.mark.parametrize("change", [clear, refill, empty])
+@pytest.mark.parametrize(("template", "where"), CASES, ids=[f"{each['type'][14:]}-{where}" for each, where in CASES])
+def test_a_message_that_changes_what_send_belongs_to(
+    serve_asgi: Any, template: dict[str, Any], where: str, change: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/hostile":
+            # Two messages at least: what the first spoils, the second may find.
+            for each in (START, BODY):
+                hostile = each is template and hasattr(send, "__self__")
+                await send(message(each, where, lambda: change(send)) if hostile else each)
+        else:
+            await send(START)
+            await send(BODY)
+
+    server = serve_asgi(application)
+    with httpx.Client(base_url=server.url) as client:
+        for _ in range(3):
+            # Where the head was out, the connection is cut.
+            with contextlib.suppress(httpx.RemoteProtocolError):
+                assert client.get("/hostile").status_code in (200, 500)
+            assert client.get("/").text == "fine"
+
+
+def test_the_access_log_has_a_line_for_what_failed(serve_asgi: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: unraisable.append(args.exc_value))
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if hasattr(send, "__self__"):
+            clear(send)
+        raise ValueError("wrong")
+
+    server = serve_asgi(application, access_log="common")
+    assert server.request("GET /lost HTTP/1.1").startswith(b"HTTP/1.1 500 ")
+    assert '"GET /lost HTTP/1.1" 500 ' in capsys.readouterr().out
+    assert all(isinstance(each, (RuntimeError, ValueError)) for each in unraisable)
+
+
+class Refusing:
+    """A function for sys.settrace that raises once, in the package's own function of a name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.raised = threading.Event()
+
+    def __call__(self, frame: Any, event: str, argument: Any) -> None:
+        if (
+            frame.f_code.co_name == self.name
+            and "socketify" in frame.f_globals.get("__name__", "")
+            and not self.raised.is_set()
+        ):
+            self.raised.set()
+            raise ValueError(self.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("_settle", "/async"), ("renew", "/new"), ("on_request", "/missing"), ("_upgrade", "/ws"), ("_fail", "/error")],
+)
+def test_a_tracing_function_that_raises(serve: Any, name: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
+    refusing = Refusing(name)
+
+    async def coroutine(res: Any, req: Any) -> None:
+        res.end("async")
+
+    def error(res: Any, req: Any) -> None:
+        raise ValueError
+
+    def build(app: App) -> None:
+        app.get("/trace", lambda res, req: (res.end("tracing"), sys.settrace(refusing))[0])
+        app.get("/async", coroutine)
+        app.get("/new", lambda res, req: res.end("new"))
+        app.get("/error", error)
+        app.ws("/ws", {"upgrade": lambda res, req, context: res.end("no")})
+
+    server = serve(build)
+    headers = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    headers["sec-websocket-key"] = "AAAAAAAAAAAAAAAAAAAAAA=="
+    with httpx.Client(base_url=server.url) as client:
+        assert client.get("/trace").text == "tracing"
+        answer = client.get(path, headers=headers if path == "/ws" else {})
+        assert answer.status_code == 500 or not refusing.raised.is_set()
+        assert client.get("/new").text == "new"
+
+
+def test_a_tracing_function_that_raises_at_a_message(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
+    refusing = Refusing("_on_result")
+
+    async def on_message(ws: Any, message: str, opcode: int) -> None:
+        sys.settrace(refusing)
+        ws.send(message)
+
+    server = serve(lambda app: app.ws("/", {"message": on_message}))
+    with connect(server.ws_url, compression=None) as client:
+        client.send("trace")
+        assert client.recv(timeout=10) == b"trace"
+        client.send("raises")
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(timeout=10)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1011
+
+
+def test_a_function_of_sys_monitoring_that_raises(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monitoring = getattr(sys, "monitoring", None)
+    if monitoring is None:
+        pytest.skip("since CPython 3.12")
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
+
+    def refuse(code: Any, offset: int) -> None:
+        if code.co_name in ("_settle", "on_request") and "exchange" in code.co_filename:
+            raise ValueError(code.co_name)
+
+    async def coroutine(res: Any, req: Any) -> None:
+        res.end("async")
+
+    server = serve(lambda app: app.get("/async", coroutine))
+    monitoring.use_tool_id(monitoring.PROFILER_ID, "tests")
+    monitoring.register_callback(monitoring.PROFILER_ID, monitoring.events.PY_START, refuse)
+    monitoring.set_events(monitoring.PROFILER_ID, monitoring.events.PY_START)
+    try:
+        for path in ("/async", "/missing"):
+            assert httpx.get(server.url + path).status_code == 500
+    finally:
+        monitoring.set_events(monitoring.PROFILER_ID, 0)
+        monitoring.free_tool_id(monitoring.PROFILER_ID)
+    assert httpx.get(server.url + "/async").text == "async"
