@@ -234,6 +234,41 @@ def test_send_raises_oserror_when_the_client_left(serve_asgi: Callable[..., Any]
     assert not caplog.records
 
 
+def test_end_that_brings_nothing_is_no_error_when_the_client_left(serve_asgi: Callable[..., Any], caplog: Any) -> None:
+    """Clients of the Model Context Protocol leave when they have their answer, before its last message."""
+    done = Until()
+    errors: list[BaseException] = []
+
+    async def answer(receive: Any, send: Any) -> None:
+        await send(START)
+        await send(piece(b"answer"))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        try:
+            await send(piece(b"", more=False))
+        except OSError as error:
+            errors.append(error)
+        try:
+            await send(piece(b"more"))
+        except OSError as error:
+            errors.append(error)
+            raise
+        finally:
+            done.happened()
+
+    server = serve_asgi(raw(answer))
+    with caplog.at_level(logging.INFO, "socketify"):
+        with server.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            received = b""
+            while b"answer" not in received:
+                received += connection.recv(1000)
+        done.wait()
+        server.server.close()
+    assert [type(error) for error in errors] == [ClientDisconnectedError]
+    assert not caplog.records
+
+
 def test_disconnect_inside_a_task_group_is_no_error(serve_asgi: Callable[..., Any], caplog: Any) -> None:
     anyio = pytest.importorskip("anyio")
     done = Until()
