@@ -12,6 +12,7 @@ from typing import Any, Callable
 import httpx
 import pytest
 from asgi_apps import body_of
+from late_event import LateEvent
 
 from socketify import Limits
 from socketify.interfaces import ClientDisconnectedError
@@ -66,7 +67,7 @@ def test_chunked_response(serve_asgi: Callable[..., Any]) -> None:
 
 
 def test_each_piece_arrives_before_the_next_is_made(serve_asgi: Callable[..., Any]) -> None:
-    go = asyncio.Event()
+    go = LateEvent()
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def answer(receive: Any, send: Any) -> None:
@@ -395,7 +396,7 @@ def test_a_body_in_the_same_packet_is_there_at_once(serve_asgi: Callable[..., An
 
 
 def test_an_upload_that_nobody_receives_waits_in_the_kernel(serve_asgi: Callable[..., Any]) -> None:
-    go = asyncio.Event()
+    go = LateEvent()
     loops: list[asyncio.AbstractEventLoop] = []
     received: list[int] = []
 

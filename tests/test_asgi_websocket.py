@@ -10,6 +10,7 @@ from typing import Any, Callable
 import httpx
 import pytest
 from asgi_websocket_apps import ACCEPT, Result, echo, raw
+from late_event import LateEvent
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -124,7 +125,7 @@ def test_a_sender_that_is_cancelled_lets_the_next_go_on(serve_asgi: Callable[...
 def test_messages_that_nobody_receives_wait_in_the_kernel(serve_asgi: Callable[..., Any]) -> None:
     go = Result()
     loops: list[asyncio.AbstractEventLoop] = []
-    proceed = asyncio.Event()
+    proceed = LateEvent()
 
     async def handle(scope: dict[str, Any], receive: Any, send: Any) -> None:
         loops.append(asyncio.get_running_loop())

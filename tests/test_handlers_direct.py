@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from late_event import LateEvent
 
 from socketify import App, Request, Response
 from socketify.native import calls
@@ -51,7 +52,7 @@ def test_what_a_handler_keeps_is_its_own(serve: Any) -> None:
 
 
 def test_requests_meet_while_a_handler_waits(serve: Any) -> None:
-    async def main(base: str, gate: asyncio.Event) -> None:
+    async def main(base: str, gate: LateEvent) -> None:
         async with httpx.AsyncClient(base_url=base) as client:
             waiting = [asyncio.create_task(client.get(f"/wait/{number}")) for number in range(5)]
             await asyncio.sleep(0.1)
@@ -59,7 +60,7 @@ def test_requests_meet_while_a_handler_waits(serve: Any) -> None:
             await client.get("/open")
             assert [(await each).text for each in waiting] == [str(number) for number in range(5)]
 
-    gate = asyncio.Event()
+    gate = LateEvent()
 
     async def wait(res: Response, req: Request) -> None:
         name = req.get_parameter(1)
@@ -194,7 +195,7 @@ def test_a_client_that_left_is_told_by_aborted(serve: Any) -> None:
         app.get("/", lambda res, _req: (res.on_aborted(lambda _res: gone.set()), handler(res, _req))[1])
         app.get("/states", lambda res, _req: res.end(str(states)))
 
-    gone = asyncio.Event()
+    gone = LateEvent()
     server = serve(build)
     with pytest.raises(httpx.ReadTimeout):
         httpx.get(server.url, timeout=0.2)

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -175,7 +176,8 @@ def test_a_slow_reader_gets_everything_before_the_close(server: Any, files: File
 def test_a_cut_can_be_told_from_an_end(server: Any, files: Files) -> None:
     with wrapped(server, strict(files), suppress_ragged_eofs=False) as connection:
         connection.sendall(b"GET /cut HTTP/1.1\r\nHost: a\r\n\r\n")
-        with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+        # CPython 3.9 has the first one's base alone.
+        with pytest.raises((ssl.SSLEOFError, ConnectionResetError) if sys.version_info >= (3, 10) else ssl.SSLError):
             read_to_the_end(connection)
 
 
