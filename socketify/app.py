@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Callable, Optional, Union
 
 from .access_log import AccessLog
-from .backend import check_backend
+from .backend import open_loop
 from .exchange import ErrorHandler, Handler
 from .extensions import AppExtension
 from .limits import Limits
@@ -52,8 +52,9 @@ class App(Verbs, ServerNames):
         debug: whether the 500 page shows the error; never in production.
 
     Raises:
-        OSError: a TLS file cannot be read.
-        RuntimeError: TLS is asked for, and OpenSSL 3 is not installed; or descriptors are exhausted.
+        OSError: a TLS file cannot be read; or the system refuses what an event loop needs, mostly because descriptors are
+            exhausted.
+        RuntimeError: TLS is asked for, and OpenSSL 3 is not installed; or SOCKETIFY_BACKEND cannot be had.
         TypeError: an argument has the wrong type.
         ValueError: an argument, a TLS option or a TLS file has a wrong value; the message names it.
 
@@ -131,10 +132,10 @@ class App(Verbs, ServerNames):
             on_drained=c.DrainedCallback(self._on_drained),
         )
         self._callbacks += (options, missing)
-        check_backend()
+        open_loop()
         native = lib.sk_app_create(ctypes.byref(options))
         if not native:
-            message = "cannot create the native app: server_header is longer than 128 bytes, or descriptors are exhausted"
+            message = "cannot create the native app: server_header is longer than 128 bytes, or memory is exhausted"
             raise RuntimeError(message)
         return int(native)
 

@@ -24,6 +24,21 @@ def check_backend() -> None:
         chosen_backend()
 
 
+def open_loop() -> None:
+    """Make the native loop of this thread, where it has none.
+
+    Raises:
+        OSError: the system refuses what it needs, mostly because descriptors are exhausted.
+        RuntimeError: see :func:`check_backend`.
+
+    """
+    check_backend()
+    code = lib.sk_loop_open()
+    if code < 0:
+        message = f"cannot make the event loop of this thread: {os.strerror(-code)}"
+        raise OSError(-code, message)
+
+
 def chosen_backend() -> str:
     """Name what a native loop of this process will have: ``"io_uring"`` or ``"epoll"``.
 
@@ -43,6 +58,7 @@ def chosen_backend() -> str:
 
 def loop_backend() -> str:
     """Name what the native loop of this thread has: ``"io_uring"`` or ``"epoll"``."""
+    open_loop()
     return _NAMES[lib.sk_loop_backend()]
 
 

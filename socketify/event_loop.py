@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from .allocator import keep_freed_memory
-from .backend import loop_backend
+from .backend import loop_backend, open_loop
 from .native import calls, lib
 from .native.declarations import SCRATCH_BYTES
 
@@ -74,6 +74,7 @@ class Loop:
 
     def get_native_handle(self) -> int:
         """Give the descriptor that is readable when the native loop of this thread has something to do."""
+        open_loop()
         return int(lib.sk_loop_fd())
 
     @staticmethod
@@ -85,6 +86,7 @@ class Loop:
 
         """
         keep_freed_memory()
+        open_loop()
         descriptor = lib.sk_loop_fd()
         users: dict[asyncio.AbstractEventLoop, int] = _thread.__dict__.setdefault("users", {})
         if users.get(loop, 0) == 0:

@@ -322,6 +322,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_backend": (c_int32, ()),
     "sk_backend_refusal": (c_int32, ()),
     "sk_loop_backend": (c_int32, ()),
+    "sk_loop_open": (c_int32, ()),
     "sk_loop_fd": (c_int32, ()),
     "sk_loop_pump": (c_int32, ()),
     "sk_loop_scratch": (c_void_p, ()),

@@ -3,15 +3,50 @@
 #include "socketify.h"
 #include "websocket.h"
 
+#include <cerrno>
+#include <cstring>
 #include <memory>
 #include <utility>
 
 namespace {
 
+/* As the engine's own loop has it. */
+constexpr int DATE_TIMER_MS = 1000;
+
 thread_local std::unique_ptr<char[]> scratch;
 thread_local bool pumping = false;
 
 } // namespace
+
+/* What uWS::Loop::get does, which takes for granted that there is a loop. */
+int32_t sk_loop_open() {
+  auto &lazy = uWS::Loop::getLazyLoop();
+  if (lazy.loop) {
+    return SK_OK;
+  }
+  us_loop_t *made = us_create_loop(nullptr, uWS::Loop::wakeupCb, uWS::Loop::preCb, uWS::Loop::postCb, sizeof(uWS::LoopData));
+  if (!made) {
+    return -errno;
+  }
+  us_timer_t *timer = us_create_timer(made, 1, sizeof(uWS::LoopData *));
+  if (!timer) {
+    us_loop_free(made);
+    return -ENOMEM;
+  }
+  auto *loop = reinterpret_cast<uWS::Loop *>(made)->init();
+  auto *data = static_cast<uWS::LoopData *>(us_loop_ext(made));
+  data->dateTimer = timer;
+  memcpy(us_timer_ext(timer), &data, sizeof(data));
+  auto update = [](us_timer_t *each) {
+    uWS::LoopData *of;
+    memcpy(&of, us_timer_ext(each), sizeof(of));
+    of->updateDate();
+  };
+  us_timer_set(timer, update, DATE_TIMER_MS, DATE_TIMER_MS);
+  lazy.loop = loop;
+  lazy.cleanMe = true;
+  return SK_OK;
+}
 
 uint32_t sk_abi_version() { return SK_ABI_VERSION; }
 
@@ -19,14 +54,20 @@ int32_t sk_backend() { return us_backend(); }
 
 int32_t sk_backend_refusal() { return us_backend_refusal(); }
 
-int32_t sk_loop_backend() { return us_loop_backend(sk::currentLoop()); }
+int32_t sk_loop_backend() {
+  int32_t opened = sk_loop_open();
+  return opened == SK_OK ? us_loop_backend(sk::currentLoop()) : opened;
+}
 
-int32_t sk_loop_fd() { return us_loop_fd(sk::currentLoop()); }
+int32_t sk_loop_fd() {
+  int32_t opened = sk_loop_open();
+  return opened == SK_OK ? us_loop_fd(sk::currentLoop()) : opened;
+}
 
 bool sk::loopIsPumping() { return pumping; }
 
 int32_t sk_loop_pump() {
-  if (pumping) {
+  if (pumping || sk_loop_open() != SK_OK) {
     return SK_BUSY;
   }
   pumping = true;
@@ -53,6 +94,8 @@ void sk_loop_forget() {
 }
 
 void sk_loop_free() {
-  uWS::Loop::get()->free();
+  if (uWS::Loop *loop = uWS::Loop::getLazyLoop().loop) {
+    loop->free();
+  }
   scratch.reset();
 }

@@ -185,6 +185,8 @@ SK_API int32_t sk_backend(void);
 SK_API int32_t sk_backend_refusal(void);
 /* What this thread's loop has. */
 SK_API int32_t sk_loop_backend(void);
+/* Makes the loop of this thread where it has none: SK_OK, or why not as a negative errno, as sk_loop_backend and sk_loop_fd, too. */
+SK_API int32_t sk_loop_open(void);
 /* The descriptor that is readable whenever sk_loop_pump has something to do. */
 SK_API int32_t sk_loop_fd(void);
 /* Handles everything that is ready, without waiting. SK_BUSY when called from inside itself. */

@@ -23,15 +23,21 @@ fn wish() Wish {
     return .{ .forced = std.meta.stringToEnum(Kind, text) orelse return .unknown };
 }
 
-/// Gives a new loop its backend.
+/// Gives a new loop its backend; errno tells why there is none.
 pub fn open(loop: *Loop) bool {
     const wanted: Kind = switch (wish()) {
-        .unknown => return false,
+        .unknown => {
+            sys.setErrno(@backingInt(sys.Errno.INVAL));
+            return false;
+        },
         .none => preferred,
         .forced => |kind| kind,
     };
     if (wanted == .io_uring) {
-        loop.uring = Uring.create(loop) catch null;
+        loop.uring = Uring.create(loop) catch |failure| blk: {
+            sys.setErrno(@backingInt(Uring.errnoOf(failure)));
+            break :blk null;
+        };
         if (loop.uring != null) return true;
         if (wish() != .none) return false;
     }

@@ -86,7 +86,13 @@ pub const Loop = extern struct {
             return true;
         }
         loop.wakeup.fd = sys.eventfd(0, sys.cloexec | sys.nonblock);
-        return loop.wakeup.start(loop, sys.epollin);
+        return loop.wakeup.fd >= 0 and loop.wakeup.start(loop, sys.epollin);
+    }
+
+    /// Everything that is watched; errno tells what failed.
+    fn open(loop: *Loop) bool {
+        loop.sweep.fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock);
+        return loop.sweep.fd >= 0 and backend.open(loop) and loop.openWakeup() and loop.sweep.start(loop, sys.epollin);
     }
 
     /// The tick of this moment; inside a turn, the one of its beginning.
@@ -169,6 +175,7 @@ pub const Loop = extern struct {
     }
 };
 
+/// Null when memory or descriptors are exhausted, or something that a loop needs is refused: errno tells.
 export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: LoopCallback, on_post: LoopCallback, ext_size: c_uint) ?*Loop {
     _ = hint;
     const loop = sys.create(Loop, ext_size) orelse return null;
@@ -179,7 +186,7 @@ export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: Loo
     loop.* = .{
         .owner_pid = sys.getpid(),
         .wakeup = .{ .fd = -1, .kind = .wakeup },
-        .sweep = .{ .fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock), .kind = .sweep },
+        .sweep = .{ .fd = -1, .kind = .sweep },
         .on_wakeup = on_wakeup,
         .on_pre = on_pre,
         .on_post = on_post,
@@ -187,8 +194,10 @@ export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: Loo
         .now_tick = sys.monotonicTick(),
         .wheel = .{ .swept_tick = sys.monotonicTick() },
     };
-    if (!backend.open(loop) or !loop.openWakeup() or !loop.sweep.start(loop, sys.epollin)) {
+    if (!loop.open()) {
+        const reason = sys.errnoValue();
         us_loop_free(loop);
+        sys.setErrno(reason);
         return null;
     }
     return loop;

@@ -34,7 +34,12 @@ pub const Ring = struct {
         var queues: linux.IoUring = try .init_params(entries, &parameters);
         errdefer queues.deinit();
         const event_fd = sys.eventfd(0, sys.cloexec | sys.nonblock);
-        if (event_fd < 0) return error.ProcessFdQuotaExceeded;
+        if (event_fd < 0) return switch (sys.errno()) {
+            .MFILE => error.ProcessFdQuotaExceeded,
+            .NFILE => error.SystemFdQuotaExceeded,
+            .PERM, .ACCES => error.PermissionDenied,
+            else => error.SystemOutdated,
+        };
         errdefer _ = sys.close(event_fd);
         queues.register_eventfd(event_fd) catch return error.SystemOutdated;
         const page = sys.mmap(null, std.heap.page_size_min, sys.prot_read | sys.prot_write, sys.map_private | sys.map_anonymous, -1, 0);

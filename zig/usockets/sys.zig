@@ -126,6 +126,10 @@ pub fn errnoValue() c_int {
     return std.c._errno().*;
 }
 
+pub fn setErrno(code: c_int) void {
+    std.c._errno().* = code;
+}
+
 /// Zeroed memory for a struct and `extra` bytes behind it, aligned to 16 as every extension must be.
 pub fn create(comptime T: type, extra: usize) ?*T {
     const memory = calloc(1, extOffset(T) + extra) orelse return null;

@@ -117,16 +117,23 @@ pub const Uring = struct {
         }
     }
 
-    /// Why the kernel refuses, as an errno; 0 where it does not.
+    /// Why the kernel refuses, as an errno; 0 where it does not, and where it only lacks descriptors or memory just now.
     pub fn refusal() c_int {
-        var ring = Ring.open() catch |failure| return @backingInt(errnoOf(failure));
+        var ring = Ring.open() catch |failure| return lastingErrnoOf(failure);
         defer ring.close();
-        var buffers = Buffers.open(ring.fd) catch |failure| return @backingInt(errnoOf(failure));
+        var buffers = Buffers.open(ring.fd) catch |failure| return lastingErrnoOf(failure);
         buffers.close();
         return 0;
     }
 
-    fn errnoOf(failure: anyerror) linux.E {
+    fn lastingErrnoOf(failure: anyerror) c_int {
+        return switch (errnoOf(failure)) {
+            .MFILE, .NFILE, .NOMEM => 0,
+            else => |code| @backingInt(code),
+        };
+    }
+
+    pub fn errnoOf(failure: anyerror) linux.E {
         return switch (failure) {
             error.PermissionDenied => .PERM,
             error.ArgumentsInvalid => .INVAL,
