@@ -328,6 +328,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_loop_scratch": (c_void_p, ()),
     "sk_loop_forget": (None, ()),
     "sk_loop_free": (None, ()),
+    "sk_python_claim": (c_int32, (c_int64,)),
     "sk_python_load": (None, (ctypes.POINTER(PythonStruct),)),
     "sk_python_function": (ctypes.py_object, (c_int32, ctypes.py_object)),
     "sk_python_websocket": (ctypes.py_object, (ctypes.POINTER(WebSocketPythonStruct), ctypes.py_object)),

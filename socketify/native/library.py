@@ -19,7 +19,8 @@ def load_library() -> Any:
     Calls keep the interpreter lock (``ctypes.PyDLL``): nothing native blocks.
 
     Raises:
-        ImportError: there is no such library, or it was built for another version of this package.
+        ImportError: there is no such library, or it was built for another version of this package; or another interpreter
+            of this process (``concurrent.interpreters``) has it.
 
     """
     path = Path(os.environ.get("SOCKETIFY_LIBRARY") or Path(__file__).with_name("libsocketify" + _SUFFIX))
@@ -36,4 +37,21 @@ def load_library() -> Any:
     if found != declarations.ABI_VERSION:
         message = f"{path} has ABI {found}, this package needs {declarations.ABI_VERSION}: build it again"
         raise ImportError(message)
+    if not lib.sk_python_claim(_interpreter()):
+        message = (
+            "socketify serves one interpreter of a process, the first that imported it: "
+            "import it there, or use processes instead of subinterpreters"
+        )
+        raise ImportError(message)
     return lib
+
+
+def _interpreter() -> int:
+    """Give the number of this interpreter; only CPython has several in a process."""
+    if sys.implementation.name != "cpython":
+        return 0
+    current = ctypes.pythonapi.PyInterpreterState_Get
+    current.restype = ctypes.c_void_p
+    number = ctypes.pythonapi.PyInterpreterState_GetID
+    number.restype, number.argtypes = ctypes.c_int64, (ctypes.c_void_p,)
+    return int(number(current()))

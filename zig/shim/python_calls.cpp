@@ -8,6 +8,7 @@
 #include "python_request.h"
 #include "python_websocket.h"
 
+#include <atomic>
 #include <cassert>
 #include <climits>
 #include <vector>
@@ -203,6 +204,12 @@ int32_t RequestHandler::operator()(uint32_t handle) const {
     return 0;
   }
   return passed_on;
+}
+
+int32_t sk_python_claim(int64_t interpreter) {
+  static std::atomic<int64_t> owner{-1};
+  int64_t nobody = -1;
+  return owner.compare_exchange_strong(nobody, interpreter) || nobody == interpreter;
 }
 
 void sk_python_load(const sk_python *api) {

@@ -170,7 +170,10 @@ typedef struct sk_exchange_handler {
 #define SK_ASGI_NEW_TASK 11    /* new_task(): puts a task there */
 #define SK_ASGI_ITEMS 12
 
-/* Before any other sk_python_* and before objects are given as handlers; once. */
+/* Whether the library belongs to the interpreter of this number, as CPython counts them: the first that asks has it until the process
+ * ends, as objects of one interpreter must not be used by another, and outlive no interpreter. Thread-safe. */
+SK_API int32_t sk_python_claim(int64_t interpreter);
+/* Before any other sk_python_* and before objects are given as handlers; again only by the same interpreter. */
 SK_API void sk_python_load(const sk_python *api);
 /* A new reference to a function that CPython calls without ctypes between, or NULL with an exception set. `self` is what the
  * function belongs to, or None. */
