@@ -14,7 +14,6 @@ from .request import Request
 from .response_head import ResponseHead, has_content_type
 from .websocket_route import upgrade
 
-_INT32_MAX = 2**31 - 1
 _PIECE_BYTES = 1024 * 1024
 # Defaults of send, told from what a user gives by their identity.
 _TEXT_PLAIN = bytes(bytearray(b"text/plain"))
@@ -297,10 +296,6 @@ class Response(ResponseHead):
             message = "write: the body was begun by try_end, with a size: go on with try_end"
             raise RuntimeError(message)
         data = message if type(message) is bytes else self._encode(message)
-        if len(data) > _INT32_MAX:
-            for start in range(0, len(data), _INT32_MAX):
-                self.write(data[start : start + _INT32_MAX])
-            return self
         head, fields = self._take_head()
         result = _write(handle, head, fields, data)
         self._started = self._dirty = True

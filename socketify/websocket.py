@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 from .connection import address_text
 from .native import calls, lib
 from .native.declarations import BAD_HEAD, OK, WS_COMPRESS, WS_MORE
+from .native.lending import lent
 from .websocket_constants import OpCode, SendStatus
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Self = TypeVar("Self", bound="WebSocket")
 Message = Union[str, bytes]
 
-_INT32_MAX = 2**31 - 1
 _CLOSE_REASON_MAX = 123
 _TOPIC_MAX = 65535
 _STATUS = (SendStatus.BACKPRESSURE, SendStatus.SUCCESS, SendStatus.DROPPED)
@@ -104,15 +104,11 @@ class WebSocket:
             data = encode(self._app, data)
         if opcode.__class__ is not OpCode:
             opcode = _opcode(opcode)
-        length = len(data)
-        if compress or not fin or length > _INT32_MAX:
-            if length > _INT32_MAX:
-                message = f"data must be shorter than 2 GiB, not {length} bytes"
-                raise ValueError(message)
+        if compress or not fin:
             opcode = opcode | (WS_COMPRESS if compress else 0) | (0 if fin else WS_MORE)
         status = _send(self._handle, data, opcode)
         if status < 0:
-            message = f"opcode cannot be sent now: {OpCode(opcode & 15).name} with {length} bytes"
+            message = f"opcode cannot be sent now: {OpCode(opcode & 15).name} with {len(data)} bytes"
             raise ValueError(message)
         return _STATUS[status]
 
@@ -260,7 +256,8 @@ class WebSocket:
             if somebody is not None:
                 return somebody
         name, payload, flags = publication(self._app, topic, data, opcode, compress)
-        return bool(lib.sk_ws_publish(self._handle, name, len(name), payload, len(payload), flags) == 1)
+        with lent(payload) as content:
+            return bool(lib.sk_ws_publish(self._handle, name, len(name), content, len(payload), flags) == 1)
 
     def get_topics(self) -> list[str]:
         """Give the topics that are subscribed to, in no order."""
@@ -347,9 +344,6 @@ def publication(app: App, topic: str, data: Any, opcode: Union[OpCode, int], com
     """Give the topic, data and flags as the native side takes them."""
     name = encode_topic(topic)
     payload = encode(app, data)
-    if len(payload) > _INT32_MAX:
-        message = f"data must be shorter than 2 GiB, not {len(payload)} bytes"
-        raise ValueError(message)
     kind = _opcode(opcode)
     if kind not in (OpCode.TEXT, OpCode.BINARY):
         message = f"opcode of what is published must be TEXT or BINARY, not {kind.name}"

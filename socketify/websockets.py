@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
 from .extensions import own_class
 from .lifecycle import Lifecycle
 from .native import calls, lib
+from .native.lending import lent
 from .websocket import WebSocket, encode_topic, publication
 from .websocket_constants import OpCode
 from .websocket_route import WebSocketRoute
@@ -93,7 +94,8 @@ class WebSockets(Lifecycle):
         if here:
             if not self._native:
                 return False
-            return bool(lib.sk_app_publish(self._native, name, len(name), payload, len(payload), flags) == 1)
+            with lent(payload) as content:
+                return bool(lib.sk_app_publish(self._native, name, len(name), content, len(payload), flags) == 1)
         loop = self._asyncio_loop
         if loop is None:
             return False
@@ -102,7 +104,8 @@ class WebSockets(Lifecycle):
 
     def _publish_later(self, name: bytes, payload: bytes, flags: int) -> None:
         if self._native:
-            lib.sk_app_publish(self._native, name, len(name), payload, len(payload), flags)
+            with lent(payload) as content:
+                lib.sk_app_publish(self._native, name, len(name), content, len(payload), flags)
 
     def num_subscribers(self, topic: str) -> int:
         """Give the number of websockets that are subscribed to a topic."""

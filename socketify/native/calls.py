@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from typing import Any, Callable, Optional
 
 from . import declarations as c
+from .lending import lend_by, lent
 from .library import load_library
 
 lib = load_library()
@@ -153,6 +154,7 @@ _c_api = _find_c_api()
 by_address = _c_api is not None
 if _c_api is not None:
     lib.sk_python_load(ctypes.byref(_c_api))
+lend_by(lib, None if _c_api is None else (_c_api.inc_ref, _c_api.dec_ref))
 #: Whether requests and messages go to handlers, and are answered by them, without Python between: members of objects are read
 #: where they lie, which other threads may change at the same time when they need no common lock.
 reads_members = bool(_c_api is not None and _c_api.count_is_first)
@@ -208,19 +210,23 @@ def _begin(
 
 
 def _send(handle: int, head: Optional[bytes], fields: int, body: bytes, flags: int) -> int:
-    return int(lib.sk_res_send_large(handle, head, len(head or b""), fields, body, len(body), flags))
+    with lent(body) as content:
+        return int(lib.sk_res_send(handle, head, len(head or b""), fields, content, len(body), flags))
 
 
 def _write(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
-    return int(lib.sk_res_write(handle, head, len(head or b""), fields, data, len(data)))
+    with lent(data) as content:
+        return int(lib.sk_res_write(handle, head, len(head or b""), fields, content, len(data)))
 
 
 def _stream(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
-    return int(lib.sk_res_stream(handle, head, len(head or b""), fields, data, len(data)))
+    with lent(data) as content:
+        return int(lib.sk_res_stream(handle, head, len(head or b""), fields, content, len(data)))
 
 
 def _send_message(handle: int, data: bytes, flags: int) -> int:
-    return int(lib.sk_ws_send(handle, data, len(data), flags))
+    with lent(data) as content:
+        return int(lib.sk_ws_send(handle, content, len(data), flags))
 
 
 def _scope(handle: int) -> bytes:

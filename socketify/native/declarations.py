@@ -313,7 +313,7 @@ class WebSocketBehaviorStruct(ctypes.Structure):
     ]
 
 
-_HEAD = (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_int32)
+_HEAD = (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_size_t)
 
 # Name: result and parameters. Functions of the hot path are called without conversion by argument types (UNCHECKED):
 # plain integers then pass as C ints and bytes as pointers, which takes half the time.
@@ -373,8 +373,9 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_req_is_secure": (c_int32, (c_uint32,)),
     "sk_req_dump": (c_int32, (c_uint32,)),
     "sk_req_scope": (c_int32, (c_uint32,)),
+    "sk_lend_by": (None, (c_void_p, c_void_p)),
+    "sk_lend": (None, (c_void_p, c_char_p, c_size_t)),
     "sk_res_send": (c_int32, (*_HEAD, c_int32)),
-    "sk_res_send_large": (c_int32, (*_HEAD[:5], c_size_t, c_int32)),
     "sk_res_write": (c_int32, _HEAD),
     "sk_res_stream": (c_int32, _HEAD),
     "sk_res_end_trailers": (c_int32, _HEAD[:4]),
@@ -413,7 +414,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
         (c_uint32, c_int32, c_char_p, c_int32, c_int32, c_char_p, c_int32, c_char_p, c_int32, c_char_p, c_int32),
     ),
     "sk_ws_set_object": (c_int32, (c_uint32, c_void_p)),
-    "sk_ws_send": (c_int32, (c_uint32, c_char_p, c_int32, c_int32)),
+    "sk_ws_send": (c_int32, (c_uint32, c_char_p, c_size_t, c_int32)),
     "sk_ws_end": (c_int32, (c_uint32, c_int32, c_char_p, c_int32)),
     "sk_ws_close": (c_int32, (c_uint32,)),
     "sk_ws_cork": (c_int32, (c_uint32,)),
@@ -422,7 +423,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_ws_unsubscribe": (c_int32, (c_uint32, c_char_p, c_int32)),
     "sk_ws_is_subscribed": (c_int32, (c_uint32, c_char_p, c_int32)),
     "sk_ws_topic": (c_int32, (c_uint32, c_int32)),
-    "sk_ws_publish": (c_int32, (c_uint32, c_char_p, c_int32, c_char_p, c_int32, c_int32)),
+    "sk_ws_publish": (c_int32, (c_uint32, c_char_p, c_int32, c_char_p, c_size_t, c_int32)),
     "sk_ws_buffered_bytes": (c_int64, (c_uint32,)),
     "sk_ws_pause": (c_int32, (c_uint32,)),
     "sk_ws_resume": (c_int32, (c_uint32,)),

@@ -41,9 +41,9 @@ pub fn createModule(native: Native, content: Content) *Module {
 }
 
 /// Ours, looked into before the engine's: these headers stand in for its own.
-pub fn includePaths(native: Native) [4]LazyPath {
+pub fn includePaths(native: Native) [5]LazyPath {
     const b = native.b;
-    return .{ b.path("zig/shim"), b.path("zig/http/include"), b.path("zig/websocket"), b.path("zig/usockets") };
+    return .{ b.path("zig/shim"), b.path("zig/http/include"), b.path("zig/websocket"), b.path("zig/sending"), b.path("zig/usockets") };
 }
 
 /// The engine's. As system headers, so that warnings are about our code only.

@@ -43,7 +43,7 @@ std::string hostNameOf(uWS::HttpRequest *request) {
 /* A response of the server's own. */
 void answer(Slot &slot, std::string_view head, int32_t fields, std::string_view body) {
   sk_res_send(handleOf(slot), head.data(), static_cast<int32_t>(head.length()), fields, body.data(),
-              static_cast<int32_t>(body.length()), 0);
+              body.length(), 0);
 }
 
 /* Pipelined requests wait while their connection owes a response, or more output than it should. */

@@ -59,7 +59,7 @@ void refuse(us_socket_t *s, unsigned int error) {
       observer->sent(slot, statusOfPage(page));
       observer->end(slot);
     }
-    response->AsyncSocket::write(page.data(), static_cast<int>(page.length()));
+    response->AsyncSocket::write(page.data(), page.length());
   }
   if (response->getBufferedAmount() && !(slot.flags & PENDING)) {
     /* The writable event closes it when the client has read everything. */
@@ -177,7 +177,7 @@ us_socket_t *onWritable(us_socket_t *s) {
     data->callOnWritable(data->offset);
     return s;
   }
-  response->AsyncSocket::write(nullptr, 0, true, 0);
+  response->flush();
   if (mayClose(response)) {
     closeGracefully(response);
     return s;

@@ -1,6 +1,7 @@
 #include "python_asgi.h"
 
 #include "app.h"
+#include "lending.h"
 #include "python_coroutine.h"
 #include "scope.h"
 
@@ -324,8 +325,9 @@ bool finish(Exchange exchange, Object *message) {
   if (content.length() > WHOLE_BODY_MAX || !take(head.get(), block) || !exchange.take(handle, fields)) {
     return false;
   }
-  int32_t result = sk_res_send_large(handle, block.data(), static_cast<int32_t>(block.length()), static_cast<int32_t>(fields),
-                                     content.data(), content.length(), SK_KEEP_LENGTH);
+  Lent lent(body.get(), content);
+  int32_t result = sk_res_send(handle, block.data(), static_cast<int32_t>(block.length()), static_cast<int32_t>(fields),
+                               content.data(), content.length(), SK_KEEP_LENGTH);
   if (result != SK_OK && result != SK_BUFFERED) {
     return false;
   }

@@ -1,6 +1,7 @@
 #include "python_calls.h"
 
 #include "engine.h"
+#include "lending.h"
 #include "python_api.h"
 #include "python_asgi.h"
 #include "python_coroutine.h"
@@ -92,7 +93,6 @@ struct Given {
     return take(arguments[0], handle) && take(arguments[1], head) && take(arguments[2], fields) && take(arguments[3], body);
   }
   int32_t headLength() const { return static_cast<int32_t>(head.length()); }
-  bool fits() const { return head.length() <= INT32_MAX && body.length() <= INT32_MAX; }
 };
 
 /* send(handle, head, fields, body, flags) */
@@ -105,11 +105,12 @@ Object *send(Object *, Object *const *arguments, ptrdiff_t count) {
   if (given.head.length() > INT32_MAX) {
     return python.from_long(SK_BAD_HEAD);
   }
-  return python.from_long(sk_res_send_large(given.handle, given.head.data(), given.headLength(), given.fields,
-                                            given.body.data(), given.body.length(), flags));
+  Lent lent(arguments[3], given.body);
+  return python.from_long(sk_res_send(given.handle, given.head.data(), given.headLength(), given.fields, given.body.data(),
+                                      given.body.length(), flags));
 }
 
-using Piecewise = int32_t (*)(uint32_t, const char *, int32_t, int32_t, const char *, int32_t);
+using Piecewise = int32_t (*)(uint32_t, const char *, int32_t, int32_t, const char *, size_t);
 
 /* write(handle, head, fields, data), stream(handle, head, fields, data) */
 template <Piecewise function> Object *piece(Object *, Object *const *arguments, ptrdiff_t count) {
@@ -117,11 +118,12 @@ template <Piecewise function> Object *piece(Object *, Object *const *arguments, 
   if (!counts(count, 4) || !given.from(arguments)) {
     return nullptr;
   }
-  if (!given.fits()) {
-    return python.from_long(SK_BAD_LENGTH);
+  if (given.head.length() > INT32_MAX) {
+    return python.from_long(SK_BAD_HEAD);
   }
+  Lent lent(arguments[3], given.body);
   return python.from_long(function(given.handle, given.head.data(), given.headLength(), given.fields, given.body.data(),
-                                   static_cast<int32_t>(given.body.length())));
+                                   given.body.length()));
 }
 
 /* send_message(handle, data, flags) */
@@ -132,10 +134,8 @@ Object *sendMessage(Object *, Object *const *arguments, ptrdiff_t count) {
   if (!counts(count, 3) || !take(arguments[0], handle) || !take(arguments[1], data) || !take(arguments[2], flags)) {
     return nullptr;
   }
-  if (data.length() > INT32_MAX) {
-    return python.from_long(SK_BAD_HEAD);
-  }
-  return python.from_long(sk_ws_send(handle, data.data(), static_cast<int32_t>(data.length()), flags));
+  Lent lent(arguments[1], data);
+  return python.from_long(sk_ws_send(handle, data.data(), data.length(), flags));
 }
 
 /* scope(handle) as bytes, scope_text(handle) as str; empty when the handle is stale. */

@@ -1,5 +1,6 @@
 #include "python_exchange.h"
 
+#include "lending.h"
 #include "python_loop.h"
 
 #include <cassert>
@@ -34,7 +35,8 @@ bool endPlainly(Object *response, Object *message) {
   if (!plain || !take(memberOf(response, exchange_python.response_handle), handle)) {
     return false;
   }
-  int32_t result = sk_res_send_large(handle, nullptr, 0, 0, body.data(), body.length(), 0);
+  Lent lent(message, body);
+  int32_t result = sk_res_send(handle, nullptr, 0, 0, body.data(), body.length(), 0);
   setMember(response, exchange_python.response_handle, Ref::borrowed(exchange_python.zero));
   return result != SK_GONE || callWith(exchange_python.gone, response);
 }

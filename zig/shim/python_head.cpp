@@ -1,6 +1,7 @@
 #include "python_head.h"
 
 #include "ascii.h"
+#include "lending.h"
 
 #include <climits>
 #include <string>
@@ -97,8 +98,9 @@ Object *sendWith(Object *, Object *const *arguments, ptrdiff_t count) {
   if (block.lines.length() > INT32_MAX) {
     return python.from_long(SK_BAD_HEAD);
   }
-  return python.from_long(sk_res_send_large(handle, block.lines.data(), static_cast<int32_t>(block.lines.length()),
-                                            block.fields + given.fields, body.data(), body.length(), flags));
+  Lent lent(arguments[5], body);
+  return python.from_long(sk_res_send(handle, block.lines.data(), static_cast<int32_t>(block.lines.length()),
+                                      block.fields + given.fields, body.data(), body.length(), flags));
 }
 
 } // namespace sk

@@ -1,6 +1,7 @@
 #include "python_websocket.h"
 
 #include "engine.h"
+#include "lending.h"
 #include "python_loop.h"
 #include "websocket.h"
 
@@ -71,9 +72,9 @@ struct Message {
     }
     opcode = opcode_object == ws_python.opcode_text ? uWS::OpCode::TEXT : uWS::OpCode::BINARY;
     if (isExactly(content, python.bytes_type)) {
-      return take(content, data) && data.length() <= INT32_MAX;
+      return take(content, data);
     }
-    return isExactly(content, python.text_type) && takeText(content, data) && data.length() <= INT32_MAX;
+    return isExactly(content, python.text_type) && takeText(content, data);
   }
 };
 
@@ -85,7 +86,8 @@ Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
   if (!number || !message.from(content, opcode) || !take(number, handle)) {
     return nullptr;
   }
-  int32_t sent = sk_ws_send(handle, message.data.data(), static_cast<int32_t>(message.data.length()), message.opcode);
+  Lent lent(content, message.data);
+  int32_t sent = sk_ws_send(handle, message.data.data(), message.data.length(), message.opcode);
   return sent < 0 ? nullptr : statusOf(sent);
 }
 
@@ -146,6 +148,7 @@ Object *sk::publishToAll(Object *, Object *const *arguments, ptrdiff_t count) {
     return none();
   }
   auto [topic, message] = publication;
+  Lent lent(arguments[2], message.data);
   return python.from_bool(sk_app_publish(reinterpret_cast<sk_app *>(address), topic.data(), topic.length(),
                                          message.data.data(), message.data.length(), message.opcode) == 1);
 }
@@ -157,8 +160,9 @@ Object *sk::publishToOthers(Object *, Object *const *arguments, ptrdiff_t count)
     return none();
   }
   auto [topic, message] = publication;
+  Lent lent(arguments[2], message.data);
   return python.from_bool(sk_ws_publish(handle, topic.data(), static_cast<int32_t>(topic.length()), message.data.data(),
-                                        static_cast<int32_t>(message.data.length()), message.opcode) == 1);
+                                        message.data.length(), message.opcode) == 1);
 }
 
 sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type) {

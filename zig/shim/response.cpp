@@ -4,7 +4,6 @@
 #include "http_connection.h"
 
 #include <cassert>
-#include <climits>
 
 namespace sk {
 
@@ -51,10 +50,8 @@ void countSent(const Slot &slot, uint64_t bytes) {
 }
 
 void writeAll(Socket *socket, std::string_view data) {
-  while (!data.empty()) {
-    size_t piece = std::min<size_t>(data.length(), INT_MAX);
-    socket->write(data.data(), static_cast<int>(piece));
-    data.remove_prefix(piece);
+  if (!data.empty()) {
+    socket->write(data.data(), data.length());
   }
 }
 
@@ -225,7 +222,7 @@ void continueWhenWritable(Slot &slot) {
   auto *response = static_cast<HttpResponse *>(slot.socket);
   response->onWritable([response](uintmax_t) {
     Slot &held = slotAt(us_socket_tag(raw(response)));
-    response->AsyncSocket::write(nullptr, 0, true, 0);
+    response->flush();
     if (response->getBufferedAmount() <= held.app->options.max_backpressure_bytes) {
       httpData(response)->onWritable = nullptr;
       readHeldRequests(held);

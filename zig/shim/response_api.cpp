@@ -133,17 +133,12 @@ Head headOf(const char *head, int32_t length, int32_t fields) { return {view(hea
 } // namespace
 
 int32_t sk_res_send(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body,
-                    int32_t body_length, int32_t flags) {
-  return send(handle, headOf(head, head_length, fields), view(body, static_cast<size_t>(body_length)), flags);
-}
-
-int32_t sk_res_send_large(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body,
-                          size_t body_length, int32_t flags) {
+                    size_t body_length, int32_t flags) {
   return send(handle, headOf(head, head_length, fields), view(body, body_length), flags);
 }
 
 int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
-                     int32_t length) {
+                     size_t length) {
   Slot *slot = findHttpSlot(handle);
   if (!slot) {
     return SK_GONE;
@@ -151,11 +146,11 @@ int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int
   if ((slot->flags & HEAD_SENT) && (head_length || (slot->flags & SIZED))) {
     return SK_BUSY;
   }
-  return stream(*slot, headOf(head, head_length, fields), view(data, static_cast<size_t>(length)), 0);
+  return stream(*slot, headOf(head, head_length, fields), view(data, length), 0);
 }
 
 int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
-                      int32_t length) {
+                      size_t length) {
   Slot *slot = findHttpSlot(handle);
   if (!slot) {
     return SK_GONE;
@@ -163,11 +158,11 @@ int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, in
   if ((slot->flags & HEAD_SENT) && head_length) {
     return SK_BUSY;
   }
-  return stream(*slot, headOf(head, head_length, fields), view(data, static_cast<size_t>(length)), SK_KEEP_LENGTH);
+  return stream(*slot, headOf(head, head_length, fields), view(data, length), SK_KEEP_LENGTH);
 }
 
 int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
-                       int32_t length, uint64_t total_length, int32_t flags) {
+                       size_t length, uint64_t total_length, int32_t flags) {
   constexpr int32_t RESULT = 4, TAKEN = 1, COMPLETE = 2;
   Slot *slot = findHttpSlot(handle);
   if (!slot) {
@@ -185,16 +180,16 @@ int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, i
     }
   }
   HttpData *state = httpData(slot->socket);
-  std::string_view piece = view(data, static_cast<size_t>(length));
+  std::string_view piece = view(data, length);
   piece = piece.substr(0, std::min<uint64_t>(piece.length(), slot->total_length - state->offset));
   bool taken = true;
   if (slot->flags & MUTE) {
     state->offset = slot->total_length;
   } else if (!piece.empty()) {
-    auto [written, failed] = slot->socket->write(piece.data(), static_cast<int>(piece.length()), true);
-    state->offset += static_cast<unsigned int>(written);
-    countSent(*slot, static_cast<unsigned int>(written));
-    taken = static_cast<size_t>(written) == piece.length() && !failed;
+    auto [written, failed] = slot->socket->write(piece.data(), piece.length(), true);
+    state->offset += written;
+    countSent(*slot, written);
+    taken = written == piece.length() && !failed;
   }
   bool complete = state->offset >= slot->total_length;
   if (complete) {
@@ -232,7 +227,7 @@ int32_t sk_res_want_writable(uint32_t handle) {
   }
   auto *response = static_cast<HttpResponse *>(slot->socket);
   response->onWritable([handle, response](uintmax_t) {
-    response->AsyncSocket::write(nullptr, 0, true, 0);
+    response->flush();
     Slot *waiting = findHttpSlot(handle);
     if (!waiting) {
       return true;
@@ -255,7 +250,7 @@ uint64_t sk_res_write_offset(uint32_t handle) {
 
 int64_t sk_res_buffered_bytes(uint32_t handle) {
   Slot *slot = findHttpSlot(handle);
-  return slot ? slot->socket->getBufferedAmount() : SK_ABSENT;
+  return slot ? static_cast<int64_t>(slot->socket->getBufferedAmount()) : SK_ABSENT;
 }
 
 int32_t sk_res_cork(uint32_t handle) {

@@ -291,19 +291,23 @@ SK_API int32_t sk_req_scope(uint32_t handle);
  * empty for "200 OK" without fields. `fields` is the number of fields, which proves that no part holds an LF.
  * After the head was sent by sk_res_write or sk_res_try_end, head must be empty. */
 
+/* How owners of bytes are referred to, by sk_lend and by the functions of socketify_python.h, before any of them: addresses of functions that
+ * take an owner, as Py_IncRef and Py_DecRef. */
+SK_API void sk_lend_by(const void *retain, const void *release);
+/* What is sent of these bytes until the next call of this function, and has to wait, is not copied if it is large: the owner is referred to
+ * meanwhile, and neither moves nor changes them. NULL for nothing. */
+SK_API void sk_lend(const void *owner, const char *data, size_t length);
+
 /* The whole response in one packet. */
 SK_API int32_t sk_res_send(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body,
-                           int32_t body_length, int32_t flags);
-/* The same for bodies of 2 GiB and more. */
-SK_API int32_t sk_res_send_large(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body,
-                                 size_t body_length, int32_t flags);
+                           size_t body_length, int32_t flags);
 /* A piece of a body of unknown length: chunked, or ended by close for HTTP/1.0. */
 SK_API int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
-                            int32_t length);
+                            size_t length);
 /* The same, but a Content-Length among the fields sizes the body: SK_BAD_LENGTH when a piece goes beyond it. sk_res_send
  * ends either. */
 SK_API int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
-                             int32_t length);
+                             size_t length);
 /* Ends a chunked body with trailer fields, which HTTP/1.0 and a body of known length cannot have: then they are left out.
  * The status of the block counts for nothing, here and in sk_res_early_hints. */
 SK_API int32_t sk_res_end_trailers(uint32_t handle, const char *head, int32_t head_length, int32_t fields);
@@ -312,7 +316,7 @@ SK_API int32_t sk_res_early_hints(uint32_t handle, const char *head, int32_t hea
 /* Writes what fits of a body of total_length bytes; `data` continues at the write offset. Returns SK_GONE, SK_BAD_HEAD, or
  * 4 plus 1 when everything passed was taken plus 2 when the response is complete. */
 SK_API int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
-                              int32_t length, uint64_t total_length, int32_t flags);
+                              size_t length, uint64_t total_length, int32_t flags);
 /* Asks for the body: on_body is called at once with what is here, and later with the rest.
  * SK_OK, or SK_ABSENT when there is none or it was delivered already. */
 SK_API int32_t sk_res_read_body(uint32_t handle);
@@ -380,7 +384,7 @@ SK_API int64_t sk_res_upgrade(uint32_t handle, int32_t route, const char *head, 
 SK_API int32_t sk_ws_set_object(uint32_t handle, const void *object);
 /* Sends a message or fragment: flags are the opcode and SK_WS_*. Returns SK_BUFFERED, SK_OK, SK_GONE (also when it was
  * dropped because of the backpressure limit), or SK_BAD_HEAD for an opcode or length that cannot be sent now. */
-SK_API int32_t sk_ws_send(uint32_t handle, const char *data, int32_t length, int32_t flags);
+SK_API int32_t sk_ws_send(uint32_t handle, const char *data, size_t length, int32_t flags);
 /* The close handshake; at most 123 bytes of the reason are sent. 0 sends no code. on_close is called at once. */
 SK_API int32_t sk_ws_end(uint32_t handle, int32_t code, const char *reason, int32_t length);
 /* Cuts the connection; on_close is called with 1006. */
@@ -395,7 +399,7 @@ SK_API int32_t sk_ws_is_subscribed(uint32_t handle, const char *topic, int32_t l
 /* The name of the index-th topic; SK_ABSENT beyond the last one. */
 SK_API int32_t sk_ws_topic(uint32_t handle, int32_t index);
 /* Sends to all other subscribers of a topic that this websocket is subscribed to; as sk_app_publish, or SK_STALE. */
-SK_API int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, const char *data, int32_t length,
+SK_API int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, const char *data, size_t length,
                              int32_t flags);
 /* Bytes that wait in memory for the peer to read, or SK_STALE. */
 SK_API int64_t sk_ws_buffered_bytes(uint32_t handle);

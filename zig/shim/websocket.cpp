@@ -109,9 +109,9 @@ us_socket_t *onWritable(us_socket_t *s) {
   }
   WebSocket *socket = webSocket(s);
   uWS::WebSocketData *data = webSocketData(socket);
-  unsigned int before = socket->getBufferedAmount();
-  socket->AsyncSocket::write(nullptr, 0);
-  unsigned int after = socket->getBufferedAmount();
+  size_t before = socket->getBufferedAmount();
+  socket->flush();
+  size_t after = socket->getBufferedAmount();
   bool progress = !before || after < before;
   auto [idle, margin] = contextData(s)->idleTimeoutComponents;
   if (data->isShuttingDown) {
@@ -145,7 +145,7 @@ us_socket_t *onTimeout(us_socket_t *s) {
   if (context->sendPingsAutomatically && !data->isShuttingDown && !data->hasTimedOut) {
     data->hasTimedOut = true;
     us_socket_timeout(0, s, context->idleTimeoutComponents.second);
-    socket->AsyncSocket::write(PING_FRAME.data(), static_cast<int>(PING_FRAME.length()));
+    socket->AsyncSocket::write(PING_FRAME.data(), PING_FRAME.length());
     return s;
   }
   WebSocketContext::forceClose(nullptr, s, uWS::ERR_WEBSOCKET_TIMEOUT);

@@ -120,7 +120,7 @@ int32_t sk_ws_set_object(uint32_t handle, const void *object) {
   return SK_OK;
 }
 
-int32_t sk_ws_send(uint32_t handle, const char *data, int32_t length, int32_t flags) {
+int32_t sk_ws_send(uint32_t handle, const char *data, size_t length, int32_t flags) {
   Slot *slot = findWebSocketSlot(handle);
   if (!slot) {
     return SK_GONE;
@@ -245,7 +245,7 @@ int32_t sk_ws_topic(uint32_t handle, int32_t index) {
   return give((*topic)->name);
 }
 
-int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, const char *data, int32_t length,
+int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, const char *data, size_t length,
                       int32_t flags) {
   Slot *slot = findWebSocketSlot(handle);
   if (!slot) {
@@ -260,7 +260,7 @@ int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, 
 
 int64_t sk_ws_buffered_bytes(uint32_t handle) {
   Slot *slot = findWebSocketSlot(handle);
-  return slot ? slot->socket->getBufferedAmount() : SK_STALE;
+  return slot ? static_cast<int64_t>(slot->socket->getBufferedAmount()) : SK_STALE;
 }
 
 int32_t sk_ws_pause(uint32_t handle) {

@@ -12,6 +12,8 @@ namespace {
 /* Set in the opcode of a published message that is a whole frame already. */
 constexpr int FRAMED = 0x100;
 constexpr size_t HEADER_MAX = 10;
+/* What zlib can count. */
+constexpr size_t DEFLATED_MAX = UINT32_MAX;
 /* One copy of so many bytes is cheaper than to make the system gather header and payload. */
 constexpr size_t JOINED_MAX = 4096;
 
@@ -27,27 +29,24 @@ bool isOverLimit(WebSocket *socket, const WebSocketContextData &context) {
 
 /* Writes both without a cork, and keeps what the system does not take. */
 bool writeNow(WebSocket *socket, std::string_view header, std::string_view payload) {
-  int written;
+  size_t taken;
   if (header.length() + payload.length() <= JOINED_MAX && !payload.empty()) {
     char frame[JOINED_MAX];
     put(put(frame, header), payload);
-    written = us_socket_write(0, raw(socket), frame, static_cast<int>(header.length() + payload.length()), 0);
+    taken = us_socket_send(raw(socket), frame, header.length() + payload.length(), 0);
   } else if (payload.empty()) {
-    written = us_socket_write(0, raw(socket), header.data(), static_cast<int>(header.length()), 0);
+    taken = us_socket_send(raw(socket), header.data(), header.length(), 0);
   } else {
-    written = us_socket_write2(0, raw(socket), header.data(), static_cast<int>(header.length()), payload.data(),
-                               static_cast<int>(payload.length()));
+    taken = us_socket_send2(raw(socket), header.data(), header.length(), payload.data(), payload.length());
   }
-  size_t taken = static_cast<size_t>(written);
   if (taken == header.length() + payload.length()) {
     return true;
   }
-  auto &buffer = webSocketData(socket)->buffer;
   size_t of_header = std::min(taken, header.length());
   header.remove_prefix(of_header);
   payload.remove_prefix(taken - of_header);
-  buffer.append(header.data(), header.length());
-  buffer.append(payload.data(), payload.length());
+  socket->keep(header.data(), header.length());
+  socket->keep(payload.data(), payload.length());
   /* What is corked now would be sent before what waits. */
   socket->uncorkWithoutSending();
   return false;
@@ -64,9 +63,9 @@ bool writeFrame(WebSocket *socket, std::string_view header, std::string_view pay
   if (!corked && !socket->getBufferedAmount()) {
     return writeNow(socket, header, payload);
   }
-  auto [written, failed] = socket->AsyncSocket::write(header.data(), static_cast<int>(header.length()));
+  auto [written, failed] = socket->AsyncSocket::write(header.data(), header.length());
   if (!payload.empty()) {
-    failed = socket->AsyncSocket::write(payload.data(), static_cast<int>(payload.length())).second;
+    failed = socket->AsyncSocket::write(payload.data(), payload.length()).second;
   }
   return !failed;
 }
@@ -103,7 +102,8 @@ uWS::WebSocket<false, true, NoUserData>::send(std::string_view message, OpCode o
     /* What was published before goes first. */
     context.topicTree->drain(data->subscriber);
   }
-  compress = compress && !message.empty() && opcode < OpCode::CLOSE && data->compressionStatus == WebSocketData::ENABLED;
+  compress = compress && !message.empty() && opcode < OpCode::CLOSE && data->compressionStatus == WebSocketData::ENABLED &&
+             message.length() <= DEFLATED_MAX;
   if (compress) {
     LoopData *loop = getLoopData();
     message = data->deflationStream ? data->deflationStream->deflate(loop->zlibContext, message, false)

@@ -173,7 +173,7 @@ void refuseUpgrade(Slot &slot, UpgradeRefusal why) {
   };
   const Answer &answer = answers[static_cast<size_t>(why)];
   sk_res_send(handleOf(slot), answer.head.data(), static_cast<int32_t>(answer.head.length()), answer.fields,
-              answer.body.data(), static_cast<int32_t>(answer.body.length()), answer.flags);
+              answer.body.data(), answer.body.length(), answer.flags);
 }
 
 bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &route) {

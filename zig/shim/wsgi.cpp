@@ -1,5 +1,6 @@
 #include "wsgi.h"
 
+#include "lending.h"
 #include "scope.h"
 
 #include <algorithm>
@@ -176,8 +177,10 @@ bool Wsgi::sendList(Object *result) {
     return false;
   }
   /* What does not fit its Content-Length is refused: then it goes the longer way. */
-  return sk_res_send(running, head->block.data(), static_cast<int32_t>(head->block.length()), head->fields, bytes,
-                     static_cast<int32_t>(length), SK_KEEP_LENGTH) >= 0;
+  std::string_view body(bytes, static_cast<size_t>(length));
+  Lent lent(block.get(), body);
+  return sk_res_send(running, head->block.data(), static_cast<int32_t>(head->block.length()), head->fields, body.data(),
+                     body.length(), SK_KEEP_LENGTH) >= 0;
 }
 
 /* Lets Python do the rest of the request. False when an exception is set. */

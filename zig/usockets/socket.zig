@@ -205,7 +205,11 @@ pub const Socket = extern struct {
                 return;
             } else |_| {}
         }
-        // A stream with a gap must not go on.
+        socket.cut();
+    }
+
+    /// A stream with a gap must not go on: its end is found by the next event.
+    fn cut(socket: *Socket) void {
         _ = sys.shutdown(socket.poll.fd, sys.shut_rdwr);
     }
 
@@ -278,16 +282,16 @@ pub const Socket = extern struct {
     }
 
     /// Writes what the kernel takes; asks for the writable event when it does not take everything.
-    fn send(socket: *Socket, pieces: []const sys.Iovec, more: bool) c_int {
+    fn send(socket: *Socket, pieces: []const sys.Iovec, more: bool) usize {
         if (socket.closed() or socket.has(Flags.shut_down)) return 0;
         var total: usize = 0;
         for (pieces) |piece| total += piece.len;
         if (total == 0) return 0;
-        if (socket.tls != null) return @intCast(tls_socket.send(socket, pieces, total, more));
+        if (socket.tls != null) return tls_socket.send(socket, pieces, total, more);
         const loop = socket.context.loop;
         const queues = loop.running and !more and socket.unsent == null;
         if (loop.uring) |uring| {
-            if (queues and uring.sends.take(socket, pieces, total)) return @intCast(total);
+            if (queues and uring.sends.take(socket, pieces, total)) return total;
             uring.sends.sendNow(socket);
         }
         const written: usize = if (socket.unsent == null) socket.sendDirectly(pieces, more) else 0;
@@ -295,7 +299,7 @@ pub const Socket = extern struct {
             socket.set(Flags.write_failed, true);
             socket.poll.add(loop, sys.epollout);
         }
-        return @intCast(written);
+        return written;
     }
 
     fn sendDirectly(socket: *Socket, pieces: []const sys.Iovec, more: bool) usize {
@@ -368,15 +372,23 @@ export fn us_socket_await_writable(socket: *Socket) void {
 export fn us_socket_write(ssl: c_int, socket: *Socket, data: [*]const u8, length: c_int, more: c_int) c_int {
     _ = ssl;
     if (length <= 0) return 0;
-    return socket.send(&.{.{ .base = data, .len = @intCast(length) }}, more != 0);
+    return @intCast(socket.send(&.{.{ .base = data, .len = @intCast(length) }}, more != 0));
+}
+
+/// As us_socket_write, of any length.
+export fn us_socket_send(socket: *Socket, data: [*]const u8, length: usize, more: c_int) usize {
+    return socket.send(&.{.{ .base = data, .len = length }}, more != 0);
+}
+
+/// As us_socket_write2, of any length.
+export fn us_socket_send2(socket: *Socket, header: [*]const u8, header_length: usize, payload: [*]const u8, payload_length: usize) usize {
+    return socket.send(&.{ .{ .base = header, .len = header_length }, .{ .base = payload, .len = payload_length } }, false);
 }
 
 export fn us_socket_write2(ssl: c_int, socket: *Socket, header: [*]const u8, header_length: c_int, payload: [*]const u8, payload_length: c_int) c_int {
     _ = ssl;
-    return socket.send(&.{
-        .{ .base = header, .len = @intCast(header_length) },
-        .{ .base = payload, .len = @intCast(payload_length) },
-    }, false);
+    const sent = us_socket_send2(socket, header, @intCast(header_length), payload, @intCast(payload_length));
+    return @intCast(sent);
 }
 
 /// Nothing is withheld but by MSG_MORE, which the next write ends.
@@ -414,6 +426,10 @@ export fn us_socket_shutdown(ssl: c_int, socket: *Socket) void {
 export fn us_socket_shutdown_read(ssl: c_int, socket: *Socket) void {
     _ = ssl;
     if (!socket.closed()) _ = sys.shutdown(socket.poll.fd, sys.shut_rd);
+}
+
+export fn us_socket_cut(socket: *Socket) void {
+    if (!socket.closed()) socket.cut();
 }
 
 export fn us_socket_is_shut_down(ssl: c_int, socket: *Socket) c_int {

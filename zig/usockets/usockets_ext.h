@@ -51,6 +51,13 @@ void us_socket_set_tag(struct us_socket_t *s, unsigned int tag);
 /* Calls on_data once more, with no bytes, at the end of this turn or in the next one. */
 void us_socket_schedule_data(struct us_socket_t *s);
 
+/* us_socket_write and us_socket_write2 of any length: how many bytes were taken. `more`: further ones follow at once. */
+size_t us_socket_send(struct us_socket_t *s, const char *data, size_t length, int more);
+size_t us_socket_send2(struct us_socket_t *s, const char *header, size_t header_length, const char *payload,
+    size_t payload_length);
+/* Neither sends nor receives any more, and is closed by the loop. */
+void us_socket_cut(struct us_socket_t *s);
+
 /* Hands to the kernel what a turn has collected. Whether something waits all the same: then nobody else may write. */
 int us_socket_owes(struct us_socket_t *s);
 
