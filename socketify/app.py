@@ -10,13 +10,14 @@ from typing import Any, Callable, Optional, Union
 
 from .access_log import AccessLog
 from .backend import open_loop
-from .exchange import ErrorHandler, Handler
+from .exchange import Handler
 from .extensions import AppExtension
 from .limits import Limits
 from .middleware import Middleware
 from .native import calls, lib
 from .native import declarations as c
 from .options import AppOptions
+from .outcome import ErrorHandler
 from .proxies import packed_networks
 from .request import Request
 from .response import Response
@@ -129,6 +130,7 @@ class App(Verbs, ServerNames):
             on_abort=c.AbortCallback(self._on_abort),
             on_body=c.BodyCallback(self._on_body),
             on_writable=c.WritableCallback(self._on_writable),
+            on_timeout=c.TimeoutCallback(self._on_timeout),
             on_drained=c.DrainedCallback(self._on_drained),
         )
         self._callbacks += (options, missing)

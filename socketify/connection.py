@@ -63,7 +63,7 @@ class Connection:
         """Follow the client, so that :attr:`aborted` tells whether it left: needed nowhere, kept for those who call it."""
         if not self._handle:
             return self._late("grab_aborted_handler")
-        self._app._keep(self)
+        self._app._follow(self)
         return self
 
     def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

@@ -5,31 +5,25 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import inspect
-import logging
 import sys
-import traceback
+import threading
 import types
 import weakref
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, cast
 
 from .connection import Connection
-from .coroutines import CoroutineRunner
-from .errors import HTTPError
+from .coroutines import CoroutineRunner, new_task
 from .event_loop import scratch_view
 from .extensions import own_class
-from .headers import status_line
-from .native import calls, lib
+from .native import calls
+from .outcome import ErrorHandler, Outcome
 from .request import Request
 from .response import Response
 
 if TYPE_CHECKING:
     from .app import App
 
-logger = logging.getLogger("socketify")
-
 Handler = Callable[[Response, Request], Any]
-ErrorHandler = Callable[[BaseException, Optional[Response], Optional[Request]], Any]
 
 #: Pairs of request and response that are kept for reuse when no number was given.
 _DEFAULT_POOL_ITEMS = 64
@@ -73,7 +67,6 @@ class Exchanges:
     """
 
     def __init__(self, pool_items: int, debug: bool) -> None:
-        self._debug = debug
         self._view = scratch_view()
         self._request_class = own_class(Request)
         self._response_class = own_class(Response)
@@ -82,7 +75,9 @@ class Exchanges:
         # By handle, a function that gives the exchange, or None when it is no more: a weak reference, mostly.
         self._live: dict[int, Callable[[], Optional[Exchange]]] = {}
         self._kept: set[Any] = set()
-        self._error_handler: Optional[ErrorHandler] = None
+        self._outcome = Outcome(self, debug)
+        # The thread whose loop is the native app's.
+        self._thread = threading.get_ident()
         self._runner: Optional[CoroutineRunner] = None
         # The event loop, and the task in whose name coroutines begin: the runner's.
         self._current: list[Any] = [None, None]
@@ -172,9 +167,16 @@ class Exchanges:
         waits = self._runner.begin(coroutine)
         if waits is not None:
             req._preserve_for_wait()
-            self._runner.carry_on(coroutine, waits, lambda error: self._fail(error, res, req))
+            self._runner.carry_on(coroutine, waits, lambda error: self._fail(error, res, req), lambda: self._let_go(res))
             if res._handle:
                 self._track(res)
+        elif res._handle:
+            self._let_go(res)
+
+    def _let_go(self, res: Response) -> None:
+        """Hold a response that a coroutine left unanswered no longer, unless an event will come for it."""
+        if res._handle and not res._awaits_event():
+            self._kept.discard(res)
 
     def _track(self, res: Any) -> None:
         """Follow a response that ends later, or answers 500 when the last one who could end it lets it go."""
@@ -183,16 +185,19 @@ class Exchanges:
 
         def dropped(_: weakref.ref[Any]) -> None:
             if self._live.pop(handle, None) is not None:
-                logger.error("a response was dropped before it ended", exc_info=_unanswered())
-                _send_error(handle)
+                self._outcome.drop(handle)
 
         self._live[handle] = weakref.ref(res, dropped)
 
     def _keep(self, res: Any) -> None:
-        """Hold a response that waits for events."""
+        """Hold a response that nobody else may hold, until its events came."""
+        self._follow(res)
+        self._kept.add(res)
+
+    def _follow(self, res: Any) -> None:
+        """Tell a response of its events, as long as somebody holds it."""
         if res._handle not in self._live:
             self._track(res)
-        self._kept.add(res)
 
     def _forget(self, res: Any) -> None:
         self._live.pop(res._handle, None)
@@ -202,40 +207,59 @@ class Exchanges:
     # ---- events of the native side; nothing may be raised into it
 
     def _on_abort(self, handle: int) -> None:
-        reference = self._live.pop(handle, None)
-        exchange = reference() if reference is not None else None
-        if exchange is not None:
-            try:
+        try:
+            reference = self._live.pop(handle, None)
+            exchange = reference() if reference is not None else None
+            if exchange is not None:
                 exchange._on_abort()
-            except Exception as error:
-                self._fail(error, None, None)
+        except BaseException as error:  # see above
+            self._fail(error, None, None)
 
-    def _on_body(self, handle: int, address: Optional[int], length: int, last: int) -> None:
-        reference = self._live.get(handle)
-        exchange = reference() if reference is not None else None
-        if exchange is not None:
-            try:
+    def _on_body(self, handle: int, address: Optional[int], length: int, last: int) -> int:
+        """Take a piece of a body: 1, also when that failed, for then the whole request did. Nothing to cut the connection."""
+        try:
+            reference = self._live.get(handle)
+            exchange = reference() if reference is not None else None
+            if exchange is not None:
                 exchange._on_body(ctypes.string_at(address, length) if length and address else b"", bool(last))
-            except Exception as error:
-                self._fail(error, None, None)
+        except BaseException as error:  # see above
+            self._fail_exchange(handle, error)
+        return 1
 
     def _on_writable(self, handle: int) -> None:
-        reference = self._live.get(handle)
-        exchange = reference() if reference is not None else None
-        if exchange is not None:
-            try:
+        try:
+            reference = self._live.get(handle)
+            exchange = reference() if reference is not None else None
+            if exchange is not None:
                 exchange._on_writable()
-            except Exception as error:
-                self._fail(error, None, None)
+        except BaseException as error:  # see above
+            self._fail_exchange(handle, error)
 
-    def _guard(self, res: Any, function: Callable[..., Any], *arguments: Any) -> None:
-        """Call a function of the user's that nobody waits for."""
+    def _on_timeout(self, handle: int) -> None:
+        message = "nothing was written for a response within the response_timeout"
+        self._fail_exchange(handle, TimeoutError(message), "a response was not completed in time")
+
+    def _fail_exchange(self, handle: int, error: BaseException, what: str = "a handler failed") -> None:
+        """Let an exchange fail whose handler may be waiting: to the handler it is as if the client had left."""
+        try:
+            reference = self._live.pop(handle, None)
+            exchange = reference() if reference is not None else None
+            if exchange is not None:
+                exchange._on_abort()
+        except BaseException as another:  # see above
+            self._fail(another, None, None)
+        self._outcome.fail_handle(error, handle, what)
+
+    def _guard(self, res: Any, function: Callable[..., Any], *arguments: Any) -> bool:
+        """Call a function of the user's that nobody waits for; False when it failed."""
         try:
             result = function(*arguments)
             if inspect.iscoroutine(result):
                 self.run_async(result, res)
-        except Exception as error:
+        except BaseException as error:  # most callers are called by native code
             self._fail(error, res, None)
+            return False
+        return True
 
     # ---- errors
 
@@ -251,51 +275,12 @@ class Exchanges:
         if not callable(handler):
             message = f"an error handler must be callable as handler(error, res, req), not {handler!r}"
             raise TypeError(message)
-        self._error_handler = handler
+        self._outcome.handler = handler
         return handler
 
     def _fail(self, error: BaseException, res: Optional[Response], req: Optional[Request]) -> None:
-        """Report an error, and answer 500, or the error's own status, where nothing was sent."""
-        if self._error_handler is None:
-            if isinstance(error, HTTPError):
-                logger.info("answered with %d: %s", error.status_code, error)
-            else:
-                logger.error("a handler failed", exc_info=error)
-        else:
-            try:
-                result = self._error_handler(error, res, req)
-                if inspect.iscoroutine(result):
-                    if req is not None and req._handle:
-                        req.preserve()
-                    self.run_async(self._finish_failed(result, error, res))
-                    return
-            except Exception:
-                logger.exception("the error handler failed, called for %r", error)
-        self._answer_failed(error, res)
-
-    async def _finish_failed(self, handling: Awaitable[Any], error: BaseException, res: Optional[Response]) -> None:
-        try:
-            await handling
-        except Exception:
-            logger.exception("the error handler failed, called for %r", error)
-        self._answer_failed(error, res)
-
-    def _answer_failed(self, error: BaseException, res: Optional[Response]) -> None:
-        if res is None or not res._handle:
-            return
-        if res._started:
-            # The head is out: only a cut tells the client that the rest is missing.
-            res.close()
-            return
-        res._dirty = True
-        res._fields = [b"Content-Type", b"text/plain; charset=utf-8"]
-        if isinstance(error, HTTPError):
-            res._status, text = status_line(error.status_code), error.message
-        else:
-            res._status, text = b"500 Internal Server Error", "Internal Server Error"
-        if self._debug:
-            text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-        res.end(text)
+        """Report an error and answer for it; see :class:`Outcome`."""
+        self._outcome.fail(error, res, req)
 
     # ---- tasks
 
@@ -316,18 +301,33 @@ class Exchanges:
             message = "run_async needs a running app"
             raise RuntimeError(message)
         if response is not None and response._handle:
-            self._keep(response)
+            # The task holds it.
+            self._follow(response)
 
         async def guarded() -> Any:
             try:
                 return await coroutine
-            except Exception as error:
-                self._fail(error, cast("Optional[Response]", response), None)
+            except BaseException as error:  # a task would throw some of these out of the loop
+                waits = response is not None and response._handle
+                if waits or not (isinstance(error, asyncio.CancelledError) and _was_cancelled(task)):
+                    self._fail(self._ended_by(error), cast("Optional[Response]", response), None)
+                if isinstance(error, asyncio.CancelledError):
+                    raise
 
-        task = self._asyncio_loop.create_task(guarded())
+        task = new_task(self._asyncio_loop, guarded())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _ended_by(self, error: BaseException) -> BaseException:
+        """Tell what ended a coroutine: the error, or that the server stops."""
+        return error if self._runner is None else self._runner.outcome_of(error)
+
+
+def _was_cancelled(task: asyncio.Task[Any]) -> bool:
+    """Tell whether somebody cancelled a task, rather than something that it waited for; before CPython 3.11 he may have."""
+    cancelling = getattr(task, "cancelling", None)
+    return cancelling is None or cancelling() > 0
 
 
 def _clean(res: Response, req: Request) -> None:
@@ -336,12 +336,3 @@ def _clean(res: Response, req: Request) -> None:
         res._reset()
     if req._dirty:
         req._reset()
-
-
-def _unanswered() -> RuntimeError:
-    return RuntimeError("a handler returned without answering, and nothing holds its response")
-
-
-def _send_error(handle: int) -> None:
-    head = b"500 Internal Server Error"
-    lib.sk_res_send(handle, head, len(head), 0, head[4:], len(head) - 4, 0)

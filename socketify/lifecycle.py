@@ -10,7 +10,7 @@ import signal
 import socket
 from typing import Any, Callable, Optional, TypeVar, Union
 
-from .coroutines import CoroutineRunner
+from .coroutines import CoroutineRunner, new_task
 from .event_loop import Loop, new_event_loop
 from .exchange import Exchanges
 from .native import lib
@@ -125,9 +125,9 @@ class Lifecycle(Exchanges):
         try:
             signals.install()
             try:
-                loop.run_until_complete(self.serve())
+                loop.run_until_complete(new_task(loop, self.serve()))
             finally:
-                loop.run_until_complete(end_loop(loop, self._stopping or Stop(loop, self._shutdown_timeout)))
+                loop.run_until_complete(new_task(loop, end_loop(loop, self._stopping or Stop(loop, self._shutdown_timeout))))
         finally:
             signals.restore()
             asyncio.set_event_loop(None)

@@ -24,6 +24,7 @@ _RANGES = {
     "body_timeout": (0, _TIMEOUT_MAX),
     "min_body_rate": (1, _INT32_MAX),
     "write_timeout": (0, _TIMEOUT_MAX),
+    "response_timeout": (0, _TIMEOUT_MAX),
     "keep_alive_timeout": (0, _TIMEOUT_MAX),
     "max_connections": (0, _INT32_MAX),
     "max_concurrent_requests": (0, _INT32_MAX),
@@ -53,6 +54,10 @@ class Limits:
             else 408, and the response aborts; 0 for no time-out. Reading that is paused does not count.
         min_body_rate: bytes per second.
         write_timeout: for a client that reads nothing of what waits for it; then the connection is cut. 0 for no time-out.
+        response_timeout: for a handler that neither ends its response nor writes anything of it, because it forgot it or waits
+            for what never comes; then it is an error, answered with 500, or by a cut when the head is out. Every piece
+            that is written, and every piece of the body that comes, begins it anew: it must be longer than the longest pause of
+            event streams and long polls. 0 for no time-out.
         keep_alive_timeout: between two requests of a connection; then it is closed. 0 for no time-out.
         max_connections: open ones, websockets included; while there are so many, further ones wait to be accepted. 0 for
             no limit.
@@ -77,6 +82,7 @@ class Limits:
     body_timeout: int = 20
     min_body_rate: int = 500
     write_timeout: int = 30
+    response_timeout: int = 3600
     keep_alive_timeout: int = 10
     max_connections: int = 0
     max_concurrent_requests: int = 0
@@ -109,6 +115,7 @@ class Limits:
             "body_timeout_s": self.body_timeout,
             "min_body_bytes_per_s": self.min_body_rate,
             "write_timeout_s": self.write_timeout,
+            "response_timeout_s": self.response_timeout,
             "keep_alive_timeout_s": self.keep_alive_timeout,
             "max_connections": self.max_connections,
             "max_concurrent_requests": self.max_concurrent_requests,

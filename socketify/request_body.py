@@ -10,7 +10,7 @@ from .connection import Connection
 from .errors import BadRequestError
 from .forms import FormData, FormReader, parse_urlencoded
 from .native import calls, lib
-from .native.declarations import BUSY, OK
+from .native.declarations import GONE, OK
 
 if TYPE_CHECKING:
     from .request import Request
@@ -34,25 +34,40 @@ class RequestBody(Connection):
         """Call back with every piece of the request's body: ``handler(res, chunk, is_end)``."""
         if not self._handle:
             return self._late("on_data")
-        self._read(lambda chunk, last: self._app._guard(self, handler, self, chunk, last))
+
+        def sink(chunk: bytes, last: bool) -> None:
+            if not self._app._guard(self, handler, self, chunk, last):
+                # What follows would be a body with a hole.
+                self._body_sink = _nothing_more
+
+        self._read(sink, self._app._keep)
         return self
 
-    def _read(self, sink: Callable[[bytes, bool], None]) -> None:
+    def _read(self, sink: Callable[[bytes, bool], None], hold: Callable[[Any], None]) -> None:
         if self._body_sink is not None:
             message = "the body of this request is being read already"
             raise RuntimeError(message)
         self._dirty = True
         self._body_sink = sink
-        self._app._keep(self)
-        if lib.sk_res_read_body(self._handle) not in (OK, BUSY):
-            sink(b"", True)
+        hold(self)
+        result = lib.sk_res_read_body(self._handle)
+        if result == GONE:
+            self._app._on_abort(self._handle)
+        elif result != OK:
+            self._on_body(b"", True)
 
     async def get_data(self) -> BytesIO:
         """Give the request's body, or what came of it when the client left."""
         if not self._handle:
             self._late("get_data")
             return BytesIO()
-        whole = _body_here(self._handle)
+        try:
+            whole = _body_here(self._handle)
+        except MemoryError:
+            # It is not there a second time.
+            self._dirty = True
+            self._body_sink = _nothing_more
+            raise
         if whole is not None:
             self._dirty = True
             self._body_sink = _nothing_more
@@ -66,7 +81,7 @@ class RequestBody(Connection):
                 waiter.set_result(None)
 
         self._body_waiter = waiter
-        self._read(sink)
+        self._read(sink, self._app._follow)
         if not waiter.done():
             await waiter
         return BytesIO(b"".join(chunks))
@@ -142,11 +157,11 @@ class RequestBody(Connection):
                 waiter.set_result(None)
 
         self._body_waiter = waiter
-        self._read(sink)
+        self._read(sink, self._app._follow)
         try:
             if not waiter.done():
                 await waiter
-        except asyncio.CancelledError:
+        except BaseException:
             reader.form.close()
             raise
         if self.aborted:
@@ -154,9 +169,27 @@ class RequestBody(Connection):
             return None
         return reader.finish()
 
+    def _hears_body(self) -> bool:
+        """Tell whether the body is being read."""
+        return self._body_sink is not None and self._body_sink is not _nothing_more
+
     def _on_body(self, chunk: bytes, last: bool) -> None:
-        if self._body_sink is not None:
-            self._body_sink(chunk, last)
+        sink = self._body_sink
+        if sink is None:
+            return
+        if last:
+            # It may refer to this response.
+            self._body_sink = _nothing_more
+        try:
+            sink(chunk, last)
+        except BaseException as error:
+            self._body_sink = _nothing_more
+            waiter = self._body_waiter
+            if waiter is None or waiter.done():
+                raise
+            waiter.set_exception(error)
+        if last and self._handle and not self._abort_handlers:
+            self._app._let_go(self)  # type: ignore[arg-type] # every body reader is a response
 
 
 def _nothing_more(_chunk: bytes, _last: bool) -> None:

@@ -419,7 +419,7 @@ class Response(ResponseHead):
         waiter = self._write_waiter
         if waiter is None or waiter.done():
             waiter = self._write_waiter = asyncio.get_running_loop().create_future()
-            self._app._keep(self)
+            self._app._follow(self)
             ask(self._handle)
         # Several may wait: one that is cancelled must not cancel the others.
         await asyncio.shield(waiter)
@@ -458,6 +458,10 @@ class Response(ResponseHead):
         return self
 
     # ---- events
+
+    def _awaits_event(self) -> bool:
+        """Tell whether something of the user's is called that may end the response, if nobody else does."""
+        return self._writable_handler is not None or self._hears_body()
 
     def _on_abort(self) -> None:
         self._app._kept.discard(self)

@@ -114,7 +114,7 @@ class ServerNames(WebSockets):
             result = handler(ctypes.string_at(address, length).decode("latin-1"))
             if inspect.isawaitable(result):
                 self.run_async(result)
-        except Exception as error:
+        except BaseException as error:  # native code is the caller
             self._fail(error, None, None)
 
     def reload_certificates(self: Self) -> Self:

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
+from .coroutines import new_task
+
 logger = logging.getLogger("socketify")
 
 #: Of the time-out, what requests in flight leave to tasks and shutdown handlers: a fifth, and at most this.
@@ -149,7 +151,7 @@ async def end_loop(loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
                 {"message": "a task failed as the server stopped", "exception": task.exception(), "task": task}
             )
     for ending in (loop.shutdown_asyncgens(), loop.shutdown_default_executor()):
-        task = asyncio.ensure_future(ending)
+        task = new_task(loop, ending)
         if not await stop.wait([task], max(stop.remaining(), _LEAST_SECONDS)):
             # Cancelled it would wait for the thread that does not end.
             task._log_destroy_pending = False  # type: ignore[attr-defined]

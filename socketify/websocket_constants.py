@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+#: Close codes (RFC 6455 section 7.4.1, and its erratum 3473).
+GOING_AWAY, INTERNAL_ERROR = 1001, 1011
+
 
 class OpCode(IntEnum):
     """What a frame holds (RFC 6455 section 5.2)."""

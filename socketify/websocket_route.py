@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import ctypes.util
 import functools
@@ -13,6 +12,7 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from .coroutines import StoppedError
 from .native import calls, lib
 from .native import declarations as c
 from .websocket import WebSocket
@@ -30,7 +30,6 @@ Handler = Callable[..., Any]
 
 HANDLERS = ("upgrade", "open", "message", "drain", "ping", "pong", "close", "subscription")
 _PAYLOAD_MAX = 2**31 - 1
-_INTERNAL_ERROR = 1011
 #: What may wait for a handler of the same connection before reading from it pauses.
 _PENDING_MAX_MESSAGES = 64
 _PENDING_MAX_BYTES = 1024 * 1024
@@ -336,8 +335,8 @@ class WebSocketRoute:
         try:
             await self._settle(ws, coroutine)
             await self._catch_up(ws)
-        except asyncio.CancelledError:
-            # The app stops: what was not begun is dropped, but for the end of the connection.
+        except StoppedError:
+            # What was not begun is dropped, but for the end of the connection.
             close = self._handlers["close"]
             last = [each for each in ws._pending if each[0] is close]
             ws._pending.clear()
@@ -348,10 +347,19 @@ class WebSocketRoute:
             ws._busy = False
 
     async def _settle(self, ws: WebSocket, result: Any) -> None:
+        """Await what a handler returned, if it is a coroutine.
+
+        Raises:
+            StoppedError: the app stops.
+
+        """
         try:
             if result is not None and inspect.iscoroutine(result):
                 await result
-        except Exception as error:
+        except BaseException as error:  # others wait for their turn, whatever this one raised
+            outcome = self._app._ended_by(error)
+            if isinstance(outcome, StoppedError):
+                raise outcome from None
             self._failed(ws, error)
 
     async def _catch_up(self, ws: WebSocket) -> None:
@@ -363,7 +371,7 @@ class WebSocketRoute:
                 ws._resume()
             try:
                 result = handler(ws, *arguments)
-            except Exception as error:
+            except BaseException as error:  # as above
                 self._failed(ws, error)
             else:
                 await self._settle(ws, result)
@@ -387,9 +395,8 @@ class WebSocketRoute:
             ws._feed(message)
 
     def _failed(self, ws: WebSocket, error: BaseException) -> None:
-        """Report an error of a handler, and close with 1011 (RFC 6455 section 7.4.1, and its erratum 3473)."""
-        self._app._fail(error, None, None)
-        lib.sk_ws_end(ws._handle, _INTERNAL_ERROR, b"", 0)
+        """Report an error of a handler, and close."""
+        self._app._outcome.fail_websocket(error, ws._handle)
 
 
 def upgrade(res: Response, key: Any, protocol: Any, extensions: Any, route: Any, user_data: Any) -> None:

@@ -157,6 +157,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("header", "for a request's head"),
         ("body", "in which a body must keep its rate"),
         ("write", "for a client that reads nothing"),
+        ("response", "for an application that writes nothing of a response"),
     ):
         default = getattr(_LIMITS, f"{name}_timeout")
         add(

@@ -66,6 +66,7 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
             header_timeout=settings.timeout_header,
             body_timeout=settings.timeout_body,
             write_timeout=settings.timeout_write,
+            response_timeout=settings.timeout_response,
             backlog=settings.backlog,
         ),
     }

@@ -42,8 +42,6 @@ _COMPLETE, _TAKEN = 2, 1
 
 _EXPECTED = {START: "start", HEAD: "body", STREAM: "body", TRAILERS: "trailers"}
 
-_FAILED = b"500 Internal Server Error\nContent-Type\ntext/plain; charset=utf-8"
-
 _send = calls.send
 _stream = calls.stream
 _body_here = calls.body_here
@@ -140,27 +138,16 @@ class HTTPExchange:
     def _on_return(self) -> None:
         if self._state >= DONE:
             return
-        if self._state == START:
-            logger.error("the ASGI application returned without starting a response")
-        else:
-            logger.error("the ASGI application returned without completing its response")
-        self._give_up()
+        missing = "starting a response" if self._state == START else "completing its response"
+        self._on_error(RuntimeError(f"the ASGI application returned without {missing}"))
 
     def _on_error(self, error: BaseException) -> None:
         if self._state == LEFT and is_disconnect(error):
             return
-        logger.error("the ASGI application failed", exc_info=error)
+        handle = self._handle
         if self._state < DONE:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        """Answer 500 where nothing was sent; else only a cut tells the client that the rest is missing."""
-        if self._state <= HEAD:
-            _send(self._handle, _FAILED, 1, b"Internal Server Error", 0)
-            self._complete()
-        else:
-            lib.sk_res_close(self._handle)
             self._leave()
+        self._native._outcome.fail_handle(error, handle, "the ASGI application failed")
 
     # ---- the end
 
@@ -474,9 +461,8 @@ def http_callback(application: ASGIApplication, native: App, parts: ScopeParts, 
                         lib.sk_res_read_body(handle)
                         return 0
             exchange.run(scope)
-        except Exception:
-            logger.exception("a request could not be handed to the ASGI application")
-            _send(handle, _FAILED, 1, b"Internal Server Error", 0)
+        except BaseException as error:  # native code is the caller
+            native._outcome.fail_handle(error, handle, "a request could not be handed to the ASGI application")
         return 0
 
     def take_over(handle: int, state: int, head: bytes, fields: int) -> HTTPExchange:

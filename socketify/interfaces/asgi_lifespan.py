@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Optional
 
+from ..coroutines import new_task
 from .asgi_common import ASGIApplication, Message, Scope
 
 logger = logging.getLogger("socketify")
@@ -50,7 +51,7 @@ class Lifespan:
         loop = asyncio.get_running_loop()
         self._started, self._stopping, self._stopped = loop.create_future(), loop.create_future(), loop.create_future()
         self._received = 0
-        task = self._task = loop.create_task(self._main())
+        task = self._task = new_task(loop, self._main())
         await self._first_of(task, self._started)
         if self._started.done():
             error = self._started.exception()

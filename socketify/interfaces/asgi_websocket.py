@@ -25,7 +25,7 @@ CONNECTING, OPEN, DENIED, CLOSED = range(4)
 #: What may wait for the application before reading from the connection pauses.
 _WAITING_MAX_MESSAGES = 64
 _WAITING_MAX_BYTES = 1024 * 1024
-_ABNORMAL, _INTERNAL_ERROR = 1006, 1011
+_ABNORMAL = 1006
 _REASON_MAX = 123
 _FORBIDDEN = b"403 Forbidden"
 _PREFIX = "websocket."
@@ -110,22 +110,25 @@ class WebSocketExchange:
 
     def _on_return(self) -> None:
         if self._state == CONNECTING:
-            logger.error("the ASGI application returned without answering the handshake of a websocket")
-            self._deny(b"500 Internal Server Error")
+            self._on_error(RuntimeError("the ASGI application returned without answering the handshake of a websocket"))
         elif self._state == OPEN:
             lib.sk_ws_end(self._handle, 1000, b"", 0)
         elif self._state == DENIED and self._denial is not None:
             self._denial._on_return()
 
     def _on_error(self, error: BaseException) -> None:
-        if not (self._state == CLOSED and is_disconnect(error)):
-            logger.error("the ASGI application failed", exc_info=error)
-        if self._state == CONNECTING:
-            self._deny(b"500 Internal Server Error")
-        elif self._state == OPEN:
-            lib.sk_ws_end(self._handle, _INTERNAL_ERROR, b"", 0)
-        elif self._state == DENIED and self._denial is not None and self._denial._state < DONE:
-            self._denial._give_up()
+        if self._state == CLOSED and is_disconnect(error):
+            return
+        outcome, what = self._route.native._outcome, "the ASGI application failed"
+        handle = self._handle
+        if self._state == OPEN:
+            outcome.fail_websocket(error, handle, what)
+        elif self._state == DENIED and self._denial is not None:
+            self._denial._on_error(error)
+        else:
+            if self._state == CONNECTING:
+                self._end(_ABNORMAL, "")
+            outcome.fail_handle(error, handle, what)
 
     def _deny(self, status: bytes) -> None:
         handle = self._handle

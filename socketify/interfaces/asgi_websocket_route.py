@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("socketify")
 
 _TEXT, _BINARY = 1, 2
-_FAILED = b"500 Internal Server Error"
 #: What may wait for the client before `send` waits too.
 _BUFFERED_MAX = 64 * 1024
 _MAX_BACKPRESSURE = 16 * 1024 * 1024
@@ -130,9 +129,8 @@ class WebSocketRoute:
                     return 0
                 exchange._guest = guest
             exchange.run(scope)
-        except Exception:
-            logger.exception("a websocket could not be handed to the ASGI application")
-            lib.sk_res_send(handle, _FAILED, len(_FAILED), 0, b"", 0, 0)
+        except BaseException as error:  # native code is the caller
+            self.native._outcome.fail_handle(error, handle, "a websocket could not be handed to the ASGI application")
         return 0
 
     def open(self, exchange: WebSocketExchange) -> None:
@@ -144,6 +142,7 @@ class WebSocketRoute:
 
     def _make_on_message(self) -> calls.OnMessage:
         sockets = self._sockets
+        outcome = self.native._outcome
 
         def on_message(handle: int, message: Any, opcode: int) -> None:
             exchange = sockets.get(handle)
@@ -152,8 +151,8 @@ class WebSocketRoute:
             try:
                 kind = "text" if opcode == _TEXT else "bytes"
                 exchange.on_message({"type": "websocket.receive", kind: message}, len(message))
-            except Exception:
-                logger.exception("a message could not be handed to the ASGI application")
+            except BaseException as error:  # native code is the caller
+                outcome.fail_websocket(error, handle, "a message could not be handed to the ASGI application")
 
         return on_message
 

@@ -127,7 +127,13 @@ class SSGIHttpResponse:
     def _take(self, _res: Response, chunk: bytes, is_end: bool) -> None:
         assert self._chunks is not None
         if chunk:
-            self._chunks.append(chunk)
+            try:
+                self._chunks.append(chunk)
+            except MemoryError:
+                # The response fails; who waits must know.
+                self._complete = True
+                self._wake()
+                raise
             self._waiting += len(chunk)
         self._complete = is_end
         if not is_end and not self._paused and self._waiting >= _WAITING_MAX:

@@ -149,7 +149,11 @@ class SSGIWebSocket:
         self._on_receive = (handler, arguments)
         while self._waiting:
             message = self._waiting.popleft()
-            self._res._app._guard(None, handler, self, message, *arguments)
+            ws = self._ws
+            if ws is not None and ws._route is not None:
+                ws._route._call(ws, received, message, OpCode.TEXT if isinstance(message, str) else OpCode.BINARY)
+            else:
+                self._res._app._guard(None, handler, self, message, *arguments)
         if self._paused and self._ws is not None:
             self._paused = False
             lib.sk_ws_resume(self._ws._handle)

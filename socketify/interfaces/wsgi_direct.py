@@ -43,7 +43,7 @@ class DirectRoute:
             "new_exchange": _exchange_maker(gateway),
             "on_result": _on_result,
             "on_error": LoopExchange.fail,
-            "on_failure": lambda handle, error: gateway.fail(handle, False, error),
+            "on_failure": gateway.fail,
             "get_running_loop": asyncio._get_running_loop,
             "set_running_loop": asyncio._set_running_loop,
         }

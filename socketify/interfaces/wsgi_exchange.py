@@ -211,7 +211,7 @@ class Exchange(ABC):
             close = getattr(result, "close", None)
             if close is not None:
                 close()
-        except Exception as error:
+        except BaseException as error:  # the body must be let go
             self._gateway.report(error)
         if self.body is not None:
             self.body.close()

@@ -80,7 +80,7 @@ class Gateway:
             body.add(chunk)
         except OSError as error:
             body.close()
-            self.fail(exchange.handle, False, error)
+            self.fail(exchange.handle, error)
             return False
         if last:
             environ["wsgi.input"] = body.finish()
@@ -93,22 +93,14 @@ class Gateway:
 
     def report(self, error: BaseException) -> None:
         """Report an error that nobody can be told of. Any thread may call it."""
-        self.fail(0, False, error)
+        self.fail(0, error)
 
-    def fail(self, handle: int, started: bool, error: BaseException) -> None:
-        """Report an error, and answer 500, or cut a response that was begun. Any thread may call it."""
+    def fail(self, handle: int, error: BaseException) -> None:
+        """Report an error, and answer for it; see :class:`socketify.outcome.Outcome`. Any thread may call it."""
         if threading.get_ident() != self._thread:
-            self.post(self.fail, handle, started, error)
+            self.post(self.fail, handle, error)
             return
-        native = self.native
-        if not handle:
-            native._fail(error, None, None)
-            return
-        native._live.pop(handle, None)
-        res = native._response_class(native)
-        res._handle = handle
-        res._started = started
-        native._fail(error, res, None)
+        self.native._outcome.fail_handle(error, handle, "the WSGI application failed")
 
     # ---- other threads
 
@@ -134,5 +126,5 @@ class Gateway:
             function, arguments = posted.popleft()
             try:
                 function(*arguments)
-            except Exception as error:
+            except BaseException as error:  # the rest must be called, too
                 self.native._fail(error, None, None)

@@ -155,7 +155,7 @@ class LoopExchange(Exchange):
     def fail(self, error: BaseException) -> None:
         """Answer 500, or cut what was begun."""
         gone, self.left = self.left, True
-        self._gateway.fail(0 if gone else self.handle, self.started, error)
+        self._gateway.fail(0 if gone else self.handle, self._gateway.native._ended_by(error))
 
     # ---- what the connection takes
 
@@ -249,7 +249,7 @@ def loop_callback(gateway: Gateway) -> Callable[[int], int]:
             if exchange.run() and getrefcount(exchange) == _OWN_REFERENCES:
                 spare = exchange
         except BaseException as error:
-            gateway.fail(handle, False, error)
+            gateway.fail(handle, error)
         return 0
 
     return on_request

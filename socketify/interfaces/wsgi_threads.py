@@ -99,7 +99,7 @@ class ThreadedExchange(Exchange):
                 self.finish()
         except BaseException as error:
             # Behind what was posted before; whatever is posted later finds no response any more.
-            self._gateway.fail(0 if self.left else self.handle, self.started, error)
+            self._gateway.fail(0 if self.left else self.handle, error)
         self.close_result(result)
 
     def _send_file(self, part: FilePart) -> None:
@@ -211,7 +211,7 @@ def threaded_callback(gateway: Gateway) -> Callable[[int], int]:
             flags, environ = build(handle)
             take(handle, flags, environ)
         except BaseException as error:
-            gateway.fail(handle, False, error)
+            gateway.fail(handle, error)
         return 0
 
     return on_request

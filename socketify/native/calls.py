@@ -33,6 +33,9 @@ OnMessage = Callable[[int, Any, int], None]
 #: Native app or handle, topic, data, opcode: whether there was anybody, or None when the arguments are not the usual ones.
 Publish = Callable[[int, Any, Any, Any], Optional[bool]]
 
+#: The close code (RFC 6455, erratum 3473).
+_INTERNAL_ERROR = 1011
+
 # Members of sk_python: names in CPython's C API, of which the first that is there is taken.
 _C_API = {
     "vectorcall": ("PyObject_Vectorcall", "PyObject_VectorcallDict"),
@@ -291,8 +294,13 @@ def message_handler(
     if _c_api is None:
 
         def on_message(handle: int, address: Optional[int], length: int, opcode: int) -> None:
-            data = ctypes.string_at(address or 0, length)
-            function(handle, data.decode() if opcode == 1 else data, opcode)
+            try:
+                data = ctypes.string_at(address or 0, length)
+                function(handle, data.decode() if opcode == 1 else data, opcode)
+            except MemoryError:
+                # Nobody shall take the messages that follow for all there are.
+                lib.sk_ws_end(handle, _INTERNAL_ERROR, b"", 0)
+                raise
 
         return {"on_message": c.WebSocketMessageCallback(on_message)}
     members = {"on_message": c.WebSocketMessageCallback(), "on_message_object": id(function)}

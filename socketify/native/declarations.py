@@ -79,7 +79,8 @@ ASGI_ITEMS = 12
 
 RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32)
 AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
-BodyCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
+BodyCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_int32)
+TimeoutCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WritableCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 DrainedCallback = ctypes.PYFUNCTYPE(None)
 LogCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t, c_int32, c_uint64, c_uint64)
@@ -268,6 +269,7 @@ class AppOptionsStruct(ctypes.Structure):
         ("body_timeout_s", c_uint32),
         ("min_body_bytes_per_s", c_uint32),
         ("write_timeout_s", c_uint32),
+        ("response_timeout_s", c_uint32),
         ("keep_alive_timeout_s", c_uint32),
         ("max_connections", c_uint32),
         ("max_concurrent_requests", c_uint32),
@@ -282,6 +284,7 @@ class AppOptionsStruct(ctypes.Structure):
         ("on_abort", AbortCallback),
         ("on_body", BodyCallback),
         ("on_writable", WritableCallback),
+        ("on_timeout", TimeoutCallback),
         ("on_drained", DrainedCallback),
     ]
 
@@ -394,6 +397,8 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_pause": (c_int32, (c_uint32,)),
     "sk_res_resume": (c_int32, (c_uint32,)),
     "sk_res_close": (c_int32, (c_uint32,)),
+    "sk_res_has_begun": (c_int32, (c_uint32,)),
+    "sk_res_fail": (c_int32, (c_uint32,)),
     "sk_res_remote_address": (c_int32, (c_uint32,)),
     "sk_res_remote_port": (c_int32, (c_uint32,)),
     "sk_res_local_address": (c_int32, (c_uint32,)),

@@ -28,6 +28,7 @@ TYPES = {
     "sk_request_fn": declarations.RequestCallback,
     "sk_abort_fn": declarations.AbortCallback,
     "sk_body_fn": declarations.BodyCallback,
+    "sk_timeout_fn": declarations.TimeoutCallback,
     "sk_writable_fn": declarations.WritableCallback,
     "sk_drained_fn": declarations.DrainedCallback,
     "sk_log_fn": declarations.LogCallback,

@@ -4,19 +4,31 @@
 #include "http_connection.h"
 #include "socketify.h"
 
+#include <algorithm>
+#include <cstring>
+#include <new>
 #include <utility>
 
 namespace sk {
 
 namespace {
 
-void hold(Slot &slot, std::string_view data, bool last) {
+/* False when there is no memory for it. */
+bool keep(Slot &slot, std::string_view data) {
   if (!slot.held) {
-    slot.held = new HeldBody;
+    slot.held = new (std::nothrow) HeldBody;
   }
-  slot.held->bytes.append(data);
+  return slot.held && slot.held->append(data);
+}
+
+void hold(Slot &slot, std::string_view data, bool last) {
+  if (!keep(slot, data)) {
+    /* What would follow is no continuation of what came before. */
+    sk_res_close(handleOf(slot));
+    return;
+  }
   slot.held->complete = last;
-  if (!last && slot.held->bytes.length() >= HELD_BODY_MAX && !(slot.flags & HOLD_PAUSED)) {
+  if (!last && slot.held->bytes().length() >= HELD_BODY_MAX && !(slot.flags & HOLD_PAUSED)) {
     slot.flags |= HOLD_PAUSED;
     us_socket_pause(raw(slot.socket));
     awaitBody(slot);
@@ -28,7 +40,10 @@ void deliver(Slot &slot, std::string_view data, bool last) {
     slot.flags |= BODY_DONE;
   }
   showLoop();
-  slot.app->options.on_body(handleOf(slot), data.data(), data.length(), last);
+  uint32_t handle = handleOf(slot);
+  if (slot.app->options.on_body(handle, data.data(), data.length(), last) != 1) {
+    sk_res_close(handle);
+  }
 }
 
 void resumeHeld(Slot &slot) {
@@ -40,6 +55,24 @@ void resumeHeld(Slot &slot) {
 }
 
 } // namespace
+
+bool HeldBody::append(std::string_view data) {
+  if (data.empty()) {
+    return true;
+  }
+  if (length + data.length() > capacity) {
+    size_t wanted = std::max(2 * capacity, length + data.length());
+    auto *grown = static_cast<char *>(realloc(content, wanted));
+    if (!grown) {
+      return false;
+    }
+    content = grown;
+    capacity = wanted;
+  }
+  memcpy(content + length, data.data(), data.length());
+  length += data.length();
+  return true;
+}
 
 void receiveBody(Slot &slot, std::string_view data, bool last) {
   if (slot.flags & BODY_DONE) {
@@ -92,7 +125,7 @@ int32_t sk_res_read_body(uint32_t handle) {
   HeldBody *held = std::exchange(slot->held, nullptr);
   resumeHeld(*slot);
   if (held) {
-    deliver(*slot, held->bytes, held->complete);
+    deliver(*slot, held->bytes(), held->complete);
     delete held;
   }
   return SK_OK;

@@ -5,8 +5,8 @@
 #include "engine.h"
 #include "slot_table.h"
 
+#include <cstdlib>
 #include <optional>
-#include <string>
 #include <string_view>
 
 namespace sk {
@@ -14,9 +14,22 @@ namespace sk {
 /* Bytes of a body that are kept for a handler that has not asked for it yet; then reading pauses. */
 constexpr size_t HELD_BODY_MAX = 64 * 1024;
 
-struct HeldBody {
-  std::string bytes;
+class HeldBody {
+public:
+  HeldBody() = default;
+  ~HeldBody() { free(content); }
+  HeldBody(const HeldBody &) = delete;
+  HeldBody &operator=(const HeldBody &) = delete;
+
+  /* False when there is no memory for it: then nothing was added. */
+  bool append(std::string_view data);
+  std::string_view bytes() const { return {content, length}; }
+
   bool complete = false;
+
+private:
+  char *content = nullptr;
+  size_t length = 0, capacity = 0;
 };
 
 /* A piece from the client, for the handler or for later. */

@@ -23,7 +23,7 @@ int32_t sk_res_pause(uint32_t handle) {
   }
   slot->flags |= USER_PAUSED;
   us_socket_pause(raw(slot->socket));
-  us_socket_timeout(0, raw(slot->socket), 0);
+  awaitHandler(*slot);
   return SK_OK;
 }
 

@@ -30,6 +30,11 @@ bool isBodyMissing(const Slot &slot) {
   return (slot.flags & HAS_BODY) && !(slot.flags & BODY_RECEIVED);
 }
 
+/* The client has nothing to send before the handler did something. */
+bool handlerActs(const Slot &slot) {
+  return !isBodyMissing(slot) || (slot.flags & (EXPECTS_100 | HOLD_PAUSED | USER_PAUSED));
+}
+
 void closeGracefully(HttpResponse *response) {
   response->AsyncSocket::shutdown();
   response->AsyncSocket::close();
@@ -86,6 +91,8 @@ void *onRequest(void *user, uWS::HttpRequest *request) {
   }
   if (isBodyMissing(slot)) {
     awaitBody(slot);
+  } else if ((slot.flags & PENDING) && !us_socket_timeout_left(s)) {
+    awaitHandler(slot);
   }
   return s;
 }
@@ -113,7 +120,7 @@ void *onBody(void *user, std::string_view piece, bool last) {
   if (last) {
     slot.flags |= BODY_RECEIVED;
     if (slot.flags & PENDING) {
-      us_socket_timeout(0, s, 0);
+      awaitHandler(slot);
     } else {
       awaitNextRequest(slot);
     }
@@ -173,7 +180,7 @@ us_socket_t *onWritable(us_socket_t *s) {
   HttpResponse *response = responseOf(s);
   HttpData *data = httpData(response);
   if (data->onWritable) {
-    us_socket_timeout(0, s, 0);
+    awaitHandler(slotOf(s));
     data->callOnWritable(data->offset);
     return s;
   }
@@ -191,9 +198,24 @@ us_socket_t *onWritable(us_socket_t *s) {
   return s;
 }
 
+/* The handler wrote nothing for too long. */
+void giveUp(Slot &slot) {
+  uint32_t handle = handleOf(slot);
+  showLoop();
+  optionsOf(slot).on_timeout(handle);
+  if (Slot *waits = findHttpSlot(handle)) {
+    /* An error handler may take its time, too. */
+    awaitHandler(*waits);
+  }
+}
+
 us_socket_t *onTimeout(us_socket_t *s) {
   HttpResponse *response = responseOf(s);
   Slot &slot = slotOf(s);
+  if ((slot.flags & PENDING) && !response->getBufferedAmount() && handlerActs(slot)) {
+    giveUp(slot);
+    return s;
+  }
   bool slow_body = (slot.flags & PENDING) && isBodyMissing(slot);
   bool slow_head = !(slot.flags & PENDING) && httpData(response)->hasPartialHead();
   if (!response->getBufferedAmount() && (slow_body || slow_head)) {
@@ -220,9 +242,15 @@ void awaitFirstRequest(Slot &slot) {
 }
 
 void awaitBody(Slot &slot) {
-  bool ours_to_act = !isBodyMissing(slot) || (slot.flags & (EXPECTS_100 | HOLD_PAUSED | USER_PAUSED));
   httpData(slot.socket)->received_bytes_per_timeout = 0;
-  us_socket_timeout(0, raw(slot.socket), ours_to_act ? 0 : optionsOf(slot).body_timeout_s);
+  const sk_app_options &options = optionsOf(slot);
+  us_socket_timeout(0, raw(slot.socket), handlerActs(slot) ? options.response_timeout_s : options.body_timeout_s);
+}
+
+void awaitHandler(Slot &slot) {
+  if ((slot.flags & PENDING) && handlerActs(slot)) {
+    us_socket_timeout(0, raw(slot.socket), optionsOf(slot).response_timeout_s);
+  }
 }
 
 void awaitReader(Slot &slot) { us_socket_timeout(0, raw(slot.socket), optionsOf(slot).write_timeout_s); }

@@ -13,7 +13,9 @@ void handleConnections(us_socket_context_t *context);
 
 /* The time that a new connection has for its first request. */
 void awaitFirstRequest(Slot &slot);
-/* (Re)starts the clock of a request's body, or stops it while it is not the client who is waited for. */
+/* (Re)starts the clock of the handler, while nobody else is waited for. */
+void awaitHandler(Slot &slot);
+/* (Re)starts the clock of a request's body, or that of the handler while it is not the client who is waited for. */
 void awaitBody(Slot &slot);
 /* The client does not read what waits for it. */
 void awaitReader(Slot &slot);

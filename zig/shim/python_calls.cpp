@@ -70,11 +70,8 @@ sk::Object *sk::passOn(Object *function, Object *self, Object *const *arguments,
 }
 
 void sk::failRequest(uint32_t handle) {
-  static constexpr std::string_view HEAD = "500 Internal Server Error";
   RaisedError error;
-  if (sk_res_send(handle, HEAD.data(), HEAD.length(), 0, nullptr, 0, SK_END_CONNECTION) == SK_BUSY) {
-    sk_res_close(handle);
-  }
+  sk_res_fail(handle);
   error.restore();
 }
 

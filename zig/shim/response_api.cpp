@@ -117,6 +117,7 @@ int32_t stream(Slot &slot, const Head &head, std::string_view data, int32_t flag
     return SK_GONE;
   }
   if (!slot.socket->getBufferedAmount()) {
+    awaitHandler(slot);
     return SK_OK;
   }
   if (!unread) {
@@ -200,8 +201,27 @@ int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, i
     settle(*slot);
   } else if (!taken) {
     awaitReader(*slot);
+  } else {
+    awaitHandler(*slot);
   }
   return RESULT + (taken ? TAKEN : 0) + (complete ? COMPLETE : 0);
+}
+
+int32_t sk_res_has_begun(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  return slot->flags & HEAD_SENT ? 1 : 0;
+}
+
+int32_t sk_res_fail(uint32_t handle) {
+  constexpr std::string_view HEAD = "500 Internal Server Error\nContent-Type\ntext/plain; charset=utf-8";
+  constexpr std::string_view TEXT = "Internal Server Error";
+  if (sk_res_has_begun(handle) != 0) {
+    return sk_res_close(handle);
+  }
+  return send(handle, {HEAD, 1}, TEXT, 0);
 }
 
 int32_t sk_res_write_continue(uint32_t handle) {

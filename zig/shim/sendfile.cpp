@@ -27,6 +27,7 @@ int32_t sk_res_count_sent(uint32_t handle, uint64_t length) {
   }
   data->offset += length;
   countSent(*slot, length);
+  awaitHandler(*slot);
   return SK_OK;
 }
 

@@ -16,7 +16,7 @@ struct HttpRequest;
 namespace sk {
 
 struct App;
-struct HeldBody;
+class HeldBody;
 struct WebSocketRoute;
 
 constexpr uint32_t SLOT_BITS = 20;

@@ -74,8 +74,11 @@ extern "C" {
 typedef int32_t (*sk_request_fn)(uint32_t handle);
 /* The client left before the response ended; the handle is stale from now on. */
 typedef void (*sk_abort_fn)(uint32_t handle);
-/* A piece of the request's body, valid during the call. `last` is 1 with the final piece, which may be empty. */
-typedef void (*sk_body_fn)(uint32_t handle, const char *data, size_t length, int32_t last);
+/* A piece of the request's body, valid during the call. `last` is 1 with the final piece, which may be empty. Returns 1 when the
+ * piece was taken; after anything else the connection is cut, as no body may have a hole. */
+typedef int32_t (*sk_body_fn)(uint32_t handle, const char *data, size_t length, int32_t last);
+/* Nothing was written for too long; who is called ends the response, else the connection is cut. */
+typedef void (*sk_timeout_fn)(uint32_t handle);
 /* The connection takes data again. */
 typedef void (*sk_writable_fn)(uint32_t handle);
 /* The last connection of an app that drains is closed. */
@@ -149,6 +152,7 @@ typedef struct sk_app_options {
   uint32_t body_timeout_s;         /* so long a body may bring less than the following rate, then 408; 0 for ever */
   uint32_t min_body_bytes_per_s;
   uint32_t write_timeout_s;        /* a client that reads nothing for so long is cut; 0 for ever */
+  uint32_t response_timeout_s;     /* a response of which nothing is written for so long gets on_timeout; 0 for ever */
   uint32_t keep_alive_timeout_s;   /* seconds an idle connection is kept; 0 for ever */
   uint32_t max_connections;        /* at this number accepting pauses; 0 for no limit */
   uint32_t max_concurrent_requests; /* beyond it, websockets included, requests get 503; 0 for no limit */
@@ -163,6 +167,7 @@ typedef struct sk_app_options {
   sk_abort_fn on_abort;
   sk_body_fn on_body;
   sk_writable_fn on_writable;
+  sk_timeout_fn on_timeout;
   sk_drained_fn on_drained;
 } sk_app_options;
 
@@ -343,6 +348,10 @@ SK_API int32_t sk_res_pause(uint32_t handle);
 SK_API int32_t sk_res_resume(uint32_t handle);
 /* Cuts the connection; on_abort is called. */
 SK_API int32_t sk_res_close(uint32_t handle);
+/* 1 when the head is out, else 0. */
+SK_API int32_t sk_res_has_begun(uint32_t handle);
+/* For a handler that failed and that nobody can be told of: 500, or the cut when the head is out. */
+SK_API int32_t sk_res_fail(uint32_t handle);
 /* Packed addresses (4 or 16 bytes; empty for Unix-domain sockets), and ports; SK_STALE when gone. The client's are what a
  * trusted proxy says (sk_app_trust). */
 SK_API int32_t sk_res_remote_address(uint32_t handle);
