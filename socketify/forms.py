@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,13 +12,18 @@ from types import TracebackType
 from typing import IO, Any, Callable, Optional, Union
 from urllib.parse import parse_qsl
 
-import multipart
-
 from .errors import BadRequestError, HTTPError
+from .form_parser import load_parser
+
+multipart = load_parser()
 
 _COUNT_MAX = 1000
 _FIELD_BYTES_MAX = 1024 * 1024
 _MEMORY_BYTES = 256 * 1024
+#: Content-Types of fields whose octets are no text.
+_OCTETS = ("application/octet-stream", "audio/", "font/", "image/", "video/")
+#: Encodings that Python knows, and that are no charset of a form: some take long to read what is large.
+_NO_CHARSETS = ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined")
 
 
 @dataclass
@@ -53,10 +59,18 @@ class UploadFile:
 
 @dataclass
 class FormData:
-    """Fields and files of a form, in their order. Closing it deletes the files that were not saved."""
+    """Fields and files of a form, in their order. Closing it deletes the files that were not saved.
+
+    Args:
+        fields: names and values of fields that are text.
+        files: those with a file name.
+        octets: names and values of fields that are no text by their Content-Type, such as ``application/octet-stream``.
+
+    """
 
     fields: list[tuple[str, str]] = field(default_factory=list)
     files: list[UploadFile] = field(default_factory=list)
+    octets: list[tuple[str, bytes]] = field(default_factory=list)
 
     def get(self, name: str, default: Optional[str] = None) -> Optional[str]:
         """Give the first value of a field."""
@@ -66,13 +80,18 @@ class FormData:
         """Give all values of a field."""
         return [value for key, value in self.fields if key == name]
 
+    def get_bytes(self, name: str) -> Optional[bytes]:
+        """Give the first value of a field that is no text."""
+        return next((value for key, value in self.octets if key == name), None)
+
     def get_file(self, name: str) -> Optional[UploadFile]:
         """Give the first file of a field."""
         return next((file for file in self.files if file.name == name), None)
 
-    def __iter__(self) -> Iterator[tuple[str, Union[str, UploadFile]]]:
+    def __iter__(self) -> Iterator[tuple[str, Union[str, bytes, UploadFile]]]:
         """Give every field and file with its name."""
         yield from self.fields
+        yield from self.octets
         for file in self.files:
             yield file.name, file
 
@@ -102,6 +121,25 @@ def parse_urlencoded(data: bytes, encoding: str = "utf-8") -> list[tuple[str, st
         return parse_qsl(text, keep_blank_values=True, encoding=encoding, errors="strict", max_num_fields=_COUNT_MAX)
     except ValueError as error:
         message = f"the body is no urlencoded form: {error}"
+        raise BadRequestError(message) from error
+
+
+def _text_of(name: str, value: Union[bytes, bytearray], charset: str) -> str:
+    """Decode a field (RFC 7578 section 4.4).
+
+    Raises:
+        BadRequestError: there is no such charset, or it is not of that.
+
+    """
+    try:
+        if codecs.lookup(charset).name in _NO_CHARSETS:
+            raise LookupError(charset)
+        return value.decode(charset)
+    except LookupError as error:
+        message = f"field {name!r} of the form has an unknown charset"
+        raise BadRequestError(message) from error
+    except ValueError as error:
+        message = f"field {name!r} of the form is not {charset}"
         raise BadRequestError(message) from error
 
 
@@ -187,11 +225,11 @@ class FormReader:
         if self._upload is not None:
             self._upload.file.seek(0)
             return
-        try:
-            self.form.fields.append((self._part.name, self._value.decode()))
-        except UnicodeDecodeError as error:
-            message = f"field {self._part.name!r} of the form is not utf-8"
-            raise BadRequestError(message) from error
+        part = self._part
+        if part.charset is None and (part.content_type or "").startswith(_OCTETS):
+            self.form.octets.append((part.name, bytes(self._value)))
+        else:
+            self.form.fields.append((part.name, _text_of(part.name, self._value, part.charset or "utf-8")))
 
     def finish(self) -> FormData:
         """Give the form when all of the body came.

@@ -20,6 +20,18 @@ Pairs = Iterable[tuple[Text, Union[str, bytes, int]]]
 Headers = Union[Pairs, Mapping[Any, Any]]
 
 
+def joined(name: str, first: str, second: str) -> str:
+    """Join the values of a field that is repeated (RFC 9110 section 5.3; of Cookie RFC 9113 section 8.2.3).
+
+    Args:
+        name: of the field, in lower case.
+        first: the value so far.
+        second: the one that follows.
+
+    """
+    return f"{first}{'; ' if name == 'cookie' else ', '}{second}"
+
+
 def status_line(status: Union[int, str, bytes]) -> bytes:
     """Code and reason phrase of a final response.
 

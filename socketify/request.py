@@ -6,6 +6,7 @@ from typing import Any, Callable, Optional, Union
 from urllib.parse import parse_qsl, unquote
 
 from .cookies import parse_cookies
+from .headers import joined
 from .native import calls, lib
 from .native.declarations import DUMP_ANCIENT, DUMP_SECURE, STALE
 
@@ -128,10 +129,10 @@ class Request:
         return None
 
     def get_headers(self) -> dict[str, str]:
-        """Give all fields by lower-case name; repeated ones are joined by commas (RFC 9110 section 5.3)."""
+        """Give all fields by lower-case name; repeated ones are joined by commas, cookies by semicolons."""
         headers: dict[str, str] = {}
         for name, value in self._parsed().headers:
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+            headers[name] = joined(name, headers[name], value) if name in headers else value
         return headers
 
     def for_each_header(self, callback: Callable[[str, str], object]) -> Request:
@@ -184,11 +185,13 @@ class Request:
 
     def get_cookie(self, name: str) -> Optional[str]:
         """Give the value of a cookie, or None."""
-        return parse_cookies(self.get_header("cookie")).get(name)
+        return self.get_cookies().get(name)
 
     def get_cookies(self) -> dict[str, str]:
         """Give the values of all cookies by name; of equal names the first counts."""
-        return parse_cookies(self.get_header("cookie"))
+        first = self.get_header("cookie")
+        # Most requests have one such field, or none.
+        return parse_cookies(self.get_headers()["cookie"] if first is not None else None)
 
     def allowed_methods(self) -> list[str]:
         """List the methods that routes take for this path, for a request that no route took; not once preserved."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta, timezone
 from http.cookies import SimpleCookie
 from typing import Any, Callable
@@ -23,6 +24,23 @@ def test_reading(serve: Callable[..., Any]) -> None:
     assert got["all"] == {"a": "1", "b": "x y", "c": "", "json": '{"k":1}', "d": "a=b"}
     assert (got["a"], got["none"]) == ("1", None)
     assert httpx.get(url).json()["all"] == {}
+
+
+def test_two_fields(serve: Callable[..., Any]) -> None:
+    async def waiting(res: Response, req: Request) -> None:
+        req.preserve()
+        await asyncio.sleep(0)
+        handler(res, req)
+
+    def handler(res: Response, req: Request) -> None:
+        headers = req.get_headers()
+        res.send([req.get_cookies(), req.get_cookie("b"), headers["cookie"], headers["x-two"]])
+
+    server = serve(lambda app: app.get("/", handler).get("/waiting", waiting))
+    fields = [("Cookie", "a=1"), ("X-Two", "2"), ("cookie", "b=2; a=3"), ("x-two", "3")]
+    for path in ("/", "/waiting"):
+        got = httpx.get(server.url + path, headers=fields).json()
+        assert got == [{"a": "1", "b": "2"}, "2", "a=1; b=2; a=3", "2, 3"]
 
 
 @pytest.mark.parametrize("value", ["plain", "", "é €", 'quo"te', "semi;colon, comma", "back\\slash", "sp ace"])

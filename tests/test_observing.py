@@ -65,7 +65,17 @@ def test_the_client_behind_trusted_proxies(serve: Any, scheme: str, chain: list[
 
 @pytest.mark.parametrize(
     ("sent", "seen"),
-    [("https", "https"), ("http", "http"), ("wss", "https"), ("http, https", "https"), ("gopher", None), ("", None)],
+    [
+        ("https", "https"),
+        ("http", "http"),
+        ("wss", "https"),
+        ("http, https", "https"),
+        ("HTTPS", "https"),
+        ("Ws", "http"),
+        ("https2", None),
+        ("gopher", None),
+        ("", None),
+    ],
 )
 def test_the_scheme_behind_trusted_proxies(serve: Any, scheme: str, sent: str, seen: Any) -> None:
     server = serve(lambda app: app.get("/", who), trusted_proxies=["127.0.0.1"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Optional, Union
 
+from ..headers import joined
 from ..native import calls
 from .ends import split_ends
 
@@ -20,16 +21,12 @@ class Fields:
         self._headers: Optional[dict[str, str]] = None
 
     def __call__(self, name: Optional[str] = None) -> Union[str, dict[str, str], None]:
-        """Give the value of a field or None; without a name all of them. Repeated fields are joined by commas."""
+        """Give the value of a field or None; without a name all of them. Repeated fields are joined."""
         headers = self._headers
         if headers is None:
             headers = self._headers = {}
             for key, value in zip(self._lines[5::2], self._lines[6::2]):
-                if key in headers:
-                    separator = "; " if key == "cookie" else ", "
-                    headers[key] += separator + value
-                else:
-                    headers[key] = value
+                headers[key] = joined(key, headers[key], value) if key in headers else value
         return headers.copy() if name is None else headers.get(name.lower())
 
     def text(self, name: str) -> str:

@@ -134,9 +134,10 @@ void Observer::readForwarded(Record &record, const uWS::HttpRequest &request) co
     }
   }
   Forwarded &found = record.forwarded;
-  found.scheme = protocol == "https" || protocol == "wss"  ? Forwarded::Https
-                 : protocol == "http" || protocol == "ws" ? Forwarded::Http
-                                                           : Forwarded::Unknown;
+  /* Schemes are the same in either case (RFC 3986 section 3.1). */
+  found.scheme = equalsLower(protocol, "https") || equalsLower(protocol, "wss")  ? Forwarded::Https
+                 : equalsLower(protocol, "http") || equalsLower(protocol, "ws") ? Forwarded::Http
+                                                                                 : Forwarded::Unknown;
   std::string_view rest = chain;
   std::string address;
   int port;
