@@ -337,8 +337,8 @@ def test_tls(tmp_path: Path) -> None:
     with httpx.Client(verify=context, base_url=f"https://localhost:{ports[0]}") as client:
         assert client.post("/", content=b"z" * 500_000).content == b"z" * 500_000
         assert client.get("/file").content == large.read_bytes()
-    with connect(f"wss://localhost:{ports[0]}", ssl=context) as ws:
+    with connect(f"wss://localhost:{ports[0]}", ssl=files.threaded_client()) as ws:
         ws.send("secret")
-        assert ws.recv() == "secret"
+        assert ws.recv(timeout=10) == "secret"
     server.close()
     assert schemes == ["https", "https", "wss"]
