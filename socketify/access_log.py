@@ -5,11 +5,9 @@ from __future__ import annotations
 import ctypes
 import datetime
 import json
-import logging
-import sys
 from typing import Optional
 
-logger = logging.getLogger("socketify")
+from .line_writer import LineWriter
 
 FORMATS = ("common", "json")
 
@@ -30,21 +28,12 @@ class AccessLog:
             message = f"access_log must be None or one of {', '.join(FORMATS)}, not {format_name!r}"
             raise ValueError(message)
         self._line = _json_line if format_name == "json" else _common_line
-        self._failed = False
+        self._writer = LineWriter("access log")
 
     def __call__(self, address: Optional[int], length: int, status: int, count: int, microseconds: int) -> None:
-        """Write what ``sk_log_fn`` is told; nothing is raised."""
+        """Write what ``sk_log_fn`` is told; nothing is raised, and nobody who reads the log is waited for."""
         client, method, target, version = ctypes.string_at(address or 0, length).decode("latin-1").split("\n")
-        line = self._line(client, method, target, version, status, count, microseconds)
-        try:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
-            self._failed = False
-        except (OSError, ValueError) as error:
-            # Told once: whoever reads the log may come back.
-            if not self._failed:
-                logger.warning("the access log cannot be written: %s", error)
-            self._failed = True
+        self._writer.write(self._line(client, method, target, version, status, count, microseconds))
 
 
 def _now() -> datetime.datetime:

@@ -23,6 +23,7 @@ from .request import Request
 from .response import Response
 from .routers import DecoratorRouter, Verbs
 from .server_names import ServerNames
+from .standard_streams import fill_standard_descriptors
 from .static_files import StaticFiles
 from .websockets import checked_path
 
@@ -92,6 +93,7 @@ class App(Verbs, ServerNames):
         if limits is not None and not isinstance(limits, Limits):
             message = f"limits must be a Limits, not {type(limits).__name__}"
             raise TypeError(message)
+        fill_standard_descriptors()
         networks = None if trusted_proxies is None else packed_networks(trusted_proxies)
         log = None if access_log is None else AccessLog(access_log)
         super().__init__(request_response_factory_max_items, debug, lifespan, shutdown_timeout)

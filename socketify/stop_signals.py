@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import sys
 import threading
 import time
 from typing import Any, Callable, Optional
+
+from .line_writer import flush_line_writers
+from .standard_streams import flush_standard_streams
 
 #: How long the loop may take to come to a signal: after that something blocks it, and another signal ends the process.
 _BLOCKED_SECONDS = 1.0
@@ -99,13 +100,15 @@ def raise_again(number: Optional[int]) -> None:
 
     """
     if number is not None:
-        _flush()
+        flush_line_writers()
+        flush_standard_streams()
         signal.raise_signal(number)
 
 
 def end_by(number: int) -> None:
     """End the process by a signal, without a traceback; where the program has a handler of its own it is called."""
-    _flush()
+    flush_line_writers()
+    flush_standard_streams()
     if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
         die_of(number)
     signal.raise_signal(number)
@@ -115,10 +118,3 @@ def die_of(number: int) -> None:
     """End the process by a signal, as programs end that know nothing of it."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
-
-
-def _flush() -> None:
-    """Write what the program printed: who dies of a signal does not come to it."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import logging
 import os
 import signal
-import sys
 import time
 import traceback
 from typing import Callable
 
+from ..line_writer import flush_line_writers
+from ..standard_streams import flush_standard_streams
 from ..workers import end_with_parent
 from .loading import LoadError
 
@@ -83,9 +83,8 @@ def _fork(work: Callable[[int], int]) -> int:
     except BaseException:
         traceback.print_exc()
     finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        flush_line_writers()
+        flush_standard_streams()
         os._exit(max(status, 0))
 
 
