@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import mmap
 import os
 import signal
 import sys
@@ -13,23 +14,30 @@ import traceback
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
+from .line_writer import flush_line_writers
+from .standard_streams import flush_standard_streams
+
 logger = logging.getLogger("socketify")
 
 #: What a worker exits with when it can never serve: nobody starts it again.
 CONFIGURATION_ERROR = 2
 
-#: A worker that lives shorter dies young; so many young deaths in a row end it all.
-_YOUNG_SECONDS = 2.0
-_YOUNG_DEATHS_MAX = 5
+#: So many deaths in a row of workers that never served end it all, while no other one serves.
+_STILLBIRTHS_MAX = 5
+#: A worker that served and lives shorter is not replaced at once.
+_YOUNG_SECONDS = 10.0
 _BACKOFF_FIRST_SECONDS = 0.1
 _BACKOFF_MAX_SECONDS = 5.0
+#: For those that served: clients may be waiting in the backlog of their socket.
+_BACKOFF_OF_SERVERS_MAX_SECONDS = 1.0
 #: How long a new worker may take to serve before the next one is replaced anyway.
 _READY_SECONDS = 60.0
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _PR_SET_PDEATHSIG = 1
 
-# In a worker: where to say that it serves.
+# In a worker: where to say that it serves, and where it is told that it is replaced.
 _ready_descriptor: Optional[int] = None
+_replaced: Optional[mmap.mmap] = None
 
 
 def announce_ready() -> None:
@@ -42,6 +50,11 @@ def announce_ready() -> None:
         os.close(descriptor)
 
 
+def is_replaced() -> bool:
+    """Tell whether this is a worker in whose place another one serves already, so that it need not hurry to stop."""
+    return _replaced is not None and _replaced[0] != 0
+
+
 @dataclass
 class _Worker:
     index: int
@@ -52,15 +65,17 @@ class _Worker:
     serves: bool = False
     #: Replaced or stopping: nobody follows it when it ends.
     leaves: bool = False
+    #: One byte that it shares: whether it is replaced.
+    replaced: Optional[mmap.mmap] = None
 
 
 class Supervisor:
     """Keeps a number of workers alive.
 
-    A worker that dies is replaced, after a pause that doubles when it died young; when workers die young all the time the
-    supervisor stops and says so. SIGTERM and SIGINT stop the workers gracefully, a second one at once; SIGHUP replaces them
-    one by one, each when its successor serves; SIGUSR1 is passed on to them, who read their certificates again. Workers end
-    when the supervisor does, also when it is killed (Linux).
+    A worker that dies is replaced, after a pause that doubles while workers die young. Only when workers die before they
+    serve, again and again, and none serves, the supervisor stops and says so. SIGTERM and SIGINT stop the workers gracefully, a
+    second one at once; SIGHUP replaces them one by one, each when its successor serves; SIGUSR1 is passed on to them, who read
+    their certificates again. Workers end when the supervisor does, also when it is killed (Linux).
 
     Args:
         target: called in each worker with its index, from 0 on; it should call :func:`announce_ready`, and serve until
@@ -84,6 +99,8 @@ class Supervisor:
         self._on_stop = on_stop
         self._all_served = False
         self._workers: dict[int, _Worker] = {}
+        #: In a row: deaths of workers that never served, and of those that served a short time.
+        self._stillbirths = 0
         self._young_deaths = 0
         self._stopping = False
         self._status = 0
@@ -115,23 +132,23 @@ class Supervisor:
 
     def _start(self, index: int) -> _Worker:
         reader, writer = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_standard_streams()
         parent = os.getpid()
+        replaced = mmap.mmap(-1, 1)
         pid = os.fork()
         if pid == 0:
             os.close(reader)
-            self._work(index, writer, parent)
+            self._work(index, writer, replaced, parent)
         os.close(writer)
-        worker = self._workers[pid] = _Worker(index, pid, time.monotonic(), reader)
+        worker = self._workers[pid] = _Worker(index, pid, time.monotonic(), reader, replaced=replaced)
         return worker
 
-    def _work(self, index: int, writer: int, parent: int) -> None:
+    def _work(self, index: int, writer: int, replaced: mmap.mmap, parent: int) -> None:
         """Be a worker: never returns."""
-        global _ready_descriptor  # noqa: PLW0603 - see announce_ready
+        global _ready_descriptor, _replaced
         status: Any = 1
         try:
-            _ready_descriptor = writer
+            _ready_descriptor, _replaced = writer, replaced
             for each in self._workers.values():
                 os.close(each.ready)
             end_with_parent(parent)
@@ -149,9 +166,8 @@ class Supervisor:
         except BaseException:
             traceback.print_exc()
         finally:
-            with contextlib.suppress(Exception):
-                sys.stdout.flush()
-                sys.stderr.flush()
+            flush_line_writers()
+            flush_standard_streams()
             os._exit(status if isinstance(status, int) else 0)
 
     def _kill(self, number: int) -> None:
@@ -191,13 +207,18 @@ class Supervisor:
 
     def _look_for_ready(self) -> None:
         for worker in self._workers.values():
-            worker.serves = worker.serves or _is_ready(worker)
+            self._look_at(worker)
         if self._all_served or self._stopping or len(self._workers) < self._count:
             return
         if all(worker.serves for worker in self._workers.values()):
             self._all_served = True
             if self._on_ready is not None:
                 self._on_ready()
+
+    def _look_at(self, worker: _Worker) -> None:
+        if not worker.serves and _is_ready(worker):
+            worker.serves = True
+            self._stillbirths = 0
 
     def _seconds_to_wait(self) -> Optional[float]:
         if self._successor is not None or not (self._all_served or self._stopping):
@@ -219,6 +240,8 @@ class Supervisor:
         for worker in list(self._workers.values()):
             pid, status = os.waitpid(worker.pid, os.WNOHANG)
             if pid:
+                # What it said before it died.
+                self._look_at(worker)
                 del self._workers[pid]
                 os.close(worker.ready)
                 self._ended(worker, os.waitstatus_to_exitcode(status))
@@ -238,20 +261,27 @@ class Supervisor:
             self._status = code
             self._stop()
             return
-        lived = time.monotonic() - worker.began
-        died_young = code != 0 and (lived < _YOUNG_SECONDS or not worker.serves)
-        self._young_deaths = self._young_deaths + 1 if died_young else 0
-        if self._young_deaths >= _YOUNG_DEATHS_MAX:
-            logger.error("workers die as soon as they start (the last with %s): giving up", _told(code))
+        pause = self._pause_after(worker) if code else 0.0
+        if self._stillbirths >= _STILLBIRTHS_MAX and not any(each.serves for each in self._workers.values()):
+            logger.error("workers die before they serve (the last with %s): giving up", _told(code))
             self._status = 1
             self._stop()
             return
-        pause = 0.0
-        if self._young_deaths:
-            pause = min(_BACKOFF_FIRST_SECONDS * 2**self._young_deaths, _BACKOFF_MAX_SECONDS)
         if code:
-            logger.warning("worker %d ended with %s and is replaced", worker.pid, _told(code))
+            level = logging.ERROR if worker.serves else logging.WARNING
+            logger.log(level, "worker %d ended with %s and is replaced in %.1f s", worker.pid, _told(code), pause)
         self._due[worker.index] = time.monotonic() + pause
+
+    def _pause_after(self, worker: _Worker) -> float:
+        """Count a death, and give how long its successor has to wait."""
+        if not worker.serves:
+            self._stillbirths += 1
+            return float(min(_BACKOFF_FIRST_SECONDS * 2**self._stillbirths, _BACKOFF_MAX_SECONDS))
+        young = time.monotonic() - worker.began < _YOUNG_SECONDS
+        self._young_deaths = self._young_deaths + 1 if young else 0
+        if self._young_deaths < 2:
+            return 0.0
+        return float(min(_BACKOFF_FIRST_SECONDS * 2 ** (self._young_deaths - 2), _BACKOFF_OF_SERVERS_MAX_SECONDS))
 
     # ---- the rolling restart
 
@@ -271,6 +301,8 @@ class Supervisor:
             old = self._old.pop(0) if self._old else None
             if old is not None:
                 old.leaves = True
+                if old.replaced is not None:
+                    old.replaced[0] = 1
                 os.kill(old.pid, signal.SIGTERM)
         if self._stopping:
             return

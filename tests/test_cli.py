@@ -142,6 +142,81 @@ def test_each_interface_is_found_and_served(command: Any, arguments: list[str], 
     assert running.stop() == 0
 
 
+def test_the_application_configures_its_own_logging(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "logs.py").write_text(
+        "import logging\nlogging.basicConfig(format='mine %(name)s %(message)s', level=logging.DEBUG)\n"
+        "def run(app):\n    logging.getLogger('shop').debug('made')\n    app.get('/', fail)\n"
+        "def fail(res, req):\n    raise ValueError('on purpose')\n"
+    )
+    running = command("logs:run", "--port", "0")
+    assert httpx.get(running.url).status_code == 500
+    running.wait_for("ValueError: on purpose")
+    assert "mine shop made" in running.said
+    # The server's own words are told once, as it tells them.
+    assert running.said.count("ValueError: on purpose") == 1
+    assert "ERROR: a handler failed" in running.said
+    assert running.stop() == 0
+
+
+def test_flask_adds_its_own_handler(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from flask import Flask\napplication = Flask('shop')\n@application.get('/')\n"
+        "def hello():\n    application.logger.error('as Flask says it')\n    return 'hello'\n"
+    )
+    running = command("shop:application", "--port", "0")
+    assert httpx.get(running.url).text == "hello"
+    # With the time and the module, which is Flask's own format.
+    running.wait_for(r"\] ERROR in shop: as Flask says it")
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_descriptor_that_is_bound_is_listened_on(tmp_path: Path, listens: bool) -> None:
+    (tmp_path / "app.py").write_text(MODULE)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        if listens:
+            bound.listen()
+        line = [sys.executable, "-m", "socketify", "app:wsgi", "--fd", str(bound.fileno())]
+        with subprocess.Popen(
+            line,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            pass_fds=[bound.fileno()],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("Listening on")
+            assert httpx.get(f"http://127.0.0.1:{bound.getsockname()[1]}/").text.startswith("wsgi")
+            process.terminate()
+            assert process.wait(20) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_descriptor_that_cannot_listen_is_refused(tmp_path: Path, kind: socket.SocketKind) -> None:
+    with socket.socket(type=kind) as given:
+        if kind == socket.SOCK_DGRAM:
+            given.bind(("127.0.0.1", 0))
+        found = subprocess.run(
+            [sys.executable, "-m", "socketify", "app:wsgi", "--fd", str(given.fileno())],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            pass_fds=[given.fileno()],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert found.returncode == 2
+    why = "it is not bound" if kind == socket.SOCK_STREAM else "Operation not supported"
+    assert found.stderr == f"socketify: cannot listen on descriptor {given_number(found)}: {why}\n"
+
+
+def given_number(found: Any) -> str:
+    return str(found.args[-1])
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("arguments", [[], ["--workers", "2"], ["--loop", "asyncio"], ["--uds", "s"], ["--reload"]])
 def test_it_ends_by_the_signal_that_stops_it_without_a_word(

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -21,6 +20,10 @@ from tls_files import Files
 from websockets.sync.client import connect
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 
 
 def children(pid: int) -> list[int]:
@@ -158,9 +161,7 @@ def test_certificates_are_renewed_in_all_workers(command: Any, tmp_path: Path) -
     files = Files(tmp_path)
     given = files.issue("server", "localhost", "before.test", "127.0.0.1")
     flags = ("--ssl-certfile", given["cert_file_name"], "--ssl-keyfile", given["key_file_name"])
-    context = files.client()
-    # The websocket client reads and writes in two threads, which an SSL object of TLS 1.3 does not bear.
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context = files.threaded_client()
     running, port = start(command, *flags, verify=context)
     workers = set(children(running.process.pid))
 
@@ -212,6 +213,116 @@ def test_workers_that_die_at_once_are_given_up(command: Any, tmp_path: Path) -> 
     running = command("dies:app", "--workers", "2", "--port", "0")
     assert running.process.wait(30) == 1
     assert "giving up" in running.said
+
+
+def test_requests_that_kill_their_workers_do_not_end_the_others(command: Any, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "dies.py").write_text(
+        "import os, signal\ndef run(app):\n    app.get('/', lambda res, req: res.end('ok'))\n"
+        "    app.get('/die', lambda res, req: os.kill(os.getpid(), signal.SIGKILL))\n"
+    )
+    running = command("dies:run", "--workers", "2", "--port", "0")
+    url = running.url
+    deaths = 0
+    while deaths < 8:
+        with contextlib.suppress(httpx.HTTPError):
+            assert httpx.get(url, timeout=5).text == "ok"
+        with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
+            httpx.get(url + "/die", timeout=5)
+        deaths = running.said.count("ended with signal 9 and is replaced")
+    assert "ERROR" in running.said
+    assert "giving up" not in running.said
+    assert httpx.get(url, timeout=5).text == "ok"
+    assert running.stop() == 0
+
+
+class Handshakes:
+    """Clients that open websockets as fast as they can."""
+
+    def __init__(self, port: int, clients: int) -> None:
+        self.port = port
+        self.opened = 0
+        self.refused: list[bytes] = []
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._open) for _ in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def _open(self) -> None:
+        while not self._stopping.is_set():
+            answer = b""
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+                    connection.sendall(HANDSHAKE)
+                    answer = connection.recv(4096)
+            except OSError as error:
+                answer = repr(error).encode()
+            if answer.startswith(b"HTTP/1.1 101 "):
+                self.opened += 1
+            else:
+                self.refused.append(answer)
+
+
+@pytest.mark.parametrize("interface", ["asgi", "run"])
+def test_a_rolling_restart_refuses_no_websocket(command: Any, interface: str) -> None:  # noqa: F811
+    running = command(f"app:{interface}", "--workers", "2", "--port", "0")
+    port = int(running.url.rpartition(":")[2])
+    clients = Handshakes(port, 8)
+    roll(running)
+    roll(running)
+    clients.stop()
+    print(f"rolling restarts: {clients.opened} websockets opened, refused: {clients.refused}")
+    assert clients.refused == []
+    assert clients.opened > 100
+    assert running.stop() == 0
+
+
+def roll(running: Any) -> None:
+    before = set(children(running.process.pid))
+    running.process.send_signal(signal.SIGHUP)
+
+    def replaced() -> bool:
+        now = set(children(running.process.pid))
+        return len(now) == 2 and not now & before
+
+    wait_until(replaced)
+
+
+@pytest.mark.parametrize("place", ["port", "path"])
+def test_workers_of_a_program_lose_nothing_when_one_is_replaced(tmp_path: Path, place: str) -> None:
+    """They listen on sockets that the supervisor keeps: what waits in the backlog is the successor's."""
+    where = "0" if place == "port" else f"AppListenOptions(domain={str(tmp_path / 's')!r})"
+    program = (
+        "import os\nfrom socketify import AppListenOptions, WSGI\n"
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [])\n    return [b'%d' % os.getpid()]\n"
+        f"WSGI(application).listen({where}, lambda config: print(config.port, flush=True)).run(workers=2)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        wait_until(lambda: len(children(process.pid)) == 2)
+        before = set(children(process.pid))
+        process.send_signal(signal.SIGHUP)
+        seen: set[int] = set()
+        while not seen or not set(children(process.pid)).isdisjoint(before) or len(children(process.pid)) != 2:
+            with socket.socket(socket.AF_INET if place == "port" else socket.AF_UNIX) as connection:
+                connection.settimeout(10)
+                connection.connect(("127.0.0.1", port) if place == "port" else str(tmp_path / "s"))
+                connection.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                answer = b""
+                while piece := connection.recv(1000):
+                    answer += piece
+                assert answer.startswith(b"HTTP/1.1 200 "), answer
+                seen.add(int(answer.split()[-1]))
+        process.terminate()
+        assert process.wait(20) == -signal.SIGTERM
+        assert not (tmp_path / "s").exists()
 
 
 def test_a_second_interrupt_does_not_wait(command: Any, tmp_path: Path) -> None:  # noqa: F811

@@ -19,8 +19,9 @@ from typing import Callable, Optional
 from ..app import App
 from ..backend import backend_refusal, check_backend, chosen_backend
 from ..interfaces.asgi_lifespan import LifespanError
+from ..standard_streams import complain, fill_standard_descriptors, is_writable, say
 from ..stop_signals import end_by
-from ..workers import CONFIGURATION_ERROR, Supervisor, announce_ready
+from ..workers import CONFIGURATION_ERROR, Supervisor, announce_ready, is_replaced
 from .arguments import make_parser, parse_arguments
 from .loading import LoadError, described
 from .server import build_server, serve_on
@@ -35,8 +36,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     A signal that stopped it ends the process in the end, as it does with programs that know nothing of signals; where the
     caller has a handler of its own, that is called.
     """
+    fill_standard_descriptors()
     settings = parse_arguments(arguments)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s: %(message)s")
+    _configure_logging(settings.log_level)
     if settings.print_completion is not None:
         return _print_completion(settings.print_completion)
     try:
@@ -60,6 +62,32 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     return max(status, 0)
 
 
+class _ErrorHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic from 3.11 on only
+    """Writes to standard error what waits for no reader, and counts what would."""
+
+    _lost = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        if not is_writable(self.stream):
+            self._lost += 1
+            return
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            complain(f"socketify: {lost} messages were lost, as nobody read them")
+        super().emit(record)
+
+
+def _configure_logging(level: str) -> None:
+    """Let the server's own logger write to standard error; the application's logging is its own."""
+    logger.setLevel(level.upper())
+    if not logger.handlers:
+        handler = _ErrorHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        logger.addHandler(handler)
+        logger.propagate = False
+
+
 def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> int:
     """Serve; gives the exit status, or a signal that stopped it, negated."""
     places = " and ".join(describe(each, settings.ssl_certfile is not None) for each in sockets[0])
@@ -67,8 +95,9 @@ def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> 
     def announce() -> None:
         """Tell everybody that the application is served."""
         if not settings.disable_listen_log:
-            sys.stdout.write(f"Listening on {places} with {settings.workers} worker(s); Ctrl-C stops\n")
-            sys.stdout.flush()
+            error = say(f"Listening on {places} with {settings.workers} worker(s); Ctrl-C stops")
+            if error is not None:
+                logger.warning("standard output cannot be written: %s", error)
         notify_systemd("READY=1")
 
     def alone(index: int) -> int:
@@ -141,6 +170,7 @@ def _work(
         native = server if isinstance(server, App) else server.native_app
         # The last one: it runs when the application has started.
         native.on_start(on_start)
+        native._is_replaced = is_replaced
         return -(serve_on(server, listening, settings) or 0)
     except KeyboardInterrupt:
         # It came before the server had the signals, or after.
@@ -155,11 +185,11 @@ def _explain(settings: argparse.Namespace, error: BaseException) -> int:
     if settings.log_level == "debug":
         traceback.print_exception(type(error), error, error.__traceback__)
     elif isinstance(error, (LoadError, LifespanError)):
-        sys.stderr.write(f"socketify: {' '.join(str(error).split())}\n")
+        complain(f"socketify: {' '.join(str(error).split())}")
     elif isinstance(error, OSError) and str(error.strerror).startswith("cannot listen"):
-        sys.stderr.write(f"socketify: {error.strerror}\n")
+        complain(f"socketify: {error.strerror}")
     else:
-        sys.stderr.write(f"socketify: {described(error)}\n")
+        complain(f"socketify: {described(error)}")
     return CONFIGURATION_ERROR
 
 

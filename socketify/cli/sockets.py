@@ -12,6 +12,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from ..descriptors import listen_on
+
 _SYSTEMD_FIRST = 3
 
 #: Addresses of a name that are not there, as IPv6 in a container, do not matter while there are others.
@@ -27,7 +29,7 @@ def open_sockets(settings: argparse.Namespace) -> list[list[socket.socket]]:
     """
     inherited = _inherited(settings)
     if inherited:
-        return [[_adopt(descriptor) for descriptor in inherited]]
+        return [[_adopt(descriptor, settings.backlog) for descriptor in inherited]]
     if settings.uds is not None:
         return [[_listen_unix(settings.uds, settings.backlog)]]
     return _listen(settings)
@@ -92,17 +94,9 @@ def _inherited(settings: argparse.Namespace) -> list[int]:
     return list(range(_SYSTEMD_FIRST, _SYSTEMD_FIRST + int(count))) if count.isdigit() else []
 
 
-def _adopt(descriptor: int) -> socket.socket:
-    try:
-        adopted = socket.socket(fileno=descriptor)
-        listens = adopted.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    except OSError as error:
-        message = f"cannot listen on descriptor {descriptor}: {error.strerror}"
-        raise type(error)(error.errno, message) from error
-    if not listens:
-        message = f"cannot listen on descriptor {descriptor}: it is a socket that does not listen"
-        raise OSError(errno.EINVAL, message)
-    return adopted
+def _adopt(descriptor: int, backlog: int) -> socket.socket:
+    listen_on(descriptor, backlog)
+    return socket.socket(fileno=descriptor)
 
 
 def _listen_unix(path: str, backlog: int) -> socket.socket:

@@ -14,11 +14,12 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..app import App
 from ..event_loop import forget_loop
+from ..limits import Limits
 from ..options import AppListenOptions, AppOptions
 from ..stop_signals import raise_again
-from ..workers import CONFIGURATION_ERROR, Supervisor, announce_ready, end_with_parent, supervise
+from ..workers import CONFIGURATION_ERROR, Supervisor, announce_ready, end_with_parent, is_replaced
 from .asgi_lifespan import LifespanError
-from .ports import ReservedPort
+from .ports import ReservedPort, WorkerSockets
 
 Self = TypeVar("Self", bound="InterfaceServer")
 logger = logging.getLogger("socketify")
@@ -93,6 +94,7 @@ class InterfaceServer(ABC):
         self._listening: list[AppListenOptions] = []
         self._thread: Optional[threading.Thread] = None
         self._supervisor = 0
+        self._status = 0
         #: The :class:`socketify.App` that does the work; another one in every worker, and after ``run(block=False)``.
         self.native_app: App = self._build()
 
@@ -158,7 +160,9 @@ class InterfaceServer(ABC):
         """
         bound: list[AppListenOptions] = []
         self.native_app.listen(port_or_options, bound.append)
-        self._listening += bound
+        # A descriptor is where it listens, not the port.
+        given = port_or_options
+        self._listening.append(given if isinstance(given, AppListenOptions) and given.fd is not None else bound[0])
         if handler is not None:
             handler(bound[0])
         return self
@@ -214,27 +218,32 @@ class InterfaceServer(ABC):
 
     def _reserve_ports(self) -> list[ReservedPort]:
         """Keep the ports while nobody listens, so that others do not take them."""
+        return [ReservedPort(config) for config in self._listening if config.domain is None and config.fd is None]
+
+    def _listen_again(self, places: list[AppListenOptions]) -> None:
+        """Make the native app of this thread or process, in place of the one that :meth:`listen` began with."""
+        self.native_app = self._build()
+        for config in places:
+            self.native_app.listen(config)
+
+    def _run_workers(self, workers: int, block: bool) -> None:
         for config in self._listening:
             if config.options & 1:
                 message = "a listener with options=1 is exclusive: workers cannot share it"
                 raise ValueError(message)
-        return [ReservedPort(config) for config in self._listening if config.domain is None]
-
-    def _listen_again(self) -> None:
-        """Make the native app of this thread or process, in place of the one that :meth:`listen` began with."""
-        self.native_app = self._build()
-        for config in self._listening:
-            self.native_app.listen(config)
-
-    def _run_workers(self, workers: int, block: bool) -> None:
-        reserved = self._reserve_ports()
+        limits = self._app_options.get("limits") or Limits()
+        sockets = WorkerSockets(self._listening, workers, limits.backlog)
         self.native_app.close()
+        sockets.begin()
 
-        def work() -> None:
+        def work(index: int) -> None:
             # The loop of the parent is its own: descriptors that came along with the fork are not touched.
             forget_loop()
-            self._listen_again()
+            self._listen_again(sockets.of(index))
+            # Only the supervisor keeps them: when this worker stops its clients are its successor's, or refused.
+            sockets.close()
             self.native_app.on_start(announce_ready)
+            self.native_app._is_replaced = is_replaced
             try:
                 self.native_app._run()
             except LifespanError as error:
@@ -242,20 +251,25 @@ class InterfaceServer(ABC):
                 logger.error("%s", error)  # noqa: TRY400 - it tells itself
                 raise SystemExit(CONFIGURATION_ERROR) from error
 
-        supervisor = Supervisor(lambda _index: work(), workers)
+        def supervise(on_ready: Optional[Callable[[], None]] = None) -> Supervisor:
+            supervisor = Supervisor(work, workers, on_ready, sockets.close)
+            self._status = supervisor.run()
+            sockets.remove()
+            return supervisor
+
         try:
-            if block:
-                if supervisor.run():
-                    raise RuntimeError(_WORKERS_FAILED)
-            else:
-                self._fork_supervisor(work, workers)
+            if not block:
+                self._fork_supervisor(supervise)
+                return
+            supervisor = supervise()
         finally:
             # A supervisor in a process of its own has its own copies.
-            for each in reserved:
-                each.close()
+            sockets.close()
+        if self._status:
+            raise RuntimeError(_WORKERS_FAILED)
         raise_again(supervisor.caught)
 
-    def _fork_supervisor(self, work: Callable[[], None], workers: int) -> None:
+    def _fork_supervisor(self, supervise: Callable[[Callable[[], None]], Any]) -> None:
         """Let another process look after the workers, and wait until they serve."""
         reader, writer = os.pipe()
         parent = os.getpid()
@@ -263,14 +277,14 @@ class InterfaceServer(ABC):
         follows = threading.current_thread() is threading.main_thread()
         self._supervisor = os.fork()
         if self._supervisor == 0:
-            status = 1
+            self._status = 1
             try:
                 os.close(reader)
                 if follows:
                     end_with_parent(parent)
-                status = supervise(work, workers, lambda: os.close(writer) if os.write(writer, b"1") else None)
+                supervise(lambda: os.close(writer) if os.write(writer, b"1") else None)
             finally:
-                os._exit(status)
+                os._exit(self._status)
         os.close(writer)
         try:
             serves = os.read(reader, 1) == b"1"
@@ -290,7 +304,7 @@ class InterfaceServer(ABC):
 
         def work() -> None:
             try:
-                self._listen_again()
+                self._listen_again(self._listening)
                 self.native_app.on_start(ready.set)
                 self.native_app.run()
             except BaseException as error:

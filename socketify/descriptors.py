@@ -1,0 +1,38 @@
+"""Descriptors of sockets that somebody else opened, such as systemd."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+
+def listen_on(descriptor: int, backlog: int = socket.SOMAXCONN) -> None:
+    """Let a socket listen that is only bound.
+
+    Args:
+        descriptor: of a stream socket; one that listens already stays as it is.
+        backlog: connections that may wait.
+
+    Raises:
+        OSError: it is no such socket; the message says which.
+
+    """
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as given:
+            if given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                return
+            if _is_bound(given):
+                given.listen(backlog)
+                return
+    except OSError as error:
+        message = f"cannot listen on descriptor {descriptor}: {error.strerror}"
+        raise type(error)(error.errno, message) from error
+    message = f"cannot listen on descriptor {descriptor}: it is not bound"
+    raise OSError(errno.EINVAL, message)
+
+
+def _is_bound(given: socket.socket) -> bool:
+    name = given.getsockname()
+    # The system would pick a port, of which nobody knows.
+    return bool(name if given.family == socket.AF_UNIX else name[1])
