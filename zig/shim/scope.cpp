@@ -30,12 +30,6 @@ void sk::appendEnd(std::string &out, std::string_view address, int port) {
 
 namespace {
 
-/* In network order, as the header has it. */
-int proxiedPort(HttpData &data, size_t address_length) {
-  const uWS::proxy_addr &addr = data.proxyParser.addr;
-  return ntohs(address_length == 4 ? addr.ipv4_addr.src_port : addr.ipv6_addr.src_port);
-}
-
 /* What a Unix-domain socket is bound to, in digits: a path may hold any byte. */
 void findLocalPath(us_socket_t *s, std::string &out) {
   sockaddr_un address;
@@ -67,7 +61,7 @@ std::string_view sk::endpointsOf(HttpResponse *response) {
   us_socket_t *s = raw(response);
   std::string_view proxied = response->getProxiedRemoteAddress();
   if (!proxied.empty()) {
-    appendEnd(endpoints, proxied, proxiedPort(*data, proxied.length()));
+    appendEnd(endpoints, proxied, data->proxyParser.getSourcePort());
   } else {
     int length = sizeof(address);
     us_socket_remote_address(0, s, address, &length);

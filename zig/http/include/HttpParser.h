@@ -186,9 +186,6 @@ private:
         unsigned int requests = 0;
     };
 
-    /* PROXY version 2: 16 bytes and two addresses of 18 bytes; what is not complete then never will be. */
-    static constexpr size_t PROXY_HEADER_MAX = 16 + 36;
-
     std::string stash;
     uint64_t remaining = 0;
     ChunkedDecoder decoder;
@@ -225,12 +222,18 @@ private:
     template <typename C> std::pair<unsigned int, void *> consume(C &call, char *data, size_t length, void *reserved) {
         HttpText input{data, length};
         inValue = partial = false;
-        if (limits->acceptProxyProtocol && !proxyDone && !skipProxyHeader(input, reserved)) {
-            if (input.length >= PROXY_HEADER_MAX) {
+        if (limits->acceptProxyProtocol && !proxyDone) {
+            ProxyHeader header = static_cast<ProxyParser *>(reserved)->parse(input);
+            if (header.step == ProxyStep::REFUSED) {
                 return refuse(call, HTTP_ERROR_400_BAD_REQUEST, input);
             }
-            stash.assign(input.data, input.length);
-            return {0, call.user};
+            if (header.step == ProxyStep::MORE) {
+                stash.assign(input.data, input.length);
+                return {0, call.user};
+            }
+            input.data += header.length;
+            input.length -= header.length;
+            proxyDone = true;
         }
         while (true) {
             if (bodyActive()) {
@@ -330,23 +333,6 @@ private:
             }
         }
         return call.user;
-    }
-
-    /* True when requests begin. */
-    bool skipProxyHeader(HttpText &input, void *reserved) {
-#ifdef UWS_WITH_PROXY
-        auto [done, offset] = static_cast<ProxyParser *>(reserved)->parse({input.data, input.length});
-        if (!done) {
-            return false;
-        }
-        input.data += offset;
-        input.length -= offset;
-#else
-        (void) reserved;
-        (void) input;
-#endif
-        proxyDone = true;
-        return true;
     }
 };
 
