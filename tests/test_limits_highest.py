@@ -136,3 +136,14 @@ def test_a_host_of_dots_is_looked_up_no_deeper_than_names_go(serve: Any, dots: i
     assert ask(b"a.b.EXAMPLE.org.:80") == b"wildcard"
     assert ask(b"example.org") == b"name"
     assert ask(b".example.org") == b"wildcard"
+
+
+def test_a_field_with_a_long_name(serve: Any) -> None:
+    name = "x-" + "n" * 5000
+
+    def handler(res: Any, req: Any) -> None:
+        res.end(f"{req.get_header(name)} {req.get_header(name.upper())} {req.get_header(name + 'n')}")
+
+    server = serve(lambda app: app.get("/", handler))
+    request = f"GET / HTTP/1.1\r\nHost: a\r\n{name}: value\r\nConnection: close\r\n\r\n"
+    assert server.exchange(request.encode()).endswith(b"value value None")

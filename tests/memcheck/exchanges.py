@@ -259,6 +259,8 @@ def ask_through_proxies(client: Client) -> None:
     client.ask("PROXY, IPv6", v6, head("GET", "/address"), expect=b"2020:")
     client.ask("PROXY of the proxy itself", signature + b"\x20\x00\0\0" + head("GET", "/address"))
     client.ask("PROXY byte by byte", *each_byte(v4 + head("GET", "/address")), expect=b"1.2.3.4")
+    client.ask("PROXY with more", v4[:14] + b"\0\x0f" + v4[16:] + b"\x04\0\0", head("GET", "/address"), expect=b"1.2.3.4")
+    client.ask("PROXY without addresses", v4[:14] + b"\0\0" + bytes(20), expect=b"400")
     client.ask("no PROXY", signature[:11] + b"x" * 60, expect=b"400")
     client.ask("forwarded", head("GET", "/address", "X-Forwarded-For: 9.9.9.9, 127.0.0.1", "X-Forwarded-Proto: https"))
 

@@ -6,13 +6,11 @@
 #include "slot_table.h"
 
 #include <algorithm>
+#include <string>
 
 namespace sk {
 
 namespace {
-
-/* Longer names are no field's that a request can have. */
-constexpr size_t FIELD_NAME_MAX = 256;
 
 Object *gone() {
   python.set_error(python.runtime_error, "the request is gone: call preserve() before the handler returns");
@@ -54,12 +52,9 @@ Object *requestHeader(Object *, Object *const *arguments, ptrdiff_t count) {
   if (!request || !takeText(arguments[1], name)) {
     return nullptr;
   }
-  char lower[FIELD_NAME_MAX];
-  if (name.length() > sizeof(lower)) {
-    return newNone();
-  }
-  std::transform(name.begin(), name.end(), lower, toLower);
-  std::string_view value = request->header({lower, name.length()});
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(), toLower);
+  std::string_view value = request->header(lower);
   return value.data() ? newLatin1(value).release() : newNone();
 }
 

@@ -117,12 +117,19 @@ int sk::scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::strin
 }
 
 std::string_view sk::endsOf(const Slot &slot) {
+  if (us_socket_is_closed(0, raw(slot.socket))) {
+    /* By a finalizer, since its request began: what was known of the connection is gone. */
+    return {};
+  }
   std::string_view ends = endpointsOf(static_cast<HttpResponse *>(slot.socket));
   return slot.app->observer ? slot.app->observer->ends(slot, ends) : ends;
 }
 
 std::string_view sk::endsWithPathOf(const Slot &slot, std::string &room) {
   std::string_view ends = endsOf(slot);
+  if (us_socket_is_closed(0, raw(slot.socket))) {
+    return ends;
+  }
   std::string_view path = httpData(slot.socket)->localPath;
   if (path.empty()) {
     return ends;
