@@ -1,5 +1,6 @@
 /* The thread's event loop, driven by a descriptor. */
 #include "engine.h"
+#include "memory.h"
 #include "socketify.h"
 #include "websocket.h"
 
@@ -24,6 +25,7 @@ int32_t sk_loop_open() {
   if (lazy.loop) {
     return SK_OK;
   }
+  sk::keepReserve();
   us_loop_t *made = us_create_loop(nullptr, uWS::Loop::wakeupCb, uWS::Loop::preCb, uWS::Loop::postCb, sizeof(uWS::LoopData));
   if (!made) {
     return -errno;
@@ -72,6 +74,7 @@ int32_t sk_loop_pump() {
   }
   pumping = true;
   us_loop_pump(sk::currentLoop());
+  sk::keepReserve();
   sk::showLoop();
   pumping = false;
   return SK_OK;

@@ -1,4 +1,5 @@
 /* sk_ws_*, and publishing. */
+#include "memory.h"
 #include "scratch.h"
 #include "websocket.h"
 
@@ -9,6 +10,9 @@
 using namespace sk;
 
 namespace {
+
+/* What the engine puts behind a compressed message that was assembled. */
+constexpr size_t INFLATE_PADDING = 9;
 
 constexpr int OPCODE_MASK = 15;
 constexpr int32_t CONTROL_MAX = 125;
@@ -94,6 +98,9 @@ int32_t sk_app_ws(sk_app *app, const char *host, size_t host_length, const char 
                   const sk_ws_behavior *behavior) {
   assert((behavior->on_message || behavior->on_message_object) && behavior->on_close);
   assert(behavior->on_open || behavior->on_upgrade || behavior->on_upgrade_object);
+  uWS::roomForFragments = [](void *user, size_t more) {
+    return makeRoom(webSocketData(static_cast<WebSocket *>(user))->fragmentBuffer, more + INFLATE_PADDING);
+  };
   WebSocketRoute *route = createWebSocketRoute(*app, *behavior);
   if (!route) {
     return SK_BUSY;

@@ -148,6 +148,9 @@ inline size_t formatMessage(char *out, const char *payload, size_t length, OpCod
 
 } // namespace protocol
 
+/* Makes room in what a connection's messages are assembled in, so that the engine's appending cannot fail; false without memory. */
+inline bool (*roomForFragments)(void *user, size_t more) = nullptr;
+
 /* The parser. Impl is the engine's WebSocketContext: it assembles messages and calls the handlers. */
 template <bool isServer, typename Impl> struct WebSocketProtocol {
   using State = WebSocketState<isServer>;
@@ -290,6 +293,10 @@ private:
     bool pieces = !last || state->frameOpCode == CONTINUATION;
     if (!control && state->messageOpCode == TEXT && !state->compressed && pieces && !state->text.feed(bytes, length)) {
       fail(state, user, ERR_INVALID_TEXT);
+      return false;
+    }
+    if (!control && pieces && roomForFragments && !roomForFragments(user, length + static_cast<size_t>(remaining))) {
+      fail(state, user, ERR_TOO_BIG_MESSAGE);
       return false;
     }
     int opCode = control ? state->frameOpCode : state->messageOpCode;

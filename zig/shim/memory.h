@@ -1,0 +1,21 @@
+/* What happens where memory ends. The shim is compiled without exceptions: operator new must not fail, so what may be large is asked for
+ * before, and a reserve covers what is small. */
+#ifndef SK_MEMORY_H
+#define SK_MEMORY_H
+
+#include <cstddef>
+#include <string>
+
+namespace sk {
+
+/* Puts aside what small allocations get when there is nothing else; once for each process, and again once it was used. Cheap. */
+void keepReserve();
+
+/* Whether so many bytes can be had, beside the reserve. */
+bool memoryIsThere(size_t bytes);
+
+/* Room for so many more bytes, so that appending them allocates nothing; false when there is no memory, and nothing has changed. */
+bool makeRoom(std::string &text, size_t more);
+
+} // namespace sk
+#endif
