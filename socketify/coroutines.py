@@ -204,8 +204,10 @@ class CoroutineRunner:
                 self._inner = spare
         return waits
 
-    def carry_on(self, coroutine: Any, waits: Waits, report: ErrorReport, finish: Optional[Finish] = None) -> None:
-        """Go on with a coroutine that waits, in a task of its own.
+    def carry_on(
+        self, coroutine: Any, waits: Waits, report: ErrorReport, finish: Optional[Finish] = None
+    ) -> asyncio.Task[None]:
+        """Go on with a coroutine that waits, in a task of its own, which is returned.
 
         Args:
             coroutine: what was begun.
@@ -222,6 +224,7 @@ class CoroutineRunner:
             self._spare = self._current[1] = None
         self._running.add(spare.task)
         spare.give(coroutine, waits, report, finish)
+        return spare.task
 
     def outcome_of(self, error: BaseException) -> BaseException:
         """Tell what ended a coroutine: the error, or that the server stops."""

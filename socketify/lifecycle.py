@@ -11,6 +11,8 @@ import socket
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from .coroutines import CoroutineRunner, new_task
+from .descriptors import listen_on
+from .drain import Drain
 from .event_loop import Loop, new_event_loop
 from .exchange import Exchanges
 from .native import lib
@@ -44,6 +46,8 @@ class Lifecycle(Exchanges):
         self._lifespan = lifespan
         self._shutdown_timeout = shutdown_timeout
         self._on_hangup: Optional[Callable[[], None]] = None
+        # Whether others serve already in place of this process, so that it need not hurry.
+        self._is_replaced: Callable[[], bool] = bool
         self._start_handlers: list[LifecycleHandler] = []
         self._shutdown_handlers: list[LifecycleHandler] = []
         # From when it is served on.
@@ -85,6 +89,7 @@ class Lifecycle(Exchanges):
         config = given if isinstance(given, AppListenOptions) else AppListenOptions(port=0 if given is None else given)
         native = self._alive()
         if config.fd is not None:
+            listen_on(config.fd)
             port = lib.sk_app_listen_fd(native, config.fd)
         elif config.domain is not None:
             port = lib.sk_app_listen_unix(native, os.fsencode(config.domain))
@@ -172,7 +177,8 @@ class Lifecycle(Exchanges):
 
     async def _drain(self, loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
         self._drained = loop.create_future()
-        if lib.sk_app_drain(self._native) > 0 and not await stop.wait([self._drained], stop.remaining(reserved=True)):
+        drain = Drain(self._native, self._live, self._fail, stop)
+        if not await drain.run(self._drained, self._is_replaced()):
             logger.warning("%d connections did not end in time and are cut", lib.sk_app_connections(self._native))
             return
         # What handlers do after they answered.
@@ -217,7 +223,7 @@ def _callable(handler: LifecycleHandler) -> LifecycleHandler:
 def _raise_listen_error(code: int, config: AppListenOptions) -> None:
     where = f"Unix socket {config.domain!r}" if config.domain is not None else f"{config.host or '*'}:{config.port}"
     if config.fd is not None:
-        where = f"descriptor {config.fd}, which must be a socket that listens"
+        where = f"descriptor {config.fd}"
     if code <= _RESOLVER_ERROR_BASE:
         message = f"cannot listen on {where}: no such host: {config.host!r}"
         raise socket.gaierror(code - _RESOLVER_ERROR_BASE, message)

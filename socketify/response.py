@@ -7,6 +7,7 @@ import inspect
 from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
+from .event_streams import is_event_stream
 from .headers import LINES, Headers, Text, checked, flatten, join, status_line
 from .native import calls, lib
 from .native.declarations import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
@@ -472,6 +473,13 @@ class Response(ResponseHead):
                 waiter.set_result(None)
         for handler in self._abort_handlers:
             self._app._guard(self, handler, self)
+
+    def _on_stop(self, _late: bool) -> None:
+        """End an event stream when the app stops: for its handler the client left."""
+        if self._handle and self._started and not self._sized and is_event_stream(self._fields):
+            self._app._live.pop(self._handle, None)
+            _send(self._handle, b"", 0, b"", 0)
+            self._on_abort()
 
     def _on_writable(self) -> None:
         waiter = self._write_waiter

@@ -41,6 +41,8 @@ class Stop:
         self._handling: Optional[asyncio.Task[Any]] = None
         self._interrupted = False
         self._ending = False
+        #: Whether it was asked for again.
+        self.is_hurried = False
 
     def ask(self, by_signal: bool = False) -> None:
         """Stop, or, when that was asked before, wait for nothing any more that is waited for now.
@@ -55,6 +57,7 @@ class Stop:
             # The start handlers may be running.
             self._timer = self._loop.call_at(self._deadline, self._interrupt)
         elif by_signal or not self._ending:
+            self.is_hurried = True
             hurry, self._hurry = self._hurry, self._loop.create_future()
             hurry.set_result(None)
             self._interrupt()

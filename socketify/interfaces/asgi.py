@@ -7,8 +7,8 @@ from typing import Any, Optional, Union
 
 from ..app import App
 from ..options import AppOptions
+from .asgi_callback import http_callback
 from .asgi_common import ASGIApplication, Scope
-from .asgi_http import http_callback
 from .asgi_lifespan import Lifespan
 from .asgi_scope import ScopeParts
 from .asgi_websocket_route import WebSocketRoute

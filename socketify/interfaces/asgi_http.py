@@ -17,18 +17,15 @@ from ..native.declarations import (
     GONE,
     KEEP_LENGTH,
     OK,
-    SCOPE_BODY,
-    SCOPE_BODY_HERE,
-    SCOPE_TRAILERS,
 )
 from .asgi_body import RequestBody
 from .asgi_common import ASGIApplication, ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
 from .asgi_files import send_descriptor, send_path
 from .asgi_head import STATUS_LINES, checked_fields, raise_no_pairs
+from .asgi_stop import end_told, tell
 
 if TYPE_CHECKING:
     from ..app import App
-    from .asgi_scope import ScopeParts
 
 logger = logging.getLogger("socketify")
 
@@ -44,7 +41,6 @@ _EXPECTED = {START: "start", HEAD: "body", STREAM: "body", TRAILERS: "trailers"}
 
 _send = calls.send
 _stream = calls.stream
-_body_here = calls.body_here
 _CoroutineType = types.CoroutineType
 
 
@@ -72,6 +68,8 @@ class HTTPExchange:
         "_readers",
         "_state",
         "_takes_trailers",
+        "_task",
+        "_told",
         "_trailers",
         "_writers",
     )
@@ -87,6 +85,10 @@ class HTTPExchange:
         # Whether trailers follow, and then those that came.
         self._trailers: Optional[list[bytes]] = None
         self._takes_trailers = False
+        # Of an application that waits.
+        self._task: Optional[asyncio.Task[None]] = None
+        # How often the application was told that the server stops, which is told as the client's leaving.
+        self._told = 0
 
     # ---- running the application
 
@@ -120,12 +122,22 @@ class HTTPExchange:
         runner = self._native._runner
         assert runner is not None
         self._on_wait()
-        runner.carry_on(coroutine, (yielded, context), self._on_error, self._on_return)
+        self._task = runner.carry_on(coroutine, (yielded, context), self._on_error, self._on_return)
 
     @property
     def has_begun(self) -> bool:
         """Whether the head was sent."""
         return self._state > HEAD
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether more of the body may come, and nothing behind it."""
+        return self._state == STREAM and self._trailers is None
+
+    @property
+    def has_whole_request(self) -> bool:
+        """Whether nothing of the request is left to receive."""
+        return self._body is None or self._body is _NOTHING_MORE
 
     def _self(self) -> HTTPExchange:
         return self
@@ -138,11 +150,18 @@ class HTTPExchange:
     def _on_return(self) -> None:
         if self._state >= DONE:
             return
+        if self._told:
+            end_told(self)
+            return
         missing = "starting a response" if self._state == START else "completing its response"
         self._on_error(RuntimeError(f"the ASGI application returned without {missing}"))
 
     def _on_error(self, error: BaseException) -> None:
         if self._state == LEFT and is_disconnect(error):
+            return
+        if self._told and (is_disconnect(error) or isinstance(error, asyncio.CancelledError)):
+            if self._state < DONE:
+                end_told(self)
             return
         handle = self._handle
         if self._state < DONE:
@@ -150,6 +169,10 @@ class HTTPExchange:
         self._native._outcome.fail_handle(error, handle, "the ASGI application failed")
 
     # ---- the end
+
+    def _on_stop(self, late: bool) -> None:
+        if self._state < DONE:
+            tell(self, late)
 
     def _complete(self) -> None:
         self._state = DONE
@@ -193,14 +216,17 @@ class HTTPExchange:
     # ---- receive
 
     async def receive(self) -> Message:
-        """Give the next piece of the body; after its end wait until the client leaves or the response is complete."""
+        """Give the next piece of the body; after its end wait until the client leaves or the response is complete.
+
+        When the server stops it is as if the client left; see :func:`tell`.
+        """
         body = self._body
         if body is None:
             self._body = _NOTHING_MORE
             if self._state < DONE:
                 return {"type": "http.request", "body": b"", "more_body": False}
         elif body is not _NOTHING_MORE:
-            while self._state < DONE:
+            while self._state < DONE and not self._told:
                 if body.is_ready:
                     return self._take(body)
                 if not body.asked:
@@ -212,7 +238,7 @@ class HTTPExchange:
                 if self._readers is None:
                     self._readers = []
                 await wait(self._readers)
-        while self._state < DONE:
+        while self._state < DONE and not self._told:
             if self._readers is None:
                 self._readers = []
             await wait(self._readers)
@@ -427,58 +453,3 @@ class HTTPExchange:
             if not result & _TAKEN:
                 await self._drained()
                 taken = lib.sk_res_write_offset(self._handle)
-
-
-class SecureHTTPExchange(HTTPExchange):
-    """One request over TLS."""
-
-    __slots__ = ()
-    is_secure = True
-
-
-def http_callback(application: ASGIApplication, native: App, parts: ScopeParts, secure: bool) -> Callable[[int], int]:
-    """Make the function that the native side calls for every request."""
-    exchange_class = SecureHTTPExchange if secure else HTTPExchange
-    build = parts.builder()
-
-    def on_request(handle: int) -> int:
-        try:
-            exchange = exchange_class(application, native, handle)
-            flags, scope = build(handle)
-            if flags & (SCOPE_BODY | SCOPE_TRAILERS):
-                exchange._takes_trailers = flags & SCOPE_TRAILERS != 0
-                if flags & SCOPE_BODY:
-                    body = exchange._body = RequestBody()
-                    whole = _body_here(handle) if flags & SCOPE_BODY_HERE else None
-                    if whole is not None:
-                        body.asked = True
-                        body.add(whole, True)
-                    elif flags & SCOPE_BODY_HERE:
-                        # The first piece comes as soon as this function returns: then the application need not wait for it.
-                        body.asked = True
-                        body.scope = scope
-                        exchange._on_wait()
-                        lib.sk_res_read_body(handle)
-                        return 0
-            exchange.run(scope)
-        except BaseException as error:  # native code is the caller
-            native._outcome.fail_handle(error, handle, "a request could not be handed to the ASGI application")
-        return 0
-
-    def take_over(handle: int, state: int, head: bytes, fields: int) -> HTTPExchange:
-        """Go on with an exchange that the native side began."""
-        exchange = exchange_class(application, native, 0 if state == DONE else handle)
-        exchange._state = state
-        exchange._head = head
-        exchange._fields = fields
-        return exchange
-
-    def prepare() -> object:
-        assert native._runner is not None
-        return native._runner.prepare()
-
-    if not calls.steps_natively:
-        return on_request
-    # In the order of ASGI_*.
-    own = (application, on_request, STATUS_LINES, take_over, native._current, prepare)
-    return calls.asgi_request((*parts.native, *own))

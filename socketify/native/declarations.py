@@ -24,6 +24,9 @@ BACKEND_IO_URING = 1
 BACKEND_UNKNOWN = -1
 BACKEND_UNAVAILABLE = -2
 BAD_LENGTH = -5
+DRAIN_PATIENT = 0
+DRAIN_REQUESTS = 1
+DRAIN_WEBSOCKETS = 2
 
 WS_COMPRESS = 16
 WS_MORE = 32
@@ -358,7 +361,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_app_tls_remove": (None, (c_void_p, c_char_p, c_size_t)),
     "sk_app_tls_on_missing": (None, (c_void_p, TlsMissingCallback)),
     "sk_app_tls_failures": (c_uint64, (c_void_p,)),
-    "sk_app_drain": (c_int32, (c_void_p,)),
+    "sk_app_drain": (c_int32, (c_void_p, c_int32)),
     "sk_app_log": (None, (c_void_p, LogCallback)),
     "sk_app_trust": (None, (c_void_p, c_char_p, c_size_t)),
     "sk_app_limit_requests": (None, (c_void_p, c_uint64, DrainedCallback)),

@@ -98,6 +98,8 @@ struct App {
   using Hosts = std::map<std::string, RouteTable, std::less<>>;
   Hosts hosts;
   bool draining = false;
+  /* Handshakes of websockets are answered, also while it drains. */
+  bool admits_websockets = true;
   /* Its listeners speak TLS. */
   bool secure = false;
   uint32_t connections = 0;

@@ -10,9 +10,6 @@ namespace {
 
 /* The resolver's codes are small negative numbers, as negated errno would be. */
 constexpr int32_t RESOLVER_ERROR_BASE = -100000;
-/* What an idle connection that was active a moment ago gets when its app drains. */
-constexpr uint32_t DRAIN_SECONDS = 1;
-
 int32_t listened(sk_app *app, us_listen_socket_t *listener) {
   if (!listener) {
     int error = us_socket_context_listen_error(app->context());
@@ -23,18 +20,18 @@ int32_t listened(sk_app *app, us_listen_socket_t *listener) {
   return port < 0 ? 0 : port;
 }
 
-/* Bytes that a connection owes, or owes us: then it is not idle. */
+/* No request of it was taken, and no bytes of a response are owed to it. */
 bool isIdle(Socket *socket, const Slot &slot) {
-  return slot.kind == Kind::Http && !(slot.flags & PENDING) && socket->getBufferedAmount() == 0 &&
-         !httpData(socket)->hasPartialHead();
+  return slot.kind == Kind::Http && !(slot.flags & PENDING) && socket->getBufferedAmount() == 0;
 }
 
-/* A client that was heard of just now may have its next request on the way: it is answered, with Connection: close. */
-bool wasActive(Socket *socket, const Slot &slot) {
+/* A client that was heard of just now may have its next request, or the rest of it, on the way: it is answered, with
+ * Connection: close. */
+bool mayHaveSent(Socket *socket, const Slot &slot) {
   const sk_app_options &options = slot.app->options;
   uint32_t seconds = slot.flags & HEAD_BEGUN ? options.header_timeout_s : options.keep_alive_timeout_s;
   uint32_t left = us_socket_timeout_left(raw(socket));
-  return !left || left >= seconds;
+  return !left || left >= seconds || httpData(socket)->hasPartialHead();
 }
 
 } // namespace
@@ -52,26 +49,29 @@ int32_t sk_app_listen_fd(sk_app *app, int32_t fd) {
   return listened(app, us_socket_context_listen_fd(0, app->context(), fd, sizeof(HttpData)));
 }
 
-int32_t sk_app_drain(sk_app *app) {
+int32_t sk_app_drain(sk_app *app, int32_t stage) {
   us_socket_context_close_listeners(app->context());
   app->listeners.clear();
   app->draining = true;
-  us_socket_context_for_each(app->context(), [](us_socket_t *s, void *) {
+  app->admits_websockets = stage == SK_DRAIN_PATIENT;
+  us_socket_context_for_each(app->context(), [](us_socket_t *s, void *user) {
     auto *socket = reinterpret_cast<Socket *>(s);
     uint32_t index = us_socket_tag(s);
+    bool patient = *static_cast<int32_t *>(user) == SK_DRAIN_PATIENT;
     if (!us_socket_is_established(0, s)) {
       /* Its handshake goes on: no request of it was taken. */
-      socket->close();
-    } else if (index && isIdle(socket, slotAt(index))) {
-      if (wasActive(socket, slotAt(index))) {
-        us_socket_timeout(0, s, DRAIN_SECONDS);
-      } else {
-        socket->shutdown();
+      if (!patient) {
         socket->close();
       }
+    } else if (index && isIdle(socket, slotAt(index)) && !(patient && mayHaveSent(socket, slotAt(index)))) {
+      socket->shutdown();
+      socket->close();
     }
-  }, nullptr);
+  }, &stage);
   endAllWebSockets(*app);
+  if (stage == SK_DRAIN_WEBSOCKETS) {
+    closeEndedWebSockets(*app);
+  }
   return static_cast<int32_t>(app->connections);
 }
 

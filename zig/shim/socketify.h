@@ -246,9 +246,20 @@ SK_API void sk_app_tls_remove(sk_app *app, const char *host, size_t host_length)
 SK_API void sk_app_tls_on_missing(sk_app *app, sk_tls_missing_fn callback);
 /* Handshakes that failed since the app exists. */
 SK_API uint64_t sk_app_tls_failures(sk_app *app);
-/* Stops listening, closes idle connections, and lets the others end with their response (Connection: close).
- * Returns how many are still open; on_drained is called when the last of them closes. */
-SK_API int32_t sk_app_drain(sk_app *app);
+/* How hard an app drains. */
+enum {
+  /* Clients that were heard of within the last seconds, or sent half a head, may send a request; handshakes of websockets are
+   * answered. */
+  SK_DRAIN_PATIENT = 0,
+  /* Connections without a whole request head are closed. */
+  SK_DRAIN_REQUESTS = 1,
+  /* And websockets whose close frame has left. */
+  SK_DRAIN_WEBSOCKETS = 2
+};
+/* Stops listening, closes idle connections, ends websockets (1001), and lets the others end with their response (Connection:
+ * close). To be called again, as hard or harder, until none is open. Returns how many are; on_drained is called when the last
+ * of them closes. */
+SK_API int32_t sk_app_drain(sk_app *app, int32_t stage);
 /* Calls back for every response that ended, and every websocket that was opened. Before the first connection. */
 SK_API void sk_app_log(sk_app *app, sk_log_fn callback);
 /* Believes X-Forwarded-For and X-Forwarded-Proto of peers in these networks, 17 bytes each: the address (IPv4 mapped into IPv6)

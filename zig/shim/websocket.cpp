@@ -332,4 +332,14 @@ void endAllWebSockets(App &app) {
   }
 }
 
+void closeEndedWebSockets(App &app) {
+  for (size_t i = 0; i < app.websockets.size(); i++) {
+    us_socket_context_for_each(app.websockets[i]->context->getSocketContext(), [](us_socket_t *s, void *) {
+      if (webSocketData(webSocket(s))->isShuttingDown && !webSocket(s)->getBufferedAmount()) {
+        us_socket_close(0, s, 0, nullptr);
+      }
+    }, nullptr);
+  }
+}
+
 } // namespace sk

@@ -65,6 +65,8 @@ WebSocketRoute *createWebSocketRoute(App &app, const sk_ws_behavior &behavior);
 uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, const Deflate &deflate);
 /* Ends all websockets of an app with 1001. */
 void endAllWebSockets(App &app);
+/* Closes those whose close frame has left, whether their peers answered it or not. */
+void closeEndedWebSockets(App &app);
 /* The loop runs its handlers now, and will send what is published when they are done. */
 bool loopIsPumping();
 

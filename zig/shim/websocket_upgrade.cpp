@@ -177,7 +177,7 @@ void refuseUpgrade(Slot &slot, UpgradeRefusal why) {
 }
 
 bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &route) {
-  if (route.app->draining) {
+  if (!route.app->admits_websockets) {
     refuseUpgrade(slot, UpgradeRefusal::Draining);
     return true;
   }
