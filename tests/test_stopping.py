@@ -149,7 +149,7 @@ def test_who_serves_in_children_that_forked_ends_with_them() -> None:
     """As the programs of the TechEmpower benchmarks do: what follows ``run`` is the parent's code."""
     text = (
         "app = App()\napp.listen(0, lambda config: print(config.port, flush=True))\napp.close()\n"
-        "def serve():\n    app = App()\n    app.listen(0)\n    app.on_start(lambda: print('child', flush=True))\n"
+        "def serve():\n    app = App()\n    app.listen(0)\n    app.on_start(lambda: os.write(1, b'child\\n'))\n"
         "    app.run()\n"
         "for _ in range(3):\n    if os.fork() == 0:\n        serve()\n"
         "print('parent', flush=True)\nwhile True:\n    os.wait()\n"
