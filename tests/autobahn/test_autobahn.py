@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ def port() -> Iterator[int]:
         assert server.stdout is not None
         yield int(server.stdout.readline())
         server.terminate()
-        assert server.wait(30) == 0
+        assert server.wait(30) == -signal.SIGTERM
 
 
 def run(port: int, cases: list[str]) -> None:
