@@ -110,7 +110,7 @@ app = ProtocolTypeRouter(
 async def drive(url: str) -> list[Any]:
     """Use everything."""
     said: list[Any] = []
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         for each in ("/counted?a=%20b", "/streamed", "/none"):
             said += [told(await client.get(each), "set-cookie", "body"), told(await client.head(each), "set-cookie")]
         said.append(told(await client.post("/posted", data={"a": "ü"}, files={"f": ("f.txt", b"x" * 3_000_000)})))

@@ -52,7 +52,7 @@ app = Starlette(routes=[Mount(f"/{name}", each) for name, each in MIDDLEWARES.it
 async def drive(url: str) -> list[Any]:
     """Ask for each file in each coding."""
     said: list[Any] = []
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         for name in MIDDLEWARES:
             for path in ("/file", "/static/style.css", "/static/small.txt", "/static/empty.txt", "/static/none", "/hinted"):
                 for coding in ("identity", "gzip", "br", "zstd"):

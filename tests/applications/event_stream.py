@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 from sse_starlette.sse import EventSourceResponse
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from transcript import told
 
 ended: list[str] = []
@@ -48,7 +50,17 @@ async def left(request: Request) -> JSONResponse:
     return JSONResponse(sorted(ended))
 
 
-app = Starlette(routes=[Route("/sse", sse), Route("/short", short), Route("/stream", stream), Route("/left", left)])
+async def passed_on(request: Request, call_next: Any) -> Any:
+    """Do what most middlewares of applications do."""
+    return await call_next(request)
+
+
+site = Starlette(routes=[Route("/sse", sse), Route("/short", short), Route("/stream", stream), Route("/left", left)])
+behind = Starlette(
+    routes=[Route("/sse", sse), Route("/stream", stream)],
+    middleware=[Middleware(BaseHTTPMiddleware, dispatch=passed_on), Middleware(BaseHTTPMiddleware, dispatch=passed_on)],
+)
+app = Starlette(routes=[Mount("/behind", behind), Mount("/", site)])
 
 
 async def first_lines(client: httpx.AsyncClient, path: str, count: int) -> list[str]:
@@ -63,12 +75,13 @@ async def first_lines(client: httpx.AsyncClient, path: str, count: int) -> list[
 
 async def drive(url: str) -> list[Any]:
     """Read, and leave."""
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         said: list[Any] = [told(await client.get("/short"))]
-        said += [await first_lines(client, "/sse", 4), await first_lines(client, "/stream", 3)]
+        for place in ("", "/behind"):
+            said += [await first_lines(client, f"{place}/sse", 4), await first_lines(client, f"{place}/stream", 3)]
         for _ in range(100):
             gone = (await client.get("/left")).json()
-            if len(gone) == 3:
+            if len(gone) == 5:
                 break
             await asyncio.sleep(0.05)
         return [*said, gone]
@@ -93,4 +106,4 @@ async def hold(url: str, stopping: asyncio.Event) -> Any:
             return count
 
         started: list[str] = []
-        await asyncio.gather(*(read("/sse") for _ in range(6)))
+        await asyncio.gather(*(read(path) for path in ("/sse", "/behind/sse") for _ in range(3)))

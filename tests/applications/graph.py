@@ -59,7 +59,7 @@ async def subscribed(url: str, protocol: str) -> list[Any]:
 
 async def drive(url: str) -> list[Any]:
     """Ask and follow."""
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         said: list[Any] = [
             told(await client.post("/", json={"query": '{ hello(name: "you") }'})),
             told(await client.post("/", json={"query": "{ nothing }"})),

@@ -32,6 +32,6 @@ async def drive(url: str) -> list[Any]:
             for number in range(5):
                 result = await client.call_tool("add", {"a": number, "b": 1})
                 said.append(str(result.content[0]))
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         said += [told(await client.get("/mcp")), told(await client.post("/mcp", json={})), told(await client.get("/none"))]
     return said

@@ -84,7 +84,7 @@ app = SentryAsgiMiddleware(OpenTelemetryMiddleware(CorrelationIdMiddleware(api))
 async def drive(url: str) -> list[Any]:
     """Ask for everything."""
     said: list[Any] = []
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         for path in ("/items/5", "/items/x", "/stream", "/none", "/wsgi/a/b", "/docs", "/openapi.json"):
             for method in ("GET", "HEAD", "OPTIONS"):
                 said.append(told(await client.request(method, path)))

@@ -26,7 +26,7 @@ ui.run_with(app, storage_secret="x")
 async def drive(url: str) -> list[Any]:
     """Load the page as a browser would."""
     said: list[Any] = []
-    async with httpx.AsyncClient(base_url=url, headers={"Accept-Encoding": "gzip, br"}, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=url, headers={"Accept-Encoding": "gzip, br"}, timeout=60) as client:
         page = await client.get("/")
         said.append(told(page, "body", "content-length", "set-cookie"))
         for asset in sorted(set(re.findall(r'(?:src|href)="(/_nicegui/[^"]+)"', page.text))):

@@ -48,7 +48,7 @@ _COMMANDS = {
     "socketify": ["socketify"],
 }
 #: Lines of a log that tell of an error.
-_ALARMING = re.compile(r"Traceback|\bERROR\b|Error:|Exception|Task was destroyed|never retrieved|never awaited")
+_ALARMING = re.compile(r"Traceback|^ERROR|Task was destroyed|never retrieved|never awaited")
 
 
 class Outcome(NamedTuple):

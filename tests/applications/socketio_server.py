@@ -31,17 +31,14 @@ async def drive(url: str) -> list[Any]:
             said += [await client.call("shout", text), await heard.get()]
         said.append(client.transport())
         await client.disconnect()
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         said += [told(await client.get("/socket.io/")), told(await client.get("/none"))]
     return said
 
 
 async def hold(url: str, stopping: asyncio.Event) -> None:
-    """Stay connected until the server stops."""
+    """Stay connected until the server stops; a poll is waited for by both servers, for 25 seconds."""
     client = socketio.AsyncClient(reconnection=False)
-    polling = socketio.AsyncClient(reconnection=False)
     await client.connect(url, transports=["websocket"])
-    await polling.connect(url, transports=["polling"])
     stopping.set()
     await client.wait()
-    await polling.wait()

@@ -35,7 +35,7 @@ PATHS = (
 async def drive(url: str) -> list[Any]:
     """Look at the pages."""
     said: list[Any] = []
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         for path in PATHS:
             for method in ("GET", "HEAD"):
                 # Pages tell how many milliseconds a query took.
