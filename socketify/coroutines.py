@@ -154,7 +154,9 @@ class CoroutineRunner:
 
     def prepare(self) -> asyncio.Task[Any]:
         """Make a spare task; it is the second item of the list from now on."""
-        self._begun.clear()
+        if asyncio.current_task(self._loop) is None:
+            # Of a coroutine that finished all the same.
+            self._begun.clear()
         self._spare = spare = self._new_spare()
         self._current[1] = spare.task
         return spare.task
@@ -182,10 +184,14 @@ class CoroutineRunner:
             BaseException: what the coroutine raises.
 
         """
-        running = asyncio.current_task(self._loop)
-        if running is not None:
-            return self._begin_inside(running, coroutine)
-        return _begin(self._loop, self._current[1] or self.prepare(), coroutine)
+        try:
+            return _begin(self._loop, self._current[1] or self.prepare(), coroutine)
+        except RuntimeError:
+            running = asyncio.current_task(self._loop)
+            if running is None:
+                raise
+        # Nothing was begun: a task cannot be entered while another one runs.
+        return self._begin_inside(running, coroutine)
 
     def _begin_inside(self, running: asyncio.Task[Any], coroutine: Coroutine[Any, Any, Any]) -> Optional[Waits]:
         """Begin a coroutine while another one runs that called what called for this one."""
