@@ -157,6 +157,25 @@ def test_handlers_of_event_streams_are_told_as_if_the_client_left(loop: str) -> 
         assert program.errors == ""
 
 
+def test_event_streams_of_wsgi_end_with_their_next_block() -> None:
+    text = (
+        "from socketify import WSGI\ndef application(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/event-stream')])\n    try:\n        while True:\n"
+        "            yield b'data: x\\r\\n\\r\\n'\n            time.sleep(0.05)\n"
+        "    finally:\n        os.write(1, b'closed\\n')\napp = WSGI(application, threads=8).native_app\n"
+    )
+    with Program(BEGIN + text + RUN) as program:
+        streams = [program.connect(GET) for _ in range(8)]
+        for each in streams:
+            until(each, b"data: x\r\n\r\n")
+        assert program.stop() < 2
+        for each in streams:
+            with each:
+                assert read_all(each).endswith(b"0\r\n\r\n")
+        assert program.stdout.read() == "closed\n" * 8
+        assert program.errors == ""
+
+
 def test_should_exit_is_found_where_uvicorn_has_it() -> None:
     text = (
         "app = App()\nasync def ask(res, req):\n    server = signal.getsignal(signal.SIGTERM).__self__\n"

@@ -7,8 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from ..event_streams import is_event_stream
 from .wsgi_file import FilePart, FileWrapper
 from .wsgi_input import BodyBuffer
+from .wsgi_native import end_response
 
 if TYPE_CHECKING:
     from .wsgi_environ import Environ
@@ -100,6 +102,17 @@ class Exchange(ABC):
     @abstractmethod
     def _end(self, cut: bool) -> None:
         """End a response that was begun, or cut the connection when it must not look complete."""
+
+    @abstractmethod
+    def _on_abort(self) -> None:
+        """Handle that the client left."""
+
+    def _on_stop(self, _late: bool) -> None:
+        """End an event stream when the server stops: for the application the client left."""
+        if self.started and not self.left and self.head is not None and is_event_stream(self.head.block.split(b"\n")[1:]):
+            self._gateway.native._live.pop(self.handle, None)
+            end_response(self.handle, False)
+            self._on_abort()
 
     def put(self, data: bytes) -> int:
         """Send what the Content-Length leaves room for; how much that was.
