@@ -135,3 +135,63 @@ def test_error_handler_and_debug() -> None:
     server.close()
     with served(app, debug=True) as one:
         assert b"LookupError: told" in one.ask().body
+
+
+class Raising:
+    """A result that raises somewhere."""
+
+    def __init__(self, place: str, error: type[BaseException], closes: list[str]) -> None:
+        self.place, self.error, self.closes = place, error, closes
+        self.blocks = iter([b"ab", b"c"])
+        if place == "call":
+            raise self.error
+
+    def __iter__(self) -> Any:
+        if self.place == "iter":
+            raise self.error
+        return self
+
+    def __next__(self) -> bytes:
+        if self.place == "first":
+            raise self.error
+        data = next(self.blocks, b"")
+        if (self.place, data) in (("later", b"c"), ("last", b"")):
+            raise self.error
+        if not data:
+            raise StopIteration
+        return data
+
+    def close(self) -> None:
+        self.closes.append(self.place)
+        if self.place == "close":
+            raise self.error
+
+
+@both
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit, BaseException, StopIteration, MemoryError])
+@pytest.mark.parametrize("place", ["call", "iter", "first", "later", "last", "close"])
+def test_whatever_is_raised_ends_one_response(
+    threads: int, place: str, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    closes: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", TEXT)
+        return [b"fine"] if environ["PATH_INFO"] == "/fine" else Raising(place, error, closes)
+
+    # As the end of an iterator it is none.
+    is_end = error is StopIteration and place in ("first", "later", "last")
+    body = {"close": b"abc", "first": b"", "later": b"ab", "last": b"abc"}.get(place)
+    with caplog.at_level(logging.ERROR, "socketify"), served(app, threads=threads) as one:
+        for _ in range(4):
+            if place in ("later", "last") and not is_end:
+                with pytest.raises(http.client.HTTPException):
+                    one.ask("/")
+            elif place == "close" or is_end:
+                assert one.ask("/")[::2] == (200, body)
+            else:
+                assert one.ask("/")[::2] == (500, b"Internal Server Error")
+            # Every thread goes on.
+            assert one.ask("/fine").body == b"fine"
+    assert len(closes) == (0 if place == "call" else 4)
+    assert len(caplog.records) == (0 if is_end else 4)

@@ -247,5 +247,6 @@ def test_client_that_leaves_during_a_file(threads: int) -> None:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             connection.recv(1000)
             time.sleep(0.1)
-            assert not closed.is_set()
+            # A thread of the pool waits for no client: the server has a descriptor of its own.
+            assert closed.is_set() == (threads > 1)
         assert closed.wait(10)

@@ -95,7 +95,7 @@ def _exchange_maker(gateway: Gateway) -> Callable[..., tuple[Any, ...]]:
         if block is not None:
             exchange.head = Head(block, fields, length)
         if answered:
-            exchange.started = exchange.left = True
+            exchange.started = exchange.over = True
             exchange.environ = None
         return exchange, exchange.start_response, exchange.write
 

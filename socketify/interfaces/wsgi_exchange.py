@@ -21,6 +21,12 @@ logger = logging.getLogger("socketify")
 
 #: Larger bodies are given to the connection in pieces of this size, as it takes them.
 PIECE_BYTES = 256 * 1024
+#: Statuses without a body: what an application gives for one is not what its length would be about.
+_BODILESS = (b"204", b"304")
+
+
+class ClientLeftError(BrokenPipeError):
+    """What ``write`` raises, so that an application that only writes ends; it is no error of the application."""
 
 
 class Exchange(ABC):
@@ -34,6 +40,7 @@ class Exchange(ABC):
         "head",
         "left",
         "method",
+        "over",
         "remaining",
         "started",
     )
@@ -48,6 +55,8 @@ class Exchange(ABC):
         self.started = False
         #: Whether the client left.
         self.left = False
+        #: Whether nothing more can be sent, as the response is complete or has failed.
+        self.over = False
         #: What a response with a Content-Length owes.
         self.remaining: Optional[int] = None
         self.body: Optional[BodyBuffer] = None
@@ -82,18 +91,25 @@ class Exchange(ABC):
         Raises:
             TypeError: it is not bytes.
             ValueError: it goes beyond the Content-Length.
+            BrokenPipeError: the client left.
 
         """
-        for piece in pieces((data,)):
-            if self.put(piece) < len(piece) and not self.left:
+        for piece in self._pieces((data,)):
+            if self.put(piece) < len(piece) and not self.left and not self.over:
                 message = "write: the body goes beyond its Content-Length"
                 raise ValueError(message)
+            if self.left and not self.over:
+                message = "write: the client left"
+                raise ClientLeftError(message)
 
     # ---- what the connection takes
 
+    #: Blocks are given to it in pieces of this size.
+    _piece_bytes = PIECE_BYTES
+
     @abstractmethod
     def _transmit(self, head: Optional[Head], data: bytes) -> None:
-        """Give a piece, before it the head, to the connection."""
+        """Give a piece, before it the head, to the connection: it leaves without waiting for more."""
 
     @abstractmethod
     def _send_whole(self, head: Head, data: bytes) -> None:
@@ -123,7 +139,7 @@ class Exchange(ABC):
         """
         needed = self._needed_head()
         head: Optional[Head] = None
-        if self.left:
+        if self.left or self.over:
             return 0
         if not self.started:
             head = needed
@@ -137,31 +153,44 @@ class Exchange(ABC):
         return len(data)
 
     def put_block(self, data: bytes) -> bool:
-        """Send a block of the result; False when nothing more can be sent."""
-        if self.put(data) < len(data) and not self.left:
+        """Send a block of the result; False when the result is not asked for more.
+
+        A response is complete as soon as its Content-Length is reached; but what the application does behind its last
+        block is done all the same.
+        """
+        beyond = self.over or (self.put(data) < len(data) and not self.left)
+        if beyond:
             logger.error("%s: the body goes beyond its Content-Length, the rest is dropped", self._name())
-        return not self.left and self.remaining != 0
+        if self.remaining == 0:
+            self.finish()
+        # A response without a body and with no length has all that the client waits for.
+        return not (self.left or beyond or (self.remaining is None and self._is_mute()))
 
     def finish(self) -> None:
         """End the response."""
-        if self.left:
+        if self.left or self.over:
             return
         if not self.started:
             head = self._needed_head()
             if not self._expects(head.length):
-                self.started = True
+                self.started = self.over = True
                 self._send_whole(head, b"")
                 return
             self.put(b"")
         short = self._expects(self.remaining)
         if short:
             logger.error("%s: the body is %d bytes short of its Content-Length", self._name(), self.remaining)
+        self.over = True
         self._end(short)
 
     def _expects(self, length: Optional[int]) -> bool:
         """Tell whether the client waits for more of the body."""
+        return bool(length) and not self._is_mute()
+
+    def _is_mute(self) -> bool:
+        """Tell whether the response has no body, whatever the application gives."""
         head = self.head
-        return bool(length) and self.method != "HEAD" and head is not None and head.block[:3] not in (b"204", b"304")
+        return self.method == "HEAD" or head is None or head.block[:3] in _BODILESS
 
     def _needed_head(self) -> Head:
         if self.head is None:
@@ -182,28 +211,46 @@ class Exchange(ABC):
                 raise not_bytes(data)
             size += len(data)
         if size > PIECE_BYTES:
-            if head.length is None:
+            if self._lacks_length(head):
                 self.head = head.with_length(size)
             return False
         if head.length not in (None, size) and self.method != "HEAD":
             return False
-        self.started = True
+        self.started = self.over = True
         self._send_whole(head, result[0] if len(result) == 1 else b"".join(result))
         return True
 
     def blocks_of(self, result: Any) -> Iterator[bytes]:
         """Give what is to be sent of a result."""
-        if self.head is not None and self.head.length is None and not self.started and _has_one_block(result):
+        if self._lacks_length(self.head) and _has_one_block(result):
             return self._only_block(result)
-        return pieces(result)
+        return self._pieces(result)
+
+    def _lacks_length(self, head: Optional[Head]) -> bool:
+        """Tell whether the server shall say how long the body is."""
+        return head is not None and not self.started and head.length is None and head.block[:3] not in _BODILESS
 
     def _only_block(self, result: Iterable[bytes]) -> Iterator[bytes]:
         for data in result:
             if not isinstance(data, bytes):
                 raise not_bytes(data)
-            if not self.started and data and self.head is not None and self.head.length is None:
-                self.head = self.head.with_length(len(data))
-            yield from pieces((data,))
+            head = self.head
+            if data and head is not None and self._lacks_length(head):
+                self.head = head.with_length(len(data))
+            yield from self._pieces((data,))
+
+    def _pieces(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Give blocks that are not empty, in pieces that are not large."""
+        size = self._piece_bytes
+        for data in blocks:
+            if type(data) is not bytes and not isinstance(data, bytes):
+                raise not_bytes(data)
+            if len(data) <= size:
+                if data:
+                    yield data
+            else:
+                for start in range(0, len(data), size):
+                    yield data[start : start + size]
 
     def file_of(self, result: Any) -> Optional[FilePart]:
         """Give the file that the server sends by itself, if the result is one."""
@@ -218,6 +265,17 @@ class Exchange(ABC):
             return part
         return part._replace(length=min(part.length, head.length))
 
+    def fail(self, error: BaseException) -> None:
+        """Answer 500, or cut what was begun; what the client's leaving caused is told nobody."""
+        gone = self.left or self.over
+        self.over = True
+        if isinstance(error, ClientLeftError) and self.left:
+            return
+        self._tell(0 if gone else self.handle, error)
+
+    def _tell(self, handle: int, error: BaseException) -> None:
+        self._gateway.fail(handle, error)
+
     def close_result(self, result: Any) -> None:
         """Call the result's close, as it must be called in any case, and let the body go."""
         try:
@@ -225,26 +283,13 @@ class Exchange(ABC):
             if close is not None:
                 close()
         except BaseException as error:  # the body must be let go
-            self._gateway.report(error)
+            self._tell(0, error)
         if self.body is not None:
             self.body.close()
 
     def _name(self) -> str:
         environ = self.environ
         return "a response" if environ is None else f"the response to {self.method} {environ.get('REQUEST_URI')}"
-
-
-def pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Give blocks that are not empty, in pieces that are not large."""
-    for data in blocks:
-        if type(data) is not bytes and not isinstance(data, bytes):
-            raise not_bytes(data)
-        if len(data) <= PIECE_BYTES:
-            if data:
-                yield data
-        else:
-            for start in range(0, len(data), PIECE_BYTES):
-                yield data[start : start + PIECE_BYTES]
 
 
 def not_bytes(data: Any) -> TypeError:

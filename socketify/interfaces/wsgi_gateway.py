@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -14,7 +13,7 @@ from .wsgi_exchange import Exchange
 from .wsgi_head import Heads
 from .wsgi_input import BodyBuffer
 from .wsgi_loop import loop_callback, loop_request
-from .wsgi_threads import Workers, threaded_callback, threaded_request
+from .wsgi_threads import ThreadedExchange, Workers, threaded_callback, threaded_request
 
 if TYPE_CHECKING:
     from ..app import App
@@ -47,7 +46,6 @@ class Gateway:
         self.build = environ_builder(self._base)
         if native._trusts_proxies:
             self.build = with_forwarded_scheme(self.build, scheme)
-        self._thread = threading.get_ident()
         self._posted: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._awake = False
         self.workers: Optional[Workers] = None
@@ -76,30 +74,26 @@ class Gateway:
         body, environ = exchange.body, exchange.environ
         assert body is not None
         assert environ is not None
+        if exchange.over:
+            return False
         try:
             body.add(chunk)
-        except OSError as error:
+            if last:
+                environ["wsgi.input"] = body.finish()
+                # A chunked body was decoded: to the application it looks like any other.
+                if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
+                    environ["CONTENT_LENGTH"] = str(body.size)
+        except BaseException as error:
+            # A body with a hole is never handed on.
+            exchange.fail(error)
             body.close()
-            self.fail(exchange.handle, error)
             return False
-        if last:
-            environ["wsgi.input"] = body.finish()
-            # A chunked body was decoded: to the application it looks like any other.
-            if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
-                environ["CONTENT_LENGTH"] = str(body.size)
         return last
 
     # ---- errors
 
-    def report(self, error: BaseException) -> None:
-        """Report an error that nobody can be told of. Any thread may call it."""
-        self.fail(0, error)
-
     def fail(self, handle: int, error: BaseException) -> None:
-        """Report an error, and answer for it; see :class:`socketify.outcome.Outcome`. Any thread may call it."""
-        if threading.get_ident() != self._thread:
-            self.post(self.fail, handle, error)
-            return
+        """Report an error, and answer for it; see :class:`socketify.outcome.Outcome`. 0 is no response."""
         self.native._outcome.fail_handle(error, handle, "the WSGI application failed")
 
     # ---- other threads
@@ -112,6 +106,7 @@ class Gateway:
             loop = self.native._asyncio_loop
             try:
                 if loop is None:
+                    self._awake = False
                     return False
                 loop.call_soon_threadsafe(self._call_posted)
             except RuntimeError:
@@ -127,4 +122,8 @@ class Gateway:
             try:
                 function(*arguments)
             except BaseException as error:  # the rest must be called, too
-                self.native._fail(error, None, None)
+                exchange = getattr(function, "__self__", None)
+                if isinstance(exchange, ThreadedExchange):
+                    self.native._fail_exchange(exchange.handle, error)
+                else:
+                    self.native._fail(error, None, None)

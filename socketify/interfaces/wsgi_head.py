@@ -43,11 +43,14 @@ class Heads:
                 number.
 
         """
+        if type(headers) is not list:
+            # Whatever it holds: it must not pass for what looks the same.
+            return _checked_head(status, headers)
         try:
             key = (status, *headers)
             head = self._known.get(key)
         except TypeError:
-            # What cannot be iterated or is not hashable gets its message from the check.
+            # What is not hashable gets its message from the check.
             return _checked_head(status, headers)
         if head is None:
             head = _checked_head(status, headers)

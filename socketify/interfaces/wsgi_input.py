@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -9,6 +10,9 @@ from typing import IO
 
 #: Bytes of a body that are kept in memory; larger ones go to a temporary file.
 MEMORY_MAX = 1024 * 1024
+#: The same while there are no descriptors left for files.
+MEMORY_WITHOUT_FILES_MAX = 64 * 1024 * 1024
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class NoInput:
@@ -69,25 +73,37 @@ NO_INPUT = NoInput()
 class BodyBuffer:
     """Collects a body: in memory, and in a temporary file when it becomes large."""
 
-    __slots__ = ("_file", "size")
+    __slots__ = ("_file", "_memory_max", "size")
 
     def __init__(self) -> None:
         self._file: IO[bytes] = BytesIO()
+        self._memory_max = MEMORY_MAX
         self.size = 0
 
     def add(self, chunk: bytes) -> None:
         """Take the next piece.
 
         Raises:
-            OSError: the disk is full.
+            OSError: there is no disk, or it is full; or no descriptor is left, and the body is larger than
+                :data:`MEMORY_WITHOUT_FILES_MAX`.
 
         """
         self.size += len(chunk)
-        if self.size > MEMORY_MAX and isinstance(self._file, BytesIO):
-            memory = self._file
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives until the response is complete
-            self._file.write(memory.getbuffer())
+        if self.size > self._memory_max and isinstance(self._file, BytesIO):
+            self._leave_memory(self._file)
         self._file.write(chunk)
+
+    def _leave_memory(self, memory: BytesIO) -> None:
+        try:
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives until the response is complete
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTORS or self.size > MEMORY_WITHOUT_FILES_MAX:
+                raise
+            # Others may have let go of theirs by then.
+            self._memory_max = min(2 * self.size, MEMORY_WITHOUT_FILES_MAX)
+            return
+        self._file = file
+        file.write(memory.getbuffer())
 
     def finish(self) -> IO[bytes]:
         """Give the body from its begin."""

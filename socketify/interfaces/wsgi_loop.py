@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from .wsgi_gateway import Gateway
     from .wsgi_head import Head
 
-#: Blocks of one response before others get their turn.
-_TURN_BLOCKS = 64
+#: Seconds that one response may take until others get their turn; one block may take longer.
+_TURN_SECONDS = 0.001
 
 _getrefcount: Optional[Callable[[object], int]] = getattr(sys, "getrefcount", None)
+_now = time.perf_counter
 _send = calls.send
 _set_running_loop: Callable[[Optional[asyncio.AbstractEventLoop]], None] = asyncio._set_running_loop
 
@@ -54,7 +56,7 @@ class LoopExchange(Exchange):
         self.environ = environ
         self.method = environ["REQUEST_METHOD"]
         self.head = None
-        self.started = self.left = False
+        self.started = self.over = False
 
     def run(self) -> bool:
         """Call the application; True when a short list answered at once."""
@@ -70,13 +72,14 @@ class LoopExchange(Exchange):
                     # The native side refuses what does not fit its Content-Length: then it goes the longer way.
                     if sent >= 0:
                         self.environ = None
-                        self.started = self.left = True
+                        self.started = self.over = True
                         if self.body is not None:
                             self.body.close()
                         return True
             self.respond(result)
         except BaseException as error:
             self.fail(error)
+            self.close_result(None)
         finally:
             _set_running_loop(gateway.native._asyncio_loop)
         return False
@@ -99,23 +102,29 @@ class LoopExchange(Exchange):
         self._complete()
 
     def _pump(self) -> bool:
-        """Send blocks as long as the connection takes them; False when that goes on later."""
+        """Send blocks as long as the connection takes them, and nobody waits long; False when that goes on later."""
         assert self._blocks is not None
-        for turn, data in enumerate(self._blocks, 1):
+        turn_ends = _now() + _TURN_SECONDS
+        for data in self._blocks:
             if not self.put_block(data):
                 break
-            if self._buffered or turn == _TURN_BLOCKS:
-                self._suspended = True
-                self._track()
-                if self._buffered:
-                    lib.sk_res_want_writable(self.handle)
-                else:
-                    loop = self._gateway.native._asyncio_loop
-                    assert loop is not None
-                    loop.call_soon(self._on_writable)
+            if self._buffered and not self.over:
+                self._suspend()
+                lib.sk_res_want_writable(self.handle)
+                return False
+            if _now() >= turn_ends:
+                self._suspend()
+                loop = self._gateway.native._asyncio_loop
+                assert loop is not None
+                loop.call_soon(self._on_writable)
                 return False
         self.finish()
         return True
+
+    def _suspend(self) -> None:
+        self._suspended = True
+        if not self.over:
+            self._track()
 
     async def _send_file(self, part: FilePart) -> None:
         """Send a file that worker threads read."""
@@ -123,7 +132,7 @@ class LoopExchange(Exchange):
         descriptor, offset, length = part
         end = offset + (length if self.method != "HEAD" else 0)
         try:
-            while offset < end and not self.left:
+            while offset < end and not (self.left or self.over):
                 wanted = min(PIECE_BYTES, end - offset)
                 data = await loop.run_in_executor(None, os.pread, descriptor, wanted, offset)
                 if not data:
@@ -149,13 +158,12 @@ class LoopExchange(Exchange):
     def _complete(self) -> None:
         result, self._result, self._blocks = self._result, None, None
         self._gateway.native._live.pop(self.handle, None)
-        self.left = True
+        self.over = True
         self.close_result(result)
 
     def fail(self, error: BaseException) -> None:
         """Answer 500, or cut what was begun."""
-        gone, self.left = self.left, True
-        self._gateway.fail(0 if gone else self.handle, self._gateway.native._ended_by(error))
+        super().fail(self._gateway.native._ended_by(error))
 
     # ---- what the connection takes
 
@@ -169,6 +177,7 @@ class LoopExchange(Exchange):
         send_response(self.handle, head, data, self.method)
 
     def _end(self, cut: bool) -> None:
+        self._gateway.native._live.pop(self.handle, None)
         end_response(self.handle, cut)
 
     # ---- events

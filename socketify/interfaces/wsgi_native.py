@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from ..native import calls, lib
-from ..native.declarations import GONE, KEEP_LENGTH, NO_BODY
+from ..native.declarations import BUFFERED, GONE, KEEP_LENGTH, NO_BODY, OK
 
 if TYPE_CHECKING:
     from .wsgi_head import Head
 
 _send = calls.send
 _stream = calls.stream
+_ON_ITS_WAY = (OK, BUFFERED)
+_flush: Callable[[int], int] = lib.sk_res_flush
 
 
 def send_response(handle: int, head: Head, data: bytes, method: str) -> int:
@@ -22,10 +24,10 @@ def send_response(handle: int, head: Head, data: bytes, method: str) -> int:
 
 
 def stream_response(handle: int, head: Optional[Head], data: bytes) -> int:
-    """Send a piece, before it the head."""
-    if head is None:
-        return _checked(_stream(handle, None, 0, data))
-    return _checked(_stream(handle, head.block, head.fields, data))
+    """Send a piece, before it the head, without waiting for the end of the turn (PEP 3333, Buffering and Streaming)."""
+    block, fields = (None, 0) if head is None else (head.block, head.fields)
+    result = _stream(handle, block, fields, data)
+    return _flush(handle) if result in _ON_ITS_WAY else _checked(result)
 
 
 def end_response(handle: int, cut: bool) -> int:

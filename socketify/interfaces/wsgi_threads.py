@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
+from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..native import lib
 from ..native.declarations import BUFFERED, GONE, SCOPE_BODY
-from .wsgi_exchange import PIECE_BYTES, Exchange
+from .wsgi_exchange import PIECE_BYTES, Exchange, logger
 from .wsgi_file import FilePart
 from .wsgi_native import end_response, send_response, stream_response
 
@@ -67,16 +69,31 @@ class Workers:
 
 
 class ThreadedExchange(Exchange):
-    """A request whose application is called by a thread of the pool."""
+    """A request whose application is called by a thread of the pool.
 
-    __slots__ = ("_ahead", "_buffered", "_room")
+    The thread is free as soon as the application is done: what it gave waits here for the client. While the application
+    goes on, it waits for the client with every block, as soon as much is ahead.
+    """
+
+    __slots__ = ("_ahead", "_bounded", "_buffered", "_end_cuts", "_outbox", "_room", "_sent", "_waiter")
+
+    # Taken apart by the loop's thread, as the connection takes it.
+    _piece_bytes = sys.maxsize
 
     def __init__(self, gateway: Gateway, handle: int, environ: Environ) -> None:
         super().__init__(gateway, handle, environ)
         self._room: Optional[threading.Condition] = None
-        # Bytes that were posted and not taken yet; of these, what waits for the client.
+        # Whether the application could give more than the client takes.
+        self._bounded = True
+        # Bytes that were posted and not taken yet.
         self._ahead = 0
+        # What was posted; of the first, the bytes that were sent, and of these, those that wait for the client.
+        self._outbox: deque[tuple[Optional[Head], bytes]] = deque()
+        self._sent = 0
         self._buffered = 0
+        # How to end when everything was sent.
+        self._end_cuts: Optional[bool] = None
+        self._waiter: Optional[asyncio.Future[None]] = None
 
     def itself(self) -> ThreadedExchange:
         """Give this; what the app knows handles by."""
@@ -90,35 +107,36 @@ class ThreadedExchange(Exchange):
         try:
             result = self._gateway.application(self.environ, self.start_response)
             part = self.file_of(result)
-            if part is not None:
-                self._send_file(part)
-            elif not self.answer_whole(result):
+            posted = part is not None and self._post_file(part)
+            if not posted and not self.answer_whole(result):
+                # All of a list is there already.
+                self._bounded = not isinstance(result, (list, tuple))
                 for data in self.blocks_of(result):
                     if not self.put_block(data):
                         break
                 self.finish()
         except BaseException as error:
             # Behind what was posted before; whatever is posted later finds no response any more.
-            self._gateway.fail(0 if self.left else self.handle, error)
+            self.fail(error)
         self.close_result(result)
 
-    def _send_file(self, part: FilePart) -> None:
-        descriptor, offset, length = part
-        end = offset + (length if self.method != "HEAD" else 0)
-        while offset < end and not self.left:
-            data = os.pread(descriptor, min(PIECE_BYTES, end - offset), offset)
-            if not data:
-                break
-            offset += len(data)
-            self.put(data)
-        self.finish()
+    def _post_file(self, part: FilePart) -> bool:
+        """Let the loop's thread send a file; False when there is no descriptor left for it."""
+        try:
+            descriptor = os.dup(part.descriptor)
+        except OSError:
+            return False
+        if not self._gateway.post(self._send_file_now, part._replace(descriptor=descriptor)):
+            os.close(descriptor)
+            self.left = True
+        return True
 
     def _transmit(self, head: Optional[Head], data: bytes) -> None:
         room = self._room
         if room is None:
             room = self._room = threading.Condition()
         with room:
-            while self._ahead > _AHEAD_MAX and not self.left:
+            while self._bounded and self._ahead > _AHEAD_MAX and not self.left:
                 room.wait()
             self._ahead += len(data)
         if not self.left and not self._gateway.post(self._stream_now, head, data):
@@ -130,34 +148,87 @@ class ThreadedExchange(Exchange):
     def _end(self, cut: bool) -> None:
         self._gateway.post(self._end_now, cut)
 
+    def _tell(self, handle: int, error: BaseException) -> None:
+        if not self._gateway.post(self._gateway.fail, handle, error):
+            logger.error("the WSGI application failed, after its server", exc_info=error)
+
     # ---- on the loop's thread
 
     def _stream_now(self, head: Optional[Head], data: bytes) -> None:
-        if self.left:
-            return
-        result = stream_response(self.handle, head, data)
-        if result == GONE:
-            self._on_abort()
-        elif result == BUFFERED:
-            self._buffered += len(data)
-            lib.sk_res_want_writable(self.handle)
-        else:
-            self._took(self._buffered + len(data))
+        self._outbox.append((head, data))
+        if len(self._outbox) == 1:
+            self._send_more()
 
-    def _took(self, size: int) -> None:
-        self._buffered = 0
+    def _send_more(self) -> None:
+        """Send what was posted, as far as the connection takes it."""
+        outbox = self._outbox
+        while outbox and not self.left:
+            head, data = outbox[0]
+            begin, end = self._sent, self._sent + PIECE_BYTES
+            piece = data if len(data) <= PIECE_BYTES else data[begin:end]
+            result = stream_response(self.handle, None if begin else head, piece)
+            if result == GONE:
+                self._on_abort()
+                return
+            self._sent += len(piece)
+            self._buffered += len(piece)
+            if self._sent >= len(data):
+                outbox.popleft()
+                self._sent = 0
+            if result == BUFFERED:
+                lib.sk_res_want_writable(self.handle)
+                return
+            self._took()
+        if self._end_cuts is not None:
+            self._end_now(self._end_cuts)
+
+    def _took(self) -> None:
+        size, self._buffered = self._buffered, 0
         assert self._room is not None
         with self._room:
             self._ahead -= size
             self._room.notify()
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _send_now(self, head: Head, data: bytes) -> None:
         self._gateway.native._live.pop(self.handle, None)
         send_response(self.handle, head, data, self.method)
 
     def _end_now(self, cut: bool) -> None:
+        if (self._outbox or self._buffered) and not self.left:
+            self._end_cuts = cut
+            return
         self._gateway.native._live.pop(self.handle, None)
         end_response(self.handle, cut)
+
+    def _send_file_now(self, part: FilePart) -> None:
+        self._gateway.native.run_async(self._send_file(part))
+
+    async def _send_file(self, part: FilePart) -> None:
+        """Send a file of our own that worker threads read."""
+        loop = asyncio.get_running_loop()
+        descriptor, offset, length = part
+        end = offset + (length if self.method != "HEAD" else 0)
+        try:
+            while offset < end and not self.left:
+                data = await loop.run_in_executor(None, os.pread, descriptor, min(PIECE_BYTES, end - offset), offset)
+                if not data:
+                    break
+                offset += len(data)
+                self.put(data)
+                while self._ahead and not self.left:
+                    self._waiter = loop.create_future()
+                    await self._waiter
+            self.finish()
+        except BaseException as error:
+            self.fail(error)
+        finally:
+            os.close(descriptor)
 
     def submit(self) -> None:
         """Let the pool call the application."""
@@ -175,15 +246,17 @@ class ThreadedExchange(Exchange):
             self.submit()
 
     def _on_writable(self) -> None:
-        if self._buffered:
-            self._took(self._buffered)
+        self._took()
+        self._send_more()
 
     def _on_abort(self) -> None:
         self.left = True
+        self._outbox.clear()
         room = self._room
         if room is not None:
             with room:
                 room.notify()
+        self._wake()
 
 
 def threaded_request(gateway: Gateway) -> Callable[[int, int, Environ], None]:

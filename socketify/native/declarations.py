@@ -384,6 +384,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_send": (c_int32, (*_HEAD, c_int32)),
     "sk_res_write": (c_int32, _HEAD),
     "sk_res_stream": (c_int32, _HEAD),
+    "sk_res_flush": (c_int32, (c_uint32,)),
     "sk_res_end_trailers": (c_int32, _HEAD[:4]),
     "sk_res_early_hints": (c_int32, _HEAD[:4]),
     "sk_res_try_end": (c_int32, (*_HEAD, c_uint64, c_int32)),
@@ -443,5 +444,6 @@ UNCHECKED = frozenset(
         "sk_req_url",
         "sk_req_full_url",
         "sk_req_header",
+        "sk_res_flush",
     }
 )

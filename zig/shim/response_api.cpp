@@ -5,6 +5,7 @@
 #include "http_connection.h"
 
 #include <algorithm>
+#include <poll.h>
 
 using namespace sk;
 
@@ -127,6 +128,12 @@ int32_t stream(Slot &slot, const Head &head, std::string_view data, int32_t flag
   return SK_BUFFERED;
 }
 
+/* Whether the client cut the connection: the event for it comes only when the loop runs again. */
+bool isReset(us_socket_t *s) {
+  pollfd descriptor{static_cast<int>(reinterpret_cast<intptr_t>(us_socket_get_native_handle(0, s))), 0, 0};
+  return poll(&descriptor, 1, 0) == 1 && (descriptor.revents & (POLLERR | POLLHUP | POLLNVAL));
+}
+
 std::string_view view(const char *data, size_t length) { return {data, length}; }
 
 Head headOf(const char *head, int32_t length, int32_t fields) { return {view(head, static_cast<size_t>(length)), fields}; }
@@ -160,6 +167,28 @@ int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, in
     return SK_BUSY;
   }
   return stream(*slot, headOf(head, head_length, fields), view(data, length), SK_KEEP_LENGTH);
+}
+
+int32_t sk_res_flush(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  us_socket_t *s = raw(slot->socket);
+  bool unread = slot->socket->getBufferedAmount() != 0;
+  slot->socket->uncork();
+  /* Whether layer 1 holds something tells the next write. */
+  us_socket_owes(s);
+  if (us_socket_is_closed(0, s)) {
+    return SK_GONE;
+  }
+  if (!slot->socket->getBufferedAmount()) {
+    return SK_OK;
+  }
+  if (!unread) {
+    awaitReader(*slot);
+  }
+  return isReset(s) ? SK_GONE : SK_BUFFERED;
 }
 
 int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
