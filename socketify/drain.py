@@ -22,7 +22,7 @@ class Drain:
     """Ends the connections of an app that stops.
 
     Event streams (``text/event-stream``) are told at once, and ended half a second later; what else waits for its client's
-    leaving is told when half of the time-out is over. See ``Exchange._on_stop``.
+    leaving is told when half of the time-out is over. Exchanges that have it are told by ``_on_stop(late)``, again and again.
 
     Args:
         native: the native app.
