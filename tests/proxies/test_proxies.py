@@ -123,7 +123,7 @@ def application(workers: int) -> Iterator[tuple[int, subprocess.Popen[Any]]]:
             process.wait(30)
 
 
-@pytest.mark.parametrize("replaces_workers", [False], ids=["calm"])
+@pytest.mark.parametrize("replaces_workers", [False, True], ids=["calm", "rolling"])
 @pytest.mark.parametrize("name", FRONTS)
 def test_no_answer_is_lost(name: str, replaces_workers: bool, tmp_path: Path) -> None:
     if not is_installed(name):
