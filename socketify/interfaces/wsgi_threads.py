@@ -82,9 +82,13 @@ class ThreadedExchange(Exchange):
 
     def __init__(self, gateway: Gateway, handle: int, environ: Environ) -> None:
         super().__init__(gateway, handle, environ)
+        # Most responses are sent whole, and need nothing of this.
         self._room: Optional[threading.Condition] = None
         # Whether the application could give more than the client takes.
         self._bounded = True
+
+    def _open(self) -> threading.Condition:
+        """Make what a streamed response needs."""
         # Bytes that were posted and not taken yet.
         self._ahead = 0
         # What was posted; of the first, the bytes that were sent, and of these, those that wait for the client.
@@ -94,6 +98,8 @@ class ThreadedExchange(Exchange):
         # How to end when everything was sent.
         self._end_cuts: Optional[bool] = None
         self._waiter: Optional[asyncio.Future[None]] = None
+        self._room = threading.Condition()
+        return self._room
 
     def itself(self) -> ThreadedExchange:
         """Give this; what the app knows handles by."""
@@ -134,7 +140,7 @@ class ThreadedExchange(Exchange):
     def _transmit(self, head: Optional[Head], data: bytes) -> None:
         room = self._room
         if room is None:
-            room = self._room = threading.Condition()
+            room = self._open()
         with room:
             while self._bounded and self._ahead > _AHEAD_MAX and not self.left:
                 room.wait()
@@ -221,7 +227,7 @@ class ThreadedExchange(Exchange):
                     break
                 offset += len(data)
                 self.put(data)
-                while self._ahead and not self.left:
+                while not self.left and self._ahead:
                     self._waiter = loop.create_future()
                     await self._waiter
             self.finish()
@@ -251,12 +257,12 @@ class ThreadedExchange(Exchange):
 
     def _on_abort(self) -> None:
         self.left = True
-        self._outbox.clear()
         room = self._room
         if room is not None:
+            self._outbox.clear()
             with room:
                 room.notify()
-        self._wake()
+            self._wake()
 
 
 def threaded_request(gateway: Gateway) -> Callable[[int, int, Environ], None]:
