@@ -207,7 +207,13 @@ class WebSocketRoute:
     # ---- events of the native side; nothing may be raised into it
 
     def open(self, handle: int, user_data: Any = None) -> None:
-        """Begin the life of a websocket in Python."""
+        """Begin the life of a websocket in Python; it is closed with 1011 when there is no memory for that."""
+        try:
+            self._open(handle, user_data)
+        except MemoryError as error:
+            self._app._outcome.fail_websocket(error, handle)
+
+    def _open(self, handle: int, user_data: Any) -> None:
         pool = self._app._websocket_pool
         ws: WebSocket = pool.pop() if pool else self._app._websocket_class(self._app)
         ws._handle = handle

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import sys
 import threading
 import time
 from typing import Any, Callable, Optional
@@ -15,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from socketify import App, Limits, OpCode, Request, Response, middleware
+from socketify.native import calls
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 STATUS_500 = b"HTTP/1.1 500 "
@@ -283,6 +285,27 @@ def test_a_stop_is_no_failure(serve: Callable[..., Any], caplog: Any) -> None:
         answer = connection.recv(65536)
         assert answer == b"" or answer.startswith(b"HTTP/1.1 503 ")
     assert failures(caplog) == []
+
+
+@pytest.mark.parametrize("by_address", [False, True], ids=["ctypes", "C API"])
+def test_what_cannot_even_be_told_is_a_500(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, by_address: bool
+) -> None:
+    """An exception that comes to the native side, which prints it, answers its request."""
+    ignored: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: ignored.append(unraisable.exc_type))
+
+    def fails(_handle: int) -> int:
+        raise MemoryError
+
+    def build(app: App) -> None:
+        with monkeypatch.context() as patched:
+            if not by_address:
+                patched.setattr(calls, "_c_api", None)
+            app._route_native("GET", "/", fails)
+
+    assert serve(build).exchange(GET).startswith(STATUS_500)
+    assert ignored == [MemoryError]
 
 
 # ---- responses that nobody ends

@@ -274,9 +274,18 @@ def asgi_request(parts: tuple[Any, ...]) -> Callable[[int], int]:
 
 def request_handler(function: Callable[[int], int]) -> tuple[Any, Optional[int]]:
     """Give the last two arguments of ``sk_app_route``. The function and the first one must be kept alive."""
-    if _c_api is None:
-        return c.RequestCallback(function), None
-    return c.RequestCallback(), id(function)
+    if _c_api is not None:
+        return c.RequestCallback(), id(function)
+
+    def on_request(handle: int) -> int:
+        try:
+            return function(handle)
+        except BaseException:
+            # ctypes prints it; the client must not wait for more.
+            lib.sk_res_fail(handle)
+            raise
+
+    return c.RequestCallback(on_request), None
 
 
 def message_handler(
