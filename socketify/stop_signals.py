@@ -11,6 +11,9 @@ from typing import Any, Callable, Optional
 from .line_writer import flush_line_writers
 from .standard_streams import flush_standard_streams
 
+#: Signals that come so soon after each other are one: Ctrl-C, and a signal to a group, reach a worker and its supervisor, which
+#: passes it on, and so do programs that start others.
+SAME_SECONDS = 0.2
 #: How long the loop may take to come to a signal: after that something blocks it, and another signal ends the process.
 _BLOCKED_SECONDS = 1.0
 #: Stop, do not wait for requests, do not wait for the shutdown handlers: what is left ends the process.
@@ -64,6 +67,8 @@ class StopSignals:
     def handle(self, number: int, _frame: object = None) -> None:
         """Note a signal, which the loop comes to when it can; who is in its way, or does not end, ends with the process."""
         now = time.monotonic()
+        if self._came and now - self._last < SAME_SECONDS:
+            return
         blocked = self._came > self._answered and now - self._last >= _BLOCKED_SECONDS
         if blocked or self._came >= _PATIENCE:
             die_of(number)
@@ -75,8 +80,9 @@ class StopSignals:
             self._last = now
 
     def _answer(self) -> None:
-        self._answered = self._came
-        self._stop()
+        if self._answered < self._came:
+            self._answered = self._came
+            self._stop()
 
     def restore(self) -> None:
         """Give the signals back to whoever had them."""

@@ -16,6 +16,7 @@ from typing import Any, Callable, Optional
 
 from .line_writer import flush_line_writers
 from .standard_streams import flush_standard_streams
+from .stop_signals import SAME_SECONDS
 
 logger = logging.getLogger("socketify")
 
@@ -106,6 +107,7 @@ class Supervisor:
         self._status = 0
         #: The signal that stopped it; None while none has.
         self.caught: Optional[int] = None
+        self._last_stop = float("-inf")
         #: Index of a worker and when it is to be started.
         self._due: dict[int, float] = {}
         #: Workers that a rolling restart still has to replace.
@@ -190,8 +192,11 @@ class Supervisor:
             received = signal.sigtimedwait(_SIGNALS, max(0.0, seconds))
             number = None if received is None else received.si_signo
         if number in (signal.SIGTERM, signal.SIGINT):
-            self.caught = self.caught or number
-            self._stop()
+            now = time.monotonic()
+            if now - self._last_stop >= SAME_SECONDS:
+                self._last_stop = now
+                self.caught = self.caught or number
+                self._stop()
         elif number == signal.SIGHUP:
             self._begin_rolling()
         elif number == signal.SIGUSR1:

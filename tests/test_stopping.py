@@ -28,9 +28,9 @@ def wait_for(program: Program, line: str) -> None:
     assert program.stdout.readline() == line + "\n", program.errors
 
 
-def wait_until_served(program: Program) -> None:
+def wait_until_served(program: Program, request: bytes = GET) -> None:
     while True:
-        with contextlib.suppress(ConnectionError), program.connect(GET) as connection:
+        with contextlib.suppress(ConnectionError), program.connect(request) as connection:
             if connection.recv(1000):
                 return
 
@@ -79,6 +79,7 @@ def test_a_shutdown_handler_that_waits_for_ever_is_ended_by_a_second_signal(loop
     with Program(BEGIN + text + RUN, loop) as program:
         program.send_signal()
         wait_for(program, "waits")
+        time.sleep(0.3)
         program.send_signal()
         assert program.wait(5) == -signal.SIGTERM
         wait_for(program, "ended")
@@ -106,11 +107,11 @@ def test_the_lifespan_of_an_application_that_waits_for_ever(loop: str, event: st
         if event == "shutdown":
             program.send_signal()
         wait_for(program, "waits")
+        time.sleep(0.3)
         program.send_signal()
         if event == "startup":
+            time.sleep(0.3)
             program.send_signal()
-        time.sleep(0.1)
-        program.send_signal()
         assert program.wait(5) == -signal.SIGTERM
         assert "destroyed" not in program.errors
 
@@ -213,6 +214,25 @@ def test_servers_raise_it_too(workers: int) -> None:
     with Program(BEGIN + text) as program:
         wait_until_served(program)
         assert program.stop() < 5
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_lets_requests_finish(workers: int, number: signal.Signals) -> None:
+    """As Ctrl-C in a terminal: workers get it twice, from there and from their supervisor."""
+    text = (
+        "import socketify\nasync def slow(res, req):\n    os.write(1, b'asked\\n')\n"
+        "    await asyncio.sleep(0.7)\n    res.end('slow')\n"
+        "def run(app):\n    app.get('/', slow)\n    app.get('/up', lambda res, req: res.end('up'))\n"
+        f"socketify.serve(run, port=0, workers={workers}, on_listen=lambda config: print(config.port, flush=True))\n"
+    )
+    with Program(BEGIN + text, start_new_session=True) as program:
+        wait_until_served(program, GET.replace(b"/ ", b"/up "))
+        with program.connect(GET) as connection:
+            wait_for(program, "asked")
+            os.killpg(program.process.pid, number)
+            assert connection.recv(1000).endswith(b"slow"), program.errors
+        assert program.wait() == -number
 
 
 def test_run_returns_after_close() -> None:
