@@ -157,14 +157,15 @@ def test_handlers_of_event_streams_are_told_as_if_the_client_left(loop: str) -> 
         assert program.errors == ""
 
 
-def test_event_streams_of_wsgi_end_with_their_next_block() -> None:
+@pytest.mark.parametrize("threads", [1, 8])
+def test_event_streams_of_wsgi_end_with_their_next_block(threads: int) -> None:
     text = (
         "from socketify import WSGI\ndef application(environ, start_response):\n"
         "    start_response('200 OK', [('Content-Type', 'text/event-stream')])\n    try:\n        while True:\n"
-        "            yield b'data: x\\r\\n\\r\\n'\n            time.sleep(0.05)\n"
-        "    finally:\n        os.write(1, b'closed\\n')\napp = WSGI(application, threads=8).native_app\n"
+        "            yield b'data: x\\r\\n\\r\\n'\n            time.sleep(0.01)\n"
+        "    finally:\n        os.write(1, b'closed\\n')\napp = WSGI(application, threads=THREADS).native_app\n"
     )
-    with Program(BEGIN + text + RUN) as program:
+    with Program(BEGIN + text.replace("THREADS", str(threads)) + RUN) as program:
         streams = [program.connect(GET) for _ in range(8)]
         for each in streams:
             until(each, b"data: x\r\n\r\n")
