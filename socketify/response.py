@@ -39,13 +39,7 @@ class Response(ResponseHead):
     (see :attr:`aborted`); after the response ended they raise RuntimeError.
     """
 
-    __slots__ = (
-        "_extras",
-        "_offset_base",
-        "_sized",
-        "_writable_handler",
-        "_write_waiter",
-    )
+    __slots__ = ("_extras", "_offset_base", "_sized", "_writable_handler", "_write_waiter")
 
     def _reset(self) -> None:
         super()._reset()

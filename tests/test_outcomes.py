@@ -197,15 +197,17 @@ def test_other_websocket_handlers(serve: Callable[..., Any], caplog: Any, event:
 def test_the_messages_behind_a_failed_handler_reach_theirs(serve: Callable[..., Any]) -> None:
     """Those that came before the close frame went out."""
     seen: list[str] = []
-    gate = asyncio.Event()
+    gates: list[asyncio.Event] = []
 
     async def message(_ws: Any, text: str, _opcode: OpCode) -> None:
         seen.append(text)
         if text == "0":
-            await gate.wait()
+            # Made here: on CPython 3.9 an event belongs to the loop that it is made in.
+            gates.append(asyncio.Event())
+            await gates[0].wait()
             raise asyncio.CancelledError
 
-    server = serve(lambda app: app.ws("/", {"message": message, "ping": lambda _ws, _data: gate.set()}))
+    server = serve(lambda app: app.ws("/", {"message": message, "ping": lambda _ws, _data: gates[0].set()}))
     with connect(server.ws_url) as client:
         for number in range(5):
             client.send(str(number))
