@@ -56,51 +56,53 @@ def _first_step() -> Generator[None, None, None]:
 class _SpareTask(asyncio.Task[Any]):
     """A task that tells when it is cancelled while it is spare."""
 
-    __slots__ = ("on_cancel",)
-    on_cancel: Optional[Callable[[], None]]
+    __slots__ = ("spare",)
+    spare: Optional[_Spare]
 
     def cancel(self, *arguments: Any, **keywords: Any) -> bool:
         """Cancel, as every task does."""
-        if self.on_cancel is not None:
-            self.on_cancel()
+        if self.spare is not None:
+            self.spare.retire()
         return super().cancel(*arguments, **keywords)
 
 
 class _Spare:
     """A task that waits for a coroutine to carry on."""
 
+    __slots__ = ("_given", "_runner", "_work", "is_fresh", "task")
+
     def __init__(self, runner: CoroutineRunner, loop: asyncio.AbstractEventLoop) -> None:
         self._runner = runner
-        self._is_cancelled = False
-        self._given: asyncio.Future[None] = loop.create_future()
+        #: Whether nobody cancelled it.
+        self.is_fresh = True
+        # Made when nothing was given before the task's first turn.
+        self._given: Optional[asyncio.Future[None]] = None
         self._work: Optional[tuple[Any, Waits, ErrorReport, Optional[Finish]]] = None
         main = self._main()
         # To where a cancellation before the task's first turn can be caught.
         main.send(None)
         self.task = _SpareTask(main, loop=loop)
-        self.task.on_cancel = self._on_cancel
+        self.task.spare = self
 
-    @property
-    def is_fresh(self) -> bool:
-        """Whether nobody cancelled it."""
-        return not self._is_cancelled
-
-    def _on_cancel(self) -> None:
-        self._is_cancelled = True
+    def retire(self) -> None:
+        """Be spare no longer: somebody cancelled it."""
+        self.is_fresh = False
         self._runner._retire(self)
 
     def give(self, coroutine: Any, waits: Waits, report: ErrorReport, finish: Optional[Finish]) -> None:
         self._work = (coroutine, waits, report, finish)
-        self.task.on_cancel = None
+        self.task.spare = None
         # Done already when the coroutine cancelled its task before it waited.
-        if not self._given.done():
+        if self._given is not None and not self._given.done():
             self._given.set_result(None)
 
     async def _main(self) -> None:
         cancelled: Optional[asyncio.CancelledError] = None
         try:
             await _first_step()
-            await self._given
+            if self._work is None:
+                self._given = self._runner.new_future()
+                await self._given
         except asyncio.CancelledError as error:
             if self._work is None:
                 raise
@@ -160,6 +162,10 @@ class CoroutineRunner:
         self._spare = spare = self._new_spare()
         self._current[1] = spare.task
         return spare.task
+
+    def new_future(self) -> asyncio.Future[None]:
+        """Make a future of the loop."""
+        return self._loop.create_future()
 
     def _new_spare(self) -> _Spare:
         spare = _Spare(self, self._loop)
