@@ -15,9 +15,8 @@ from typing import Any
 
 import pytest
 from tls_files import Files
-from wsgi_server import TEXT, both, served
+from wsgi_server import LARGE, TEXT, both, large_result, served
 
-LARGE = 20_000_000
 REQUEST = b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
@@ -209,18 +208,6 @@ def test_answer_to_head_ends_an_endless_generator(threads: int) -> None:
     with served(app, threads=threads) as one:
         assert one.ask(method="HEAD").status == 200
         assert stream.closed.wait(10)
-
-
-def large_result(environ: Any, start_response: Any, path: Path) -> Any:
-    way = environ["PATH_INFO"]
-    write = start_response("200 OK", TEXT)
-    if way == "/write":
-        write(b"x" * LARGE)
-        return []
-    if way == "/file":
-        return environ["wsgi.file_wrapper"](path.open("rb"))
-    block = b"x" * LARGE
-    return {"/list": [block], "/two": (block[: LARGE // 2],) * 2, "/generator": (each for each in (block,))}[way]
 
 
 @pytest.mark.parametrize("way", ["list", "two", "generator", "write", "file"])

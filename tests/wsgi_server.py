@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from socketify import WSGI, AppListenOptions
 
 TEXT = [("Content-Type", "text/plain")]
+#: Bytes of a body that no buffer of the kernel holds.
+LARGE = 20_000_000
 both = pytest.mark.parametrize("threads", [1, 3])
 
 
@@ -73,3 +76,16 @@ def served(app: Any, interface: Any = WSGI, unix: Optional[str] = None, **option
         yield one
     finally:
         server.close()
+
+
+def large_result(environ: Any, start_response: Any, path: Path) -> Any:
+    """Give a large result in the way that the path names."""
+    way = environ["PATH_INFO"]
+    write = start_response("200 OK", TEXT)
+    if way == "/write":
+        write(b"x" * LARGE)
+        return []
+    if way == "/file":
+        return environ["wsgi.file_wrapper"](path.open("rb"))
+    block = b"x" * LARGE
+    return {"/list": [block], "/two": (block[: LARGE // 2],) * 2, "/generator": (each for each in (block,))}[way]
