@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from io import BytesIO
 from typing import Any, Callable, Optional, TypeVar, Union
 
+from ..native import lib
 from ..response import Response
 
 Self = TypeVar("Self", bound="SSGIHttpResponse")
@@ -55,6 +56,8 @@ class SSGIHttpResponse:
         """
         if has_more:
             self._res.write(payload)
+            # Before the application goes on: it may block.
+            lib.sk_res_flush(self._res._handle)
         else:
             self._res.end(payload)
         return self

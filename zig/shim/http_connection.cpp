@@ -2,6 +2,8 @@
 
 #include "app.h"
 #include "body.h"
+#include "half_closed.h"
+#include "response.h"
 
 #include <algorithm>
 #include <cassert>
@@ -35,15 +37,10 @@ bool handlerActs(const Slot &slot) {
   return !isBodyMissing(slot) || (slot.flags & (EXPECTS_100 | HOLD_PAUSED | USER_PAUSED));
 }
 
-void closeGracefully(HttpResponse *response) {
-  response->AsyncSocket::shutdown();
-  response->AsyncSocket::close();
-}
-
 bool mayClose(HttpResponse *response) {
   int state = httpData(response)->state;
-  return (state & HttpData::HTTP_CONNECTION_CLOSE) && !(state & HttpData::HTTP_RESPONSE_PENDING) &&
-         !response->getBufferedAmount();
+  return ((state & HttpData::HTTP_CONNECTION_CLOSE) || isLastRequest(slotOf(raw(response)))) &&
+         !(state & HttpData::HTTP_RESPONSE_PENDING) && !response->getBufferedAmount();
 }
 
 /* The answer to what cannot be served, if one can still be given, and the end of the connection. A response that has
@@ -55,6 +52,7 @@ void refuse(us_socket_t *s, unsigned int error) {
   bool answered = !(slot.flags & PENDING) && isBodyMissing(slot);
   /* Earlier responses go first. */
   response->AsyncSocket::uncork();
+  us_socket_linger(s);
   if (!begun && !answered) {
     std::string_view page = uWS::httpErrorResponses[error];
     if (Observer *observer = slot.app->observer.get()) {
@@ -64,7 +62,7 @@ void refuse(us_socket_t *s, unsigned int error) {
       observer->sent(slot, statusOfPage(page));
       observer->end(slot);
     }
-    response->AsyncSocket::write(page.data(), page.length());
+    writeAll(response, withoutWhatWasSent(slot, page));
   }
   if (response->getBufferedAmount() && !(slot.flags & PENDING)) {
     /* The writable event closes it when the client has read everything. */
@@ -73,7 +71,7 @@ void refuse(us_socket_t *s, unsigned int error) {
     awaitReader(slot);
     return;
   }
-  closeGracefully(response);
+  closeGracefully(slot);
 }
 
 void *onRequest(void *user, uWS::HttpRequest *request) {
@@ -168,7 +166,7 @@ us_socket_t *onData(us_socket_t *s, char *bytes, int length) {
     awaitReader(slot);
   }
   if (mayClose(response)) {
-    closeGracefully(response);
+    closeGracefully(slot);
   } else if (!(slot.flags & (PENDING | HEAD_BEGUN)) && data->hasPartialHead()) {
     slot.flags |= HEAD_BEGUN;
     us_socket_timeout(0, s, optionsOf(slot).header_timeout_s);
@@ -185,11 +183,11 @@ us_socket_t *onWritable(us_socket_t *s) {
     return s;
   }
   response->flush();
+  Slot &slot = slotOf(s);
   if (mayClose(response)) {
-    closeGracefully(response);
+    closeGracefully(slot);
     return s;
   }
-  Slot &slot = slotOf(s);
   if (!(slot.flags & PENDING) || response->getBufferedAmount()) {
     awaitNextRequest(slot);
   } else {
@@ -221,11 +219,26 @@ us_socket_t *onTimeout(us_socket_t *s) {
   if (!response->getBufferedAmount() && (slow_body || slow_head)) {
     refuse(s, uWS::HTTP_ERROR_408_REQUEST_TIMEOUT);
   } else if (!(slot.flags & PENDING) && !response->getBufferedAmount()) {
-    closeGracefully(response);
+    closeGracefully(slot);
   } else {
     response->AsyncSocket::close();
   }
   return s;
+}
+
+/* The client has nothing more to send. It may have left, or wait for its answers: those to whole requests are given. */
+us_socket_t *onEnd(us_socket_t *s) {
+  if (!us_socket_tag(s) || !owesAnswer(slotOf(s))) {
+    return us_socket_close(0, s, 0, nullptr);
+  }
+  askWhetherItReads(slotOf(s));
+  return s;
+}
+
+void onHalfClosed(us_socket_t *s) {
+  if (us_socket_tag(s)) {
+    askWhetherItReads(slotOf(s));
+  }
 }
 
 } // namespace
@@ -234,6 +247,16 @@ void handleConnections(us_socket_context_t *context) {
   us_socket_context_on_data(0, context, onData);
   us_socket_context_on_writable(0, context, onWritable);
   us_socket_context_on_timeout(0, context, onTimeout);
+  us_socket_context_on_end(0, context, onEnd);
+  us_socket_context_on_half_closed(context, onHalfClosed);
+}
+
+void closeGracefully(const Slot &slot) {
+  if (isBodyMissing(slot)) {
+    us_socket_linger(raw(slot.socket));
+  }
+  slot.socket->shutdown();
+  slot.socket->close();
 }
 
 void awaitFirstRequest(Slot &slot) {

@@ -11,6 +11,10 @@ namespace sk {
 /* Registers the handlers for a context whose sockets the engine opens and closes. */
 void handleConnections(us_socket_context_t *context);
 
+/* Closes with everything sent; what the client sends of an unread body is waited for, so that it gets the response (RFC 9112
+ * section 9.6). */
+void closeGracefully(const Slot &slot);
+
 /* The time that a new connection has for its first request. */
 void awaitFirstRequest(Slot &slot);
 /* (Re)starts the clock of the handler, while nobody else is waited for. */

@@ -1,6 +1,7 @@
 #include "response.h"
 
 #include "body.h"
+#include "half_closed.h"
 #include "http_connection.h"
 
 #include <cassert>
@@ -15,10 +16,9 @@ constexpr size_t STACK_HEAD_BYTES = 4096;
 bool mustClose(const Slot &slot) { return httpData(slot.socket)->state & HttpData::HTTP_CONNECTION_CLOSE; }
 
 /* The peer gets everything and a FIN, then the connection goes. */
-void closeWhenFlushed(Socket *socket) {
-  if (socket->getBufferedAmount() == 0) {
-    socket->shutdown();
-    socket->close();
+void closeWhenFlushed(const Slot &slot) {
+  if (slot.socket->getBufferedAmount() == 0) {
+    closeGracefully(slot);
   }
 }
 
@@ -30,6 +30,8 @@ void readHeldRequests(Slot &slot) {
 
 } // namespace
 
+thread_local Socket *user_cork = nullptr;
+
 Cork::Cork(Socket *s) : socket(s), mine(!s->isCorked() && s->canCork()) {
   if (mine) {
     socket->corkUnchecked();
@@ -40,6 +42,13 @@ void Cork::release() {
   if (mine) {
     socket->uncork();
     mine = false;
+  }
+}
+
+void leaveNow(Slot &slot) {
+  Socket *socket = slot.socket;
+  if (socket->isCorked() && socket != user_cork) {
+    socket->uncork();
   }
 }
 
@@ -139,15 +148,17 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
                                                    : Persistence::Default;
   size_t bound = composedBound(head, *slot.app);
   uWS::LoopData *loop = socket->getLoopData();
-  if (socket->isCorked() && data->buffer.length() == 0 && loop->corkOffset + bound <= uWS::LoopData::CORK_BUFFER_SIZE) {
+  if (!slot.version_begun && socket->isCorked() && data->buffer.length() == 0 && loop->corkOffset + bound <= uWS::LoopData::CORK_BUFFER_SIZE) {
     loop->corkOffset += static_cast<unsigned int>(
         compose(loop->corkBuffer + loop->corkOffset, head, facts, *slot.app, framing, length, persistence));
   } else if (bound <= STACK_HEAD_BYTES) {
     char composed[STACK_HEAD_BYTES];
-    writeAll(socket, {composed, compose(composed, head, facts, *slot.app, framing, length, persistence)});
+    size_t size = compose(composed, head, facts, *slot.app, framing, length, persistence);
+    writeAll(socket, withoutWhatWasSent(slot, {composed, size}));
   } else {
     std::string composed(bound, '\0');
-    writeAll(socket, {composed.data(), compose(composed.data(), head, facts, *slot.app, framing, length, persistence)});
+    size_t size = compose(composed.data(), head, facts, *slot.app, framing, length, persistence);
+    writeAll(socket, withoutWhatWasSent(slot, {composed.data(), size}));
   }
   return SK_OK;
 }
@@ -171,12 +182,16 @@ void finish(Slot &slot) {
 
 int32_t settle(Slot &slot) {
   Socket *socket = slot.socket;
+  /* Of the next one, which is here, the response may share a packet with this. */
+  if (!requestFollows(slot)) {
+    leaveNow(slot);
+  }
   bool buffered = socket->getBufferedAmount() != 0;
   awaitNextRequest(slot);
-  if (mustClose(slot)) {
+  if (mustClose(slot) || isLastRequest(slot)) {
     /* A corked socket is closed by whoever corked it, after sending. */
     if (!socket->isCorked()) {
-      closeWhenFlushed(socket);
+      closeWhenFlushed(slot);
     }
   } else if (slot.flags & PIPELINE_HELD) {
     readHeldRequests(slot);
@@ -216,6 +231,7 @@ void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request)
     flags |= TUNNEL;
   }
   slot.flags = flags;
+  slot.version_begun = false;
 }
 
 void continueWhenWritable(Slot &slot) {

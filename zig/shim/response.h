@@ -30,6 +30,12 @@ Framing framingFor(const Slot &slot, int status, bool sized);
 /* Decides about the connection, writes the head. False when the head is not valid; nothing is written then. */
 int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_t flags);
 
+/* The cork that Python holds across several calls: it must be let go even when its connection dies meanwhile. */
+extern thread_local Socket *user_cork;
+
+/* What was packed while the connection's input is handled leaves before the handler goes on; not what a handler packs itself. */
+void leaveNow(Slot &slot);
+
 /* The response is complete: its handle is stale from now on. */
 void finish(Slot &slot);
 /* After the last write of a call that ended a response. */

@@ -2,6 +2,7 @@
 #include "response.h"
 
 #include "body.h"
+#include "half_closed.h"
 #include "http_connection.h"
 
 #include <algorithm>
@@ -13,9 +14,6 @@ namespace {
 
 constexpr std::string_view CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view LAST_CHUNK = "0\r\n\r\n";
-
-/* The cork that Python holds across several calls: it must be let go even when its connection dies meanwhile. */
-thread_local Socket *user_cork = nullptr;
 
 void writeChunk(Socket *socket, std::string_view data) {
   char size_line[20];
@@ -166,7 +164,8 @@ int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, in
   if ((slot->flags & HEAD_SENT) && head_length) {
     return SK_BUSY;
   }
-  return stream(*slot, headOf(head, head_length, fields), view(data, length), SK_KEEP_LENGTH);
+  int32_t result = stream(*slot, headOf(head, head_length, fields), view(data, length), SK_KEEP_LENGTH);
+  return result == SK_OK ? sk_res_flush(handle) : result;
 }
 
 int32_t sk_res_flush(uint32_t handle) {
@@ -263,8 +262,9 @@ int32_t sk_res_write_continue(uint32_t handle) {
   }
   slot->flags &= static_cast<uint16_t>(~EXPECTS_100);
   Cork cork(slot->socket);
-  writeAll(slot->socket, CONTINUE);
+  writeAll(slot->socket, withoutWhatWasSent(*slot, CONTINUE));
   cork.release();
+  leaveNow(*slot);
   awaitBody(*slot);
   return SK_OK;
 }
@@ -307,7 +307,7 @@ int32_t sk_res_cork(uint32_t handle) {
   if (!slot) {
     return SK_GONE;
   }
-  if (user_cork || slot->socket->isCorked() || !slot->socket->canCork()) {
+  if (user_cork || !(slot->socket->isCorked() || slot->socket->canCork())) {
     return SK_BUSY;
   }
   slot->socket->corkUnchecked();

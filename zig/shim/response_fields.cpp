@@ -1,4 +1,5 @@
 /* sk_res_early_hints, sk_res_end_trailers: fields before and after a response. */
+#include "half_closed.h"
 #include "response.h"
 
 using namespace sk;
@@ -23,8 +24,9 @@ int32_t sk_res_early_hints(uint32_t handle, const char *head, int32_t head_lengt
     return SK_BAD_HEAD;
   }
   Cork cork(slot->socket);
-  writeAll(slot->socket, std::string(EARLY_HINTS) + fieldLines(block) + "\r\n");
+  writeAll(slot->socket, withoutWhatWasSent(*slot, std::string(EARLY_HINTS) + fieldLines(block) + "\r\n"));
   cork.release();
+  leaveNow(*slot);
   return SK_OK;
 }
 

@@ -71,6 +71,7 @@ struct Slot {
   uint32_t request_handle;   /* under which `request` can be read, also after the response ended */
   uint16_t flags;
   Kind kind;
+  bool version_begun;        /* Http: the first byte of the response left before its head */
 };
 static_assert(sizeof(Slot) <= 64);
 

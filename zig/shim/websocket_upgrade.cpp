@@ -1,6 +1,7 @@
 /* The opening handshake, RFC 6455 section 4.2. */
 #include "ascii.h"
 #include "response.h"
+#include "half_closed.h"
 #include "websocket.h"
 
 #include "WebSocketHandshake.h"
@@ -135,7 +136,11 @@ int64_t upgrade(Slot &slot, WebSocketRoute &route, const Handshake &handshake) {
   }
   appendFields(answer, handshake.head);
   answer.append("\r\n");
-  writeAll(slot.socket, answer);
+  writeAll(slot.socket, withoutWhatWasSent(slot, answer));
+  if (us_socket_ended(raw(slot.socket))) {
+    /* A peer that sends nothing cannot take part in a websocket: this ends as when it leaves. */
+    us_socket_cut(raw(slot.socket));
+  }
   uint32_t handle = adoptWebSocket(slot, route, deflate);
   if (!handle) {
     slot.socket->close();

@@ -34,6 +34,7 @@ pub const Context = extern struct {
     on_long_timeout: ?SocketCallback = null,
     on_connect_error: ?ErrorCallback = null,
     on_end: ?SocketCallback = null,
+    on_half_closed: ?*const fn (*Socket) callconv(.c) void = null,
     on_server_name: ?ServerNameCallback = null,
     /// Open sockets in the list.
     count: u32 = 0,
@@ -202,6 +203,10 @@ export fn us_socket_context_on_connect_error(ssl: c_int, context: *Context, call
 export fn us_socket_context_on_end(ssl: c_int, context: *Context, callback: SocketCallback) void {
     _ = ssl;
     context.on_end = callback;
+}
+
+export fn us_socket_context_on_half_closed(context: *Context, callback: *const fn (*Socket) callconv(.c) void) void {
+    context.on_half_closed = callback;
 }
 
 /// Server names belong to TLS: a plain context keeps the callback and never calls it.

@@ -9,7 +9,11 @@ const Pending = @import("pending.zig").Pending;
 
 /// Connections that may linger at once in a loop.
 const lingering_max = 1024;
+/// Without a byte.
 const linger_seconds = 2;
+/// With bytes that go on coming.
+const linger_seconds_max = 30;
+const linger_bytes_max: usize = 256 * 1024 * 1024;
 /// For output that the peer has not taken yet.
 const output_seconds = 30;
 /// Bytes discarded at once.
@@ -18,6 +22,10 @@ const discard_bytes: usize = 1024 * 1024;
 pub const Linger = struct {
     poll: Poll,
     deadline: u32,
+    /// When it ends whatever comes.
+    last: u32,
+    /// What may come.
+    budget: usize = linger_bytes_max,
     /// Sent before our half ends.
     output: Pending,
     next: ?*Linger = null,
@@ -26,7 +34,7 @@ pub const Linger = struct {
 
 const Input = enum { none, some, ended };
 
-fn discardInput(fd: c_int) Input {
+fn discardInput(fd: c_int, budget: *usize) Input {
     var found: Input = .none;
     var rounds: u32 = 0;
     while (rounds < 4) : (rounds += 1) {
@@ -35,23 +43,34 @@ fn discardInput(fd: c_int) Input {
         if (count == 0) return .ended;
         if (count < 0) return if (sys.errno() == .AGAIN) found else .ended;
         found = .some;
+        budget.* -|= @intCast(count);
+        if (budget.* == 0) return .ended;
     }
     return found;
 }
 
-/// Closes a descriptor whose sending side is shut down, or shall be when `output` has left.
-pub fn close(loop: *Loop, poll: *Poll, given: Pending) void {
+/// Closes a descriptor whose sending side is shut down, or shall be when `output` has left. `expects`: the peer has more to send.
+pub fn close(loop: *Loop, poll: *Poll, given: Pending, expects: bool) void {
     const fd = poll.fd;
     var output = given;
     const owes = !output.isEmpty();
-    const lingers = (owes or discardInput(fd) == .some) and loop.lingering_count < lingering_max;
+    var budget = linger_bytes_max;
+    const input: Input = if (owes) .none else discardInput(fd, &budget);
+    const lingers = (owes or input == .some or (expects and input == .none)) and loop.lingering_count < lingering_max;
     const entry = (if (lingers) sys.create(Linger, 0) else null) orelse {
         output.free();
         poll.close(loop);
         return;
     };
     const seconds: u32 = if (owes) output_seconds else linger_seconds;
-    entry.* = .{ .poll = .{ .fd = fd, .kind = .linger, .slot = poll.slot }, .deadline = loop.tick() + seconds, .output = output };
+    const now = loop.tick();
+    entry.* = .{
+        .poll = .{ .fd = fd, .kind = .linger, .slot = poll.slot },
+        .deadline = now + seconds,
+        .last = now + linger_seconds_max,
+        .budget = budget,
+        .output = output,
+    };
     entry.next = loop.lingering;
     if (entry.next) |next| next.prev = entry;
     loop.lingering = entry;
@@ -67,7 +86,7 @@ pub fn ready(loop: *Loop, entry: *Linger) void {
         if (!entry.output.flush(entry.poll.fd)) return end(loop, entry);
         if (!entry.output.isEmpty()) {
             // The end of input would wake us without end.
-            if (discardInput(entry.poll.fd) == .ended) entry.poll.remove(loop, sys.epollin);
+            if (discardInput(entry.poll.fd, &entry.budget) == .ended) entry.poll.remove(loop, sys.epollin);
             return;
         }
         _ = sys.shutdown(entry.poll.fd, sys.shut_wr);
@@ -75,7 +94,12 @@ pub fn ready(loop: *Loop, entry: *Linger) void {
         entry.deadline = @min(entry.deadline, loop.tick() + linger_seconds);
         timeout.need(loop, entry.deadline);
     }
-    if (discardInput(entry.poll.fd) == .ended) end(loop, entry);
+    switch (discardInput(entry.poll.fd, &entry.budget)) {
+        .ended => end(loop, entry),
+        // The timer finds out when it comes.
+        .some => entry.deadline = @max(entry.deadline, @min(entry.last, loop.tick() + linger_seconds)),
+        .none => {},
+    }
 }
 
 fn end(loop: *Loop, entry: *Linger) void {

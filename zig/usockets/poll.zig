@@ -8,8 +8,8 @@ pub const Poll = extern struct {
     /// Aligned as what it is part of.
     fd: c_int align(8),
     kind: Kind,
-    /// EPOLLIN and EPOLLOUT as registered.
-    interest: u8 = 0,
+    /// EPOLLIN, EPOLLOUT and EPOLLRDHUP as registered.
+    interest: u16 = 0,
     flags: u16 = 0,
     /// Its number in the table of the io_uring backend.
     slot: u32 = 0,

@@ -27,6 +27,8 @@ pub const Flags = struct {
     /// Why it is scheduled: the data callback shall be called, or TLS has to read.
     pub const wants_data: u16 = 64;
     pub const wants_read: u16 = 128;
+    /// The peer may still send what nobody waits for: closing lingers.
+    pub const lingers: u16 = 256;
 };
 
 pub const Socket = extern struct {
@@ -90,6 +92,12 @@ pub const Socket = extern struct {
             if (!waits and !socket.owesOutput()) socket.poll.remove(socket.context.loop, sys.epollout);
         }
         if (socket.closed()) return;
+        if (events & sys.epollrdhup != 0) {
+            // It stays so for ever. Only a paused socket asks.
+            socket.poll.remove(socket.context.loop, sys.epollrdhup);
+            if (socket.context.on_half_closed) |callback| callback(socket);
+            if (socket.closed()) return;
+        }
         if (events & sys.epollin != 0 and !socket.has(Flags.paused)) {
             if (socket.tls == null) socket.receive() else tls_socket.receive(socket);
         } else if (events & sys.epollhup != 0) {
@@ -128,10 +136,11 @@ pub const Socket = extern struct {
             _ = socket.close(0, null);
             return;
         }
-        socket.set(Flags.ended, true);
-        const after = socket.context.on_end.?(socket) orelse return;
         // The end of input stays readable for ever.
-        if (!after.closed()) after.poll.remove(after.context.loop, sys.epollin);
+        socket.poll.remove(socket.context.loop, sys.epollin);
+        if (socket.has(Flags.ended)) return;
+        socket.set(Flags.ended, true);
+        _ = socket.context.on_end.?(socket);
     }
 
     pub fn close(socket: *Socket, code: c_int, reason: ?*anyopaque) *Socket {
@@ -152,7 +161,7 @@ pub const Socket = extern struct {
         // What was taken from the caller leaves as if the kernel had taken it.
         const owes = !pending.isEmpty() and (socket.tls == null or socket.has(Flags.shut_down));
         if (owes or (socket.has(Flags.shut_down) and !socket.has(Flags.ended))) {
-            linger.close(loop, &socket.poll, pending);
+            linger.close(loop, &socket.poll, pending, socket.has(Flags.lingers));
         } else {
             var lost = pending;
             lost.free();
@@ -174,7 +183,7 @@ pub const Socket = extern struct {
         return if (socket.tls) |session| !session.handshaking else true;
     }
 
-    fn owesOutput(socket: *const Socket) bool {
+    pub fn owesOutput(socket: *const Socket) bool {
         return if (socket.tls) |session| !session.pending.isEmpty() else socket.unsent != null;
     }
 
@@ -209,12 +218,12 @@ pub const Socket = extern struct {
     }
 
     /// A stream with a gap must not go on: its end is found by the next event.
-    fn cut(socket: *Socket) void {
+    pub fn cut(socket: *Socket) void {
         _ = sys.shutdown(socket.poll.fd, sys.shut_rdwr);
     }
 
     /// What this turn has collected for the socket leaves now.
-    fn sendQueued(socket: *Socket) void {
+    pub fn sendQueued(socket: *Socket) void {
         if (socket.queued != 0) socket.context.loop.uring.?.sends.sendNow(socket);
     }
 
@@ -282,7 +291,7 @@ pub const Socket = extern struct {
     }
 
     /// Writes what the kernel takes; asks for the writable event when it does not take everything.
-    fn send(socket: *Socket, pieces: []const sys.Iovec, more: bool) usize {
+    pub fn send(socket: *Socket, pieces: []const sys.Iovec, more: bool) usize {
         if (socket.closed() or socket.has(Flags.shut_down)) return 0;
         var total: usize = 0;
         for (pieces) |piece| total += piece.len;
@@ -315,7 +324,7 @@ pub const Socket = extern struct {
         }
     }
 
-    fn schedule(socket: *Socket) void {
+    pub fn schedule(socket: *Socket) void {
         if (socket.has(Flags.scheduled)) return;
         const loop = socket.context.loop;
         socket.set(Flags.scheduled, true);
@@ -331,7 +340,7 @@ pub const Socket = extern struct {
     }
 
     /// Moves the socket to another context and memory with another extension size.
-    fn adopt(old: *Socket, context: *Context, ext_bytes: u32) ?*Socket {
+    pub fn adopt(old: *Socket, context: *Context, ext_bytes: u32) ?*Socket {
         assert(!old.closed());
         const loop = context.loop;
         const new = sys.create(Socket, ext_bytes) orelse return null;
@@ -355,136 +364,3 @@ pub const Socket = extern struct {
         return new;
     }
 };
-
-/// Hands over what the turn has collected; whether anything waits all the same.
-export fn us_socket_owes(socket: *Socket) c_int {
-    socket.sendQueued();
-    return @intFromBool(!socket.closed() and socket.owesOutput());
-}
-
-/// As after a write that the kernel did not take whole: somebody else filled its buffer.
-export fn us_socket_await_writable(socket: *Socket) void {
-    if (socket.closed() or socket.has(Flags.shut_down)) return;
-    socket.set(Flags.write_failed, true);
-    socket.poll.add(socket.context.loop, sys.epollout);
-}
-
-export fn us_socket_write(ssl: c_int, socket: *Socket, data: [*]const u8, length: c_int, more: c_int) c_int {
-    _ = ssl;
-    if (length <= 0) return 0;
-    return @intCast(socket.send(&.{.{ .base = data, .len = @intCast(length) }}, more != 0));
-}
-
-/// As us_socket_write, of any length.
-export fn us_socket_send(socket: *Socket, data: [*]const u8, length: usize, more: c_int) usize {
-    return socket.send(&.{.{ .base = data, .len = length }}, more != 0);
-}
-
-/// As us_socket_write2, of any length.
-export fn us_socket_send2(socket: *Socket, header: [*]const u8, header_length: usize, payload: [*]const u8, payload_length: usize) usize {
-    return socket.send(&.{ .{ .base = header, .len = header_length }, .{ .base = payload, .len = payload_length } }, false);
-}
-
-export fn us_socket_write2(ssl: c_int, socket: *Socket, header: [*]const u8, header_length: c_int, payload: [*]const u8, payload_length: c_int) c_int {
-    _ = ssl;
-    const sent = us_socket_send2(socket, header, @intCast(header_length), payload, @intCast(payload_length));
-    return @intCast(sent);
-}
-
-/// Nothing is withheld but by MSG_MORE, which the next write ends.
-export fn us_socket_flush(ssl: c_int, socket: *Socket) void {
-    _ = .{ ssl, socket };
-}
-
-export fn us_socket_close(ssl: c_int, socket: *Socket, code: c_int, reason: ?*anyopaque) *Socket {
-    _ = ssl;
-    return socket.close(code, reason);
-}
-
-export fn us_socket_is_closed(ssl: c_int, socket: *Socket) c_int {
-    _ = ssl;
-    return @intFromBool(socket.closed());
-}
-
-export fn us_socket_is_established(ssl: c_int, socket: *Socket) c_int {
-    _ = ssl;
-    return @intFromBool(!socket.closed() and socket.isEstablished());
-}
-
-export fn us_socket_shutdown(ssl: c_int, socket: *Socket) void {
-    _ = ssl;
-    if (socket.closed() or socket.has(Flags.shut_down)) return;
-    socket.set(Flags.shut_down, true);
-    if (socket.tls != null) return tls_socket.shutdown(socket);
-    socket.sendQueued();
-    // Our half ends when everything has left.
-    if (socket.unsent != null) return;
-    socket.poll.remove(socket.context.loop, sys.epollout);
-    _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
-}
-
-export fn us_socket_shutdown_read(ssl: c_int, socket: *Socket) void {
-    _ = ssl;
-    if (!socket.closed()) _ = sys.shutdown(socket.poll.fd, sys.shut_rd);
-}
-
-export fn us_socket_cut(socket: *Socket) void {
-    if (!socket.closed()) socket.cut();
-}
-
-export fn us_socket_is_shut_down(ssl: c_int, socket: *Socket) c_int {
-    _ = ssl;
-    return @intFromBool(socket.has(Flags.shut_down));
-}
-
-export fn us_socket_ext(ssl: c_int, socket: *Socket) *anyopaque {
-    _ = ssl;
-    return sys.extOf(Socket, socket);
-}
-
-export fn us_socket_context(ssl: c_int, socket: *Socket) *Context {
-    _ = ssl;
-    return socket.context;
-}
-
-export fn us_socket_get_native_handle(ssl: c_int, socket: *Socket) ?*anyopaque {
-    _ = ssl;
-    return @ptrFromInt(@as(usize, @intCast(@max(socket.poll.fd, 0))));
-}
-
-export fn us_socket_server_name_userdata(ssl: c_int, socket: *Socket) ?*anyopaque {
-    _ = .{ ssl, socket };
-    return null;
-}
-
-export fn us_socket_context_adopt_socket(ssl: c_int, context: *Context, socket: *Socket, ext_size: c_int) ?*Socket {
-    _ = ssl;
-    return socket.adopt(context, @intCast(ext_size));
-}
-
-export fn us_socket_pause(socket: *Socket) void {
-    if (socket.closed()) return;
-    socket.set(Flags.paused, true);
-    socket.poll.remove(socket.context.loop, sys.epollin);
-}
-
-export fn us_socket_resume(socket: *Socket) void {
-    if (socket.closed() or !socket.has(Flags.paused)) return;
-    socket.set(Flags.paused, false);
-    if (!socket.has(Flags.ended)) socket.poll.add(socket.context.loop, sys.epollin);
-    if (socket.tls != null) socket.scheduleRead();
-}
-
-export fn us_socket_tag(socket: *Socket) c_uint {
-    return socket.tag;
-}
-
-export fn us_socket_set_tag(socket: *Socket, tag: c_uint) void {
-    socket.tag = tag;
-}
-
-pub export fn us_socket_schedule_data(socket: *Socket) void {
-    if (socket.closed()) return;
-    socket.set(Flags.wants_data, true);
-    socket.schedule();
-}

@@ -12,6 +12,11 @@ const loop_module = @import("loop.zig");
 const Loop = loop_module.Loop;
 const Socket = @import("socket.zig").Socket;
 const Listener = @import("listener.zig").Listener;
+const uring_slot = @import("uring_slot.zig");
+const none = uring_slot.none;
+const Operation = uring_slot.Operation;
+const Slot = uring_slot.Slot;
+pub const Tag = uring_slot.Tag;
 const ring_module = @import("ring.zig");
 const Ring = ring_module.Ring;
 const Completion = ring_module.Completion;
@@ -22,7 +27,6 @@ const SendQueue = @import("send_queue.zig").SendQueue;
 const Pending = @import("pending.zig").Pending;
 
 const allocator = std.heap.c_allocator;
-const none = std.math.maxInt(u32);
 /// Completions handled in one turn.
 const ready_max = 256;
 /// A callback that blocks for longer holds back what the turn has collected before it.
@@ -33,35 +37,6 @@ const cautious_factor = 8;
 const cautious_max_ms = 1000;
 /// Reads in a row that would have fitted a buffer, after which a socket receives into buffers again.
 const small_reads = 16;
-
-pub const Operation = enum(u8) { ignored, poll, receive, accept, send };
-
-/// What a completion tells of its submission.
-pub const Tag = packed struct(u64) {
-    slot: u32 = 0,
-    operation: Operation = .ignored,
-    /// Of polls that were begun in a slot.
-    sequence: u8 = 0,
-    generation: u16 = 0,
-};
-
-const Slot = struct {
-    poll: ?*Poll = null,
-    next_free: u32 = none,
-    generation: u16 = 0,
-    sequence: u8 = 0,
-    /// What the poll under way waits for.
-    polled: u8 = 0,
-    polling: bool = false,
-    /// The operation under way that completes once for every packet, or for every connection of a listener.
-    multishot: enum(u8) { no, yes, ending } = .no,
-    /// A socket that receives into buffers, not into the loop's memory when it is readable.
-    buffered: bool = false,
-    small_reads: u8 = 0,
-    dirty: bool = false,
-    /// Received, while the socket does not read.
-    holds: bool = false,
-};
 
 pub const Uring = struct {
     loop: *Loop,
@@ -229,12 +204,13 @@ pub const Uring = struct {
         address: u64 = 0,
         tag: Tag = .{},
         events: u32 = 0,
+        length: u32 = 0,
     };
 
     /// An operation of which only a failure is told.
     fn submit(uring: *Uring, operation: linux.IORING_OP, fields: Fields) void {
         const entry = uring.ring.submission();
-        entry.prep_rw(operation, fields.fd, fields.address, 0, 0);
+        entry.prep_rw(operation, fields.fd, fields.address, fields.length, 0);
         entry.rw_flags = fields.events;
         entry.user_data = @bitCast(fields.tag);
         if (fields.tag.operation == .ignored) entry.flags = linux.IOSQE_CQE_SKIP_SUCCESS;
@@ -251,11 +227,13 @@ pub const Uring = struct {
         return .{ .slot = number, .operation = operation, .generation = slot.generation };
     }
 
-    fn beginPoll(uring: *Uring, number: u32, events: u8) void {
+    fn beginPoll(uring: *Uring, number: u32, events: u16) void {
         const slot = &uring.slots.items[number];
         slot.polling = true;
         slot.polled = events;
-        uring.submit(.POLL_ADD, .{ .fd = slot.poll.?.fd, .tag = uring.pollTag(number), .events = events });
+        // Of a half that the peer has ended the kernel tells always: then only of changes.
+        const flags: u32 = if (slot.half_closed) linux.IORING_POLL_ADD_MULTI else 0;
+        uring.submit(.POLL_ADD, .{ .fd = slot.poll.?.fd, .tag = uring.pollTag(number), .events = events, .length = flags });
     }
 
     fn endPoll(uring: *Uring, number: u32) void {
@@ -302,7 +280,7 @@ pub const Uring = struct {
         if (!wanted and slot.multishot == .yes) uring.endMultishot(number);
         // It finds out about errors too. What arrived before is delivered before more is read.
         const watched = slot.multishot != .no;
-        const events: u8 = if (watched or slot.holds) poll.interest & ~@as(u8, sys.epollin) else poll.interest;
+        const events: u16 = if (watched or slot.holds) poll.interest & ~@as(u16, sys.epollin) else poll.interest;
         const polls = !watched or events != 0;
         if (slot.polling and (!polls or slot.polled != events)) uring.endPoll(number);
         if (polls and !slot.polling) uring.beginPoll(number, events);
@@ -370,7 +348,7 @@ pub const Uring = struct {
             const tag: Tag = @bitCast(completion.user_data);
             switch (tag.operation) {
                 .ignored, .send => {},
-                .poll => uring.polled(tag, completion.res),
+                .poll => uring.polled(tag, completion),
                 .receive => uring.received(tag, completion),
                 .accept => uring.accepted(tag, completion),
             }
@@ -390,13 +368,17 @@ pub const Uring = struct {
         if (uring.sends.count > 0) uring.flush();
     }
 
-    fn polled(uring: *Uring, tag: Tag, result: i32) void {
+    fn polled(uring: *Uring, tag: Tag, completion: Completion) void {
         const slot = &uring.slots.items[tag.slot];
         if (slot.generation != tag.generation or slot.sequence != tag.sequence or !slot.polling) return;
-        slot.polling = false;
-        uring.touch(tag.slot);
-        const events: u32 = if (result < 0) sys.epollerr else @intCast(result);
-        uring.loop.dispatch(slot.poll.?, events);
+        if (completion.flags & linux.IORING_CQE_F_MORE == 0) {
+            slot.polling = false;
+            uring.touch(tag.slot);
+        }
+        const events: u32 = if (completion.res < 0) sys.epollerr else @intCast(completion.res);
+        if (events & sys.epollrdhup != 0) slot.half_closed = true;
+        const asked = events & (slot.poll.?.interest | sys.epollerr | sys.epollhup);
+        if (asked != 0) uring.loop.dispatch(slot.poll.?, asked);
     }
 
     /// A multishot operation that has told all that it will begins anew when it is wanted.

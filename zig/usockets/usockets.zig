@@ -11,7 +11,7 @@ comptime {
     _ = @import("listener.zig");
     _ = @import("loop.zig");
     _ = @import("poll.zig");
-    _ = @import("socket.zig");
+    _ = @import("socket_api.zig");
     _ = @import("timeout.zig");
     _ = @import("timer.zig");
     _ = @import("tls_facts.zig");

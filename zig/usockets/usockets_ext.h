@@ -45,6 +45,14 @@ unsigned int us_socket_timeout_left(struct us_socket_t *s);
 /* Stops and continues reading, without touching what is known of writing. */
 void us_socket_pause(struct us_socket_t *s);
 void us_socket_resume(struct us_socket_t *s);
+/* Whether the peer has ended its half, and everything before that was received. */
+int us_socket_ended(struct us_socket_t *s);
+/* Told that the peer has ended its half while the socket is paused, behind what was not received yet. */
+void us_socket_context_on_half_closed(struct us_socket_context_t *context, void (*callback)(struct us_socket_t *s));
+/* Has the kernel ask the peer after so many seconds without a packet, and so often, whether it is there (RFC 9293 section 3.8.4). */
+void us_socket_keep_alive(struct us_socket_t *s, unsigned int idle, unsigned int interval, unsigned int probes);
+/* When the socket is closed after a shutdown, what the peer sends still is discarded for a while, whether or not something has come yet. */
+void us_socket_linger(struct us_socket_t *s);
 /* A word that stays with the connection, also when it is adopted; 0 at first. */
 unsigned int us_socket_tag(struct us_socket_t *s);
 void us_socket_set_tag(struct us_socket_t *s, unsigned int tag);

@@ -178,6 +178,9 @@ struct HttpParser {
     /* Part of a head has come, and the rest is waited for. */
     bool hasPartialHead() const { return partial; }
 
+    /* Requests were kept until a later call. */
+    bool holdsRequests() const { return !partial && !stash.empty(); }
+
 private:
     template <typename RequestHandler, typename DataHandler> struct Call {
         void *user;
@@ -251,6 +254,7 @@ private:
             }
             if (holdNext && holdNext(call.user)) {
                 stash.assign(input.data, input.length);
+                unread = {};
                 return {0, call.user};
             }
             if (failure) {
@@ -265,6 +269,7 @@ private:
                 stash.assign(input.data, input.length);
                 inValue = endsInValue(stash);
                 partial = true;
+                unread = {};
                 return {0, call.user};
             }
             input.data += consumed;
@@ -312,6 +317,7 @@ private:
             input.data += count;
             input.length -= count;
             remaining -= count;
+            unread = {input.data, input.length};
             return call.onData(call.user, piece, remaining == 0);
         }
         while (input.length) {
@@ -323,6 +329,7 @@ private:
             }
             if (step == CHUNKED_END) {
                 chunked = false;
+                unread = {input.data, input.length};
                 return call.onData(call.user, {}, true);
             }
             if (step == CHUNKED_DATA) {
