@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
+import resource
 import tempfile
 from typing import Any
 
@@ -20,7 +22,7 @@ def digest(environ: Any, start_response: Any) -> list[bytes]:
 
 
 @both
-@pytest.mark.parametrize("reason", [errno.EMFILE, errno.ENFILE])
+@pytest.mark.parametrize("reason", [errno.EMFILE, errno.ENFILE, errno.ENOENT])
 def test_upload_stays_in_memory_while_no_descriptors_are_left(
     threads: int, reason: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -46,6 +48,34 @@ def test_upload_stays_in_memory_while_no_descriptors_are_left(
         refusals.clear()
         assert one.ask(method="POST", body=data).status == 500
         assert one.ask(method="POST", body=b"small").status == 200
+
+
+@both
+def test_upload_where_all_descriptors_are_taken(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = os.urandom(3_000_000)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    with served(digest, threads=threads) as one, one.connect() as connection:
+        # Which directory files belong to is found out by making one.
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        head = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(data)
+        # Accepted once it has an answer.
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(head + data[:1])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(limits[0], 1024), limits[1]))
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.open(os.devnull, os.O_RDONLY))
+            connection.sendall(data[1:])
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(hashlib.sha256(data).hexdigest().encode())
 
 
 @both

@@ -10,9 +10,10 @@ from typing import IO
 
 #: Bytes of a body that are kept in memory; larger ones go to a temporary file.
 MEMORY_MAX = 1024 * 1024
-#: The same while there are no descriptors left for files.
+#: The same while there can be no file.
 MEMORY_WITHOUT_FILES_MAX = 64 * 1024 * 1024
-_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+#: No descriptors are left, or no directory is known where a file could be, which may have the same reason.
+_NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOENT)
 
 
 class NoInput:
@@ -84,7 +85,7 @@ class BodyBuffer:
         """Take the next piece.
 
         Raises:
-            OSError: there is no disk, or it is full; or no descriptor is left, and the body is larger than
+            OSError: the disk is full; or there can be no file, and the body is larger than
                 :data:`MEMORY_WITHOUT_FILES_MAX`.
 
         """
@@ -97,7 +98,7 @@ class BodyBuffer:
         try:
             file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives until the response is complete
         except OSError as error:
-            if error.errno not in _NO_DESCRIPTORS or self.size > MEMORY_WITHOUT_FILES_MAX:
+            if error.errno not in _NO_FILES or self.size > MEMORY_WITHOUT_FILES_MAX:
                 raise
             # Others may have let go of theirs by then.
             self._memory_max = min(2 * self.size, MEMORY_WITHOUT_FILES_MAX)
