@@ -103,25 +103,28 @@ class App(Verbs, ServerNames):
         self._template: Any = None
         # Everything that native code calls must live as long as the native app.
         self._callbacks: list[object] = []
-        self._native = self._create(limits or Limits(), server_header, date_header, accept_proxy_protocol)
+        self._native_options = self._options_struct(limits or Limits(), server_header, date_header, accept_proxy_protocol)
+        self._native = self._make_native()
         self._trusts_proxies = networks is not None
         if networks is not None:
-            lib.sk_app_trust(self._native, networks, len(networks))
+            self._configure(lambda native: lib.sk_app_trust(native, networks, len(networks)))
         if log is not None:
             callback = c.LogCallback(log)
             self._callbacks.append(callback)
-            lib.sk_app_log(self._native, callback)
+            self._configure(lambda native: lib.sk_app_log(native, callback))
         try:
             self._init_server_names(options)
         except BaseException:
             self.close()
             raise
 
-    def _create(self, limits: Limits, server: Optional[str], date: bool, proxy: bool) -> int:
+    def _options_struct(self, limits: Limits, server: Optional[str], date: bool, proxy: bool) -> c.AppOptionsStruct:
+        self._backlog = limits.backlog
         server_header = None if server is None else server.encode("latin-1")
         missing = self._make_callback(_no_route, ())
         on_missing, on_missing_object = calls.request_handler(missing)
-        options = c.AppOptionsStruct(
+        self._callbacks.append(missing)
+        return c.AppOptionsStruct(
             **limits.native(),
             date_header=1 if date else 0,
             accept_proxy_protocol=1 if proxy else 0,
@@ -135,9 +138,10 @@ class App(Verbs, ServerNames):
             on_timeout=c.TimeoutCallback(self._on_timeout),
             on_drained=c.DrainedCallback(self._on_drained),
         )
-        self._callbacks += (options, missing)
+
+    def _make_native(self) -> int:
         open_loop()
-        native = lib.sk_app_create(ctypes.byref(options))
+        native = lib.sk_app_create(ctypes.byref(self._native_options))
         if not native:
             message = "cannot create the native app: server_header is longer than 128 bytes, or memory is exhausted"
             raise RuntimeError(message)
@@ -155,7 +159,7 @@ class App(Verbs, ServerNames):
             raise ValueError(message)
         callback = c.DrainedCallback(self.close)
         self._callbacks.append(callback)
-        lib.sk_app_limit_requests(self._alive(), requests, callback)
+        self._configure(lambda native: lib.sk_app_limit_requests(native, requests, callback))
         return self
 
     # ---- routes
@@ -172,16 +176,17 @@ class App(Verbs, ServerNames):
         if calls.reads_members:
             native_handler = self._make_handler(handler, names)
             self._callbacks.append(native_handler)
-            lib.sk_app_route_exchange(self._alive(), *_place(hostname, method, path), native_handler)
+            place = tuple(_place(hostname, method, path))
+            self._configure(lambda native: lib.sk_app_route_exchange(native, *place, native_handler))
             return
         self._route_native(method, path, self._make_callback(handler, names), hostname)
 
     def _route_native(self, method: str, path: str, callback: Callable[[int], int], hostname: str = "") -> None:
         """Route to a function that gets the handle of the response, and returns 1 to pass the request on."""
-        native = self._alive()
         function, address = calls.request_handler(callback)
         self._callbacks += (callback, function)
-        lib.sk_app_route(native, *_place(hostname, method, path), function, address)
+        place = tuple(_place(hostname, method, path))
+        self._configure(lambda native: lib.sk_app_route(native, *place, function, address))
 
     def static(
         self,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from .native import lib
+from .native.declarations import GONE
 
 if TYPE_CHECKING:
     from .app import App
@@ -46,6 +48,24 @@ class Connection:
         message = f"{what}: the response has ended already"
         raise RuntimeError(message)
 
+    def _is_elsewhere(self) -> bool:
+        """Tell whether another thread than the app's calls: native code does not know the response there."""
+        return threading.get_ident() != self._app._thread
+
+    def _forward(self: Self, function: Callable[..., object], *arguments: Any) -> Self:
+        """Let the app's thread call a function, after all that was forwarded before; an error goes to the error handler."""
+        self._app._forward(self._forwarded, function, arguments)
+        return self
+
+    def _forwarded(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        if not self.aborted:
+            self._app._guard(self, function, *arguments)
+
+    def _check_thread(self, what: str) -> None:
+        """Raise a RuntimeError when another thread than the app's calls what has a result, or cannot be forwarded."""
+        if self._handle and self._is_elsewhere():
+            raise RuntimeError(elsewhere(what))
+
     def _mark_aborted(self) -> None:
         self._dirty = True
         self._aborted = True
@@ -74,10 +94,16 @@ class Connection:
         """Tell whether the response has ended, or the client left."""
         return not self._handle
 
+    def _address(self, ask: Callable[[int], int], what: str) -> bytes:
+        length = ask(self._handle) if self._handle else 0
+        if length > 0:
+            return bytes(self._app._view[:length])
+        self._check_thread(what)
+        return b""
+
     def get_proxied_remote_address_bytes(self: Self) -> bytes:
         """Give the address that a PROXY protocol v2 header named, packed; empty without one."""
-        length = lib.sk_res_proxied_address(self._handle) if self._handle else 0
-        return bytes(self._app._view[:length]) if length > 0 else b""
+        return self._address(lib.sk_res_proxied_address, "get_proxied_remote_address")
 
     def get_proxied_remote_address(self: Self) -> str:
         """Give the address that a PROXY protocol v2 header named, as text; empty without one."""
@@ -85,8 +111,7 @@ class Connection:
 
     def get_remote_address_bytes(self: Self) -> bytes:
         """Give the client's address, packed into 4 or 16 bytes; empty for Unix-domain sockets and after the end."""
-        length = lib.sk_res_remote_address(self._handle) if self._handle else 0
-        return bytes(self._app._view[:length]) if length > 0 else b""
+        return self._address(lib.sk_res_remote_address, "get_remote_address")
 
     def get_remote_address(self: Self) -> str:
         """Give the client's address as text; empty for Unix-domain sockets and after the end."""
@@ -94,31 +119,36 @@ class Connection:
 
     def get_client_certificate(self: Self) -> Optional[bytes]:
         """Give the client's certificate as DER, which was checked against ``ca_file_name``; None without one."""
-        length = lib.sk_res_client_certificate(self._handle) if self._handle else 0
-        return bytes(self._app._view[:length]) if length > 0 else None
+        return self._address(lib.sk_res_client_certificate, "get_client_certificate") or None
 
     def pause(self: Self) -> Self:
         """Stop reading from the connection."""
-        if self._handle:
-            lib.sk_res_pause(self._handle)
+        if self._handle and lib.sk_res_pause(self._handle) == GONE and self._is_elsewhere():
+            return self._forward(self.pause)
         return self
 
     def resume(self: Self) -> Self:
         """Go on reading from the connection."""
-        if self._handle:
-            lib.sk_res_resume(self._handle)
+        if self._handle and lib.sk_res_resume(self._handle) == GONE and self._is_elsewhere():
+            return self._forward(self.resume)
         return self
 
     def close(self: Self) -> Self:
         """Cut the connection; abort handlers are called."""
         if self._handle:
             self._app._keep(self)
-            lib.sk_res_close(self._handle)
+            if lib.sk_res_close(self._handle) == GONE and self._is_elsewhere():
+                return self._forward(self.close)
         return self
 
     def get_native_handle(self: Self) -> int:
         """Give the number by which the native library knows this response; 0 after the end."""
         return self._handle
+
+
+def elsewhere(what: str) -> str:
+    """Say what is to be done instead of calling a method from another thread than the app's."""
+    return f"{what} was called from another thread than the app's: use app.loop.loop.call_soon_threadsafe(...)"
 
 
 def address_text(packed: bytes) -> str:

@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .allocator import keep_freed_memory
 from .backend import loop_backend, open_loop
-from .native import calls, lib
-from .native.declarations import SCRATCH_BYTES
+from .loop_thread import LoopThread
+from .native import lib
 
 if TYPE_CHECKING:
     from .connection import Connection
     from .lifecycle import Lifecycle
-
-_thread = threading.local()
-
-
-def scratch_view() -> memoryview:
-    """Give the buffer of this thread's native loop, in which it returns text."""
-    view: memoryview
-    try:
-        view = _thread.view
-    except AttributeError:
-        address = lib.sk_loop_scratch()
-        view = _thread.view = memoryview((ctypes.c_char * SCRATCH_BYTES).from_address(address)).cast("B")
-    return view
-
-
-def forget_loop() -> None:
-    """Begin anew in the child of a fork: the native loop that came along, and its apps, are the parent's."""
-    lib.sk_loop_forget()
-    _thread.__dict__.pop("users", None)
 
 
 class Loop:
@@ -85,21 +63,7 @@ class Loop:
             A function that ends it.
 
         """
-        keep_freed_memory()
-        open_loop()
-        descriptor = lib.sk_loop_fd()
-        users: dict[asyncio.AbstractEventLoop, int] = _thread.__dict__.setdefault("users", {})
-        if users.get(loop, 0) == 0:
-            loop.add_reader(descriptor, calls.pump)
-        users[loop] = users.get(loop, 0) + 1
-
-        def detach() -> None:
-            users[loop] -= 1
-            if users[loop] == 0:
-                del users[loop]
-                loop.remove_reader(descriptor)
-
-        return detach
+        return LoopThread.current().attach(loop)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

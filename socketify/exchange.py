@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, cast
 
 from .connection import Connection
 from .coroutines import CoroutineRunner, new_task
-from .event_loop import scratch_view
 from .extensions import own_class
+from .loop_thread import LoopThread, scratch_view
 from .native import calls
 from .outcome import ErrorHandler, Outcome
 from .request import Request
@@ -67,11 +67,16 @@ class Exchanges:
     """
 
     def __init__(self, pool_items: int, debug: bool) -> None:
+        self._home = LoopThread.current()
+        self._thread = self._home.ident
         self._view = scratch_view()
         self._request_class = own_class(Request)
         self._response_class = own_class(Response)
         self._pool_items = max(pool_items, _DEFAULT_POOL_ITEMS)
+        self._prepared_items = pool_items
         self._pool: list[_Pair] = [self._new_pair() for _ in range(pool_items)]
+        # Those of handlers, which serve one request after the other.
+        self._pairs: list[list[Any]] = []
         # By handle, a function that gives the exchange, or None when it is no more: a weak reference, mostly.
         self._live: dict[int, Callable[[], Optional[Exchange]]] = {}
         self._kept: set[Any] = set()
@@ -83,6 +88,15 @@ class Exchanges:
         self._current: list[Any] = [None, None]
         self._asyncio_loop: Optional[asyncio.AbstractEventLoop] = None
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    def _enter_thread(self, here: LoopThread) -> None:
+        """Read what native code returns in this thread from now on."""
+        self._home = here
+        self._thread = here.ident
+        self._view = scratch_view()
+        self._pool[:] = [self._new_pair() for _ in range(self._prepared_items)]
+        for pair in self._pairs:
+            pair[:] = (None, None)
 
     def _new_pair(self) -> _Pair:
         return self._response_class(cast("App", self)), self._request_class(self._view)
@@ -132,6 +146,7 @@ class Exchanges:
         """
         pool = self._pool
         pair: list[Any] = [None, None]
+        self._pairs.append(pair)
 
         def renew() -> None:
             pair[:] = pool.pop() if pool else self._new_pair()
@@ -156,7 +171,9 @@ class Exchanges:
             if res._handle not in self._live:
                 self._track(res)
             return 0
-        res._handle = 0
+        if res._handle:
+            # The next handler gets a response of its own: what was asked of this one is over.
+            self._forget(res)
         return yielded
 
     def _start(self, coroutine: Any, res: Response, req: Request) -> None:
@@ -250,6 +267,19 @@ class Exchanges:
             self._fail(another, None, None)
         self._outcome.fail_handle(error, handle, what)
 
+    def _forward(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call a function in the app's thread, after all that was forwarded before. Any thread may call this.
+
+        Raises:
+            RuntimeError: nothing serves the app any more.
+
+        """
+        home = self._home
+        if home.loop is None:
+            message = "nothing serves the app: what another thread sends or closes has no way to its connections"
+            raise RuntimeError(message)
+        home.call_soon(function, *arguments)
+
     def _guard(self, res: Any, function: Callable[..., Any], *arguments: Any) -> bool:
         """Call a function of the user's that nobody waits for; False when it failed."""
         try:
@@ -299,6 +329,11 @@ class Exchanges:
             if inspect.iscoroutine(coroutine):
                 coroutine.close()
             message = "run_async needs a running app"
+            raise RuntimeError(message)
+        if not self._home.is_current:
+            if inspect.iscoroutine(coroutine):
+                coroutine.close()
+            message = "run_async was called from another thread than the app's: use asyncio.run_coroutine_threadsafe(...)"
             raise RuntimeError(message)
         if response is not None and response._handle:
             # The task holds it.

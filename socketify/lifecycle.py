@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import signal
-import socket
+import sys
+import warnings
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from .coroutines import CoroutineRunner, new_task
-from .descriptors import listen_on
 from .drain import Drain
 from .event_loop import Loop, new_event_loop
 from .exchange import Exchanges
+from .listeners import Listener, listen_error
+from .loop_thread import LoopThread
 from .native import lib
+from .native.declarations import BUSY
 from .options import AppListenOptions
 from .stop_signals import StopSignals, raise_again
 from .stopping import LifecycleHandler, Stop, end_loop
@@ -25,11 +27,15 @@ logger = logging.getLogger("socketify")
 Function = TypeVar("Function", bound=LifecycleHandler)
 Self = TypeVar("Self", bound="Lifecycle")
 
-_RESOLVER_ERROR_BASE = -100000
+#: What sets up a native app: called with it.
+Setting = Callable[[int], object]
 
 
 class Lifecycle(Exchanges):
-    """The base of an app that can be served.
+    """The base of an app that can be served: it is made, listens, is served, drains, and is closed, in this order, once.
+
+    The native app belongs to one thread, whose native loop has its connections. It is set up as the app is, and made anew in
+    the thread that turns out to serve it. It is destroyed once, as the last of all, when no native code is running.
 
     Args:
         pool_items: pairs of request and response made in advance.
@@ -39,9 +45,17 @@ class Lifecycle(Exchanges):
 
     """
 
+    # Of an app whose making failed.
+    _native = 0
+
     def __init__(self, pool_items: int, debug: bool, lifespan: bool, shutdown_timeout: float) -> None:
         super().__init__(pool_items, debug)
-        self._native = 0
+        if self._home.loop is None:
+            self._home.run_pending()
+        # While the native app may have to be made anew: how.
+        self._settings: list[Setting] = []
+        self._listeners: list[Listener] = []
+        self._backlog = 0
         self._loop = Loop(self)
         self._lifespan = lifespan
         self._shutdown_timeout = shutdown_timeout
@@ -53,12 +67,85 @@ class Lifecycle(Exchanges):
         # From when it is served on.
         self._stopping: Optional[Stop] = None
         self._drained: Optional[asyncio.Future[None]] = None
+        self._is_stopping = False
 
     def _alive(self) -> int:
         if not self._native:
             message = "the app is closed"
             raise RuntimeError(message)
         return self._native
+
+    def _make_native(self) -> int:
+        """Make the native app of this thread: what :class:`socketify.App` does."""
+        raise NotImplementedError
+
+    def _configure(self, setting: Setting) -> None:
+        """Set up the native app, and the one that may take its place in another thread.
+
+        Raises:
+            RuntimeError: the app is closed, or another thread serves it and does not get to this.
+
+        """
+        self._alive()
+        if not self._home.is_current:
+            if self._accepts():
+                self._home.ask(self._configure, setting)
+                return
+            self._move_here()
+        setting(self._native)
+        if self._asyncio_loop is None:
+            self._settings.append(setting)
+
+    def _accepts(self) -> bool:
+        """Tell whether a loop drives the native app, and may call handlers at any time."""
+        return self._asyncio_loop is not None or any(each.is_registered for each in self._listeners)
+
+    def _move_here(self) -> None:
+        """Live in this thread from now on."""
+        self._alive()
+        here, before = LoopThread.current(), self._home
+        if here is before:
+            return
+        if before.process != here.process:
+            # The child of a fork: the parent serves on.
+            for each in self._listeners:
+                each.is_registered = False
+        elif any(each.is_registered for each in self._listeners):
+            before.ask(self._loop_detached)
+        before.tenants.discard(self)
+        self._enter_thread(here)
+        former, self._native = self._native, self._make_native()
+        for setting in self._settings:
+            setting(self._native)
+        if before.process == here.process:
+            before.call_soon(self._destroy_native, before, former)
+        self._become_tenant()
+
+    def _become_tenant(self) -> None:
+        if self._listeners:
+            self._home.tenants.add(self)
+            if self._home.loop is not None:
+                self._home.call_soon(self._loop_attached)
+
+    def _loop_attached(self) -> None:
+        for each in self._listeners:
+            if self._native and not each.is_registered and each.fd >= 0:
+                result = lib.sk_app_listen_fd(self._native, each.fd, each.is_shared)
+                if result < 0:
+                    raise listen_error(OSError(-result, os.strerror(-result)), each.config)
+                each.is_registered = True
+
+    def _loop_detached(self) -> None:
+        if self._native:
+            lib.sk_app_stop_listening(self._native)
+        for each in self._listeners:
+            each.is_registered = False
+
+    def _stop_listening(self) -> None:
+        """Close what listens; what native code has a duplicate of, it closes itself."""
+        self._home.tenants.discard(self)
+        for each in self._listeners:
+            each.close()
 
     def on_start(self, handler: Function) -> Function:
         """Run a function, sync or async, before the first request. Usable as a decorator."""
@@ -87,19 +174,20 @@ class Lifecycle(Exchanges):
         """
         given = port_or_options
         config = given if isinstance(given, AppListenOptions) else AppListenOptions(port=0 if given is None else given)
-        native = self._alive()
-        if config.fd is not None:
-            listen_on(config.fd)
-            port = lib.sk_app_listen_fd(native, config.fd)
-        elif config.domain is not None:
-            port = lib.sk_app_listen_unix(native, os.fsencode(config.domain))
-        else:
-            host = None if config.host is None else config.host.encode("idna")
-            port = lib.sk_app_listen(native, host, config.port, config.options & 1)
-        if port < 0:
-            _raise_listen_error(port, config)
+        self._alive()
+        if self._is_stopping:
+            message = "the app stops: it cannot listen any more"
+            raise RuntimeError(message)
+        listener = Listener(config, self._backlog)
+        self._listeners.append(listener)
+        self._home.tenants.add(self)
+        if self._home.loop is not None:
+            if self._home.is_current:
+                self._loop_attached()
+            else:
+                self._home.call_soon(self._loop_attached)
         if handler is not None:
-            handler(AppListenOptions(port=port, host=config.host, options=config.options, domain=config.domain))
+            handler(AppListenOptions(port=listener.port, host=config.host, options=config.options, domain=config.domain))
         return self
 
     def run(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop) -> None:
@@ -154,6 +242,9 @@ class Lifecycle(Exchanges):
         if self._asyncio_loop is not None:
             message = "the app is served already"
             raise RuntimeError(message)
+        self._move_here()
+        # From now on it stays here.
+        self._settings.clear()
         loop = asyncio.get_running_loop()
         stop = self._stopping = Stop(loop, self._shutdown_timeout)
         self._asyncio_loop = loop
@@ -169,13 +260,15 @@ class Lifecycle(Exchanges):
             lib.sk_app_close(self._native)
             await stop.cancel(self._runner.take_all() | self._tasks)
             await stop.end(handlers[1])
+            self._stop_listening()
+            native, self._native = self._native, 0
+            self._destroy_native(self._home, native)
             if detach is not None:
                 detach()
-            lib.sk_app_destroy(self._native)
-            self._native = 0
             self._asyncio_loop = None
 
     async def _drain(self, loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
+        self._stop_listening()
         self._drained = loop.create_future()
         drain = Drain(self._native, self._live, self._fail, stop)
         if not await drain.run(self._drained, self._is_replaced()):
@@ -193,15 +286,49 @@ class Lifecycle(Exchanges):
             self._drained.set_result(None)
 
     def close(self: Self) -> Self:
-        """Stop serving: requests in flight may finish. A second call does not wait for them. Thread-safe."""
+        """Stop serving: requests in flight may finish. A second call does not wait for them. Thread-safe.
+
+        An app that nobody serves is closed at once. Where the loop of another app of its thread took its connections, they are
+        cut in that loop's next turn: a handler that calls this may still answer.
+        """
         loop = self._asyncio_loop
         if loop is not None:
             assert self._stopping is not None
+            self._is_stopping = True
             loop.call_soon_threadsafe(self._stopping.ask)
         elif self._native:
-            lib.sk_app_destroy(self._native)
-            self._native = 0
+            self._is_stopping = True
+            self._close_unserved()
         return self
+
+    def dispose(self: Self) -> Self:
+        """Do the same as :meth:`close`."""
+        return self.close()
+
+    def _close_unserved(self) -> None:
+        native, self._native = self._native, 0
+        self._settings.clear()
+        self._stop_listening()
+        if self._home.is_current and self._home.loop is None:
+            self._destroy_native(self._home, native)
+        else:
+            self._home.call_soon(self._destroy_native, self._home, native)
+
+    def _destroy_native(self, home: LoopThread, native: int) -> None:
+        """Destroy a native app, in its own thread; later when native code is running, which may call this app until then."""
+        if lib.sk_app_destroy(native) == BUSY:
+            home.call_soon(self._destroy_native, home, native)
+
+    def __del__(self) -> None:
+        """Close what was dropped without :meth:`close`. Whatever thread collects it."""
+        if not self._native or sys.is_finalizing():
+            return
+        listeners = self._listeners
+        self._close_unserved()
+        if listeners:
+            places = ", ".join(each.where for each in listeners)
+            message = f"an app that listens on {places} was dropped without close()"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     @property
     def loop(self) -> Loop:
@@ -218,17 +345,3 @@ def _callable(handler: LifecycleHandler) -> LifecycleHandler:
         message = f"a start or shutdown handler must be callable without arguments, not {handler!r}"
         raise TypeError(message)
     return handler
-
-
-def _raise_listen_error(code: int, config: AppListenOptions) -> None:
-    where = f"Unix socket {config.domain!r}" if config.domain is not None else f"{config.host or '*'}:{config.port}"
-    if config.fd is not None:
-        where = f"descriptor {config.fd}"
-    if code <= _RESOLVER_ERROR_BASE:
-        message = f"cannot listen on {where}: no such host: {config.host!r}"
-        raise socket.gaierror(code - _RESOLVER_ERROR_BASE, message)
-    number = -code
-    message = f"cannot listen on {where}: {os.strerror(number)}"
-    if number == errno.EADDRINUSE:
-        message = f"cannot listen on {where}: the address is taken"
-    raise OSError(number, message)

@@ -47,6 +47,7 @@ class RequestBody(Connection):
         if self._body_sink is not None:
             message = "the body of this request is being read already"
             raise RuntimeError(message)
+        self._check_thread("reading the body")
         self._dirty = True
         self._body_sink = sink
         hold(self)

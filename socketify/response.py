@@ -16,6 +16,8 @@ from .response_head import ResponseHead, has_content_type
 from .websocket_route import upgrade
 
 _PIECE_BYTES = 1024 * 1024
+#: What sk_res_write_offset gives without a response.
+_NO_OFFSET = 2**64 - 1
 # Defaults of send, told from what a user gives by their identity.
 _TEXT_PLAIN = bytes(bytearray(b"text/plain"))
 _OK_LINE = bytes(bytearray(b"200 OK"))
@@ -108,6 +110,9 @@ class Response(ResponseHead):
             if not handle:
                 return self._late("send")
             result = _send(handle, join(parts), len(parts) // 2, data, flags)
+        if result == GONE and self._is_elsewhere():
+            parts = parts or self._head_parts(content_type, status, headers)
+            return self._forward(self._send_parts, join(parts), len(parts) // 2, data, flags)
         if result == BAD_HEAD and parts is not None:
             checked(parts)
             message = "the native side refused the head of the response"
@@ -115,6 +120,19 @@ class Response(ResponseHead):
         if self._dirty or result == GONE:
             self._finish(result)
         self._handle = 0
+        return self
+
+    def _send_parts(self, head: bytes, fields: int, data: bytes, flags: int) -> Response:
+        if not self._handle:
+            return self._late("send")
+        if self._started:
+            message = "send: the head of the response was sent already"
+            raise RuntimeError(message)
+        result = _send(self._handle, head, fields, data, flags)
+        if result == BAD_HEAD:
+            message = "the native side refused the head of the response"
+            raise ValueError(message)
+        self._finish(result)
         return self
 
     def _head_parts(
@@ -217,7 +235,13 @@ class Response(ResponseHead):
                     self._fields += (b"Content-Type", _JSON)
         if self._dirty:
             return self._end_slowly(data, END_CONNECTION if end_connection else 0)
-        result = _send(handle, head, fields, data, END_CONNECTION if end_connection else 0)
+        flags = END_CONNECTION if end_connection else 0
+        result = _send(handle, head, fields, data, flags)
+        if result == GONE and self._is_elsewhere():
+            if head is not None:
+                self.write_header(b"Content-Type", _JSON)
+            # A piece that was forwarded before takes the head along.
+            return self._forward(self._end_slowly, data, flags)
         self._handle = 0
         if result == GONE:
             self._mark_aborted()
@@ -234,8 +258,13 @@ class Response(ResponseHead):
         return self._end_slowly(b"", NO_BODY | (END_CONNECTION if end_connection else 0))
 
     def _end_slowly(self, data: bytes, flags: int) -> Response:
+        if not self._handle:
+            return self._late("end")
         head, fields = self._take_head()
-        self._finish(_send(self._handle, head, fields, data, flags))
+        result = _send(self._handle, head, fields, data, flags)
+        if result == GONE and self._is_elsewhere():
+            return self._forward(self._end_slowly, data, flags)
+        self._finish(result)
         return self
 
     def upgrade(
@@ -265,6 +294,7 @@ class Response(ResponseHead):
         """
         if not self._handle:
             return self._late("upgrade")
+        self._check_thread("upgrade")
         upgrade(self, sec_web_socket_key, sec_web_socket_protocol, sec_web_socket_extensions, socket_context, user_data)
         return self
 
@@ -293,6 +323,8 @@ class Response(ResponseHead):
         data = message if type(message) is bytes else self._encode(message)
         head, fields = self._take_head()
         result = _write(handle, head, fields, data)
+        if result == GONE and self._is_elsewhere():
+            return self._forward(self.write, data)
         self._started = self._dirty = True
         if result == GONE:
             self._handle = 0
@@ -303,7 +335,8 @@ class Response(ResponseHead):
         """Tell the client to send its body (100 Continue, RFC 9110 section 10.1.1). Reading the body does so too."""
         if not self._handle:
             return self._late("write_continue")
-        lib.sk_res_write_continue(self._handle)
+        if lib.sk_res_write_continue(self._handle) == GONE and self._is_elsewhere():
+            return self._forward(self.write_continue)
         return self
 
     def cork(self, callback: Callable[[Response], Any]) -> Response:
@@ -315,7 +348,10 @@ class Response(ResponseHead):
         """
         if not self._handle:
             return self._late("cork")
-        corked = lib.sk_res_cork(self._handle) == OK
+        result = lib.sk_res_cork(self._handle)
+        if result == GONE and self._is_elsewhere():
+            return self._forward(self.cork, callback)
+        corked = result == OK
         try:
             result = callback(self)
             if inspect.iscoroutine(result):
@@ -367,6 +403,7 @@ class Response(ResponseHead):
             head, fields = self._take_head()
             result = lib.sk_res_try_end(self._handle, head, len(head), fields, piece, len(piece), total_size, flags)
             if result == GONE:
+                self._check_thread("try_end")
                 self._handle = 0
                 self._mark_aborted()
                 return False, True
@@ -406,8 +443,12 @@ class Response(ResponseHead):
 
     async def drain(self) -> Response:
         """Wait until the kernel has taken everything that was written, or the client left."""
-        if self._handle and lib.sk_res_buffered_bytes(self._handle) > 0:
-            await self._writable()
+        if self._handle:
+            buffered = lib.sk_res_buffered_bytes(self._handle)
+            if buffered < 0:
+                self._check_thread("drain")
+            if buffered > 0:
+                await self._writable()
         return self
 
     async def _writable(self, ask: Callable[[int], int] = lib.sk_res_want_writable) -> None:
@@ -420,7 +461,13 @@ class Response(ResponseHead):
         await asyncio.shield(waiter)
 
     def _bytes_taken(self) -> int:
-        return int(lib.sk_res_write_offset(self._handle)) if self._handle and self._started else 0
+        if not self._handle or not self._started:
+            return 0
+        offset = int(lib.sk_res_write_offset(self._handle))
+        if offset == _NO_OFFSET:
+            self._check_thread("get_write_offset")
+            return 0
+        return offset
 
     def get_write_offset(self) -> int:
         """Give the number of bytes of a sized body that the connection has taken."""
@@ -449,7 +496,8 @@ class Response(ResponseHead):
         self._dirty = True
         self._writable_handler = handler
         self._app._keep(self)
-        lib.sk_res_want_writable(self._handle)
+        if lib.sk_res_want_writable(self._handle) == GONE and self._is_elsewhere():
+            return self._forward(self.on_writable, handler)
         return self
 
     # ---- events
@@ -484,7 +532,7 @@ class Response(ResponseHead):
 
 
 # The usual call, with str or bytes for a response of which nothing else was set, needs nothing of Python.
-setattr(Response, "end", calls.response_end(Response, Request, Response.end, Response._mark_aborted))  # noqa: B010
+setattr(Response, "end", calls.response_end(Response, Request, Response.end))  # noqa: B010
 
 
 def _as_str(text: Union[int, str, bytes]) -> Any:

@@ -29,7 +29,7 @@ class ServerNames(WebSockets):
         self._missing_name_handler: Optional[MissingNameHandler] = None
         self._missing_name_callback = c.TlsMissingCallback(self._on_missing_name)
         if options is not None and options.wants_tls:
-            set_certificate(self._native, "", options)
+            self._configure(lambda native: set_certificate(native, "", options))
             self._on_hangup = self._reload_on_hangup
 
     @property
@@ -65,7 +65,7 @@ class ServerNames(WebSockets):
         if not self.is_secure:
             message = f"server name {hostname!r}: its certificate needs an app that has one itself: App(AppOptions(...))"
             raise RuntimeError(message)
-        set_certificate(self._alive(), name, options)
+        self._configure(lambda native: set_certificate(native, name, options))
         self._name_options[name] = options
         return self
 
@@ -77,10 +77,14 @@ class ServerNames(WebSockets):
 
         """
         name = checked_hostname(hostname)
-        self._name_options.pop(name, None)
         host = name.encode()
-        lib.sk_app_remove_host(self._alive(), host, len(host))
-        lib.sk_app_tls_remove(self._alive(), host, len(host))
+
+        def remove(native: int) -> None:
+            lib.sk_app_remove_host(native, host, len(host))
+            lib.sk_app_tls_remove(native, host, len(host))
+
+        self._configure(remove)
+        self._name_options.pop(name, None)
         return self
 
     def missing_server_name(self: Self, handler: Optional[MissingNameHandler]) -> Self:
@@ -103,7 +107,8 @@ class ServerNames(WebSockets):
             raise RuntimeError(message)
 
         self._missing_name_handler = handler
-        lib.sk_app_tls_on_missing(self._alive(), c.TlsMissingCallback() if handler is None else self._missing_name_callback)
+        callback = c.TlsMissingCallback() if handler is None else self._missing_name_callback
+        self._configure(lambda native: lib.sk_app_tls_on_missing(native, callback))
         return self
 
     def _on_missing_name(self, address: int, length: int) -> None:
@@ -130,6 +135,9 @@ class ServerNames(WebSockets):
         if not self.is_secure:
             message = "reload_certificates needs an app that serves TLS: App(AppOptions(...))"
             raise RuntimeError(message)
+        if not self._home.is_current and self._accepts():
+            self._home.ask(self.reload_certificates)
+            return self
         first: Optional[Exception] = None
         for name, options in (("", cast("AppOptions", self._options)), *self._name_options.items()):
             try:
@@ -148,7 +156,9 @@ class ServerNames(WebSockets):
 
     def get_failed_handshakes(self) -> int:
         """Tell how many TLS handshakes failed since the app exists."""
-        return int(lib.sk_app_tls_failures(self._alive()))
+        if not self._accepts():
+            return int(lib.sk_app_tls_failures(self._alive()))
+        return int(self._home.ask(lambda: lib.sk_app_tls_failures(self._alive())))
 
 
 def checked_hostname(hostname: str) -> str:

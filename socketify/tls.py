@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
-from .event_loop import scratch_view
+from .loop_thread import scratch_view
 from .native import declarations as c
 from .native import lib
 

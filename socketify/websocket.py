@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import threading
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
-from .connection import address_text
+from .connection import address_text, elsewhere
 from .native import calls, lib
-from .native.declarations import BAD_HEAD, OK, WS_COMPRESS, WS_MORE
+from .native.declarations import BAD_HEAD, GONE, OK, STALE, WS_COMPRESS, WS_MORE
 from .native.lending import lent
 from .websocket_constants import OpCode, SendStatus
 
@@ -23,6 +25,7 @@ Message = Union[str, bytes]
 
 _CLOSE_REASON_MAX = 123
 _TOPIC_MAX = 65535
+_OPCODE_BITS = 15
 _STATUS = (SendStatus.BACKPRESSURE, SendStatus.SUCCESS, SendStatus.DROPPED)
 _send = calls.send_message
 
@@ -33,6 +36,9 @@ class WebSocket:
     After it closed, methods do nothing: sending gives ``SendStatus.DROPPED``, questions are answered with False, zero or
     nothing. ``data`` is str (sent as UTF-8), bytes, bytearray, memoryview, None for nothing, or anything else, which goes
     through the app's JSON serializer.
+
+    Another thread than the app's may send, publish, end and close: the app's thread does it, soon and in order. What asks
+    something raises RuntimeError there.
     """
 
     __slots__ = (
@@ -80,6 +86,23 @@ class WebSocket:
             self._extras = {}
         return self._extras
 
+    # ---- other threads
+
+    def _is_elsewhere(self) -> bool:
+        """Tell whether another thread than the app's calls: native code does not know the connection there."""
+        return threading.get_ident() != self._app._thread
+
+    def _forward(self: Self, function: Callable[..., object], *arguments: Any) -> Self:
+        """Let the app's thread call a function, after all that was forwarded before; an error goes to the error handler."""
+        if self._handle:
+            self._app._forward(self._app._guard, None, function, *arguments)
+        return self
+
+    def _check_thread(self, what: str) -> None:
+        """Raise a RuntimeError when another thread than the app's calls what has a result."""
+        if self._handle and self._is_elsewhere():
+            raise RuntimeError(elsewhere(what))
+
     # ---- sending
 
     def send(
@@ -92,6 +115,9 @@ class WebSocket:
             opcode: TEXT or BINARY, or PING or PONG with at most 125 bytes; CONTINUATION between fragments.
             compress: whether to compress it, where that was negotiated. Fragments are never compressed.
             fin: False for a fragment that others follow.
+
+        Returns:
+            What became of it. SUCCESS from another thread than the app's, which only hands it over.
 
         Raises:
             ValueError: opcode is not sendable now: it is unknown or CLOSE (see :meth:`end`), a control frame is longer than
@@ -107,6 +133,9 @@ class WebSocket:
         if compress or not fin:
             opcode = opcode | (WS_COMPRESS if compress else 0) | (0 if fin else WS_MORE)
         status = _send(self._handle, data, opcode)
+        if status == GONE and self._is_elsewhere():
+            self._forward(self.send, data, opcode & _OPCODE_BITS, compress, fin)
+            return SendStatus.SUCCESS
         if status < 0:
             message = f"opcode cannot be sent now: {OpCode(opcode & 15).name} with {len(data)} bytes"
             raise ValueError(message)
@@ -131,10 +160,22 @@ class WebSocket:
         return self.send(data, OpCode.CONTINUATION, compress)
 
     def cork(self: Self, callback: Callable[[Self], Any]) -> Self:
-        """Call back, and send what it writes as one packet."""
-        corked = lib.sk_ws_cork(self._handle) == OK
+        """Call back, and send what it writes as one packet.
+
+        Raises:
+            TypeError: the callback is a coroutine function.
+
+        """
+        result = lib.sk_ws_cork(self._handle)
+        if result == GONE and self._is_elsewhere():
+            return self._forward(self.cork, callback)
+        corked = result == OK
         try:
-            callback(self)
+            returned = callback(self)
+            if inspect.iscoroutine(returned):
+                returned.close()
+                message = "cork takes a function that does not wait: what is packed together must be sent at once"
+                raise TypeError(message)
         finally:
             if corked:
                 lib.sk_ws_uncork()
@@ -158,7 +199,10 @@ class WebSocket:
         if not isinstance(code, int):
             text = f"code must be an int, not {type(code).__name__}"
             raise TypeError(text)
-        if lib.sk_ws_end(self._handle, code, reason, len(reason)) == BAD_HEAD:
+        result = lib.sk_ws_end(self._handle, code, reason, len(reason))
+        if result == GONE and self._is_elsewhere():
+            return self._forward(self.end, code, reason)
+        if result == BAD_HEAD:
             text = f"code must be 0, 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {code}"
             raise ValueError(text)
         return self
@@ -169,11 +213,13 @@ class WebSocket:
 
     def close(self: Self) -> Self:
         """Cut the connection, without a handshake."""
-        lib.sk_ws_close(self._handle)
+        if lib.sk_ws_close(self._handle) == GONE and self._is_elsewhere():
+            return self._forward(self.close)
         return self
 
     async def closed(self) -> int:
         """Wait until the connection is closed, and give the close code (1006 when it broke)."""
+        self._check_thread("closed")
         if self._code is None:
             if self._close_waiter is None:
                 self._close_waiter = asyncio.get_running_loop().create_future()
@@ -190,6 +236,7 @@ class WebSocket:
     def __aiter__(self) -> AsyncIterator[Message]:
         """Iterate over the messages that come from now on, instead of the message handler; until the connection closes."""
         if self._inbox is None:
+            self._check_thread("iterating")
             self._inbox = deque()
             if self._route is not None:
                 self._route.collect(self)
@@ -226,26 +273,31 @@ class WebSocket:
 
     # ---- topics
 
+    def _told(self, result: int, what: str) -> int:
+        if result == STALE:
+            self._check_thread(what)
+        return result
+
     def subscribe(self, topic: str) -> bool:
         """Get what is published to a topic from now on. True unless the connection is closed."""
         name = encode_topic(topic)
-        return bool(lib.sk_ws_subscribe(self._handle, name, len(name)) == 1)
+        return self._told(lib.sk_ws_subscribe(self._handle, name, len(name)), "subscribe") == 1
 
     def unsubscribe(self, topic: str) -> bool:
         """Leave a topic. What was published before still arrives. False when it was not subscribed to."""
         name = encode_topic(topic)
-        return bool(lib.sk_ws_unsubscribe(self._handle, name, len(name)) == 1)
+        return self._told(lib.sk_ws_unsubscribe(self._handle, name, len(name)), "unsubscribe") == 1
 
     def is_subscribed(self, topic: str) -> bool:
         """Tell whether the topic is subscribed to."""
         name = encode_topic(topic)
-        return bool(lib.sk_ws_is_subscribed(self._handle, name, len(name)) == 1)
+        return self._told(lib.sk_ws_is_subscribed(self._handle, name, len(name)), "is_subscribed") == 1
 
     def publish(self, topic: str, data: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
         """Send to all others on a topic that this websocket is subscribed to.
 
         Returns:
-            Whether there was anybody.
+            Whether there was anybody; from another thread than the app's, whether the connection is open.
 
         Raises:
             ValueError: opcode is not TEXT or BINARY.
@@ -253,8 +305,11 @@ class WebSocket:
         """
         if not compress:
             somebody = calls.publish_from(self._handle, topic, data, opcode)
-            if somebody is not None:
+            if somebody is not None and (somebody or not self._is_elsewhere()):
                 return somebody
+        if self._is_elsewhere():
+            self._forward(self.publish, topic, data, opcode, compress)
+            return not self.is_closed
         name, payload, flags = publication(self._app, topic, data, opcode, compress)
         with lent(payload) as content:
             return bool(lib.sk_ws_publish(self._handle, name, len(name), content, len(payload), flags) == 1)
@@ -262,7 +317,7 @@ class WebSocket:
     def get_topics(self) -> list[str]:
         """Give the topics that are subscribed to, in no order."""
         topics: list[str] = []
-        while (length := lib.sk_ws_topic(self._handle, len(topics))) >= 0:
+        while (length := self._told(lib.sk_ws_topic(self._handle, len(topics)), "get_topics")) >= 0:
             topics.append(str(self._app._view[:length], "utf-8"))
         return topics
 
@@ -286,11 +341,11 @@ class WebSocket:
 
     def get_buffered_amount(self) -> int:
         """Give the number of bytes that wait in memory for the client to read."""
-        return max(0, int(lib.sk_ws_buffered_bytes(self._handle)))
+        return max(0, self._told(lib.sk_ws_buffered_bytes(self._handle), "get_buffered_amount"))
 
     def get_remote_address_bytes(self) -> bytes:
         """Give the client's address, packed into 4 or 16 bytes; empty for Unix-domain sockets and after the end."""
-        length = lib.sk_res_remote_address(self._handle)
+        length = self._told(lib.sk_res_remote_address(self._handle), "get_remote_address")
         return bytes(self._app._view[:length]) if length > 0 else b""
 
     def get_remote_address(self) -> str:

@@ -180,13 +180,13 @@ class WebSocketRoute:
         handler = self._handlers[name]
         if handler is None:
             return c.WebSocketMessageCallback()
-        view = self._app._view
+        app = self._app
         live = self._live
 
         def on_control(handle: int, _address: Optional[int], length: int, _opcode: int) -> None:
             ws = live.get(handle)
             if ws is not None:
-                self._call_apart(ws, handler, bytes(view[:length]))
+                self._call_apart(ws, handler, bytes(app._view[:length]))
 
         return c.WebSocketMessageCallback(on_control)
 

@@ -33,8 +33,6 @@ class WebSockets(Lifecycle):
         self._websocket_pool_items = max(pool_items, _DEFAULT_POOL_ITEMS)
         self._websocket_pool: list[WebSocket] = [self._websocket_class(cast("App", self)) for _ in range(pool_items)]
         self._websocket_routes: list[WebSocketRoute] = []
-        # The native loop belongs to the thread that made the app.
-        self._thread = threading.get_ident()
 
     def ws(self: Self, path: str, behavior: Mapping[str, Any]) -> Self:
         """Route websockets.
@@ -63,11 +61,14 @@ class WebSockets(Lifecycle):
         route = WebSocketRoute(cast("App", self), behavior, names)
         host, pattern = hostname.encode(), path.encode()
         self._websocket_routes.append(route)
-        native = self._alive()
-        route.number = lib.sk_app_ws(native, host, len(host), pattern, len(pattern), ctypes.byref(route.struct))
-        if route.number < 0:
-            message = "cannot add the route: memory is exhausted"
-            raise MemoryError(message)
+
+        def add(native: int) -> None:
+            route.number = lib.sk_app_ws(native, host, len(host), pattern, len(pattern), ctypes.byref(route.struct))
+            if route.number < 0:
+                message = "cannot add the route: memory is exhausted"
+                raise MemoryError(message)
+
+        self._configure(add)
 
     def publish(self, topic: str, data: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
         """Send to all websockets that are subscribed to a topic. Thread-safe.
@@ -96,10 +97,9 @@ class WebSockets(Lifecycle):
                 return False
             with lent(payload) as content:
                 return bool(lib.sk_app_publish(self._native, name, len(name), content, len(payload), flags) == 1)
-        loop = self._asyncio_loop
-        if loop is None:
+        if self._home.loop is None or not self._native:
             return False
-        loop.call_soon_threadsafe(self._publish_later, name, payload, flags)
+        self._home.call_soon(self._publish_later, name, payload, flags)
         return True
 
     def _publish_later(self, name: bytes, payload: bytes, flags: int) -> None:
@@ -108,9 +108,16 @@ class WebSockets(Lifecycle):
                 lib.sk_app_publish(self._native, name, len(name), content, len(payload), flags)
 
     def num_subscribers(self, topic: str) -> int:
-        """Give the number of websockets that are subscribed to a topic."""
+        """Give the number of websockets that are subscribed to a topic.
+
+        Raises:
+            RuntimeError: another thread asks, and the app's does not get to it.
+
+        """
         name = encode_topic(topic)
-        return int(lib.sk_app_num_subscribers(self._native, name, len(name))) if self._native else 0
+        if not self._native or (self._home.loop is None and not self._home.is_current):
+            return 0
+        return int(self._home.ask(lambda: lib.sk_app_num_subscribers(self._native, name, len(name)) if self._native else 0))
 
 
 def checked_path(path: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from ..event_loop import scratch_view
+from ..loop_thread import scratch_view
 from ..native import lib
 
 _KNOWN_MAX = 4096
@@ -19,7 +19,6 @@ class TLSFacts(dict[int, dict[str, Any]]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._view = scratch_view()
         # The same few for all connections.
         self._server_certificates: dict[bytes, str] = {}
 
@@ -34,7 +33,7 @@ class TLSFacts(dict[int, dict[str, Any]]):
         return found.copy()
 
     def _read(self, handle: int) -> dict[str, Any]:
-        facts = bytes(self._view[: max(lib.sk_res_tls_facts(handle), 0)])
+        facts = bytes(scratch_view()[: max(lib.sk_res_tls_facts(handle), 0)])
         version, cipher = struct.unpack_from("!HH", facts)
         blocks = list(_blocks(facts[4:]))
         name: Optional[bytes] = blocks[1] if len(blocks) > 1 else None

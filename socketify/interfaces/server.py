@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..app import App
-from ..event_loop import forget_loop
 from ..limits import Limits
+from ..loop_thread import forget_loop
 from ..options import AppListenOptions, AppOptions
 from ..stop_signals import raise_again
 from ..workers import CONFIGURATION_ERROR, Supervisor, announce_ready, end_with_parent, is_replaced

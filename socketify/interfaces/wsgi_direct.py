@@ -65,7 +65,7 @@ class DirectRoute:
     def route(self, native: App) -> None:
         """Route all requests of an app that no route takes before."""
         native._callbacks.append(self)
-        lib.sk_wsgi_route(native._alive(), self._native)
+        native._configure(lambda app: lib.sk_wsgi_route(app, self._native))
 
     def __del__(self) -> None:
         if self._native:

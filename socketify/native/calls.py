@@ -355,14 +355,13 @@ def websocket_send(kind: type, send: Callable[..., Any], opcodes: tuple[Any, Any
     )
 
 
-def response_end(response: type, request: type, end: Callable[..., Any], gone: Callable[[Any], None]) -> Any:
+def response_end(response: type, request: type, end: Callable[..., Any]) -> Any:
     """Give a method for a class of responses that ends them without Python, or leaves the call to ``end``.
 
     Args:
         response: has the slots ``_handle`` and ``_dirty``.
         request: has the slots ``_handle``, ``_dirty`` and ``_yielded``.
         end: the method as a function.
-        gone: called with a response whose client has left.
 
     """
     if not reads_members:
@@ -370,7 +369,6 @@ def response_end(response: type, request: type, end: Callable[..., Any], gone: C
     doc = _documentation("end($self, message=b'', end_connection=False)", end)
     facts = c.ExchangePythonStruct(
         end=id(end),
-        gone=id(gone),
         end_doc=doc,
         zero=id(0),
         not_dirty=id(False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-ABI_VERSION = 5
+ABI_VERSION = 6
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
 MAX_HEADER_COUNT = 128
@@ -190,7 +190,6 @@ class ExchangePythonStruct(ctypes.Structure):
 
     _fields_ = [
         ("end", c_void_p),
-        ("gone", c_void_p),
         ("end_doc", c_char_p),
         ("zero", c_void_p),
         ("not_dirty", c_void_p),
@@ -352,9 +351,8 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
         (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, RequestCallback, c_void_p),
     ),
     "sk_app_remove_host": (None, (c_void_p, c_char_p, c_size_t)),
-    "sk_app_listen": (c_int32, (c_void_p, c_char_p, c_int32, c_int32)),
-    "sk_app_listen_unix": (c_int32, (c_void_p, c_char_p)),
-    "sk_app_listen_fd": (c_int32, (c_void_p, c_int32)),
+    "sk_app_listen_fd": (c_int32, (c_void_p, c_int32, c_int32)),
+    "sk_app_stop_listening": (None, (c_void_p,)),
     "sk_tls_load": (c_int32, (c_char_p,)),
     "sk_tls_knows_cipher": (c_int32, (c_char_p,)),
     "sk_app_tls": (c_int32, (c_void_p, c_char_p, c_size_t, ctypes.POINTER(TlsOptionsStruct))),

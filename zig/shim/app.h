@@ -109,7 +109,8 @@ struct App {
   uint64_t requests_left = 0;
   sk_drained_fn on_last_request = nullptr;
   std::unique_ptr<Observer> observer;
-  std::vector<us_listen_socket_t *> listeners;
+  /* It may have connections, or have had some. */
+  bool listened = false;
   sk_tls_missing_fn on_missing_name = nullptr;
   /* Contexts and behaviors of the websocket routes, by number. */
   std::vector<std::unique_ptr<WebSocketRoute>> websockets;

@@ -22,7 +22,8 @@ void setMember(Object *object, size_t member, Ref value) {
 
 bool ended(Object *response) { return memberOf(response, exchange_python.response_handle) == exchange_python.zero; }
 
-/* The usual call, with str or bytes for a response of which nothing is set. False for others, or with an exception. */
+/* The usual call, with str or bytes for a response of which nothing is set. False for others, where nothing was done: then Python
+ * finds out whether the client left, or the response is another thread's. False with an exception, too. */
 bool endPlainly(Object *response, Object *message) {
   std::string_view body;
   uint32_t handle;
@@ -37,8 +38,11 @@ bool endPlainly(Object *response, Object *message) {
   }
   Lent lent(message, body);
   int32_t result = sk_res_send(handle, nullptr, 0, 0, body.data(), body.length(), 0);
+  if (result == SK_GONE) {
+    return false;
+  }
   setMember(response, exchange_python.response_handle, Ref::borrowed(exchange_python.zero));
-  return result != SK_GONE || callWith(exchange_python.gone, response);
+  return true;
 }
 
 /* Response.end(message=b"", end_connection=False) */
@@ -138,7 +142,7 @@ int32_t ExchangeHandler::handle(uint32_t handle) {
 sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type) {
   assert(python.new_method && python.count_is_first);
   exchange_python = *facts;
-  for (Object *each : {exchange_python.end, exchange_python.gone, exchange_python.zero, exchange_python.not_dirty}) {
+  for (Object *each : {exchange_python.end, exchange_python.zero, exchange_python.not_dirty}) {
     python.inc_ref(each);
   }
   return newMethod(type, end_method, end, exchange_python.end_doc);

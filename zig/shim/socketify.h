@@ -23,7 +23,7 @@ extern "C" {
 #define SK_API __attribute__((visibility("default")))
 
 /* Raised with every change of this header that an older caller would misread. */
-#define SK_ABI_VERSION 5
+#define SK_ABI_VERSION 6
 
 /* The highest limits of an app; higher ones count as these. */
 #define SK_MAX_TARGET_BYTES 1048576
@@ -222,13 +222,11 @@ SK_API void sk_app_route_exchange(sk_app *app, const char *host, size_t host_len
                                   const char *pattern, size_t pattern_length, const sk_exchange_handler *handler);
 /* Forgets the routes of one host name. */
 SK_API void sk_app_remove_host(sk_app *app, const char *host, size_t host_length);
-/* Listens on a host (NUL-terminated name or address, NULL for all) and port (0 picks one). Returns the bound port, a negated
- * errno, or the resolver's error (EAI_*, negative) minus 100000. */
-SK_API int32_t sk_app_listen(sk_app *app, const char *host, int32_t port, int32_t exclusive);
-/* Listens on a Unix-domain socket (NUL-terminated path). Returns 0 or a negated errno. */
-SK_API int32_t sk_app_listen_unix(sk_app *app, const char *path);
-/* Listens on a descriptor that listens already; it is duplicated. Returns the bound port (0 for Unix) or a negated errno. */
-SK_API int32_t sk_app_listen_fd(sk_app *app, int32_t fd);
+/* Accepts from a descriptor that listens already; it is duplicated. `shared` when other processes may accept from it, too. Returns
+ * SK_OK or a negated errno. */
+SK_API int32_t sk_app_listen_fd(sk_app *app, int32_t fd, int32_t shared);
+/* Accepts no more, from any descriptor. Connections that exist live on. */
+SK_API void sk_app_stop_listening(sk_app *app);
 /* Loads OpenSSL 3 from a library, or from one that it needs: 1, or 0 when there is no such library, -1 when it has no OpenSSL 3,
  * -2 when that lacks functions. The path ends with NUL; an empty one means the program itself. Any thread may call it. */
 SK_API int32_t sk_tls_load(const char *path);
@@ -271,7 +269,8 @@ SK_API void sk_app_limit_requests(sk_app *app, uint64_t count, sk_drained_fn cal
 SK_API uint32_t sk_app_connections(sk_app *app);
 /* Closes every listener and connection; pending responses are aborted. */
 SK_API void sk_app_close(sk_app *app);
-/* Closes and frees. Not from inside a callback (SK_BUSY). */
+/* Closes and frees, on the app's own thread. SK_BUSY while the loop runs callbacks: then nothing was done. Never from inside a
+ * callback that the app calls outside of them. */
 SK_API int32_t sk_app_destroy(sk_app *app);
 
 /* ---- Request: only inside the request callback of the same handle, also after its response

@@ -102,7 +102,6 @@ typedef struct sk_ws_python {
 /* What exchanges need to know of responses and requests in Python; members as above. */
 typedef struct sk_exchange_python {
   const void *end;       /* end(response, ...): every call that is not the usual one */
-  const void *gone;      /* gone(response): its client has left */
   const char *end_doc;   /* of the method; stays where it is */
   const void *zero;      /* 0 itself: the handle of what has ended, and what tells that a request is not passed on */
   const void *not_dirty; /* False itself: nothing was set that a next use must not see */

@@ -9,7 +9,7 @@ const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 
 extern fn us_listen_socket_close(ssl: c_int, listener: *Listener) void;
-extern fn us_socket_context_listen_fd(ssl: c_int, context: *@import("context.zig").Context, fd: c_int, ext_size: c_int) ?*Listener;
+extern fn us_socket_context_listen_fd(ssl: c_int, context: *@import("context.zig").Context, fd: c_int, shared: c_int, ext_size: c_int) ?*Listener;
 const us_socket_context_listen = test_server.us_socket_context_listen;
 const us_socket_context_set_max_sockets = test_server.us_socket_context_set_max_sockets;
 const us_socket_local_port = test_server.us_socket_local_port;
@@ -80,7 +80,7 @@ test "what waits at a descriptor that others accept from too is left to them" {
     try expectEqual(@as(c_int, 0), sys.listen(given, backlog));
     const server = try Server.init();
     defer server.deinit();
-    const listener = us_socket_context_listen_fd(0, server.context, given, 64).?;
+    const listener = us_socket_context_listen_fd(0, server.context, given, 1, 64).?;
     server.settle();
     var clients: [many]c_int = undefined;
     try connectMany(@intCast(us_socket_local_port(0, @ptrCast(listener))), &clients);

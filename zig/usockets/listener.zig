@@ -243,7 +243,7 @@ export fn us_socket_context_listen_unix(ssl: c_int, context: *Context, path: [*:
     return listening;
 }
 
-export fn us_socket_context_listen_fd(ssl: c_int, context: *Context, given: c_int, ext_size: c_int) ?*Listener {
+export fn us_socket_context_listen_fd(ssl: c_int, context: *Context, given: c_int, shared: c_int, ext_size: c_int) ?*Listener {
     _ = ssl;
     const f_dupfd_cloexec: c_int = 1030;
     const f_getfl: c_int = 3;
@@ -256,7 +256,7 @@ export fn us_socket_context_listen_fd(ssl: c_int, context: *Context, given: c_in
     const fd = sys.fcntl(given, f_dupfd_cloexec, @as(c_int, 3));
     if (fd < 0) return fail(context, sys.errnoValue());
     _ = sys.fcntl(fd, f_setfl, sys.fcntl(fd, f_getfl) | sys.nonblock);
-    return register(context, fd, ext_size, address.localPort(fd) >= 0, .given);
+    return register(context, fd, ext_size, address.localPort(fd) >= 0, if (shared != 0) .given else .made);
 }
 
 export fn us_listen_socket_close(ssl: c_int, listening: *Listener) void {

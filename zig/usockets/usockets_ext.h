@@ -28,8 +28,8 @@ int us_loop_backend(struct us_loop_t *loop);
 
 /* Why the last listen on this context failed: an errno, or a negative EAI_* code; 0 when it did not. */
 int us_socket_context_listen_error(struct us_socket_context_t *context);
-/* Adopts a duplicate of a descriptor that listens already. */
-struct us_listen_socket_t *us_socket_context_listen_fd(int ssl, struct us_socket_context_t *context, int fd, int socket_ext_size);
+/* Adopts a duplicate of a descriptor that listens already. `shared` when other processes may accept from it, too. */
+struct us_listen_socket_t *us_socket_context_listen_fd(int ssl, struct us_socket_context_t *context, int fd, int shared, int socket_ext_size);
 /* Of listeners opened from now on; 2048 at first. */
 void us_socket_context_set_backlog(struct us_socket_context_t *context, int backlog);
 /* Accepting pauses while this many accepted sockets are open; 0 for no limit. */
