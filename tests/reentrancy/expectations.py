@@ -141,6 +141,8 @@ def expected(callback: str, method: str, served: bool) -> Outcome:
             answers = STOPPED
         elif callback != "on_aborted":
             # What a handler answers after it is delivered; only an app that is served waits for answers to come.
-            answers = ("200 done",) if served else ("200 done", "200 done, then cut", "cut")
+            answers = ("200 done", "200 done, closed", "200 done, then cut")
+            if not served or callback == "foreign":
+                answers += ("cut",)
         return Outcome((said,), answers, ("refused",))
     return Outcome((said,), answers, ("served",))
