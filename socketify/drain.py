@@ -54,7 +54,7 @@ class Drain:
         while lib.sk_app_drain(self._native, stage) > 0:
             self._tell(stop.remaining() <= half)
             left = stop.remaining(reserved=True)
-            if await stop.wait([drained], min(seconds, left)):
+            if await stop.wait_for_requests([drained], min(seconds, left)):
                 return True
             if left <= seconds or stop.is_hurried:
                 return not lib.sk_app_connections(self._native)

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Iterable
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from .coroutines import CoroutineRunner, new_task
@@ -203,6 +204,7 @@ class Lifecycle(Exchanges):
 
         Raises:
             KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
+            BaseException: what a start or shutdown handler raised; see :meth:`serve`.
 
         """
         raise_again(self._run(loop_factory))
@@ -236,6 +238,8 @@ class Lifecycle(Exchanges):
 
         Raises:
             RuntimeError: the app is closed, or served already.
+            BaseException: what a start or shutdown handler raised, when everything is released. All shutdown handlers run;
+                when several failed, the first error is raised, and the others are logged.
 
         """
         self._alive()
@@ -256,16 +260,33 @@ class Lifecycle(Exchanges):
                 detach = self._loop.attach(loop)
                 await stop.asked
                 await self._drain(loop, stop)
+        except BaseException as error:
+            stop.fail(error)
+        try:
+            await self._end(stop, handlers[1])
         finally:
-            lib.sk_app_close(self._native)
-            await stop.cancel(self._runner.take_all() | self._tasks)
-            await stop.end(handlers[1])
             self._stop_listening()
             native, self._native = self._native, 0
             self._destroy_native(self._home, native)
             if detach is not None:
                 detach()
             self._asyncio_loop = None
+        failure = stop.take_failure()
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                # It refers to this frame.
+                failure = None
+
+    async def _end(self, stop: Stop, handlers: Iterable[LifecycleHandler]) -> None:
+        lib.sk_app_close(self._native)
+        assert self._runner is not None
+        try:
+            await stop.cancel(self._runner.take_all() | self._tasks)
+        except BaseException as error:
+            stop.fail(error)
+        await stop.end(handlers)
 
     async def _drain(self, loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
         self._stop_listening()
@@ -275,7 +296,7 @@ class Lifecycle(Exchanges):
             logger.warning("%d connections did not end in time and are cut", lib.sk_app_connections(self._native))
             return
         # What handlers do after they answered.
-        await stop.wait(self._running(), stop.remaining(reserved=True))
+        await stop.wait_for_requests(self._running(), stop.remaining(reserved=True))
 
     def _running(self) -> set[asyncio.Task[Any]]:
         assert self._runner is not None

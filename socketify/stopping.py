@@ -41,7 +41,8 @@ class Stop:
         self._handling: Optional[asyncio.Task[Any]] = None
         self._interrupted = False
         self._ending = False
-        #: Whether it was asked for again.
+        self._failure: Optional[BaseException] = None
+        #: Whether it was asked for again: requests in flight are not waited for any more.
         self.is_hurried = False
 
     def ask(self, by_signal: bool = False) -> None:
@@ -79,9 +80,13 @@ class Stop:
         kept = min(_RESERVED_SECONDS, self._timeout / 5) if reserved else 0.0
         return max(0.0, self._deadline - kept - self._loop.time())
 
+    async def wait_for_requests(self, awaitables: Iterable[Any], seconds: float) -> bool:
+        """Wait as :meth:`wait` does; not at all when somebody was in a hurry before."""
+        return await self.wait(awaitables, 0 if self.is_hurried else seconds)
+
     async def wait(self, awaitables: Iterable[Any], seconds: float) -> bool:
         """Wait until all are done, for so many seconds, and not in a hurry; tells whether they are."""
-        waited = {asyncio.ensure_future(each) for each in awaitables}
+        waited = {each for each in map(asyncio.ensure_future, awaitables) if not each.done()}
         hurry = self._hurry
         end = self._loop.time() + seconds
         while waited and not hurry.done():
@@ -107,29 +112,43 @@ class Stop:
 
     async def start(self, handlers: Iterable[LifecycleHandler]) -> bool:
         """Run start handlers; False when they were ended by a hurry."""
-        return await self._handle(handlers)
+        for handler in handlers:
+            if not await self._handle(handler):
+                return False
+        return True
 
     async def end(self, handlers: Iterable[LifecycleHandler]) -> None:
-        """Run shutdown handlers within the time that is left."""
+        """Run shutdown handlers within the time that is left; those behind one that raises, too (see :meth:`fail`)."""
         self._ending = True
         self.close()
         self._timer = self._loop.call_later(max(self.remaining(), _LEAST_SECONDS), self._interrupt)
-        if not await self._handle(handlers):
-            logger.warning("a shutdown handler did not end in time and is cancelled")
+        self._interrupted = False
+        for handler in handlers:
+            try:
+                await self._handle(handler)
+            except BaseException as error:
+                self.fail(error)
+            if self._interrupted:
+                logger.warning("a shutdown handler did not end in time and is cancelled")
+                break
         self.close()
 
-    async def _handle(self, handlers: Iterable[LifecycleHandler]) -> bool:
-        self._interrupted = False
-        try:
-            for handler in handlers:
-                result = handler()
-                if inspect.isawaitable(result) and not await self._interruptible(result):
-                    return False
-        finally:
-            self._handling = None
-        return True
+    def fail(self, error: BaseException) -> None:
+        """Take an error that is raised when all is released: the first one, others are logged."""
+        if self._failure is None:
+            self._failure = error
+        else:
+            logger.error("something else failed as the server stopped", exc_info=error)
 
-    async def _interruptible(self, result: Any) -> bool:
+    def take_failure(self) -> Optional[BaseException]:
+        """Give the error that is to be raised, once."""
+        failure, self._failure = self._failure, None
+        return failure
+
+    async def _handle(self, handler: LifecycleHandler) -> bool:
+        result = handler()
+        if not inspect.isawaitable(result):
+            return True
         # In this task, so that what a handler sets in its context is seen by the requests.
         task = self._handling = asyncio.current_task()
         try:
@@ -137,11 +156,11 @@ class Stop:
         except asyncio.CancelledError:
             if not self._interrupted:
                 raise
-            if hasattr(task, "uncancel"):
-                task.uncancel()  # type: ignore[union-attr]
             return False
         finally:
             self._handling = None
+            if self._interrupted and hasattr(task, "uncancel"):
+                task.uncancel()  # type: ignore[union-attr]
         return True
 
 
