@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -68,8 +69,14 @@ struct BackPressure {
     /* Room for so many bytes, one behind the other, which the caller fills. */
     char *extend(size_t length) {
         Piece *piece = last && last->room() >= length ? last : add(std::max(length, COPY_MIN));
-        if (!piece) {
-            abort();
+        while (!piece) {
+            /* Only what the engine composes itself comes here, which is small: what operator new would have is asked for. */
+            std::new_handler handler = std::get_new_handler();
+            if (!handler) {
+                abort();
+            }
+            handler();
+            piece = add(std::max(length, COPY_MIN));
         }
         char *begin = piece->end();
         grow(piece, length);
