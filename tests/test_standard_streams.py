@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from programs import GET, environment
+from server_programs import GET, environment
 
 MODULE = "def run(app):\n    app.get('/', lambda res, req: res.end('hello'))\n"
 LOOPS = ["uvloop", "asyncio"]

@@ -11,7 +11,7 @@ import sys
 import time
 
 import pytest
-from programs import GET, LOOPS, Program, environment
+from server_programs import GET, LOOPS, Program, environment
 
 from socketify import App
 

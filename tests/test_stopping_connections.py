@@ -7,7 +7,7 @@ import socket
 import time
 
 import pytest
-from programs import GET, LOOPS, Program
+from server_programs import GET, LOOPS, Program
 from test_stopping import BEGIN, RUN, RUN_LOOP, SERVED, wait_for
 
 both_loops = pytest.mark.parametrize("loop", LOOPS)

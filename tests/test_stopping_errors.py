@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
-from programs import GET
+from server_programs import GET
 
 from socketify import App, AppListenOptions, Request, Response
 
