@@ -19,14 +19,15 @@ sys.path.insert(0, str(BENCH))
 
 import clients  # noqa: E402
 import page  # noqa: E402
+import programs  # noqa: E402
 import results as kept  # noqa: E402
 from environments import NATIVE, OWN, Environments  # noqa: E402
 from files import make_files  # noqa: E402
 from harness import ROOT, BenchmarkError, Server  # noqa: E402
 from probe import probe  # noqa: E402
+from programs import Program  # noqa: E402
 from rounds import Outcome  # noqa: E402
 from scenarios import ECHO, HALF, MANY, ONE, SCENARIOS, Scenario, chosen  # noqa: E402
-from server_programs import Program  # noqa: E402
 from targets import BOUNDS  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the harness reads Linux's /proc")
