@@ -25,6 +25,7 @@ from .routers import DecoratorRouter, Verbs
 from .server_names import ServerNames
 from .standard_streams import fill_standard_descriptors
 from .static_files import StaticFiles
+from .waiting_clients import WaitingClients
 from .websockets import checked_path
 
 _METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
@@ -120,6 +121,7 @@ class App(Verbs, ServerNames):
 
     def _options_struct(self, limits: Limits, server: Optional[str], date: bool, proxy: bool) -> c.AppOptionsStruct:
         self._backlog = limits.backlog
+        self._waiting_clients = WaitingClients(limits.max_connections)
         server_header = None if server is None else server.encode("latin-1")
         missing = self._make_callback(_no_route, ())
         on_missing, on_missing_object = calls.request_handler(missing)
@@ -137,6 +139,7 @@ class App(Verbs, ServerNames):
             on_writable=c.WritableCallback(self._on_writable),
             on_timeout=c.TimeoutCallback(self._on_timeout),
             on_drained=c.DrainedCallback(self._on_drained),
+            on_waiting=c.WaitingCallback(self._on_waiting),
         )
 
     def _make_native(self) -> int:
@@ -146,6 +149,12 @@ class App(Verbs, ServerNames):
             message = "cannot create the native app: server_header is longer than 128 bytes, or memory is exhausted"
             raise RuntimeError(message)
         return int(native)
+
+    def _on_waiting(self, reason: int, waiting: int) -> None:
+        try:
+            self._waiting_clients(reason, waiting)
+        except BaseException as error:  # native code is the caller
+            self._fail(error, None, None)
 
     def close_after(self, requests: int) -> App:
         """Stop gracefully after so many more requests.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-ABI_VERSION = 6
+ABI_VERSION = 7
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
 MAX_HEADER_COUNT = 128
@@ -86,6 +86,7 @@ BodyCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_int32)
 TimeoutCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WritableCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 DrainedCallback = ctypes.PYFUNCTYPE(None)
+WaitingCallback = ctypes.PYFUNCTYPE(None, c_int32, c_int32)
 LogCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t, c_int32, c_uint64, c_uint64)
 WebSocketOpenCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WebSocketMessageCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
@@ -288,6 +289,7 @@ class AppOptionsStruct(ctypes.Structure):
         ("on_writable", WritableCallback),
         ("on_timeout", TimeoutCallback),
         ("on_drained", DrainedCallback),
+        ("on_waiting", WaitingCallback),
     ]
 
 

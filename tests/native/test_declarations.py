@@ -31,6 +31,7 @@ TYPES = {
     "sk_timeout_fn": declarations.TimeoutCallback,
     "sk_writable_fn": declarations.WritableCallback,
     "sk_drained_fn": declarations.DrainedCallback,
+    "sk_waiting_fn": declarations.WaitingCallback,
     "sk_log_fn": declarations.LogCallback,
     "sk_ws_open_fn": declarations.WebSocketOpenCallback,
     "sk_ws_message_fn": declarations.WebSocketMessageCallback,

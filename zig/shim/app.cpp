@@ -70,6 +70,11 @@ bool holdNextRequest(void *user) {
   return true;
 }
 
+void onWaiting(void *user, int reason, int waiting) {
+  showLoop();
+  static_cast<App *>(user)->options.on_waiting(reason, waiting);
+}
+
 } // namespace
 
 App::App(const sk_app_options &given) : options(given), server_header(serverHeaderOf(given)) {
@@ -88,6 +93,7 @@ App::App(const sk_app_options &given) : options(given), server_header(serverHead
 
   us_socket_context_set_max_sockets(context(), options.max_connections);
   us_socket_context_set_backlog(context(), static_cast<int>(options.backlog));
+  us_socket_context_on_waiting(context(), onWaiting, this);
   engine.filter([this](HttpResponse *response, int change) {
     if (change > 0) {
       onOpen(response);
@@ -348,7 +354,8 @@ using namespace sk;
 constexpr size_t SERVER_HEADER_MAX = 128;
 
 sk_app *sk_app_create(const sk_app_options *options) {
-  assert((options->on_missing || options->on_missing_object) && options->on_abort && options->on_body && options->on_writable && options->on_drained);
+  assert((options->on_missing || options->on_missing_object) && options->on_abort && options->on_body && options->on_writable && options->on_drained &&
+         options->on_waiting);
   if (options->server_header_length > SERVER_HEADER_MAX) {
     return nullptr;
   }

@@ -23,7 +23,7 @@ extern "C" {
 #define SK_API __attribute__((visibility("default")))
 
 /* Raised with every change of this header that an older caller would misread. */
-#define SK_ABI_VERSION 6
+#define SK_ABI_VERSION 7
 
 /* The highest limits of an app; higher ones count as these. */
 #define SK_MAX_TARGET_BYTES 1048576
@@ -83,6 +83,9 @@ typedef void (*sk_timeout_fn)(uint32_t handle);
 typedef void (*sk_writable_fn)(uint32_t handle);
 /* The last connection of an app that drains is closed. */
 typedef void (*sk_drained_fn)(void);
+/* Clients wait to be accepted, at each attempt while it is so: `waiting` of them, or -1 when the system only tells that somebody
+ * does. `reason` is 0 at max_connections, else the errno of what the system refuses. */
+typedef void (*sk_waiting_fn)(int32_t reason, int32_t waiting);
 /* What became of a request: client, method, target and version with LF between them (the last three are empty for one that could
  * not be read), the status (499 when the client left before it had one), bytes of the body and how long it took. */
 typedef void (*sk_log_fn)(const char *request, size_t length, int32_t status, uint64_t bytes, uint64_t microseconds);
@@ -169,6 +172,7 @@ typedef struct sk_app_options {
   sk_writable_fn on_writable;
   sk_timeout_fn on_timeout;
   sk_drained_fn on_drained;
+  sk_waiting_fn on_waiting;
 } sk_app_options;
 
 typedef struct sk_app sk_app;

@@ -2,20 +2,36 @@
 const std = @import("std");
 const sys = @import("sys.zig");
 const test_server = @import("test_server.zig");
-const Listener = @import("listener.zig").Listener;
+const listener_module = @import("listener.zig");
+const Listener = listener_module.Listener;
+const Context = @import("context.zig").Context;
 const Server = test_server.Server;
 const readable = test_server.readable;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 
 extern fn us_listen_socket_close(ssl: c_int, listener: *Listener) void;
-extern fn us_socket_context_listen_fd(ssl: c_int, context: *@import("context.zig").Context, fd: c_int, shared: c_int, ext_size: c_int) ?*Listener;
+extern fn us_socket_context_listen_fd(ssl: c_int, context: *Context, fd: c_int, shared: c_int, ext_size: c_int) ?*Listener;
 const us_socket_context_listen = test_server.us_socket_context_listen;
 const us_socket_context_set_max_sockets = test_server.us_socket_context_set_max_sockets;
 const us_socket_local_port = test_server.us_socket_local_port;
 const seen = &test_server.seen;
 
+extern fn us_socket_context_on_waiting(context: *Context, callback: *const fn (?*anyopaque, c_int, c_int) callconv(.c) void, user: ?*anyopaque) void;
+
 const many = 40;
+
+/// What was told of clients that wait.
+const Told = struct {
+    times: u32 = 0,
+    reason: c_int = 0,
+    waiting: c_int = 0,
+
+    fn callback(user: ?*anyopaque, reason: c_int, waiting: c_int) callconv(.c) void {
+        const told: *Told = @ptrCast(@alignCast(user.?));
+        told.* = .{ .times = told.times + 1, .reason = reason, .waiting = waiting };
+    }
+};
 
 /// Clients that are in the backlog, or accepted by the kernel, before the loop has had a turn.
 fn connectMany(port: u16, clients: *[many]c_int) !void {
@@ -107,4 +123,29 @@ test "a limit that comes and goes while connections arrive" {
     for (clients) |fd| _ = sys.close(fd);
     server.settle();
     try expectEqual(@as(u32, many), seen.closed);
+}
+
+test "who waits at a limit is told of once, and again after a while, but nobody when nobody waits" {
+    const server = try Server.listening();
+    defer server.deinit();
+    var told: Told = .{};
+    us_socket_context_on_waiting(server.context, Told.callback, &told);
+    us_socket_context_set_max_sockets(server.context, 1);
+    const first = try server.connect();
+    try expectEqual(@as(u32, 0), told.times);
+    const second = try server.connect();
+    try expectEqual(Told{ .times = 1, .reason = 0, .waiting = 1 }, told);
+    const third = try server.connect();
+    try expectEqual(@as(u32, 1), told.times);
+    const loop = server.loop;
+    listener_module.lookAgain(loop, loop.look_again_tick - 1);
+    server.settle();
+    try expectEqual(@as(u32, 1), told.times);
+    listener_module.lookAgain(loop, loop.look_again_tick);
+    server.settle();
+    try expectEqual(Told{ .times = 2, .reason = 0, .waiting = 2 }, told);
+    for ([_]c_int{ first, second, third }) |fd| _ = sys.close(fd);
+    server.settle();
+    try expectEqual(@as(u32, 3), seen.closed);
+    try expectEqual(Told{ .times = 3, .reason = 0, .waiting = 1 }, told);
 }

@@ -18,6 +18,7 @@ pub const CloseCallback = *const fn (*Socket, c_int, ?*anyopaque) callconv(.c) ?
 pub const DataCallback = *const fn (*Socket, [*]u8, c_int) callconv(.c) ?*Socket;
 pub const ErrorCallback = *const fn (*Socket, c_int) callconv(.c) ?*Socket;
 pub const VisitCallback = *const fn (*Socket, ?*anyopaque) callconv(.c) void;
+const WaitingCallback = *const fn (?*anyopaque, c_int, c_int) callconv(.c) void;
 const ServerNameCallback = *const fn (*Context, [*:0]const u8) callconv(.c) void;
 
 pub const Context = extern struct {
@@ -36,6 +37,8 @@ pub const Context = extern struct {
     on_end: ?SocketCallback = null,
     on_half_closed: ?*const fn (*Socket) callconv(.c) void = null,
     on_server_name: ?ServerNameCallback = null,
+    on_waiting: ?WaitingCallback = null,
+    waiting_user: ?*anyopaque = null,
     /// Open sockets in the list.
     count: u32 = 0,
     /// Sockets that its listeners accepted and that are open still, wherever they were adopted to.
@@ -63,6 +66,14 @@ pub const Context = extern struct {
         if (socket.next) |next| next.prev = socket.prev;
         context.count -= 1;
         context.loop.active -= 1;
+    }
+
+    /// So many, or null for somebody, are not accepted: an errno says why, 0 that there are as many as there may be. The callback
+    /// may close the listeners.
+    pub fn tellWaiting(context: *Context, reason: c_int, count: ?u32) void {
+        if (count == 0) return;
+        const unknown = -1;
+        if (context.on_waiting) |callback| callback(context.waiting_user, reason, if (count) |number| @intCast(number) else unknown);
     }
 
     pub fn isFull(context: *const Context) bool {
@@ -207,6 +218,11 @@ export fn us_socket_context_on_end(ssl: c_int, context: *Context, callback: Sock
 
 export fn us_socket_context_on_half_closed(context: *Context, callback: *const fn (*Socket) callconv(.c) void) void {
     context.on_half_closed = callback;
+}
+
+export fn us_socket_context_on_waiting(context: *Context, callback: ?WaitingCallback, user: ?*anyopaque) void {
+    context.on_waiting = callback;
+    context.waiting_user = user;
 }
 
 /// Server names belong to TLS: a plain context keeps the callback and never calls it.

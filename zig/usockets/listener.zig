@@ -11,6 +11,10 @@ const tls_socket = @import("tls_socket.zig");
 
 /// Connections accepted per event, so that a flood of them does not starve those that exist.
 const accepts_per_turn = 256;
+/// How often it is looked again whether somebody waits, while a limit keeps all from being accepted.
+const look_again_seconds = 60;
+/// Likewise at a descriptor of which another process had accepted those who waited.
+const look_again_shared_seconds = 1;
 const option_exclusive: c_int = 1;
 const unix_path_offset = 2;
 const unix_path_max = 107;
@@ -22,6 +26,8 @@ pub const Listener = extern struct {
     socket_ext_bytes: u32,
     /// Other processes may accept from the same descriptor.
     is_shared: bool,
+    /// The last attempt to accept found no descriptor or memory.
+    starves: bool = false,
     /// Of a Unix-domain socket that we made, to be removed with it.
     path: [unix_path_max + 1]u8 = @splat(0),
 
@@ -48,9 +54,40 @@ pub const Listener = extern struct {
 
     /// Whether connections may be accepted before the loop gets to them, as a multishot accept does. Not where they could be
     /// another process's, which must get what this one has no time for or leaves behind when it stops, and not where they have to stay
-    /// in the backlog until there is room.
+    /// in the backlog until there is room. Without descriptors a multishot accept ends before anybody comes.
     pub fn takesAhead(listening: *const Listener) bool {
-        return !listening.is_shared and listening.context.accepted_max == 0;
+        return !listening.is_shared and !listening.starves and listening.context.accepted_max == 0;
+    }
+
+    /// How many wait to be accepted; null where the system only tells that somebody does.
+    fn waiting(listening: *const Listener) ?u32 {
+        const queue_offset = 24;
+        var info: [queue_offset + 4]u8 align(4) = @splat(0);
+        var length: u32 = info.len;
+        // Of a socket that listens, tcpi_unacked is the length of its queue.
+        if (sys.getsockopt(listening.poll.fd, sys.ipproto_tcp, sys.tcp_info, &info, &length) == 0 and length == info.len)
+            return std.mem.readInt(u32, info[queue_offset..], .native);
+        var poll: sys.Pollfd = .{ .fd = listening.poll.fd, .events = sys.epollin };
+        return if (sys.poll(&poll, 1, 0) > 0) null else 0;
+    }
+
+    /// As many are open as may be.
+    fn full(listening: *Listener) void {
+        const context = listening.context;
+        const loop = context.loop;
+        const count = listening.waiting();
+        listening.pause();
+        const seconds: u32 = if (count == 0) look_again_shared_seconds else look_again_seconds;
+        const again = timeout.deadlineAfter(seconds);
+        loop.look_again_tick = if (loop.look_again_tick == 0) again else @min(loop.look_again_tick, again);
+        timeout.need(loop, loop.look_again_tick);
+        context.tellWaiting(0, count);
+    }
+
+    /// There were descriptors again.
+    fn recovered(listening: *Listener) void {
+        listening.starves = false;
+        listening.poll.moved(listening.context.loop);
     }
 
     /// A connection that the kernel accepted ahead, or a negative errno.
@@ -63,11 +100,20 @@ pub const Listener = extern struct {
     fn failed(listening: *Listener, code: sys.Errno) bool {
         switch (code) {
             .MFILE, .NFILE, .NOBUFS, .NOMEM => {
+                const context = listening.context;
+                const loop = context.loop;
+                const count = listening.waiting();
+                listening.starves = true;
+                if (count == 0) {
+                    // A descriptor is looked for before a connection is.
+                    listening.poll.moved(loop);
+                    return false;
+                }
                 // The connection stays in the backlog; polling for it would spin.
-                const loop = listening.context.loop;
                 loop.starved = true;
                 listening.pause();
                 timeout.need(loop, loop.tick() + 1);
+                context.tellWaiting(@backingInt(code), count);
                 return false;
             },
             .AGAIN, .CANCELED, .BADF, .INVAL, .NOTSOCK => return false,
@@ -78,7 +124,10 @@ pub const Listener = extern struct {
 };
 
 pub fn resumeAll(context: *Context) void {
-    if (context.isFull()) return;
+    if (!context.isFull()) watchAll(context);
+}
+
+fn watchAll(context: *Context) void {
     var next = context.listeners;
     while (next) |listening| : (next = listening.next) {
         listening.poll.add(context.loop, sys.epollin);
@@ -93,19 +142,30 @@ pub fn retryStarved(loop: *Loop) void {
     while (context) |each| : (context = each.next) resumeAll(each);
 }
 
+/// Those who wait at a limit are told of again after a while; gives the loop the time for it.
+pub fn lookAgain(loop: *Loop, now: u32) void {
+    if (loop.look_again_tick == 0) return;
+    if (loop.look_again_tick > now) return timeout.need(loop, loop.look_again_tick);
+    loop.look_again_tick = 0;
+    var context = loop.contexts;
+    while (context) |each| : (context = each.next) {
+        if (each.isFull()) watchAll(each);
+    }
+}
+
 pub fn acceptAll(listening: *Listener) void {
     const context = listening.context;
+    if (context.isFull()) return listening.full();
     var accepted: u32 = 0;
     while (accepted < accepts_per_turn) : (accepted += 1) {
-        if (context.isFull()) {
-            listening.pause();
-            return;
-        }
+        // The next event tells whether somebody waits.
+        if (context.isFull()) return;
         const fd = sys.accept4(listening.poll.fd, null, null, sys.cloexec | sys.nonblock);
         if (fd < 0) {
             if (listening.failed(sys.errno())) continue;
             return;
         }
+        if (listening.starves) listening.recovered();
         open(listening, fd);
         // The open callback may have closed the listener; it is not looked at any more then.
         if (context.listeners == null) return;

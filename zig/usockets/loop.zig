@@ -54,6 +54,8 @@ pub const Loop = extern struct {
     lingering_count: u32 = 0,
     /// Listeners that ran out of descriptors.
     starved: bool = false,
+    /// When listeners of contexts that are full are looked at, or 0.
+    look_again_tick: u32 = 0,
     /// Tick the sweep timer is armed for, or 0.
     armed_tick: u32 = 0,
     now_tick: u32,

@@ -100,6 +100,7 @@ pub fn sweep(loop: *Loop) void {
     const wheel = &loop.wheel;
     loop.armed_tick = 0;
     listener.retryStarved(loop);
+    listener.lookAgain(loop, now);
     const lingering = linger.expire(loop, now);
     if (lingering != never) need(loop, lingering);
     var effort: u32 = 0;

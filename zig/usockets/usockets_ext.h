@@ -36,6 +36,10 @@ void us_socket_context_set_backlog(struct us_socket_context_t *context, int back
 void us_socket_context_set_max_sockets(struct us_socket_context_t *context, unsigned int max);
 /* Open sockets, without listeners. */
 unsigned int us_socket_context_count(struct us_socket_context_t *context);
+/* Told that clients wait and are not accepted, at each attempt while it is so: `reason` is 0 at the limit of sockets, else an errno;
+ * `waiting` is how many, -1 where the system only tells that somebody does. */
+void us_socket_context_on_waiting(struct us_socket_context_t *context, void (*callback)(void *user, int reason, int waiting),
+    void *user);
 void us_socket_context_close_listeners(struct us_socket_context_t *context);
 /* Calls back for every open socket; the callback may close any. */
 void us_socket_context_for_each(struct us_socket_context_t *context, void (*visit)(struct us_socket_t *, void *user), void *user);
