@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import GET, Program, environment
+from server_programs import GET, Program, environment
 from test_backend import needs_io_uring
 
 from socketify import Limits
