@@ -11,8 +11,15 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# What would serve for ever is only made.
-WITHOUT_RUN = "import socketify\nsocketify.App.run = lambda self: None\nsocketify.serve = lambda *_, **__: None\n"
+# What would serve for ever, in the main thread, is only made.
+WITHOUT_RUN = """
+import socketify, threading
+def run(self, *, run=socketify.App.run):
+    if threading.current_thread() is not threading.main_thread():
+        run(self)
+socketify.App.run = run
+socketify.serve = lambda *_, **__: None
+"""
 
 
 def _blocks() -> list[tuple[str, str]]:
