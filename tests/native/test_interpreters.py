@@ -80,8 +80,6 @@ for name in [each for each in sys.modules if each.partition(".")[0] == "socketif
 serve()
 import os
 if os.fork() == 0:
-    from socketify.event_loop import forget_loop
-    forget_loop()
     serve()
     os._exit(0)
 os.wait()
