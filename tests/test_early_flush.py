@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import threading
 from typing import Any, Callable
@@ -13,9 +12,6 @@ from conftest import TLS
 from wsgi_server import served
 
 from socketify import SSGI
-
-# What answers at once leaves when the turn of the loop ends there, together with others' answers.
-answers_share_a_call = os.environ.get("SOCKETIFY_BACKEND") == "io_uring"
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -43,8 +39,6 @@ class Blocking:
 @pytest.mark.parametrize("waits", [False, True])
 @pytest.mark.parametrize("streams", [False, True])
 def test_asgi(serve_asgi: Callable[..., Any], waits: bool, streams: bool) -> None:
-    if answers_share_a_call and not (waits or streams):
-        pytest.skip("complete answers are collected for one system call")
     blocking = Blocking()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -63,7 +57,6 @@ def test_asgi(serve_asgi: Callable[..., Any], waits: bool, streams: bool) -> Non
     assert blocking.outcome[0] is True
 
 
-@pytest.mark.skipif(answers_share_a_call, reason="complete answers are collected for one system call")
 def test_app(serve: Callable[..., Any]) -> None:
     blocking = Blocking()
 

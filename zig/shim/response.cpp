@@ -47,9 +47,13 @@ void Cork::release() {
 
 void leaveNow(Slot &slot) {
   Socket *socket = slot.socket;
-  if (socket->isCorked() && socket != user_cork) {
+  if (socket->isCorked()) {
+    if (socket == user_cork) {
+      return;
+    }
     socket->uncork();
   }
+  us_socket_hurry(raw(socket));
 }
 
 void countSent(const Slot &slot, uint64_t bytes) {

@@ -12,6 +12,10 @@ export fn us_socket_owes(socket: *Socket) c_int {
     return @intFromBool(!socket.closed() and socket.owesOutput());
 }
 
+export fn us_socket_hurry(socket: *const Socket) void {
+    if (socket.queued != 0) socket.context.loop.uring.?.hurry(socket);
+}
+
 /// As after a write that the kernel did not take whole: somebody else filled its buffer.
 export fn us_socket_await_writable(socket: *Socket) void {
     if (socket.closed() or socket.has(Flags.shut_down)) return;

@@ -49,6 +49,8 @@ pub const Uring = struct {
     held: std.AutoHashMapUnmanaged(u32, Pending) = .empty,
     /// Until this moment nothing is collected.
     cautious_until: i64 = 0,
+    /// The poll whose completion is the last of this turn, while that is handled.
+    last: u32 = none,
     ready_count: u32 = 0,
     ready: [ready_max]Completion = undefined,
 
@@ -344,8 +346,9 @@ pub const Uring = struct {
         uring.loop.wokenUp();
         var before = sys.monotonicMs();
         uring.sends.closed = before < uring.cautious_until;
-        for (uring.ready[0..uring.ready_count]) |completion| {
+        for (uring.ready[0..uring.ready_count], 1..) |completion, number| {
             const tag: Tag = @bitCast(completion.user_data);
+            if (number == uring.ready_count) uring.last = tag.slot;
             switch (tag.operation) {
                 .ignored, .send => {},
                 .poll => uring.polled(tag, completion),
@@ -357,6 +360,15 @@ pub const Uring = struct {
             before = now;
         }
         uring.ready_count = 0;
+        uring.last = none;
+    }
+
+    /// Nobody else's answer is waited for any more: what the turn has collected leaves, while the program may go on for long.
+    pub fn hurry(uring: *Uring, socket: *const Socket) void {
+        if (socket.poll.slot != uring.last) return;
+        // What is sent after that leaves with the end of the turn.
+        uring.last = none;
+        uring.flush();
     }
 
     /// Replies wait for the callbacks that come after them in a turn, but not for long.

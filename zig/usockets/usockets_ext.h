@@ -73,6 +73,9 @@ void us_socket_cut(struct us_socket_t *s);
 /* Hands to the kernel what a turn has collected. Whether something waits all the same: then nobody else may write. */
 int us_socket_owes(struct us_socket_t *s);
 
+/* What was written is all: it leaves before the caller goes on, where that costs no further system call. */
+void us_socket_hurry(struct us_socket_t *s);
+
 /* Asks for the writable event without a write that failed. */
 void us_socket_await_writable(struct us_socket_t *s);
 
