@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional
 from . import declarations as c
 from .lending import lend_by, lent
 from .library import load_library
+from .modes import CTYPES, NO_ITERATOR_SEND, NO_MEMBERS, chosen_mode
 
 lib = load_library()
 
@@ -133,7 +134,8 @@ def _address(name: str) -> Optional[int]:
 
 def _find_c_api() -> Optional[c.PythonStruct]:
     """Give the addresses of what the native side calls, or None when this is no CPython."""
-    if sys.implementation.name != "cpython":
+    mode = chosen_mode()
+    if sys.implementation.name != "cpython" or mode == CTYPES:
         return None
     members: dict[str, Optional[int]] = {name: id(each) for name, each in _OBJECTS.items()}
     for member, names in _C_API.items():
@@ -141,11 +143,12 @@ def _find_c_api() -> Optional[c.PythonStruct]:
         if not found:
             return None
         members[member] = _address(found[0])
-    members["iterator_send"] = _address(_ITERATOR_SEND) if hasattr(ctypes.pythonapi, _ITERATOR_SEND) else None
+    has_send = hasattr(ctypes.pythonapi, _ITERATOR_SEND) and mode != NO_ITERATOR_SEND
+    members["iterator_send"] = _address(_ITERATOR_SEND) if has_send else None
     return c.PythonStruct(
         type_word=_find_type_word(),
         function_weak=_find_weak_references(types.BuiltinFunctionType),
-        count_is_first=_count_is_first(),
+        count_is_first=mode != NO_MEMBERS and _count_is_first(),
         # CPython 3.9 and 3.10 do not export the other one.
         vectorcall_takes_dict=not hasattr(ctypes.pythonapi, _C_API["vectorcall"][0]),
         **members,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,18 +14,10 @@ from socketify.native import calls
 from socketify.native.declarations import GONE
 
 ROOT = Path(__file__).parents[2]
-ELSEWHERE = """
-import sys
-name, sys.implementation.name = sys.implementation.name, "another"
-from socketify.native import calls
-sys.implementation.name = name
-assert calls._c_api is None
-import pytest
-assert not calls.steps_natively
-files = ("send", "websocket", "websocket_upgrade", "streaming", "response", "routes")
-files += ("asgi", "asgi_errors", "asgi_extensions", "asgi_simple")
-sys.exit(pytest.main(["-q", "-x", *(f"tests/test_{name}.py" for name in files)]))
-"""
+SUITES = ("send", "websocket", "websocket_upgrade", "streaming", "response", "routes")
+SUITES += ("asgi", "asgi_errors", "asgi_extensions", "asgi_simple")
+TELL = "from socketify.native import calls; print(calls.by_address, calls.reads_members, calls.steps_natively)"
+HAS_SEND = hasattr(ctypes.pythonapi, "PyIter_Send") if sys.implementation.name == "cpython" else False
 
 
 @pytest.mark.parametrize(
@@ -54,6 +48,25 @@ def test_no_scope_is_told_of_a_stale_handle() -> None:
     assert calls.scope_text(1) == ""
 
 
-def test_other_interpreters_get_the_same_by_ctypes() -> None:
-    done = subprocess.run([sys.executable, "-c", ELSEWHERE], cwd=ROOT, capture_output=True, text=True, check=False)
+def in_mode(mode: str, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SOCKETIFY_CALLS": mode}
+    return subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("mode", "uses"),
+    [
+        ("no-members", f"True False {HAS_SEND}"),
+        ("no-iterator-send", f"True {calls.reads_members} False"),
+        ("ctypes", "False False False"),
+    ],
+)
+def test_other_interpreters_get_the_same(mode: str, uses: str) -> None:
+    assert in_mode(mode, "-c", TELL).stdout.strip() == uses
+    done = in_mode(mode, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *(f"tests/test_{name}.py" for name in SUITES))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_mode_that_there_is_not_is_told() -> None:
+    done = in_mode("other", "-c", TELL)
+    assert "SOCKETIFY_CALLS must be one of members, no-members, no-iterator-send, ctypes, not 'other'" in done.stderr
