@@ -120,6 +120,14 @@ def _websocket_answers(callback: str, method: str) -> tuple[str, ...]:
     return (*answers, ECHO) if callback in ("ws drain", "ws ping", "ws pong") and method in ENDS_WEBSOCKET else answers
 
 
+def _of_life(callback: str, method: str) -> Outcome:
+    """Give what becomes of a method in a start or shutdown handler: the app starts, serves and ends all the same."""
+    refused = method in ALWAYS_REFUSED or (method == "app listen" and callback.startswith("shutdown"))
+    ends_early = method.startswith("ending ") and callback.startswith("start")
+    answers = ("served", "cut", "refused") if ends_early else ("served",)
+    return Outcome((RUNTIME_ERROR if refused else RETURNED,), answers, ("refused",))
+
+
 def expected(callback: str, method: str, served: bool) -> Outcome:
     """Give what becomes of a pair.
 
@@ -129,6 +137,8 @@ def expected(callback: str, method: str, served: bool) -> Outcome:
         served: whether the app is served itself, or lives on the loop of another one.
 
     """
+    if callback.startswith(("start", "shutdown")):
+        return _of_life(callback, method)
     is_websocket = callback.startswith("ws ")
     said = RUNTIME_ERROR if _refused(callback, method, served) else RETURNED
     if method == "res upgrade" and callback not in ("on_aborted", "foreign"):

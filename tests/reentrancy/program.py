@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 import client
+import life
 from methods import APP, ENDING, REQUEST, RESPONSE, WEBSOCKET, Call
 
 from socketify import App, AppListenOptions
@@ -362,6 +363,11 @@ class Target:
         assert self.loop is not None
         asyncio.run_coroutine_threadsafe(self._renew(), self.loop).result()
 
+    def live(self, callback: str) -> tuple[str, str]:
+        """Serve an app of its own from start to end; see :class:`life.Life`."""
+        assert self.loop is not None
+        return life.Life(self.loop, callback, attempt, build, self._pool_items).live()
+
     def stop(self) -> None:
         assert self.app is not None
         self.app.close()
@@ -429,6 +435,12 @@ def main(served: bool, pool_items: int) -> None:
         attempt.call = None
         if ending or after != "served" or method in _LASTING:
             target.renew()
+    if served:
+        for callback, method, call in life.pairs():
+            print(json.dumps(["begins", callback, method]), flush=True)
+            attempt.call, attempt.said = (lambda app, *_, call=call: call(app)), "not called"
+            answer, after = target.live(callback)
+            print(json.dumps(["ended", callback, method, attempt.said, answer, after]), flush=True)
     target.stop()
     print(json.dumps(["done"]), flush=True)
 
