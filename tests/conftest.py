@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any, Callable, Optional
 
 import pytest
+from cli_command import command  # noqa: F401 - a fixture
 from tls_files import Files
 
 from socketify import ASGI, App, AppListenOptions

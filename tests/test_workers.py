@@ -6,8 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from test_cli import MODULE, command  # noqa: F401 - the fixture
+from cli_command import MODULE, children, wait_until
 from tls_files import Files
 from websockets.sync.client import connect
 
@@ -24,20 +22,6 @@ HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-
-
-def children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found.extend(int(each) for each in (task / "children").read_text().split())
-    return found
-
-
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class Load:
@@ -81,7 +65,7 @@ class Load:
                 return
 
 
-def start(command: Any, *more: str, verify: Any = True) -> tuple[Any, int]:  # noqa: F811
+def start(command: Any, *more: str, verify: Any = True) -> tuple[Any, int]:
     running = command("app:asgi", "--workers", "2", "--port", "0", *more)
     port = int(running.url.rpartition(":")[2])
     wait_until(lambda: len(children(running.process.pid)) == 2)
@@ -90,7 +74,7 @@ def start(command: Any, *more: str, verify: Any = True) -> tuple[Any, int]:  # n
 
 
 @pytest.mark.parametrize("keep_alive", [False, True])
-def test_killing_a_worker_loses_only_what_it_had_in_flight(command: Any, keep_alive: bool) -> None:  # noqa: F811
+def test_killing_a_worker_loses_only_what_it_had_in_flight(command: Any, keep_alive: bool) -> None:
     running, port = start(command)
     clients = 8
     load = Load(port, clients, keep_alive)
@@ -107,7 +91,7 @@ def test_killing_a_worker_loses_only_what_it_had_in_flight(command: Any, keep_al
 
 
 @pytest.mark.parametrize("keep_alive", [False, True])
-def test_a_rolling_restart_loses_nothing(command: Any, keep_alive: bool) -> None:  # noqa: F811
+def test_a_rolling_restart_loses_nothing(command: Any, keep_alive: bool) -> None:
     running, port = start(command)
     before = set(children(running.process.pid))
     load = Load(port, 8, keep_alive)
@@ -139,7 +123,7 @@ def run(app):
 """
 
 
-def test_a_second_rolling_restart_leaves_those_alone_who_leave_already(command: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_second_rolling_restart_leaves_those_alone_who_leave_already(command: Any, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SLOW)
     running = command("slow:run", "--workers", "2", "--port", "0")
     url, first = running.url, set(children(running.process.pid))
@@ -157,7 +141,7 @@ def test_a_second_rolling_restart_leaves_those_alone_who_leave_already(command: 
     assert running.stop() == 0
 
 
-def test_certificates_are_renewed_in_all_workers(command: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_certificates_are_renewed_in_all_workers(command: Any, tmp_path: Path) -> None:
     files = Files(tmp_path)
     given = files.issue("server", "localhost", "before.test", "127.0.0.1")
     flags = ("--ssl-certfile", given["cert_file_name"], "--ssl-keyfile", given["key_file_name"])
@@ -182,7 +166,7 @@ def test_certificates_are_renewed_in_all_workers(command: Any, tmp_path: Path) -
     assert running.stop() == 0
 
 
-def test_workers_without_certificates_do_not_mind(command: Any) -> None:  # noqa: F811
+def test_workers_without_certificates_do_not_mind(command: Any) -> None:
     running, port = start(command)
     workers = set(children(running.process.pid))
     running.process.send_signal(signal.SIGUSR1)
@@ -192,7 +176,7 @@ def test_workers_without_certificates_do_not_mind(command: Any) -> None:  # noqa
     assert running.stop() == 0
 
 
-def test_no_orphans(command: Any) -> None:  # noqa: F811
+def test_no_orphans(command: Any) -> None:
     running, _ = start(command)
     workers = children(running.process.pid)
     running.process.kill()
@@ -208,14 +192,14 @@ def test_no_orphans(command: Any) -> None:  # noqa: F811
     wait_until(gone)
 
 
-def test_workers_that_die_at_once_are_given_up(command: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_workers_that_die_at_once_are_given_up(command: Any, tmp_path: Path) -> None:
     (tmp_path / "dies.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     running = command("dies:app", "--workers", "2", "--port", "0")
     assert running.process.wait(30) == 1
     assert "giving up" in running.said
 
 
-def test_requests_that_kill_their_workers_do_not_end_the_others(command: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_requests_that_kill_their_workers_do_not_end_the_others(command: Any, tmp_path: Path) -> None:
     (tmp_path / "dies.py").write_text(
         "import os, signal\ndef run(app):\n    app.get('/', lambda res, req: res.end('ok'))\n"
         "    app.get('/die', lambda res, req: os.kill(os.getpid(), signal.SIGKILL))\n"
@@ -268,7 +252,7 @@ class Handshakes:
 
 
 @pytest.mark.parametrize("interface", ["asgi", "run"])
-def test_a_rolling_restart_refuses_no_websocket(command: Any, interface: str) -> None:  # noqa: F811
+def test_a_rolling_restart_refuses_no_websocket(command: Any, interface: str) -> None:
     running = command(f"app:{interface}", "--workers", "2", "--port", "0")
     port = int(running.url.rpartition(":")[2])
     clients = Handshakes(port, 8)
@@ -292,40 +276,7 @@ def roll(running: Any) -> None:
     wait_until(replaced)
 
 
-@pytest.mark.parametrize("place", ["port", "path"])
-def test_workers_of_a_program_lose_nothing_when_one_is_replaced(tmp_path: Path, place: str) -> None:
-    """They listen on sockets that the supervisor keeps: what waits in the backlog is the successor's."""
-    where = "0" if place == "port" else f"AppListenOptions(domain={str(tmp_path / 's')!r})"
-    program = (
-        "import os\nfrom socketify import AppListenOptions, WSGI\n"
-        "def application(environ, start_response):\n"
-        "    start_response('200 OK', [])\n    return [b'%d' % os.getpid()]\n"
-        f"WSGI(application).listen({where}, lambda config: print(config.port, flush=True)).run(workers=2)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        wait_until(lambda: len(children(process.pid)) == 2)
-        before = set(children(process.pid))
-        process.send_signal(signal.SIGHUP)
-        seen: set[int] = set()
-        while not seen or not set(children(process.pid)).isdisjoint(before) or len(children(process.pid)) != 2:
-            with socket.socket(socket.AF_INET if place == "port" else socket.AF_UNIX) as connection:
-                connection.settimeout(10)
-                connection.connect(("127.0.0.1", port) if place == "port" else str(tmp_path / "s"))
-                connection.sendall(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
-                answer = b""
-                while piece := connection.recv(1000):
-                    answer += piece
-                assert answer.startswith(b"HTTP/1.1 200 "), answer
-                seen.add(int(answer.split()[-1]))
-        process.terminate()
-        assert process.wait(20) == -signal.SIGTERM
-        assert not (tmp_path / "s").exists()
-
-
-def test_a_second_interrupt_does_not_wait(command: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_second_interrupt_does_not_wait(command: Any, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(
         "import asyncio\nasync def slow(res, req):\n    await asyncio.sleep(60)\n    res.end('late')\n"
         "def run(app):\n    app.get('/', lambda res, req: res.end('ok')).get('/slow', slow)\n"
@@ -344,7 +295,7 @@ def test_a_second_interrupt_does_not_wait(command: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_who_comes_while_it_stops_is_refused(command: Any, tmp_path: Path, workers: str) -> None:  # noqa: F811
+def test_who_comes_while_it_stops_is_refused(command: Any, tmp_path: Path, workers: str) -> None:
     (tmp_path / "slow.py").write_text(
         "import asyncio\nasync def slow(res, req):\n    await asyncio.sleep(2)\n    res.end('late')\n"
         "def run(app):\n    app.get('/', slow)\n"
@@ -364,7 +315,7 @@ def test_who_comes_while_it_stops_is_refused(command: Any, tmp_path: Path, worke
     assert running.process.wait(20) == -signal.SIGTERM
 
 
-def test_a_worker_is_replaced_after_its_requests(command: Any) -> None:  # noqa: F811
+def test_a_worker_is_replaced_after_its_requests(command: Any) -> None:
     running = command("app:asgi", "--port", "0", "--limit-max-requests", "5")
     seen = set()
     deadline = time.monotonic() + 20
@@ -375,160 +326,7 @@ def test_a_worker_is_replaced_after_its_requests(command: Any) -> None:  # noqa:
     assert running.stop() == 0
 
 
-def test_systemd_gives_the_socket_and_hears_that_it_is_ready(command: Any, tmp_path: Path) -> None:  # noqa: F811
-    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    heard.bind(str(tmp_path / "notify"))
-    heard.settimeout(20)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        descriptor = os.dup(listening.fileno())
-        os.set_inheritable(descriptor, True)
-        # systemd hands it over as the first descriptor behind the standard ones.
-        program = (
-            "import os, sys\n"
-            f"os.dup2({descriptor}, 3)\n"
-            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')\n"
-            "from socketify.cli import main\nsys.exit(main(['app:wsgi']))\n"
-        )
-        environment = {
-            **os.environ,
-            "NOTIFY_SOCKET": str(tmp_path / "notify"),
-            "PYTHONPATH": f"{Path(__file__).resolve().parents[1]}{os.pathsep}{tmp_path}",
-        }
-        (tmp_path / "app.py").write_text(MODULE)
-        with subprocess.Popen([sys.executable, "-c", program], env=environment, pass_fds=[descriptor]) as process:
-            assert heard.recv(100) == b"READY=1"
-            assert httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}/").text.startswith("wsgi")
-            process.terminate()
-            assert process.wait(20) == -signal.SIGTERM
-        os.close(descriptor)
-    heard.close()
-
-
-@pytest.mark.parametrize("block", [True, False])
-def test_servers_run_several_workers(tmp_path: Path, block: bool) -> None:
-    program = (
-        "import time\nfrom app import wsgi\nfrom socketify import WSGI\n"
-        "def application(environ, start_response):\n"
-        "    start_response('200 OK', [])\n"
-        "    return [str(environ['wsgi.multiprocess']).encode()]\n"
-        "server = WSGI(application).listen(0, lambda config: print(config.port, flush=True))\n"
-        f"server.run(workers=2, block={block})\n"
-    )
-    if not block:
-        program += "input()\nserver.close()\n"
-    (tmp_path / "app.py").write_text(MODULE)
-    environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).resolve().parents[1]}{os.pathsep}{tmp_path}"}
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        answers: list[str] = []
-
-        def answered() -> bool:
-            with contextlib.suppress(httpx.HTTPError):
-                answers.append(httpx.get(f"http://127.0.0.1:{port}/").text)
-            return bool(answers)
-
-        wait_until(answered)
-        assert answers == ["True"]
-        if block:
-            process.terminate()
-        else:
-            process.stdin.write("\n")
-            process.stdin.flush()
-        assert process.wait(20) == (-signal.SIGTERM if block else 0)
-
-
-@pytest.mark.parametrize("block", [True, False])
-def test_workers_whose_application_refuses_to_start(tmp_path: Path, block: bool) -> None:
-    program = (
-        "from socketify import ASGI\n"
-        "async def app(scope, receive, send):\n"
-        "    await receive()\n"
-        "    await send({'type': 'lifespan.startup.failed', 'message': 'no database'})\n"
-        "try:\n"
-        f"    ASGI(app).listen(0).run(workers=2, block={block})\n"
-        "except RuntimeError as error:\n"
-        "    print(error)\n"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
-    )
-    assert "the workers do not serve" in found.stdout
-    assert "no database" in found.stderr
-    assert "Traceback" not in found.stderr
-
-
-def test_workers_that_do_not_block_serve_when_run_returns(tmp_path: Path) -> None:
-    program = (
-        "import time\nfrom app import wsgi\nfrom socketify import WSGI\nimport urllib.request\n"
-        "ports = []\n"
-        "server = WSGI(wsgi).listen(0, lambda config: ports.append(config.port))\n"
-        "server.run(workers=2, block=False)\n"
-        "print(urllib.request.urlopen(f'http://127.0.0.1:{ports[0]}/').read().decode())\n"
-        "server.close()\n"
-    )
-    (tmp_path / "app.py").write_text(MODULE)
-    found = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-        env={**os.environ, "PYTHONPATH": f"{Path(__file__).resolve().parents[1]}{os.pathsep}{tmp_path}"},
-    )
-    assert found.stdout.startswith("wsgi")
-
-
-def test_systemd_may_give_several_sockets(command: Any, tmp_path: Path) -> None:  # noqa: F811
-    (tmp_path / "app.py").write_text(MODULE)
-    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
-        kept = [os.dup(first.fileno()), os.dup(second.fileno())]
-        # Moved out of the way first: one of them may be where the other goes.
-        program = (
-            "import os, sys\n"
-            f"high = [os.dup({kept[0]}), os.dup({kept[1]})]\n"
-            "import fcntl\n"
-            "high = [fcntl.fcntl(each, fcntl.F_DUPFD, 100) for each in high]\n"
-            "os.dup2(high[0], 3)\nos.dup2(high[1], 4)\n"
-            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2')\n"
-            "from socketify.cli import main\nsys.exit(main(['app:wsgi', '--workers', '2']))\n"
-        )
-        environment = {**os.environ, "PYTHONPATH": f"{Path(__file__).resolve().parents[1]}{os.pathsep}{tmp_path}"}
-        with subprocess.Popen(
-            [sys.executable, "-c", program], env=environment, pass_fds=kept, stdout=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None
-            said = process.stdout.readline()
-            for each in (first, second):
-                port = each.getsockname()[1]
-                assert f"http://127.0.0.1:{port}" in said
-                assert httpx.get(f"http://127.0.0.1:{port}/").text.startswith("wsgi")
-            process.terminate()
-            assert process.wait(20) == -signal.SIGTERM
-        for each in kept:
-            os.close(each)
-
-
-def test_systemd_hears_when_all_workers_serve(command: Any, tmp_path: Path) -> None:  # noqa: F811
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(str(tmp_path / "notify"))
-        heard.settimeout(20)
-        running = command("app:asgi", "--workers", "2", "--port", "0", env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
-        assert heard.recv(100) == b"READY=1"
-        assert httpx.get(running.url).status_code == 200
-        assert running.stop() == 0
-        assert heard.recv(100) == b"STOPPING=1"
-
-
-def test_a_broken_module_does_not_end_workers_that_serve(command: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_a_broken_module_does_not_end_workers_that_serve(command: Any, tmp_path: Path) -> None:
     running, _ = start(command)
     workers = children(running.process.pid)
     (tmp_path / "app.py").write_text("raise ValueError('broken meanwhile')\n")
@@ -543,26 +341,3 @@ def test_a_broken_module_does_not_end_workers_that_serve(command: Any, tmp_path:
     wait_until(lambda: len(children(running.process.pid)) == 2)
     assert httpx.get(running.url).text.startswith("asgi")
     assert running.stop() == 0
-
-
-def test_a_function_is_served_by_several_workers(tmp_path: Path) -> None:
-    program = (
-        "import os, socketify\n"
-        "def run(app):\n    app.get('/', lambda res, req: res.end(str(os.getpid())))\n"
-        "socketify.serve(run, port=0, workers=2, on_listen=lambda config: print(config.port, flush=True))\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        seen: set[str] = set()
-
-        def both() -> bool:
-            with contextlib.suppress(httpx.HTTPError):
-                seen.add(httpx.get(f"http://127.0.0.1:{port}/").text)
-            return len(seen) == 2
-
-        wait_until(both)
-        assert str(process.pid) not in seen
-        process.terminate()
-        assert process.wait(20) == -signal.SIGTERM
