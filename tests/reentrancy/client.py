@@ -66,7 +66,10 @@ class Reader:
 
 
 def connected(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port))
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    connection.settimeout(socket.getdefaulttimeout())
+    connection.connect(("127.0.0.1", port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 

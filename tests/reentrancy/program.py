@@ -27,7 +27,8 @@ from methods import APP, ENDING, REQUEST, RESPONSE, WEBSOCKET, Call
 from socketify import App, AppListenOptions
 
 LOCAL = AppListenOptions(port=0, host="127.0.0.1")
-BIG = b"x" * 4_000_000
+#: More than the kernel takes at once while a client reads.
+BIG = b"x" * 16_000_000
 
 
 class Attempt:
