@@ -71,12 +71,15 @@ class Connection:
         self._aborted = True
 
     def on_aborted(self: Self, handler: Callable[[Self], Any]) -> Self:
-        """Call back when the client leaves before the response ended."""
+        """Call back when the client leaves before the response ended.
+
+        Who answers later holds the response himself: one that nobody holds ends at once, with a 500 or a cut.
+        """
         if not self._handle:
             return self._late("on_aborted")
         self._dirty = True
         self._abort_handlers.append(handler)
-        self._app._keep(self)
+        self._app._follow(self)
         return self
 
     def grab_aborted_handler(self: Self) -> Self:

@@ -38,6 +38,9 @@ class Exchange(Protocol):
     def _on_abort(self) -> None:
         """Handle that the client left: the handle is stale."""
 
+    def _on_failure(self) -> None:
+        """Handle that the request failed: the handle is stale, and what the handler raises because of it is told nobody."""
+
     def _on_body(self, chunk: bytes, last: bool) -> None:
         """Take a piece of the request's body."""
 
@@ -262,7 +265,7 @@ class Exchanges:
             reference = self._live.pop(handle, None)
             exchange = reference() if reference is not None else None
             if exchange is not None:
-                exchange._on_abort()
+                exchange._on_failure()
         except BaseException as another:  # see above
             self._fail(another, None, None)
         self._outcome.fail_handle(error, handle, what)

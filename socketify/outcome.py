@@ -53,13 +53,15 @@ class Outcome:
 
         Args:
             error: anything that was raised; :class:`StoppedError` is answered, but told to nobody else.
-            res: the response that the client waits for, or None.
+            res: the response that the client waits for, or None. When it failed before, nothing is told any more.
             req: its request, while that can be read.
             what: words for the log.
 
         """
         if isinstance(error, StoppedError):
             self._answer(error, res)
+            return
+        if res is not None and res._failed:
             return
         if self.handler is not None:
             waits = res is not None and bool(res._handle)

@@ -189,7 +189,7 @@ class RequestBody(Connection):
             if waiter is None or waiter.done():
                 raise
             waiter.set_exception(error)
-        if last and self._handle and not self._abort_handlers:
+        if last and self._handle:
             self._app._let_go(self)  # type: ignore[arg-type] # every body reader is a response
 
 

@@ -36,10 +36,11 @@ class Response(ResponseFlow):
     (see :attr:`aborted`); after the response ended they raise RuntimeError.
     """
 
-    __slots__ = ("_extras",)
+    __slots__ = ("_extras", "_failed")
 
     def _reset(self) -> None:
         super()._reset()
+        self._failed = False
         self._extras: Optional[dict[str, Any]] = None
 
     def _own_extras(self) -> dict[str, Any]:
@@ -369,6 +370,10 @@ class Response(ResponseFlow):
                 waiter.set_result(None)
         for handler in self._abort_handlers:
             self._app._guard(self, handler, self)
+
+    def _on_failure(self) -> None:
+        self._on_abort()
+        self._failed = True
 
     def _on_stop(self, _late: bool) -> None:
         """End an event stream when the app stops: for its handler the client left."""

@@ -45,7 +45,10 @@ def as_coroutine(result: Any) -> Coroutine[Any, Any, Any]:
 
 
 def is_disconnect(error: Optional[BaseException]) -> bool:
-    """Tell whether an error comes from the client's leaving, which is none of the application's."""
+    """Tell whether an error is the client's leaving, which is none of the application's, or says that it comes from that.
+
+    What is merely raised while that was handled (``__context__``) may be any bug.
+    """
     while error is not None:
         if isinstance(error, ClientDisconnectedError):
             return True
@@ -53,5 +56,5 @@ def is_disconnect(error: Optional[BaseException]) -> bool:
         members = getattr(error, "exceptions", None)
         if isinstance(members, tuple) and members:
             return all(is_disconnect(member) for member in members)
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
     return False

@@ -31,7 +31,7 @@ logger = logging.getLogger("socketify")
 
 # What a response waits for: its start message, its first body message, more of its body, its trailers, or nothing:
 # it is complete, or the client left.
-START, HEAD, STREAM, TRAILERS, DONE, LEFT = range(6)
+START, HEAD, STREAM, TRAILERS, DONE, LEFT, FAILED = range(7)
 
 #: Bodies up to this size are handed over whole; of larger ones only what the client takes.
 _WHOLE_MAX = 256 * 1024
@@ -157,7 +157,7 @@ class HTTPExchange:
         self._on_error(RuntimeError(f"the ASGI application returned without {missing}"))
 
     def _on_error(self, error: BaseException) -> None:
-        if self._state == LEFT and is_disconnect(error):
+        if self._state == FAILED or (self._state == LEFT and is_disconnect(error)):
             return
         if self._told and (is_disconnect(error) or isinstance(error, asyncio.CancelledError)):
             if self._state < DONE:
@@ -197,6 +197,11 @@ class HTTPExchange:
     def _on_abort(self) -> None:
         if self._state < DONE:
             self._leave()
+
+    def _on_failure(self) -> None:
+        self._on_abort()
+        if self._state == LEFT:
+            self._state = FAILED
 
     def _on_writable(self) -> None:
         if self._writers:
@@ -301,7 +306,7 @@ class HTTPExchange:
 
     async def _send_other(self, kind: str, message: Message) -> None:
         state = self._state
-        if state == LEFT:
+        if state >= LEFT:
             # An end that brings nothing is what an application says that did not hear of it yet.
             if kind == "http.response.body" and not message.get("body") and not message.get("more_body", False):
                 return
@@ -376,7 +381,7 @@ class HTTPExchange:
         self._on_wait()
         ask(self._handle)
         await wait(self._writers)
-        if self._state == LEFT:
+        if self._state >= LEFT:
             error = "the client left before the response was complete"
             raise ClientDisconnectedError(error)
 

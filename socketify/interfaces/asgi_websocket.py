@@ -12,7 +12,7 @@ from ..native import calls, lib
 from ..native import declarations as c
 from .asgi_common import ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
 from .asgi_head import checked_fields
-from .asgi_http import DONE, LEFT, HTTPExchange
+from .asgi_http import DONE, HTTPExchange
 
 if TYPE_CHECKING:
     from .asgi_websocket_route import Guest, WebSocketRoute
@@ -40,6 +40,7 @@ class WebSocketExchange:
         "_close",
         "_denial",
         "_extensions",
+        "_failed",
         "_full",
         "_guest",
         "_handle",
@@ -59,6 +60,8 @@ class WebSocketExchange:
         self._route = route
         self._handle = handle
         self._state = CONNECTING
+        # Whether the handshake failed, and that was told.
+        self._failed = False
         self._said_connect = False
         self._said_close = False
         self._denial: Optional[HTTPExchange] = None
@@ -117,7 +120,7 @@ class WebSocketExchange:
             self._denial._on_return()
 
     def _on_error(self, error: BaseException) -> None:
-        if self._state == CLOSED and is_disconnect(error):
+        if self._state == CLOSED and (self._failed or is_disconnect(error)):
             return
         outcome, what = self._route.native._outcome, "the ASGI application failed"
         handle = self._handle
@@ -152,6 +155,10 @@ class WebSocketExchange:
     def _on_abort(self) -> None:
         if self._state == CONNECTING:
             self._end(_ABNORMAL, "")
+
+    def _on_failure(self) -> None:
+        self._on_abort()
+        self._failed = True
 
     def _on_body(self, _chunk: bytes, _last: bool) -> None:
         """Do nothing: a handshake has no body."""
@@ -345,6 +352,6 @@ class WebSocketExchange:
             self._handle = 0
         assert self._denial is not None
         await self._denial.send({**message, "type": message["type"][len(_PREFIX) :]})
-        if self._denial._state in (DONE, LEFT):
+        if self._denial._state >= DONE:
             self._said_close = True
             self._end(_ABNORMAL, "")

@@ -36,6 +36,7 @@ class Exchange(ABC):
         "_gateway",
         "body",
         "environ",
+        "failed",
         "handle",
         "head",
         "left",
@@ -55,6 +56,8 @@ class Exchange(ABC):
         self.started = False
         #: Whether the client left.
         self.left = False
+        #: Whether the request failed, and that was told: what comes of it is told nobody.
+        self.failed = False
         #: Whether nothing more can be sent, as the response is complete or has failed.
         self.over = False
         #: What a response with a Content-Length owes.
@@ -122,6 +125,10 @@ class Exchange(ABC):
     @abstractmethod
     def _on_abort(self) -> None:
         """Handle that the client left."""
+
+    def _on_failure(self) -> None:
+        self.failed = True
+        self._on_abort()
 
     def _on_stop(self, _late: bool) -> None:
         """End an event stream when the server stops: for the application the client left."""
@@ -269,7 +276,7 @@ class Exchange(ABC):
         """Answer 500, or cut what was begun; what the client's leaving caused is told nobody."""
         gone = self.left or self.over
         self.over = True
-        if isinstance(error, ClientLeftError) and self.left:
+        if self.failed or (isinstance(error, ClientLeftError) and self.left):
             return
         self._tell(0 if gone else self.handle, error)
 
