@@ -149,3 +149,31 @@ test "who waits at a limit is told of once, and again after a while, but nobody 
     try expectEqual(@as(u32, 3), seen.closed);
     try expectEqual(Told{ .times = 3, .reason = 0, .waiting = 1 }, told);
 }
+
+test "who waits at a limit while others accept from the same descriptor is told of when they did not" {
+    const given = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec | sys.nonblock, 0);
+    defer _ = sys.close(given);
+    try expectEqual(@as(c_int, 0), sys.listen(given, many));
+    const server = try Server.init();
+    defer server.deinit();
+    var told: Told = .{};
+    us_socket_context_on_waiting(server.context, Told.callback, &told);
+    us_socket_context_set_max_sockets(server.context, 1);
+    const listener = us_socket_context_listen_fd(0, server.context, given, 1, 64).?;
+    var clients: [many]c_int = undefined;
+    try connectMany(@intCast(us_socket_local_port(0, @ptrCast(listener))), &clients);
+    server.settle();
+    try expectEqual(@as(u32, 1), seen.opened);
+    try expectEqual(@as(u32, 0), told.times);
+    const loop = server.loop;
+    listener_module.lookAgain(loop, loop.look_again_tick);
+    try expectEqual(Told{ .times = 1, .reason = 0, .waiting = many - 1 }, told);
+    // Somebody else takes them.
+    for (1..many) |_| _ = sys.close(sys.accept4(given, null, null, sys.cloexec));
+    listener_module.lookAgain(loop, loop.look_again_tick);
+    server.settle();
+    try expectEqual(@as(u32, 1), told.times);
+    try expect(listener.poll.interest & sys.epollin != 0);
+    for (clients) |fd| _ = sys.close(fd);
+    server.settle();
+}

@@ -13,7 +13,7 @@ const tls_socket = @import("tls_socket.zig");
 const accepts_per_turn = 256;
 /// How often it is looked again whether somebody waits, while a limit keeps all from being accepted.
 const look_again_seconds = 60;
-/// Likewise at a descriptor of which another process had accepted those who waited.
+/// Who waits for so long at a descriptor that others accept from, too, is not about to be accepted there.
 const look_again_shared_seconds = 1;
 const option_exclusive: c_int = 1;
 const unix_path_offset = 2;
@@ -73,15 +73,10 @@ pub const Listener = extern struct {
 
     /// As many are open as may be.
     fn full(listening: *Listener) void {
-        const context = listening.context;
-        const loop = context.loop;
-        const count = listening.waiting();
         listening.pause();
-        const seconds: u32 = if (count == 0) look_again_shared_seconds else look_again_seconds;
-        const again = timeout.deadlineAfter(seconds);
-        loop.look_again_tick = if (loop.look_again_tick == 0) again else @min(loop.look_again_tick, again);
-        timeout.need(loop, loop.look_again_tick);
-        context.tellWaiting(0, count);
+        if (listening.is_shared) return needLook(listening.context.loop, look_again_shared_seconds);
+        needLook(listening.context.loop, look_again_seconds);
+        listening.context.tellWaiting(0, listening.waiting());
     }
 
     /// There were descriptors again.
@@ -142,6 +137,12 @@ pub fn retryStarved(loop: *Loop) void {
     while (context) |each| : (context = each.next) resumeAll(each);
 }
 
+fn needLook(loop: *Loop, seconds: u32) void {
+    const again = timeout.deadlineAfter(seconds);
+    loop.look_again_tick = if (loop.look_again_tick == 0) again else @min(loop.look_again_tick, again);
+    timeout.need(loop, loop.look_again_tick);
+}
+
 /// Those who wait at a limit are told of again after a while; gives the loop the time for it.
 pub fn lookAgain(loop: *Loop, now: u32) void {
     if (loop.look_again_tick == 0) return;
@@ -149,8 +150,20 @@ pub fn lookAgain(loop: *Loop, now: u32) void {
     loop.look_again_tick = 0;
     var context = loop.contexts;
     while (context) |each| : (context = each.next) {
-        if (each.isFull()) watchAll(each);
+        if (each.isFull()) look(each);
     }
+}
+
+fn look(context: *Context) void {
+    var next = context.listeners;
+    while (next) |listening| : (next = listening.next) {
+        const count = if (listening.is_shared) listening.waiting() else 0;
+        if (count == 0) continue;
+        needLook(context.loop, look_again_seconds);
+        // The callback may have closed the listeners.
+        return context.tellWaiting(0, count);
+    }
+    watchAll(context);
 }
 
 pub fn acceptAll(listening: *Listener) void {
