@@ -28,7 +28,7 @@ from socketify import App, AppListenOptions
 
 LOCAL = AppListenOptions(port=0, host="127.0.0.1")
 #: More than the kernel takes at once while a client reads.
-BIG = b"x" * 16_000_000
+BIG = b"x" * 8_000_000
 
 
 class Attempt:
