@@ -135,7 +135,7 @@ class Stopped(BaseException):
     """Neither an error nor known to anybody."""
 
 
-@pytest.mark.parametrize("error", [LookupError("mine"), asyncio.CancelledError("mine"), Stopped("mine"), SystemExit(3)])
+@pytest.mark.parametrize("error", [LookupError("mine"), asyncio.CancelledError(), Stopped("mine"), SystemExit(3)])
 @pytest.mark.parametrize("waits", [False, True], ids=["at once", "after a wait"])
 @pytest.mark.parametrize("served_by", ["run", "serve"])
 @pytest.mark.parametrize("event", ["start", "shutdown"])
