@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+import socket
 import subprocess
 from typing import Any, Callable
 
@@ -131,6 +133,22 @@ def test_what_answers_connect_with_success_is_a_tunnel(serve: Callable[..., Any]
     assert not [line for line in head if line.startswith((b"content-length", b"transfer-encoding"))]
     assert body(answer) == b"raw"
     assert len(seen) == 1
+
+
+def test_nothing_is_added_to_a_tunnel_whose_client_ends_its_half(serve: Callable[..., Any]) -> None:
+    async def handle(res: Response, _req: Request) -> None:
+        res.write("ra")
+        await asyncio.sleep(0.2)
+        res.end("w")
+
+    server = serve(lambda app: app.any("/*", handle))
+    with server.connect() as connection:
+        connection.sendall(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
+        answer = connection.recv(1000)
+        connection.shutdown(socket.SHUT_WR)
+        while part := connection.recv(1000):
+            answer += part
+    assert body(answer) == b"raw"
 
 
 def test_a_refused_tunnel_is_answered_like_other_requests(serve: Callable[..., Any]) -> None:
