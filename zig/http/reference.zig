@@ -147,7 +147,8 @@ fn joinLengths(head: *Head) void {
             joined[count] = field;
         } else if (!seen) {
             seen = true;
-            joined[count] = .{ .name = field.name, .value = trim(field.value[0 .. std.mem.indexOfScalar(u8, field.value, ',') orelse field.value.len]) };
+            const end = std.mem.indexOfScalar(u8, field.value, ',') orelse field.value.len;
+            joined[count] = .{ .name = field.name, .value = trim(field.value[0..end]) };
         } else continue;
         count += 1;
     }

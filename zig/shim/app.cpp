@@ -354,8 +354,8 @@ using namespace sk;
 constexpr size_t SERVER_HEADER_MAX = 128;
 
 sk_app *sk_app_create(const sk_app_options *options) {
-  assert((options->on_missing || options->on_missing_object) && options->on_abort && options->on_body && options->on_writable && options->on_drained &&
-         options->on_waiting);
+  assert(options->on_missing || options->on_missing_object);
+  assert(options->on_abort && options->on_body && options->on_writable && options->on_drained && options->on_waiting);
   if (options->server_header_length > SERVER_HEADER_MAX) {
     return nullptr;
   }

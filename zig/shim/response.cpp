@@ -147,12 +147,13 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
   if (framing == Framing::Sized) {
     slot.flags |= SIZED;
   }
-  Persistence persistence = mustClose(slot)                     ? Persistence::Close
+  Persistence persistence = mustClose(slot)        ? Persistence::Close
                             : slot.flags & ANCIENT ? Persistence::KeepAlive
                                                    : Persistence::Default;
   size_t bound = composedBound(head, *slot.app);
   uWS::LoopData *loop = socket->getLoopData();
-  if (!slot.version_begun && socket->isCorked() && data->buffer.length() == 0 && loop->corkOffset + bound <= uWS::LoopData::CORK_BUFFER_SIZE) {
+  bool packs = !slot.version_begun && socket->isCorked() && data->buffer.length() == 0;
+  if (packs && loop->corkOffset + bound <= uWS::LoopData::CORK_BUFFER_SIZE) {
     loop->corkOffset += static_cast<unsigned int>(
         compose(loop->corkBuffer + loop->corkOffset, head, facts, *slot.app, framing, length, persistence));
   } else if (bound <= STACK_HEAD_BYTES) {
