@@ -201,6 +201,7 @@ def test_an_app_is_closed_in_its_own_handler() -> None:
 def test_an_unserved_app_is_closed_everywhere(where: str) -> None:
     ports: list[int] = []
     ended: list[str] = []
+    held: list[Response] = []
 
     def main(_app: App) -> None:
         def close(*_: Any) -> None:
@@ -214,7 +215,8 @@ def test_an_unserved_app_is_closed_everywhere(where: str) -> None:
                 close()
             elif where == "body":
                 res.on_data(lambda _res, _chunk, _last: close())
-            res.on_aborted(close)
+            # Else the response would be dropped.
+            held.append(res.on_aborted(close))
 
         def build(app: App) -> None:
             app.post("/", handler)
