@@ -72,7 +72,7 @@ class Model:
             self.status, self.length, self.trailers = message["status"], message["length"], message["trailers"]
             self.state = "head"
             return True
-        if self.state in ("head", "stream") and kind == "http.response.early_hint":
+        if self.state == "start" and kind == "http.response.early_hint":
             return True
         if self.state in ("head", "stream") and kind == "http.response.body":
             return self._send_body(message)
