@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, Callable, Optional, TypeVar, Union
 
@@ -76,9 +77,9 @@ class Lifecycle(Exchanges):
             raise RuntimeError(message)
         return self._native
 
+    @abstractmethod
     def _make_native(self) -> int:
         """Make the native app of this thread: what :class:`socketify.App` does."""
-        raise NotImplementedError
 
     def _configure(self, setting: Setting) -> None:
         """Set up the native app, and the one that may take its place in another thread.

@@ -24,13 +24,11 @@ HANDSHAKE = (
 )
 
 
-class Load:
-    """Clients that ask as fast as they can, each on new connections or on one."""
+class Clients:
+    """Threads that do the same until they are stopped."""
 
-    def __init__(self, port: int, clients: int, keep_alive: bool) -> None:
-        self.port, self.keep_alive = port, keep_alive
-        self.answered = self.lost = 0
-        self._lock = threading.Lock()
+    def __init__(self, port: int, clients: int) -> None:
+        self.port = port
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
         for thread in self._threads:
@@ -40,6 +38,19 @@ class Load:
         self._stopping.set()
         for thread in self._threads:
             thread.join(20)
+
+    def _ask(self) -> None:
+        """Go on until it is told to stop."""
+
+
+class Load(Clients):
+    """Clients that ask as fast as they can, each on new connections or on one."""
+
+    def __init__(self, port: int, clients: int, keep_alive: bool) -> None:
+        self.keep_alive = keep_alive
+        self.answered = self.lost = 0
+        self._lock = threading.Lock()
+        super().__init__(port, clients)
 
     def _ask(self) -> None:
         while not self._stopping.is_set():
@@ -219,24 +230,15 @@ def test_requests_that_kill_their_workers_do_not_end_the_others(command: Any, tm
     assert running.stop() == 0
 
 
-class Handshakes:
+class Handshakes(Clients):
     """Clients that open websockets as fast as they can."""
 
     def __init__(self, port: int, clients: int) -> None:
-        self.port = port
         self.opened = 0
         self.refused: list[bytes] = []
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._open) for _ in range(clients)]
-        for thread in self._threads:
-            thread.start()
+        super().__init__(port, clients)
 
-    def stop(self) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join(20)
-
-    def _open(self) -> None:
+    def _ask(self) -> None:
         while not self._stopping.is_set():
             answer = b""
             try:
