@@ -137,6 +137,17 @@ def test_an_upload_in_flight_is_not_told() -> None:
         assert program.errors == ""
 
 
+def stop_with_streams(program: Program, count: int) -> None:
+    """Open streams of events, stop the program, and see that each of them ends whole, and in time."""
+    streams = [program.connect(GET) for _ in range(count)]
+    for each in streams:
+        until(each, b"data: x\r\n\r\n")
+    assert program.stop() < 2
+    for each in streams:
+        with each:
+            assert read_all(each).endswith(b"0\r\n\r\n")
+
+
 @both_loops
 def test_handlers_of_event_streams_are_told_as_if_the_client_left(loop: str) -> None:
     text = (
@@ -146,13 +157,7 @@ def test_handlers_of_event_streams_are_told_as_if_the_client_left(loop: str) -> 
         "app.get('/', events)\n"
     )
     with Program(BEGIN + text + RUN, loop) as program:
-        streams = [program.connect(GET) for _ in range(20)]
-        for each in streams:
-            until(each, b"data: x\r\n\r\n")
-        assert program.stop() < 2
-        for each in streams:
-            with each:
-                assert read_all(each).endswith(b"0\r\n\r\n")
+        stop_with_streams(program, 20)
         assert program.stdout.read() == "aborted\n" * 20
         assert program.errors == ""
 
@@ -166,13 +171,7 @@ def test_event_streams_of_wsgi_end_with_their_next_block(threads: int) -> None:
         "    finally:\n        os.write(1, b'closed\\n')\napp = WSGI(application, threads=THREADS).native_app\n"
     )
     with Program(BEGIN + text.replace("THREADS", str(threads)) + RUN) as program:
-        streams = [program.connect(GET) for _ in range(8)]
-        for each in streams:
-            until(each, b"data: x\r\n\r\n")
-        assert program.stop() < 2
-        for each in streams:
-            with each:
-                assert read_all(each).endswith(b"0\r\n\r\n")
+        stop_with_streams(program, 8)
         assert program.stdout.read() == "closed\n" * 8
         assert program.errors == ""
 
