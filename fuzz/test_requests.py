@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import Client, served
 
-from socketify.cookies import parse_cookies, set_cookie_field
+from socketify.wire.cookies import parse_cookies, set_cookie_field
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SECRET = b"outside"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from wsgi_reference_server import Reference, Seen
 from wsgi_server import Served, served
 
-from socketify.interfaces import wsgi_gateway
+from socketify.wsgi import gateway as wsgi_gateway
 
 PAIRS: list[Any] = [
     ("X-A", "b"),

@@ -3,27 +3,27 @@
 >>> from socketify import App
 >>> app = App()
 >>> app.get("/", lambda res, req: res.end("Hello, World!"))  # doctest: +ELLIPSIS
-<socketify.app.App object at ...>
+<socketify.app.app.App object at ...>
 """
 
-from .app import App
-from .errors import BadRequestError, HTTPError
-from .event_loop import Loop
-from .extensions import AppExtension
-from .forms import FormData, UploadFile
+from .app.app import App
+from .app.extensions import AppExtension
+from .app.middleware import middleware
+from .app.routers import MiddlewareRouter
+from .app.templates import Jinja2Template, MakoTemplate
+from .core.limits import Limits
+from .core.options import AppListenOptions, AppOptions
+from .http.files import sendfile
+from .http.request import Request
+from .http.response import Response
 from .interfaces import ASGI, SSGI, WSGI
-from .interfaces.serving import serve
-from .limits import Limits
-from .middleware import middleware
-from .options import AppListenOptions, AppOptions
-from .request import Request
-from .response import Response
-from .routers import MiddlewareRouter
-from .sendfile import sendfile
-from .templates import Jinja2Template, MakoTemplate
-from .websocket import WebSocket
-from .websocket_admission import is_same_origin
-from .websocket_constants import CompressOptions, OpCode, SendStatus
+from .loop.event_loop import Loop
+from .server.serve import serve
+from .websocket.admission import is_same_origin
+from .websocket.constants import CompressOptions, OpCode, SendStatus
+from .websocket.socket import WebSocket
+from .wire.errors import BadRequestError, HTTPError
+from .wire.forms import FormData, UploadFile
 
 __version__ = "0.1.0"
 

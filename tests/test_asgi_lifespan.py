@@ -195,7 +195,7 @@ def test_an_application_that_never_returns_is_cancelled(monkeypatch: Any) -> Non
             cancelled.append(True)
             raise
 
-    monkeypatch.setattr("socketify.interfaces.asgi_lifespan._RETURN_TIMEOUT", 0.05)
+    monkeypatch.setattr("socketify.asgi.lifespan._RETURN_TIMEOUT", 0.05)
     assert run(application(lifespan)) == "served"
     assert cancelled == [True]
 

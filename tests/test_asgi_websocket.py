@@ -159,8 +159,8 @@ def test_many_connections_come_and_go(serve_asgi: Callable[..., Any]) -> None:
     """What the server knows of a websocket goes with it."""
     import gc  # noqa: PLC0415
 
-    from socketify.interfaces.asgi_http import HTTPExchange  # noqa: PLC0415
-    from socketify.interfaces.asgi_websocket import WebSocketExchange  # noqa: PLC0415
+    from socketify.asgi.exchange import HTTPExchange  # noqa: PLC0415
+    from socketify.asgi.websocket import WebSocketExchange  # noqa: PLC0415
 
     server = serve_asgi(raw(echo), lifespan=False)
     for number in range(30):

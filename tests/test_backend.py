@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from socketify import App
-from socketify.backend import chosen_backend, loop_backend
+from socketify.loop.backend import chosen_backend, loop_backend
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = """
@@ -80,7 +80,7 @@ def test_io_uring_can_be_forced() -> None:
 
 
 def test_without_a_wish_the_best_is_taken() -> None:
-    chosen = run("-c", "from socketify import backend; print(backend.chosen_backend())").stdout.strip()
+    chosen = run("-c", "from socketify.loop import backend; print(backend.chosen_backend())").stdout.strip()
     assert served_by(None) == served_by("") == chosen
 
 

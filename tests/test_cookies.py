@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from socketify import Request, Response
-from socketify.cookies import set_cookie_field
+from socketify.wire.cookies import set_cookie_field
 
 
 def test_reading(serve: Callable[..., Any]) -> None:

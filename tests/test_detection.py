@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from socketify import App
-from socketify.interfaces.detection import detect_interface
-from socketify.interfaces.serving import make_server
+from socketify.server.detection import detect_interface
+from socketify.server.serve import make_server
 
 
 async def asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:

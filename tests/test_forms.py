@@ -109,7 +109,7 @@ def test_field_that_is_no_text(url: str) -> None:
 HIDING = """
 import sys, multipart
 assert not hasattr(multipart, "PushMultipartParser")
-from socketify.forms import FormReader
+from socketify.wire.forms import FormReader
 reader = FormReader("multipart/form-data; boundary=b", 1, None)
 reader.feed(b'--b\\r\\nContent-Disposition: form-data; name=a\\r\\n\\r\\nx\\r\\n--b--\\r\\n')
 print(reader.finish().fields, sys.modules["multipart"].__file__)

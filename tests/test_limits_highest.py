@@ -10,7 +10,7 @@ from conftest import read_all
 from wsgi_server import served
 
 from socketify import App, Limits
-from socketify.limits import _RANGES
+from socketify.core.limits import _RANGES
 
 MEBIBYTE = 1024 * 1024
 HIGHEST = {name: highest for name, (_, highest) in _RANGES.items()}

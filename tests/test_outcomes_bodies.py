@@ -14,7 +14,7 @@ import pytest
 from outcome_errors import ENDS, end_in, failures
 from wsgi_server import served
 
-import socketify.exchange
+import socketify.core.exchange
 from socketify import ASGI, SSGI, App, Request, Response
 
 SIZE = 3_000_000
@@ -64,7 +64,7 @@ def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         return ctypes.string_at(address, size)
 
     names = SimpleNamespace(string_at=string_at)
-    monkeypatch.setattr(socketify.exchange, "ctypes", names)
+    monkeypatch.setattr(socketify.core.exchange, "ctypes", names)
 
 
 async def native_data(res: Response, _req: Request) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from socketify import ASGI, App, Request, Response
-from socketify.event_loop import new_event_loop
+from socketify.loop.event_loop import new_event_loop
 
 
 class _Task(asyncio.Task):  # type: ignore[type-arg]

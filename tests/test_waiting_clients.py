@@ -15,7 +15,7 @@ from server_programs import GET, Program, environment
 from test_backend import needs_io_uring
 
 from socketify import Limits
-from socketify.waiting_clients import WaitingClients
+from socketify.core.waiting_clients import WaitingClients
 
 SERVER = """
 import os, resource

@@ -129,7 +129,7 @@ def test_bombs_and_garbage_have_their_codes(serve: Any, payload: bytes, code: in
 
 def test_without_zlib_nothing_is_negotiated_and_the_log_says_so_once() -> None:
     program = """
-import logging, socketify.websocket_route as route
+import logging, socketify.websocket.route as route
 from socketify import App, CompressOptions
 class Without:
     def __getattr__(self, name):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from wsgi_server import TEXT, both, served
 
-from socketify.interfaces import wsgi_input
+from socketify.wsgi import input as wsgi_input
 
 
 def digest(environ: Any, start_response: Any) -> list[bytes]:

@@ -13,9 +13,9 @@ import pytest
 from websockets.sync.client import connect
 from wsgi_server import Served, served
 
-from socketify.interfaces.wsgi_file import FileWrapper
-from socketify.interfaces.wsgi_input import NO_INPUT
 from socketify.native import calls
+from socketify.wsgi.file import FileWrapper
+from socketify.wsgi.input import NO_INPUT
 
 pytestmark = pytest.mark.skipif(not calls.by_address, reason="only CPython has its C API")
 

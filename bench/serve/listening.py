@@ -18,7 +18,7 @@ def announce(port: int) -> None:
 def check_backend() -> None:
     """Ends the program when this socketify would ignore which backend is asked for; what the kernel refuses it tells itself."""
     wanted = os.environ.get("SOCKETIFY_BACKEND", "epoll")
-    if wanted != "epoll" and importlib.util.find_spec("socketify.backend") is None:
+    if wanted != "epoll" and importlib.util.find_spec("socketify.loop.backend") is None:
         raise SystemExit(f"this socketify has no backend {wanted}")
 
 

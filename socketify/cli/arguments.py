@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Callable, NoReturn, Optional, Union
 
 from .. import __version__
-from ..interfaces.serving import INTERFACES
-from ..limits import Limits
+from ..core.limits import Limits
+from ..server.serve import INTERFACES
 
 _PREFIX = "SOCKETIFY_"
 _SERVER_HEADER_MAX = 128

@@ -16,16 +16,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Callable, Optional
 
-from ..app import App
-from ..backend import backend_refusal, check_backend, chosen_backend
-from ..interfaces.asgi_lifespan import LifespanError
-from ..standard_streams import complain, fill_standard_descriptors, is_writable, say
-from ..stop_signals import end_by
-from ..workers import CONFIGURATION_ERROR, Supervisor, announce_ready, is_replaced
+from ..app.app import App
+from ..asgi.lifespan import LifespanError
+from ..loop.backend import backend_refusal, check_backend, chosen_backend
+from ..process.inherited_sockets import describe, notify_systemd, open_sockets
+from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, is_replaced
+from ..system.standard_streams import complain, fill_standard_descriptors, is_writable, say
+from ..system.stop_signals import end_by
 from .arguments import make_parser, parse_arguments
 from .loading import LoadError, described
 from .server import build_server, serve_on
-from .sockets import describe, notify_systemd, open_sockets
 
 logger = logging.getLogger("socketify")
 

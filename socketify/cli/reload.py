@@ -11,9 +11,9 @@ import time
 import traceback
 from typing import Callable
 
-from ..line_writer import flush_line_writers
-from ..standard_streams import flush_standard_streams
-from ..workers import end_with_parent
+from ..process.supervisor import end_with_parent
+from ..system.line_writer import flush_line_writers
+from ..system.standard_streams import flush_standard_streams
 from .loading import LoadError
 
 logger = logging.getLogger("socketify")

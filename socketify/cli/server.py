@@ -9,14 +9,14 @@ import socket
 import sys
 from typing import Any, Callable, Optional, Union
 
-from ..app import App
-from ..event_loop import new_event_loop
-from ..interfaces.detection import detect_interface
-from ..interfaces.server import InterfaceServer
-from ..interfaces.serving import make_server
-from ..limits import Limits
-from ..options import AppListenOptions, AppOptions
-from ..websocket_constants import CompressOptions
+from ..app.app import App
+from ..core.limits import Limits
+from ..core.options import AppListenOptions, AppOptions
+from ..loop.event_loop import new_event_loop
+from ..server.base import InterfaceServer
+from ..server.detection import detect_interface
+from ..server.serve import make_server
+from ..websocket.constants import CompressOptions
 from .arguments import make_parser
 from .loading import LoadError, call_factory, load
 

@@ -20,7 +20,7 @@ from starlette.middleware.gzip import GZipMiddleware
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from socketify import App
-from socketify.interfaces.serving import make_server
+from socketify.server.serve import make_server
 
 
 async def asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:

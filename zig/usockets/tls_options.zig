@@ -75,7 +75,7 @@ const session_cache_off = 0;
 const option_no_compression: u64 = 1 << 17;
 const option_no_renegotiation: u64 = 1 << 30;
 
-/// RSA, RSA-PSS, ECDSA, Ed25519, Ed448: more kinds of keys there are not. As socketify/options.py has it.
+/// RSA, RSA-PSS, ECDSA, Ed25519, Ed448: more kinds of keys there are not. As socketify/core/options.py has it.
 const certificates_max = 5;
 
 const verify_none = 0;

@@ -1,0 +1,1 @@
+"""The app, and what is added to it: routers, middlewares, extensions, templates."""

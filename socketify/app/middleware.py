@@ -1,0 +1,72 @@
+"""Chains of functions that handle one request after the other."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Callable
+
+if TYPE_CHECKING:
+    from ..http.request import Request
+    from ..http.response import Response
+
+Middleware = Callable[..., Any]
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_WITH_DATA = 3
+
+
+def takes_data(function: Middleware) -> bool:
+    """Tell whether a function is ``(res, req, data)`` and not just ``(res, req)``."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    if any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
+        return True
+    return sum(each.kind in _POSITIONAL for each in parameters) >= _WITH_DATA
+
+
+def _accepting_data(function: Middleware) -> Middleware:
+    if not callable(function):
+        message = f"a middleware must be callable as (res, req, data=None), not {function!r}"
+        raise TypeError(message)
+    return function if takes_data(function) else lambda res, req, _data: function(res, req)
+
+
+def middleware(*functions: Middleware) -> Callable[[Response, Request], Any]:
+    """Make one handler of several functions, each ``(res, req, data=None)``, sync or async.
+
+    The result of each is the next one's ``data``. A falsy result, or a response that has ended, ends the chain. A function
+    may also be a plain handler ``(res, req)``.
+
+    Raises:
+        TypeError: something is not callable.
+        ValueError: there is none.
+
+    """
+    if not functions:
+        message = "middleware needs at least one function"
+        raise ValueError(message)
+    steps = tuple(_accepting_data(function) for function in functions)
+
+    def handler(res: Response, req: Request) -> Any:
+        data: Any = None
+        for index, step in enumerate(steps):
+            data = step(res, req, data)
+            if inspect.iscoroutine(data):
+                return _go_on(data, steps[index + 1 :], res, req)
+            if not data or not res._handle:
+                break
+        return None
+
+    return handler
+
+
+async def _go_on(waiting: Coroutine[Any, Any, Any], steps: tuple[Middleware, ...], res: Response, req: Request) -> None:
+    data = await waiting
+    for step in steps:
+        if not data or not res._handle:
+            return
+        data = step(res, req, data)
+        if inspect.iscoroutine(data):
+            data = await data

@@ -1,0 +1,228 @@
+"""Ways to add routes: by verb, behind middlewares, for one host, and with decorators."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+
+from .middleware import Middleware, middleware
+
+if TYPE_CHECKING:
+    from ..http.request import Request
+    from ..http.response import Response
+    from .app import App
+
+    Handler = Callable[[Response, Request], Any]
+    Self = TypeVar("Self", bound="Verbs")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Verbs(ABC):
+    """One method a verb, each ``(path, handler)``; the handler is ``(res, req)``, sync or async."""
+
+    @abstractmethod
+    def _route(self: Self, method: str, path: str, handler: Handler) -> Self:
+        """Add a route: what each of the methods below does."""
+
+    def get(self: Self, path: str, handler: Handler) -> Self:
+        """Route GET, and HEAD where no HEAD route matches (RFC 9110 section 9.3.2)."""
+        return self._route("GET", path, handler)
+
+    def post(self: Self, path: str, handler: Handler) -> Self:
+        """Route POST."""
+        return self._route("POST", path, handler)
+
+    def put(self: Self, path: str, handler: Handler) -> Self:
+        """Route PUT."""
+        return self._route("PUT", path, handler)
+
+    def patch(self: Self, path: str, handler: Handler) -> Self:
+        """Route PATCH."""
+        return self._route("PATCH", path, handler)
+
+    def delete(self: Self, path: str, handler: Handler) -> Self:
+        """Route DELETE."""
+        return self._route("DELETE", path, handler)
+
+    def head(self: Self, path: str, handler: Handler) -> Self:
+        """Route HEAD."""
+        return self._route("HEAD", path, handler)
+
+    def options(self: Self, path: str, handler: Handler) -> Self:
+        """Route OPTIONS."""
+        return self._route("OPTIONS", path, handler)
+
+    def connect(self: Self, path: str, handler: Handler) -> Self:
+        """Route CONNECT."""
+        return self._route("CONNECT", path, handler)
+
+    def trace(self: Self, path: str, handler: Handler) -> Self:
+        """Route TRACE."""
+        return self._route("TRACE", path, handler)
+
+    def any(self: Self, path: str, handler: Handler) -> Self:
+        """Route every method, also those that have no method of this name here."""
+        return self._route("*", path, handler)
+
+
+class DomainRouter(Verbs):
+    """Routes of one host name, made by :meth:`socketify.App.domain`. They come before the routes of the app."""
+
+    def __init__(self, app: App, hostname: str) -> None:
+        self._app = app
+        self._hostname = hostname
+
+    def _route(self, method: str, path: str, handler: Handler) -> DomainRouter:
+        self._app._add_route(self._hostname, method, path, handler)
+        return self
+
+    def ws(self, path: str, behavior: Mapping[str, Any]) -> DomainRouter:
+        """Route websockets; see :meth:`socketify.App.ws`."""
+        self._app._add_websocket(self._hostname, path, behavior)
+        return self
+
+
+class MiddlewareRouter(Verbs):
+    """Routes whose handlers come after the same middlewares.
+
+    Args:
+        app: the app, or the router of a domain.
+        middlewares: functions ``(res, req, data=None)``, sync or async; see :func:`socketify.middleware`.
+
+    """
+
+    def __init__(self, app: Verbs, *middlewares: Middleware) -> None:
+        self._target = app
+        self._middlewares = middlewares
+
+    def _route(self, method: str, path: str, handler: Handler) -> MiddlewareRouter:
+        self._target._route(method, path, middleware(*self._middlewares, handler) if self._middlewares else handler)
+        return self
+
+
+class DecoratorRouter:
+    """Decorators that add routes under a prefix, made by :meth:`socketify.App.router`.
+
+    >>> from socketify import App
+    >>> router = App().router("/api")
+    >>> @router.get("/users/:id")
+    ... def user(res, req):
+    ...     res.end(req.get_parameter(0))
+    """
+
+    def __init__(self, app: App, prefix: str = "", *middlewares: Middleware) -> None:
+        if not isinstance(prefix, str) or (prefix and not prefix.startswith("/")):
+            message = f"prefix must be a str that is empty or begins with '/', not {prefix!r}"
+            raise ValueError(message)
+        self._app = app
+        self._prefix = prefix.rstrip("/")
+        self._middlewares = middlewares
+
+    def router(self, prefix: str = "", *middlewares: Middleware) -> DecoratorRouter:
+        """Make a router below this one, behind its middlewares."""
+        below = DecoratorRouter(self._app, prefix, *self._middlewares, *middlewares)
+        below._prefix = self._prefix + below._prefix
+        return below
+
+    def _full_path(self, path: str) -> str:
+        if not isinstance(path, str) or (path and not path.startswith("/")):
+            message = f"path must be a str that is empty or begins with '/', not {path!r}"
+            raise ValueError(message)
+        return (self._prefix + path) or "/"
+
+    def _decorator(self, method: str, path: str) -> Callable[[Function], Function]:
+        full_path = self._full_path(path)
+
+        def decorate(function: Function) -> Function:
+            self._app._route(method, full_path, middleware(*self._middlewares, function) if self._middlewares else function)
+            return function
+
+        return decorate
+
+    def ws(self, path: str, behavior: Optional[Mapping[str, Any]] = None) -> Callable[[Function], Function]:
+        """Route websockets; the decorated function is their message handler, ``(ws, message, opcode)``.
+
+        The middlewares of the router see the request first; what the last one returned is the websocket's user data.
+
+        Args:
+            path: below the prefix.
+            behavior: options and further handlers; see :meth:`socketify.App.ws`. When it has a message handler of its own,
+                the route is added at once, and there is nothing to decorate.
+
+        """
+        full_path = self._full_path(path)
+
+        def add(complete: dict[str, Any]) -> None:
+            if self._middlewares:
+                complete["upgrade"] = _upgrade_behind(self._middlewares, complete.get("upgrade"))
+            self._app.ws(full_path, complete)
+
+        def decorate(function: Function) -> Function:
+            if "message" in (behavior or {}):
+                text = f"the websocket route {full_path!r} has a message handler already"
+                raise ValueError(text)
+            add({**(behavior or {}), "message": function})
+            return function
+
+        if "message" in (behavior or {}):
+            add(dict(behavior or {}))
+        return decorate
+
+    def get(self, path: str) -> Callable[[Function], Function]:
+        """Route GET to the decorated function."""
+        return self._decorator("GET", path)
+
+    def post(self, path: str) -> Callable[[Function], Function]:
+        """Route POST to the decorated function."""
+        return self._decorator("POST", path)
+
+    def put(self, path: str) -> Callable[[Function], Function]:
+        """Route PUT to the decorated function."""
+        return self._decorator("PUT", path)
+
+    def patch(self, path: str) -> Callable[[Function], Function]:
+        """Route PATCH to the decorated function."""
+        return self._decorator("PATCH", path)
+
+    def delete(self, path: str) -> Callable[[Function], Function]:
+        """Route DELETE to the decorated function."""
+        return self._decorator("DELETE", path)
+
+    def head(self, path: str) -> Callable[[Function], Function]:
+        """Route HEAD to the decorated function."""
+        return self._decorator("HEAD", path)
+
+    def options(self, path: str) -> Callable[[Function], Function]:
+        """Route OPTIONS to the decorated function."""
+        return self._decorator("OPTIONS", path)
+
+    def connect(self, path: str) -> Callable[[Function], Function]:
+        """Route CONNECT to the decorated function."""
+        return self._decorator("CONNECT", path)
+
+    def trace(self, path: str) -> Callable[[Function], Function]:
+        """Route TRACE to the decorated function."""
+        return self._decorator("TRACE", path)
+
+    def any(self, path: str) -> Callable[[Function], Function]:
+        """Route every method to the decorated function."""
+        return self._decorator("*", path)
+
+
+def _upgrade_behind(middlewares: tuple[Middleware, ...], upgrade: Optional[Callable[..., Any]]) -> Callable[..., Any]:
+    """Make an upgrade handler that comes after middlewares."""
+
+    def accept(res: Response, req: Request, socket_context: Any, data: Any) -> None:
+        key = req.get_header("sec-websocket-key") or ""
+        extensions = req.get_header("sec-websocket-extensions")
+        res.upgrade(key, req.get_header("sec-websocket-protocol"), extensions, socket_context, data)
+
+    def handle(res: Response, req: Request, socket_context: Any) -> Any:
+        def last(res: Response, req: Request, data: Any = None) -> Any:
+            return accept(res, req, socket_context, data) if upgrade is None else upgrade(res, req, socket_context)
+
+        return middleware(*middlewares, last)(res, req)
+
+    return handle

@@ -1,0 +1,141 @@
+"""Files as bodies over ASGI, copied by the kernel: http.response.pathsend and http.response.zerocopysend."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from ..http.file_copy import copy_to_connection
+from ..native import lib
+from .common import ClientDisconnectedError, Message
+
+if TYPE_CHECKING:
+    from .exchange import HTTPExchange
+
+#: Smaller files are read and sent as other bodies are.
+_SMALL_MAX = 256 * 1024
+#: What is copied before the event loop hears of it again.
+_TURN_BYTES = 16 * 1024 * 1024
+_PIECE_BYTES = 256 * 1024
+
+
+async def send_path(exchange: HTTPExchange, message: Message) -> None:
+    """Send the file of a path as the rest of the body.
+
+    Raises:
+        TypeError, ValueError: the path is no absolute path of a regular file.
+        OSError: it cannot be read; nothing of it was sent.
+
+    """
+    path = message.get("path")
+    if not isinstance(path, (str, os.PathLike)):
+        error = f"'path' of 'http.response.pathsend' must be a path, not {type(path).__name__}"
+        raise TypeError(error)
+    loop = asyncio.get_running_loop()
+    descriptor, size, head = await loop.run_in_executor(None, _open, os.fspath(path))
+    try:
+        if head:
+            await exchange.send({"type": "http.response.body", "body": head})
+        else:
+            await _send_file(exchange, descriptor, 0, size, more=False)
+    finally:
+        os.close(descriptor)
+
+
+async def send_descriptor(exchange: HTTPExchange, message: Message) -> None:
+    """Send what an open file holds, or a part of it.
+
+    Raises:
+        TypeError, ValueError: the file has no descriptor, or offset or count is wrong.
+
+    """
+    file, offset, count = message.get("file"), message.get("offset"), message.get("count")
+    descriptor = file if isinstance(file, int) else file.fileno()  # type: ignore[union-attr]
+    for name, value in (("offset", offset), ("count", count)):
+        if value is not None and (not isinstance(value, int) or value < 0):
+            error = f"{name!r} of 'http.response.zerocopysend' must be an int of 0 or more, not {value!r}"
+            raise ValueError(error)
+    moves = offset is None
+    start: int = os.lseek(descriptor, 0, os.SEEK_CUR) if offset is None else offset
+    size = max(0, os.fstat(descriptor).st_size - start)
+    length = size if count is None else min(count, size)
+    await _send_file(exchange, descriptor, start, length, more=bool(message.get("more_body", False)))
+    if moves:
+        os.lseek(descriptor, start + length, os.SEEK_SET)
+
+
+async def _send_file(exchange: HTTPExchange, descriptor: int, offset: int, length: int, *, more: bool) -> None:
+    if not exchange.has_begun and not more and exchange._trailers is None:
+        exchange._begin_sized(length)
+        if not exchange._handle:
+            # There is nothing to send, which the head tells, or the request was HEAD.
+            return
+    elif not exchange.has_begun:
+        await exchange.send({"type": "http.response.body", "body": b"", "more_body": True})
+    if exchange.is_secure or lib.sk_res_descriptor(exchange._handle) < 0:
+        await _read_and_send(exchange, descriptor, offset, length)
+    else:
+        await _copy(exchange, descriptor, offset, length)
+    if not more:
+        await exchange.send({"type": "http.response.body"})
+
+
+async def _copy(exchange: HTTPExchange, descriptor: int, offset: int, length: int) -> None:
+    loop = asyncio.get_running_loop()
+    # The connection may be closed, and its number given to another, while a thread writes to it.
+    connection = os.dup(lib.sk_res_descriptor(exchange._handle))
+    try:
+        while length > 0:
+            sent, full = await loop.run_in_executor(
+                None, copy_to_connection, connection, descriptor, offset, min(length, _TURN_BYTES)
+            )
+            _count(exchange, sent)
+            offset += sent
+            length -= sent
+            if full:
+                await exchange._drained(lib.sk_res_await_room)
+            elif sent == 0:
+                error = "the file became shorter while it was sent"
+                raise RuntimeError(error)
+    finally:
+        os.close(connection)
+
+
+def _count(exchange: HTTPExchange, sent: int) -> None:
+    if not exchange._handle:
+        error = "the client left before the response was complete"
+        raise ClientDisconnectedError(error)
+    result = lib.sk_res_count_sent(exchange._handle, sent)
+    if result != 1:
+        exchange._refused(result)
+
+
+async def _read_and_send(exchange: HTTPExchange, descriptor: int, offset: int, length: int) -> None:
+    loop = asyncio.get_running_loop()
+    while length > 0:
+        piece = await loop.run_in_executor(None, os.pread, descriptor, min(length, _PIECE_BYTES), offset)
+        if not piece:
+            error = "the file became shorter while it was sent"
+            raise RuntimeError(error)
+        await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
+        offset += len(piece)
+        length -= len(piece)
+
+
+# ---- in worker threads
+
+
+def _open(path: str) -> tuple[int, int, bytes | None]:
+    # Without waiting for a writer, should it be a FIFO.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            error = f"'path' of 'http.response.pathsend' is no regular file: {path!r}"
+            raise ValueError(error)
+        return descriptor, status.st_size, os.read(descriptor, status.st_size) if status.st_size <= _SMALL_MAX else None
+    except BaseException:
+        os.close(descriptor)
+        raise

@@ -1,0 +1,118 @@
+"""The scopes of ASGI: what a request says, from one native call."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+from urllib.parse import unquote_to_bytes
+
+from ..native import calls
+from ..native.declarations import SCOPE_ANCIENT, SCOPE_OTHER_SCHEME
+from ..wire.ends import split_ends
+from .common import Scope
+from .tls import TLSFacts
+
+#: Flags of the request (SCOPE_*), the scope, and what of it the server must know by itself.
+ScopeBuilder = Callable[[int], tuple[int, Scope]]
+End = Optional[tuple[str, Optional[int]]]
+
+_FLAGS_BASE = ord("@")
+_ENDS_MAX = 16384
+
+#: The version of the protocol that scopes name. From 2.4 on Starlette's StreamingResponse waits for no `http.disconnect`, and
+#: a generator that waits itself would never hear that its client left: so requests say what uvicorn says.
+SPEC_VERSIONS = {"http": "2.3", "websocket": "2.5"}
+
+_HTTP_EXTENSIONS: Scope = {"http.response.early_hint": {}, "http.response.trailers": {}}
+#: Bodies that the application does not give as messages, which middlewares that change bodies pass on or lose.
+_FILE_EXTENSIONS: Scope = {"http.response.pathsend": {}, "http.response.zerocopysend": {}}
+
+_WEBSOCKET_EXTENSIONS: Scope = {"websocket.http.response": {}}
+
+
+class _Ends(dict[bytes, tuple[End, End]]):
+    """Client and server of connections, by what the native side says of them."""
+
+    def __missing__(self, text: bytes) -> tuple[End, End]:
+        if len(self) >= _ENDS_MAX:
+            self.clear()
+        words, path = split_ends(text.decode("ascii"))
+        both: list[End] = [(words[i], int(words[i + 1])) for i in range(0, len(words), 2)]
+        local: End = (path, None) if path else None
+        ends: tuple[End, End] = (both[0] if both else None, both[1] if len(both) > 1 else local)
+        self[text] = ends
+        return ends
+
+
+#: Of http and websocket, without TLS and with it.
+_SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
+
+
+class ScopeParts:
+    """What all scopes of a server share.
+
+    Args:
+        kind: ``http`` or ``websocket``.
+        secure: whether the app speaks TLS.
+        root_path: where the application is mounted; paths get it as their prefix.
+        state: of the lifespan; every scope has a copy.
+        pathsend: whether scopes of requests announce ``http.response.pathsend`` and ``http.response.zerocopysend``.
+
+    """
+
+    def __init__(self, kind: str, secure: bool, root_path: str, state: Scope, pathsend: bool = False) -> None:
+        is_http = kind == "http"
+        extensions = {**_HTTP_EXTENSIONS, **(_FILE_EXTENSIONS if pathsend else {})} if is_http else _WEBSOCKET_EXTENSIONS
+        self._template: Scope = {
+            "type": kind,
+            "asgi": {"version": "3.0", "spec_version": SPEC_VERSIONS[kind]},
+            "http_version": "1.1",
+            "scheme": _SCHEMES[kind][secure],
+            "path": "",
+            "raw_path": b"",
+            "query_string": b"",
+            "root_path": root_path,
+            "headers": [],
+            "client": None,
+            "server": None,
+            "state": state,
+            "extensions": extensions,
+        }
+        if is_http:
+            self._template["method"] = ""
+        self._root_path = root_path
+        self._raw_root = root_path.encode()
+        self._ends = _Ends()
+        self._other_scheme = _SCHEMES[kind][not secure]
+        self._tls = TLSFacts().of if secure else None
+        #: The first items of what :func:`calls.asgi_scope` and :func:`calls.asgi_request` take.
+        self.native = (self._template, self._raw_root, self._ends, self._decode, self._other_scheme, self._tls)
+
+    def _decode(self, raw_path: bytes) -> str:
+        """Unescape a path behind the mount."""
+        return self._root_path + unquote_to_bytes(raw_path[len(self._raw_root) :]).decode("utf-8", "replace")
+
+    def builder(self) -> ScopeBuilder:
+        """Make the function that gives the scope of the request whose handler runs."""
+        return calls.asgi_scope(self.native) if calls.steps_natively else self._build
+
+    def _build(self, handle: int) -> tuple[int, Scope]:
+        parts = calls.scope(handle).split(b"\n")
+        flags = parts[0][0] - _FLAGS_BASE
+        fields = iter(parts[5:])
+        scope = self._template.copy()
+        for inner in ("asgi", "state", "extensions"):
+            scope[inner] = scope[inner].copy()
+        scope["raw_path"] = raw_path = self._raw_root + parts[2]
+        scope["path"] = self._decode(raw_path)
+        scope["query_string"] = parts[3]
+        scope["headers"] = list(zip(fields, fields))
+        scope["client"], scope["server"] = self._ends[parts[4]]
+        if flags & SCOPE_ANCIENT:
+            scope["http_version"] = "1.0"
+        if flags & SCOPE_OTHER_SCHEME:
+            scope["scheme"] = self._other_scheme
+        if self._tls is not None:
+            scope["extensions"]["tls"] = self._tls(handle)
+        if "method" in scope:
+            scope["method"] = parts[1].decode("latin-1")
+        return flags, scope

@@ -1,0 +1,357 @@
+"""Websockets over ASGI: the handshake, messages both ways with backpressure, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import types
+from collections import deque
+from typing import TYPE_CHECKING, Any, Optional
+
+from ..native import calls, lib
+from ..native import declarations as c
+from .common import ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
+from .exchange import DONE, HTTPExchange
+from .head import checked_fields
+
+if TYPE_CHECKING:
+    from .websocket_route import Guest, WebSocketRoute
+
+logger = logging.getLogger("socketify")
+
+# A handshake that nobody answered, an open websocket, the HTTP answer to a handshake, and the end.
+CONNECTING, OPEN, DENIED, CLOSED = range(4)
+
+#: What may wait for the application before reading from the connection pauses.
+_WAITING_MAX_MESSAGES = 64
+_WAITING_MAX_BYTES = 1024 * 1024
+_ABNORMAL = 1006
+_REASON_MAX = 123
+_FORBIDDEN = b"403 Forbidden"
+_PREFIX = "websocket."
+
+_send = calls.send_message
+
+
+class WebSocketExchange:
+    """One websocket, from its handshake to its end."""
+
+    __slots__ = (
+        "_close",
+        "_denial",
+        "_extensions",
+        "_failed",
+        "_full",
+        "_guest",
+        "_handle",
+        "_inbox",
+        "_inbox_bytes",
+        "_key",
+        "_paused",
+        "_readers",
+        "_route",
+        "_said_close",
+        "_said_connect",
+        "_state",
+        "_turns",
+    )
+
+    def __init__(self, route: WebSocketRoute, handle: int, scope: Scope) -> None:
+        self._route = route
+        self._handle = handle
+        self._state = CONNECTING
+        # Whether the handshake failed, and that was told.
+        self._failed = False
+        self._said_connect = False
+        self._said_close = False
+        self._denial: Optional[HTTPExchange] = None
+        self._guest: Optional[Guest] = None
+        self._inbox: deque[Message] = deque()
+        self._inbox_bytes = 0
+        self._paused = False
+        self._close = (_ABNORMAL, "")
+        self._readers: list[asyncio.Future[None]] = []
+        # Senders that wait for a slow client take turns.
+        self._full = False
+        self._turns: deque[asyncio.Future[None]] = deque()
+        self._key = b""
+        extensions = []
+        for name, value in scope["headers"]:
+            if name == b"sec-websocket-key":
+                self._key = value
+            elif name == b"sec-websocket-extensions":
+                extensions.append(value)
+        self._extensions = b", ".join(extensions)
+
+    # ---- running the application
+
+    def run(self, scope: Scope) -> None:
+        """Step the application; nothing is raised."""
+        runner = self._route.native._runner
+        try:
+            coroutine: Any = self._route.application(scope, self.receive, self.send)
+            if coroutine.__class__ is not types.CoroutineType:
+                coroutine = as_coroutine(coroutine)
+            assert runner is not None
+            waits = runner.begin(coroutine)
+        except BaseException as error:
+            self._on_error(error)
+            return
+        if waits is not None:
+            self._on_wait()
+            runner.carry_on(coroutine, waits, self._on_error, self._on_return)
+        elif self._state != CLOSED:
+            self._on_return()
+
+    def _self(self) -> WebSocketExchange:
+        return self
+
+    def _on_wait(self) -> None:
+        """Be told when the client leaves before the handshake is answered."""
+        if self._state == CONNECTING and self._handle:
+            self._route.native._live[self._handle] = self._self
+
+    def _on_return(self) -> None:
+        if self._state == CONNECTING:
+            self._on_error(RuntimeError("the ASGI application returned without answering the handshake of a websocket"))
+        elif self._state == OPEN:
+            lib.sk_ws_end(self._handle, 1000, b"", 0)
+        elif self._state == DENIED and self._denial is not None:
+            self._denial._on_return()
+
+    def _on_error(self, error: BaseException) -> None:
+        if self._state == CLOSED and (self._failed or is_disconnect(error)):
+            return
+        outcome, what = self._route.native._outcome, "the ASGI application failed"
+        handle = self._handle
+        if self._state == OPEN:
+            outcome.fail_websocket(error, handle, what)
+        elif self._state == DENIED and self._denial is not None:
+            self._denial._on_error(error)
+        else:
+            if self._state == CONNECTING:
+                self._end(_ABNORMAL, "")
+            outcome.fail_handle(error, handle, what)
+
+    def _deny(self, status: bytes) -> None:
+        handle = self._handle
+        self._end(_ABNORMAL, "")
+        lib.sk_res_send(handle, status, len(status), 0, status[4:], len(status) - 4, 0)
+
+    def _end(self, code: int, reason: str) -> None:
+        if self._state == CONNECTING:
+            self._route.native._live.pop(self._handle, None)
+        self._state = CLOSED
+        self._handle = 0
+        self._close = (code, reason)
+        wake(self._readers)
+        for turn in self._turns:
+            if not turn.done():
+                turn.set_result(None)
+        self._turns.clear()
+
+    # ---- events of the native side
+
+    def _on_abort(self) -> None:
+        if self._state == CONNECTING:
+            self._end(_ABNORMAL, "")
+
+    def _on_failure(self) -> None:
+        self._on_abort()
+        self._failed = True
+
+    def _on_body(self, _chunk: bytes, _last: bool) -> None:
+        """Do nothing: a handshake has no body."""
+
+    def _on_writable(self) -> None:
+        """Do nothing: a handshake is answered with a response of its own."""
+
+    def on_message(self, message: Message, size: int) -> None:
+        """Take a message of the client."""
+        self._inbox.append(message)
+        self._inbox_bytes += size
+        if self._readers:
+            wake(self._readers)
+        elif not self._paused and (len(self._inbox) >= _WAITING_MAX_MESSAGES or self._inbox_bytes >= _WAITING_MAX_BYTES):
+            self._paused = True
+            lib.sk_ws_pause(self._handle)
+
+    def on_drain(self) -> None:
+        """Let those send who waited for the client."""
+        if self._full and lib.sk_ws_buffered_bytes(self._handle) <= self._route.buffered_max:
+            self._full = False
+            self._next_turn()
+
+    def on_close(self, code: int, reason: str) -> None:
+        """Take the end of the connection."""
+        self._end(code, reason)
+
+    def _next_turn(self) -> None:
+        while self._turns and not self._full:
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    # ---- receive
+
+    async def receive(self) -> Message:
+        """Give the next event of the websocket; after its end always that it is disconnected."""
+        if not self._said_connect:
+            self._said_connect = True
+            return {"type": "websocket.connect"}
+        while not self._inbox:
+            if self._state == CLOSED:
+                code, reason = self._close
+                return {"type": "websocket.disconnect", "code": code, "reason": reason}
+            if self._state == DENIED and self._denial is not None and self._denial._state >= DONE:
+                return {"type": "websocket.disconnect", "code": _ABNORMAL, "reason": ""}
+            if self._state == DENIED and self._denial is not None:
+                self._denial._readers = self._readers
+            await wait(self._readers)
+        message = self._inbox.popleft()
+        if not self._inbox:
+            self._inbox_bytes = 0
+            if self._paused:
+                self._paused = False
+                lib.sk_ws_resume(self._handle)
+        return message
+
+    # ---- send
+
+    async def send(self, message: Message) -> None:
+        """Take the next message of the application; waits while the client is slow.
+
+        Raises:
+            ClientDisconnectedError: the connection is closed.
+            TypeError, ValueError: the message is not as the specification has it.
+            RuntimeError: it does not come in its order.
+
+        """
+        kind = message["type"]
+        state = self._state
+        if state == OPEN and kind == "websocket.send":
+            await self._send_message(message)
+        elif state == OPEN and kind == "websocket.close":
+            self._send_close(message)
+        elif state == CONNECTING and kind == "websocket.accept":
+            self._accept(message)
+        elif state == CONNECTING and kind == "websocket.close":
+            self._said_close = True
+            self._deny(_FORBIDDEN)
+        elif state in (CONNECTING, DENIED) and kind in ("websocket.http.response.start", "websocket.http.response.body"):
+            await self._send_denial(message)
+        elif state == CLOSED and not self._said_close:
+            if kind != "websocket.close":
+                error = f"the websocket is closed, with code {self._close[0]}"
+                raise ClientDisconnectedError(error)
+        else:
+            expected = (
+                "'websocket.accept' or 'websocket.close'",
+                "'websocket.send' or 'websocket.close'",
+                "'websocket.http.response.body'",
+                "no message after 'websocket.close'",
+            )[state]
+            error = f"expected the ASGI message {expected}, not {kind!r}"
+            raise RuntimeError(error)
+
+    async def _send_message(self, message: Message) -> None:
+        data = message.get("bytes")
+        opcode = self._route.binary
+        if data is None:
+            text = message.get("text")
+            if not isinstance(text, str):
+                error = f"'websocket.send' needs 'bytes' or 'text' of its type, not {text!r}"
+                raise TypeError(error)
+            data, opcode = text.encode(), self._route.text
+        elif data.__class__ is not bytes:
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                error = f"'bytes' of 'websocket.send' must be bytes, not {type(data).__name__}"
+                raise TypeError(error)
+            data = bytes(data)
+        while self._full or self._turns:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._turns.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                # The turn may have come already: it is the next one's.
+                if turn.done() and not turn.cancelled():
+                    self._next_turn()
+                raise
+            if not self._full:
+                break
+        if self._state == CLOSED:
+            error = f"the websocket is closed, with code {self._close[0]}"
+            raise ClientDisconnectedError(error)
+        result = _send(self._handle, data, opcode)
+        if result != c.OK:
+            await self._sent(result)
+        elif self._turns:
+            self._next_turn()
+
+    async def _sent(self, result: int) -> None:
+        if result == c.GONE:
+            error = "the websocket is closed"
+            raise ClientDisconnectedError(error)
+        assert result == c.BUFFERED
+        if lib.sk_ws_buffered_bytes(self._handle) <= self._route.buffered_max:
+            self._next_turn()
+            return
+        self._full = True
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # It has sent: its turn comes before those who wait to.
+        self._turns.appendleft(turn)
+        await turn
+        self._next_turn()
+        if self._state == CLOSED:
+            error = f"the websocket is closed, with code {self._close[0]}"
+            raise ClientDisconnectedError(error)
+
+    def _send_close(self, message: Message) -> None:
+        code = message.get("code")
+        code = 1000 if code is None else code
+        reason = (message.get("reason") or "").encode()
+        if len(reason) > _REASON_MAX:
+            reason = reason[:_REASON_MAX].decode(errors="ignore").encode()
+        if not isinstance(code, int) or lib.sk_ws_end(self._handle, code, reason, len(reason)) == c.BAD_HEAD:
+            error = f"'code' of 'websocket.close' must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {code!r}"
+            raise ValueError(error)
+        self._said_close = True
+
+    def _accept(self, message: Message) -> None:
+        parts = [b"101"]
+        for pair in message.get("headers") or ():
+            parts += pair
+        fields = checked_fields([b"200", *parts[1:]])
+        protocol = (message.get("subprotocol") or "").encode("latin-1")
+        head = b"\n".join(fields)
+        native = self._route.native
+        native._live.pop(self._handle, None)
+        handle = lib.sk_res_upgrade(
+            self._handle, self._route.number, head, len(head), len(fields) // 2,
+            self._key, len(self._key), protocol, len(protocol), self._extensions, len(self._extensions),
+        )  # fmt: skip
+        if handle < 0:
+            error = f"'subprotocol' of 'websocket.accept' is not valid: {message.get('subprotocol')!r}"
+            raise ValueError(error)
+        if handle == c.GONE:
+            self._end(_ABNORMAL, "")
+            error = "the client left before the handshake was answered"
+            raise ClientDisconnectedError(error)
+        self._handle = handle
+        self._state = OPEN
+        self._route.open(self)
+
+    async def _send_denial(self, message: Message) -> None:
+        if self._state == CONNECTING:
+            self._route.native._live.pop(self._handle, None)
+            self._denial = HTTPExchange(self._route.application, self._route.native, self._handle)
+            self._denial._on_wait()
+            self._state = DENIED
+            self._handle = 0
+        assert self._denial is not None
+        await self._denial.send({**message, "type": message["type"][len(_PREFIX) :]})
+        if self._denial._state >= DONE:
+            self._said_close = True
+            self._end(_ABNORMAL, "")

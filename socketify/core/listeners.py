@@ -1,0 +1,151 @@
+"""Sockets that listen: opened at once, and given to a native loop when one serves their app."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from pathlib import Path
+from typing import Optional, Union
+
+from ..system.descriptors import listen_on
+from .options import AppListenOptions
+
+#: Bytes of a path that the kernel takes, without the NUL behind it.
+_UNIX_PATH_MAX = 107
+_EXCLUSIVE = 1
+
+
+class Listener:
+    """A socket that listens, of which no native loop knows yet.
+
+    Args:
+        config: where.
+        backlog: connections that may wait to be accepted.
+
+    Raises:
+        OSError: the port is taken, the host unknown, or the path not permitted; the message says which.
+
+    """
+
+    def __init__(self, config: AppListenOptions, backlog: int) -> None:
+        self.config = config
+        #: Whether others may accept from it, too.
+        self.is_shared = config.fd is not None
+        #: Whether the native side has a duplicate.
+        self.is_registered = False
+        self._path = b""
+        self._process = os.getpid()
+        self._backlog = backlog
+        if config.fd is not None:
+            listen_on(config.fd)
+        try:
+            opened = self._open(config)
+        except (OSError, UnicodeError) as error:
+            raise listen_error(error, config) from None
+        #: The port that was bound; 0 for a Unix-domain socket.
+        self.port: int = opened.getsockname()[1] if opened.family in (socket.AF_INET, socket.AF_INET6) else 0
+        #: The descriptor; -1 once it is closed.
+        self.fd = opened.detach()
+
+    def _open(self, config: AppListenOptions) -> socket.socket:
+        if config.fd is not None:
+            return socket.socket(fileno=os.dup(config.fd))
+        if config.domain is not None:
+            return self._unix(os.fsencode(config.domain))
+        return self._tcp(config.host, config.port, bool(config.options & _EXCLUSIVE))
+
+    def _tcp(self, host: Optional[str], port: int, exclusive: bool) -> socket.socket:
+        name = None if host is None else host.encode("idna")
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # Without a host, IPv6 comes first: it serves both families where it is on.
+        found.sort(key=lambda each: each[0] != socket.AF_INET6)
+        failure: Optional[OSError] = None
+        for family, kind, protocol, _, address in found:
+            try:
+                return self._bound(socket.socket(family, kind, protocol), address, exclusive, host is None)
+            except OSError as error:
+                failure = error
+                if host is None and error.errno == errno.EADDRINUSE:
+                    break
+        raise failure or OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+
+    def _bound(self, opened: socket.socket, address: object, exclusive: bool, dual_stack: bool) -> socket.socket:
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if not exclusive:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if opened.family == socket.AF_INET6:
+                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dual_stack))
+            opened.bind(address)  # type: ignore[arg-type]
+            opened.listen(self._backlog)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def _unix(self, path: bytes) -> socket.socket:
+        if not 0 < len(path) <= _UNIX_PATH_MAX:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            try:
+                opened.bind(path)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or not _is_stale(path):
+                    raise
+                Path(os.fsdecode(path)).unlink()
+                opened.bind(path)
+            self._path = path
+            opened.listen(self._backlog)
+        except BaseException:
+            opened.close()
+            self._remove_file()
+            raise
+        return opened
+
+    def _remove_file(self) -> None:
+        path, self._path = self._path, b""
+        if path and self._process == os.getpid():
+            with contextlib.suppress(FileNotFoundError):
+                Path(os.fsdecode(path)).unlink()
+
+    @property
+    def where(self) -> str:
+        """The place, for messages."""
+        config = self.config
+        if config.fd is not None:
+            return f"descriptor {config.fd}"
+        return f"Unix socket {config.domain!r}" if config.domain is not None else f"{config.host or '*'}:{self.port}"
+
+    def close(self) -> None:
+        """Close the descriptor, and remove the file of a Unix-domain socket."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+            self._remove_file()
+
+
+def _is_stale(path: bytes) -> bool:
+    """Tell whether nobody listens on a socket file: it is left over from a process that died."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        # ECONNREFUSED is only said of sockets; other files are never removed.
+        return probe.connect_ex(path) == errno.ECONNREFUSED
+
+
+def listen_error(error: Union[OSError, UnicodeError], config: AppListenOptions) -> OSError:
+    """Give an error of listening that says where it was tried."""
+    where = f"Unix socket {config.domain!r}" if config.domain is not None else f"{config.host or '*'}:{config.port}"
+    if config.fd is not None:
+        where = f"descriptor {config.fd}"
+    if isinstance(error, UnicodeError):
+        return socket.gaierror(socket.EAI_NONAME, f"cannot listen on {where}: no such host: {config.host!r}")
+    if isinstance(error, socket.gaierror):
+        return socket.gaierror(error.errno, f"cannot listen on {where}: no such host: {config.host!r}")
+    number = error.errno or 0
+    message = f"cannot listen on {where}: {error.strerror or error}"
+    if number == errno.EADDRINUSE:
+        message = f"cannot listen on {where}: the address is taken"
+    return OSError(number, message)

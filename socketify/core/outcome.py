@@ -1,0 +1,198 @@
+"""What becomes of requests and websockets whose handler failed: the only place that knows."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+import traceback
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from ..loop.coroutines import StoppedError
+from ..native import lib
+from ..websocket.constants import GOING_AWAY, INTERNAL_ERROR
+from ..wire.errors import HTTPError
+from ..wire.headers import status_line
+
+if TYPE_CHECKING:
+    from ..app.app import App
+    from ..http.request import Request
+    from ..http.response import Response
+
+logger = logging.getLogger("socketify")
+
+ErrorHandler = Callable[[BaseException, Optional["Response"], Optional["Request"]], Any]
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+class Outcome:
+    """Tells the log, the error handler and the client that a handler failed.
+
+    The client gets a 500, or the status of an :class:`HTTPError`; when the head of the response is out already, only a cut
+    of the connection tells it that the rest is missing. A websocket is closed with 1011. None of the methods raises, whatever
+    the error handler does: most callers are called by native code.
+
+    Args:
+        app: whose requests and websockets these are.
+        debug: whether the client sees the error.
+
+    """
+
+    def __init__(self, app: Any, debug: bool) -> None:
+        self._app: App = app
+        self._debug = debug
+        #: Called as ``handler(error, res, req)``; what it leaves unanswered is logged and gets the answer of everybody.
+        self.handler: Optional[ErrorHandler] = None
+
+    def fail(
+        self, error: BaseException, res: Optional[Response], req: Optional[Request] = None, what: str = "a handler failed"
+    ) -> None:
+        """Report an error, and answer for it.
+
+        Args:
+            error: anything that was raised; :class:`StoppedError` is answered, but told to nobody else.
+            res: the response that the client waits for, or None. When it failed before, nothing is told any more.
+            req: its request, while that can be read.
+            what: words for the log.
+
+        """
+        if isinstance(error, StoppedError):
+            self._answer(error, res)
+            return
+        if res is not None and res._failed:
+            return
+        if self.handler is not None:
+            waits = res is not None and bool(res._handle)
+            try:
+                result = self.handler(error, res, req)
+                if inspect.iscoroutine(result):
+                    if req is not None and req._handle:
+                        req.preserve()
+                    self._app.run_async(self._await_handler(result, error, res, what))
+                    return
+            except BaseException as another:  # see the class
+                _log_both(another, error)
+                self._answer(error, res)
+                return
+            if waits and res is not None and not res._handle:
+                return
+        self._conclude(error, res, what)
+
+    async def _await_handler(self, handling: Awaitable[Any], error: BaseException, res: Optional[Response], what: str) -> None:
+        waits = res is not None and bool(res._handle)
+        try:
+            await handling
+        except BaseException as another:  # see the class
+            if not isinstance(self._app._ended_by(another), StoppedError):
+                _log_both(another, error)
+            self._answer(error, res)
+        else:
+            if not (waits and res is not None and not res._handle):
+                self._conclude(error, res, what)
+
+    def _conclude(self, error: BaseException, res: Optional[Response], what: str) -> None:
+        if self.handler is None:
+            if isinstance(error, HTTPError):
+                logger.info("answered with %d: %s", error.status_code, error)
+            else:
+                logger.error(what, exc_info=error)
+        elif not isinstance(error, HTTPError):
+            # As text: what the error refers to is the error handler's, and lives no longer than that wants.
+            logger.error("%s, and the error handler did not answer\n%s", what, _as_text(error))
+        self._answer(error, res)
+
+    def fail_handle(self, error: BaseException, handle: int, what: str = "a handler failed") -> None:
+        """Do the same for a response that is known by its handle.
+
+        Args:
+            error: as for :meth:`fail`.
+            handle: of the response; 0 for none.
+            what: words for the log.
+
+        """
+        if not handle:
+            self.fail(error, None, None, what)
+            return
+        app = self._app
+        app._live.pop(handle, None)
+        try:
+            res = app._response_class(app)
+            res._handle = handle
+            res._started = lib.sk_res_has_begun(handle) == 1
+        except MemoryError:
+            logger.exception(what, exc_info=error)
+            lib.sk_res_fail(handle)
+            return
+        self.fail(error, res, None, what)
+
+    def fail_websocket(self, error: BaseException, handle: int, what: str = "a handler failed") -> None:
+        """Report an error of a websocket's handler, and close with 1011 (RFC 6455 section 7.4.1, and its erratum 3473)."""
+        self.fail(error, None, None, what)
+        lib.sk_ws_end(handle, GOING_AWAY if isinstance(error, StoppedError) else INTERNAL_ERROR, b"", 0)
+
+    def drop(self, handle: int) -> None:
+        """Answer for a response that nobody holds any more. Any thread may call it, and the garbage collector.
+
+        The response fails soon, on the loop's thread: who lets it go may be in the middle of anything.
+        """
+        loop = self._app._asyncio_loop
+        if loop is None:
+            if threading.get_ident() == self._app._thread:
+                self._fail_dropped(handle)
+            return
+        try:
+            loop.call_soon_threadsafe(self._fail_dropped, handle)
+        except RuntimeError:
+            # The loop was closed, and with it all connections.
+            return
+
+    def _fail_dropped(self, handle: int) -> None:
+        if lib.sk_res_has_begun(handle) < 0:
+            return
+        message = "a handler returned without answering, and nothing holds its response"
+        self.fail_handle(RuntimeError(message), handle, "a response was dropped before it ended")
+
+    # ---- the client
+
+    def _answer(self, error: BaseException, res: Optional[Response]) -> None:
+        if res is None or not res._handle:
+            return
+        handle = res._handle
+        try:
+            if res._started:
+                res.close()
+                return
+            status, text = self._page(error)
+            res._dirty = True
+            res._status = status
+            res._fields = [b"Content-Type", _TEXT.encode()]
+            res.end(text)
+        except BaseException:  # see the class
+            logger.exception("an error could not be answered")
+            lib.sk_res_fail(handle)
+
+    def _page(self, error: BaseException) -> tuple[bytes, str]:
+        if isinstance(error, StoppedError):
+            return b"503 Service Unavailable", "Service Unavailable"
+        status, text = b"500 Internal Server Error", "Internal Server Error"
+        if isinstance(error, HTTPError):
+            status, text = status_line(error.status_code), error.message
+        if self._debug:
+            text = _as_text(error)
+        return status, text
+
+
+def _as_text(error: BaseException) -> str:
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def _log_both(failure: BaseException, error: BaseException) -> None:
+    """Log that the error handler failed, and for which error it was called."""
+    last = failure
+    while last.__context__ is not None and last.__context__ is not error and last is not error:
+        last = last.__context__
+    if last is not error and last.__context__ is None:
+        last.__context__ = error
+    logger.error("the error handler failed, called for %r", error, exc_info=failure)

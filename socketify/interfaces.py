@@ -1,0 +1,21 @@
+"""What earlier versions had here; import it from :mod:`socketify`, or from the package of its interface."""
+
+from .asgi.common import ClientDisconnectedError
+from .asgi.lifespan import LifespanError
+from .server.asgi import ASGI
+from .server.base import InterfaceServer
+from .server.ssgi import SSGI
+from .server.wsgi import WSGI
+from .ssgi.http import SSGIHttpResponse
+from .ssgi.websocket import SSGIWebSocket
+
+__all__ = [
+    "ASGI",
+    "SSGI",
+    "WSGI",
+    "ClientDisconnectedError",
+    "InterfaceServer",
+    "LifespanError",
+    "SSGIHttpResponse",
+    "SSGIWebSocket",
+]

@@ -1,0 +1,68 @@
+"""What watches the descriptors of connections: Linux's io_uring or epoll."""
+
+from __future__ import annotations
+
+import os
+
+from ..native import declarations as c
+from ..native import lib
+
+#: Names the backend that must be taken; empty or not set for the best that the kernel has.
+VARIABLE = "SOCKETIFY_BACKEND"
+
+_NAMES = {c.BACKEND_EPOLL: "epoll", c.BACKEND_IO_URING: "io_uring"}
+
+
+def check_backend() -> None:
+    """See to it that the native loop can be made.
+
+    Raises:
+        RuntimeError: SOCKETIFY_BACKEND names no backend, or one that the kernel refuses.
+
+    """
+    if os.environ.get(VARIABLE):
+        chosen_backend()
+
+
+def open_loop() -> None:
+    """Make the native loop of this thread, where it has none.
+
+    Raises:
+        OSError: the system refuses what it needs, mostly because descriptors are exhausted.
+        RuntimeError: see :func:`check_backend`.
+
+    """
+    check_backend()
+    code = lib.sk_loop_open()
+    if code < 0:
+        message = f"cannot make the event loop of this thread: {os.strerror(-code)}"
+        raise OSError(-code, message)
+
+
+def chosen_backend() -> str:
+    """Name what a native loop of this process will have: ``"io_uring"`` or ``"epoll"``.
+
+    Raises:
+        RuntimeError: SOCKETIFY_BACKEND names no backend, or one that the kernel refuses.
+
+    """
+    found = lib.sk_backend()
+    if found == c.BACKEND_UNKNOWN:
+        message = f"{VARIABLE} must be epoll or io_uring, not {os.environ.get(VARIABLE)!r}"
+        raise RuntimeError(message)
+    if found == c.BACKEND_UNAVAILABLE:
+        message = f"{VARIABLE}={os.environ.get(VARIABLE)}: {backend_refusal()}"
+        raise RuntimeError(message)
+    return _NAMES[found]
+
+
+def loop_backend() -> str:
+    """Name what the native loop of this thread has: ``"io_uring"`` or ``"epoll"``."""
+    open_loop()
+    return _NAMES[lib.sk_loop_backend()]
+
+
+def backend_refusal() -> str:
+    """Tell why there is no io_uring; empty where there is."""
+    error = lib.sk_backend_refusal()
+    return f"the kernel refuses io_uring ({os.strerror(error)})" if error else ""

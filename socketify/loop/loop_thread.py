@@ -1,0 +1,168 @@
+"""The threads that apps live in: each has one native loop, which an asyncio loop of the same thread drives."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import ctypes
+import os
+import threading
+import weakref
+from collections import deque
+from typing import Any, Callable, Optional, Protocol, TypeVar
+
+from ..native import calls, lib
+from ..native.declarations import SCRATCH_BYTES
+from .allocator import keep_freed_memory
+from .backend import open_loop
+
+Result = TypeVar("Result")
+
+_here = threading.local()
+#: Seconds that a thread gets to do what another one asks.
+_PATIENCE = 10.0
+
+#: What is to be done in a thread: a function and its arguments.
+Work = tuple[Callable[..., object], tuple[Any, ...]]
+
+
+class Tenant(Protocol):
+    """An app that listens."""
+
+    def _loop_attached(self) -> None:
+        """Accept connections: the thread's native loop is driven from now on."""
+
+    def _loop_detached(self) -> None:
+        """Accept no more, but stay reachable: nothing drives the thread's native loop from now on."""
+
+
+class LoopThread:
+    """What apps know of the thread that they live in. Only :meth:`current` makes one."""
+
+    def __init__(self) -> None:
+        self.ident = threading.get_ident()
+        self.process = os.getpid()
+        #: Apps that listen: whatever loop drives the native one serves all of them.
+        self.tenants: weakref.WeakSet[Tenant] = weakref.WeakSet()
+        self._users: dict[asyncio.AbstractEventLoop, int] = {}
+        self._pending: deque[Work] = deque()
+
+    @staticmethod
+    def current() -> LoopThread:
+        """Give the one of this thread. The child of a fork has its own: the native loop that came along is the parent's."""
+        found: Optional[LoopThread] = getattr(_here, "loop_thread", None)
+        if found is not None and found.process == os.getpid():
+            return found
+        if found is not None:
+            forget_loop()
+        made = _here.loop_thread = LoopThread()
+        return made
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is the calling thread."""
+        return self.ident == threading.get_ident() and self.process == os.getpid()
+
+    @property
+    def loop(self) -> Optional[asyncio.AbstractEventLoop]:
+        """The asyncio loop that drives the native one, or None."""
+        return next((each for each in tuple(self._users) if not each.is_closed()), None)
+
+    def call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call a function in this thread when no native code is running. Any thread may call this.
+
+        That is in the loop's next turn, or, while no loop drives the native one, as soon as the thread has to do with apps
+        again.
+        """
+        self._pending.append((function, arguments))
+        loop = self.loop
+        if loop is not None:
+            # It may be closed meanwhile: then whoever has to do with apps next sees to it.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self.run_pending)
+
+    def ask(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call a function in this thread, wait for it, and give its result. Any thread may call this.
+
+        Raises:
+            RuntimeError: the thread does not get to it; perhaps it waits for the one that asks.
+            Exception: whatever the function raises.
+
+        """
+        if self.is_current:
+            return function(*arguments)
+        told: concurrent.futures.Future[Result] = concurrent.futures.Future()
+
+        def answer() -> None:
+            if told.set_running_or_notify_cancel():
+                try:
+                    told.set_result(function(*arguments))
+                except BaseException as error:  # it is raised where it was asked
+                    told.set_exception(error)
+
+        self.call_soon(answer)
+        try:
+            return told.result(_PATIENCE)
+        except concurrent.futures.TimeoutError:
+            if not told.cancel():
+                return told.result()
+            message = "the app's thread does not get to what another one asks; does it wait for that?"
+            raise RuntimeError(message) from None
+
+    def run_pending(self) -> None:
+        """Call what :meth:`call_soon` was given until now, in the order of the calls."""
+        for _ in range(len(self._pending)):
+            function, arguments = self._pending.popleft()
+            function(*arguments)
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+        """Let an asyncio loop drive the native loop of this thread, without polling and timers, and serve all apps of it.
+
+        Returns:
+            A function that ends it.
+
+        """
+        keep_freed_memory()
+        open_loop()
+        users = self._users
+        if loop not in users:
+            loop.add_reader(lib.sk_loop_fd(), calls.pump)
+        users[loop] = users.get(loop, 0) + 1
+
+        def detach() -> None:
+            users[loop] -= 1
+            if users[loop]:
+                return
+            del users[loop]
+            loop.remove_reader(lib.sk_loop_fd())
+            if not users:
+                for tenant in tuple(self.tenants):
+                    tenant._loop_detached()
+            self.run_pending()
+
+        try:
+            self.run_pending()
+            for tenant in tuple(self.tenants):
+                tenant._loop_attached()
+        except BaseException:
+            detach()
+            raise
+        return detach
+
+
+def scratch_view() -> memoryview:
+    """Give the buffer of this thread's native loop, in which it returns text."""
+    view: memoryview
+    try:
+        view = _here.view
+    except AttributeError:
+        address = lib.sk_loop_scratch()
+        view = _here.view = memoryview((ctypes.c_char * SCRATCH_BYTES).from_address(address)).cast("B")
+    return view
+
+
+def forget_loop() -> None:
+    """Begin anew in the child of a fork: the native loop that came along, and its apps, are the parent's."""
+    lib.sk_loop_forget()
+    _here.__dict__.pop("loop_thread", None)

@@ -1,0 +1,107 @@
+"""Ports that are kept between two listeners, and sockets that listen for workers."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from ..core.options import AppListenOptions
+
+
+class ReservedPort:
+    """Binds the port of a listener without listening: nobody else can take it, and no connection comes here.
+
+    Args:
+        config: where the listener is, with its bound port.
+
+    Raises:
+        OSError: the port cannot be shared any more.
+
+    """
+
+    def __init__(self, config: AppListenOptions) -> None:
+        self._socket = _bound(config)
+
+    def close(self) -> None:
+        """Let the port go."""
+        self._socket.close()
+
+
+def _bound(config: AppListenOptions) -> socket.socket:
+    found = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    # The native side takes the first address too, IPv6 before IPv4.
+    family, kind, protocol, _, address = sorted(found, key=lambda each: each[0] != socket.AF_INET6)[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(config.host is not None))
+        bound.bind(address)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+class WorkerSockets:
+    """Listens where an app listened, for workers: what waits in the backlog of one that ends is its successor's.
+
+    Made while the app listens, so that nobody else takes its ports; :meth:`begin` is called when it does no more.
+
+    Args:
+        places: where the app listens, with bound ports.
+        workers: how many; each has a port's socket of its own (SO_REUSEPORT), and they share what is no port.
+        backlog: connections that may wait in each.
+
+    Raises:
+        OSError: a port cannot be shared any more.
+
+    """
+
+    def __init__(self, places: list[AppListenOptions], workers: int, backlog: int) -> None:
+        self._paths = [place.domain for place in places if place.domain is not None]
+        self._backlog = backlog
+        self._sockets: list[list[socket.socket]] = []
+        self._unbound: list[tuple[socket.socket, str]] = []
+        shared = [self._shared(place) for place in places if place.domain is not None or place.fd is not None]
+        try:
+            for _ in range(workers):
+                mine = list(shared)
+                self._sockets.append(mine)
+                for place in places:
+                    if place.domain is None and place.fd is None:
+                        mine.append(_bound(place))
+                        mine[-1].listen(backlog)
+        except BaseException:
+            self.close()
+            raise
+
+    def _shared(self, place: AppListenOptions) -> socket.socket:
+        if place.fd is not None:
+            return socket.socket(fileno=os.dup(place.fd))
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._unbound.append((made, str(place.domain)))
+        return made
+
+    def begin(self) -> None:
+        """Take the paths of Unix-domain sockets, which only one can have."""
+        for made, path in self._unbound:
+            made.bind(path)
+            made.listen(self._backlog)
+
+    def of(self, index: int) -> list[AppListenOptions]:
+        """Give what a worker listens on."""
+        return [AppListenOptions(fd=each.fileno()) for each in self._sockets[index]]
+
+    def close(self) -> None:
+        """Listen no more, in this process."""
+        for mine in self._sockets:
+            for each in mine:
+                each.close()
+
+    def remove(self) -> None:
+        """Remove the paths of Unix-domain sockets."""
+        for path in self._paths:
+            Path(path).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""One call that serves an application of any interface, and the class of each."""

@@ -1,0 +1,325 @@
+"""What the servers of all interfaces have in common: their app, their options, listening and running."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, Callable, Optional, TypeVar, Union
+
+from ..app.app import App
+from ..asgi.lifespan import LifespanError
+from ..core.limits import Limits
+from ..core.options import AppListenOptions, AppOptions
+from ..loop.loop_thread import forget_loop
+from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, end_with_parent, is_replaced
+from ..process.worker_sockets import ReservedPort, WorkerSockets
+from ..system.stop_signals import raise_again
+
+Self = TypeVar("Self", bound="InterfaceServer")
+logger = logging.getLogger("socketify")
+
+ListenHandler = Callable[[AppListenOptions], Any]
+
+_WORKERS_FAILED = "the workers do not serve: what they logged tells why"
+
+#: The modes of lifespan, and what True and False mean.
+LIFESPAN_MODES = ("auto", "on", "off")
+
+
+class InterfaceServer(ABC):
+    """Serves an application of another interface. The base of :class:`ASGI`, :class:`WSGI` and :class:`SSGI`.
+
+    Args:
+        app: the application.
+        options: TLS files; None for plain HTTP.
+        websocket: True for the application's own websockets, None or False for none, a dict as :meth:`socketify.App.ws`
+            takes it, or an ASGI application that gets all websockets.
+        websocket_options: options of :meth:`socketify.App.ws` without handlers, such as ``max_payload_length``, for
+            websockets that are not given as a dict.
+        task_factory_max_items: as for :class:`socketify.App`.
+        lifespan: True or ``"auto"``, ``"on"``, False or ``"off"``: whether an ASGI application is told of start and
+            shutdown. ``"on"`` makes it fatal that it does not know.
+        root_path: where the application is mounted, as ``/api``; a proxy in front has taken it off the path.
+        setup: called as ``setup(app)`` with the :class:`socketify.App` that does the work, to add routes that go before the
+            application, or handlers; in every worker with the worker's own.
+        **app_options: keyword-only options of :class:`socketify.App`, such as ``server_header`` or ``max_body_size``.
+
+    Raises:
+        TypeError: app is not callable, websocket is none of these, or an option is unknown.
+        ValueError: an option has a wrong value; the message names it.
+
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        options: Optional[AppOptions] = None,
+        websocket: Any = None,
+        websocket_options: Optional[Mapping[str, Any]] = None,
+        task_factory_max_items: int = 100_000,
+        lifespan: Union[bool, str] = True,
+        *,
+        root_path: str = "",
+        setup: Optional[Callable[[App], Any]] = None,
+        **app_options: Any,
+    ) -> None:
+        self._check_application(app)
+        if websocket is not None and not isinstance(websocket, (bool, Mapping)) and not callable(websocket):
+            message = f"websocket must be True, False, None, a dict or an ASGI application, not {websocket!r}"
+            raise TypeError(message)
+        if lifespan not in (True, False, *LIFESPAN_MODES):
+            message = f"lifespan must be a bool or one of {', '.join(LIFESPAN_MODES)}, not {lifespan!r}"
+            raise ValueError(message)
+        if not isinstance(root_path, str) or (root_path and not root_path.startswith("/")):
+            message = f"root_path must be empty or begin with '/', not {root_path!r}"
+            raise ValueError(message)
+        if setup is not None and not callable(setup):
+            message = f"setup must be callable as setup(app), not {setup!r}"
+            raise TypeError(message)
+        self.app = app
+        self._setup = setup
+        self._options = options
+        self._websocket = websocket
+        self._websocket_options: Mapping[str, Any] = {} if websocket_options is None else websocket_options
+        self._lifespan_mode: str = lifespan if isinstance(lifespan, str) else ("auto" if lifespan else "off")
+        self._root_path = root_path.rstrip("/")
+        self._app_options = {"task_factory_max_items": task_factory_max_items, **app_options}
+        # Where it listens, with the ports that were bound.
+        self._listening: list[AppListenOptions] = []
+        self._thread: Optional[threading.Thread] = None
+        self._supervisor = 0
+        self._status = 0
+        #: The :class:`socketify.App` that does the work; another one in every worker, and after ``run(block=False)``.
+        self.native_app: App = self._build()
+
+    def _build(self) -> App:
+        native = App(self._options, **self._app_options)
+        try:
+            self._serve_http(native)
+            self._serve_websockets(native)
+            if self._setup is not None:
+                self._setup(native)
+        except BaseException:
+            native.close()
+            raise
+        return native
+
+    # ---- what the interfaces say
+
+    def _check_application(self, app: Any) -> None:
+        if not callable(app):
+            message = f"app must be callable, not {app!r}"
+            raise TypeError(message)
+
+    @abstractmethod
+    def _serve_http(self, native: App) -> None:
+        """Route all requests to the application."""
+
+    def _serve_own_websockets(self, _native: App) -> None:
+        """Route websockets to the application itself."""
+        message = f"websocket=True: applications of {type(self).__name__} have no websockets of their own"
+        raise ValueError(message)
+
+    def _serve_websockets(self, native: App) -> None:
+        websocket = self._websocket
+        if websocket is None or websocket is False:
+            return
+        if websocket is True:
+            self._serve_own_websockets(native)
+        elif isinstance(websocket, Mapping):
+            native.ws("/*", {**self._websocket_options, **websocket})
+        else:
+            # The ASGI server has this class as its base.
+            asgi = importlib.import_module("socketify.server.asgi")
+            secure = self._options is not None and self._options.wants_tls
+            options = self._websocket_options
+            asgi.serve_websockets(native, websocket, options, self._root_path, self._lifespan_mode, secure)
+
+    # ---- listening and running
+
+    def listen(
+        self: Self,
+        port_or_options: Union[int, AppListenOptions, None] = None,
+        handler: Optional[ListenHandler] = None,
+    ) -> Self:
+        """Listen, at once; may be called several times.
+
+        Args:
+            port_or_options: a port, or options; None picks a port.
+            handler: called with the options, the bound port in them.
+
+        Raises:
+            OSError: the port is taken, the host unknown, or the path not permitted; the message says which.
+
+        """
+        bound: list[AppListenOptions] = []
+        self.native_app.listen(port_or_options, bound.append)
+        # A descriptor is where it listens, not the port.
+        given = port_or_options
+        self._listening.append(given if isinstance(given, AppListenOptions) and given.fd is not None else bound[0])
+        if handler is not None:
+            handler(bound[0])
+        return self
+
+    def run(self, workers: int = 1, block: bool = True) -> None:
+        """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised again, as :meth:`socketify.App.run` does.
+
+        Args:
+            workers: processes. Several share the ports; one that dies is replaced.
+            block: False to return as soon as it serves: from a thread, or from other processes for several workers.
+
+        Raises:
+            ValueError: workers is not positive, or a listener was made exclusive and cannot be shared.
+            RuntimeError: it is served already, or the application refused to start, or workers die again and again.
+            KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
+
+        """
+        if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
+            message = f"workers must be an int of 1 or more, not {workers!r}"
+            raise ValueError(message)
+        if self._thread is not None or self._supervisor:
+            message = "it is served already"
+            raise RuntimeError(message)
+        if workers > 1:
+            self._run_workers(workers, block)
+        elif block:
+            self.native_app.run()
+        else:
+            self._run_thread()
+
+    async def serve(self) -> None:
+        """Serve inside a running event loop until :meth:`close`.
+
+        Raises:
+            RuntimeError: it is closed or served already, or the application refused to start.
+
+        """
+        await self.native_app.serve()
+
+    def close(self: Self) -> Self:
+        """Stop serving: requests in flight may finish. Thread-safe."""
+        if self._supervisor:
+            supervisor, self._supervisor = self._supervisor, 0
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(supervisor, signal.SIGTERM)
+                os.waitpid(supervisor, 0)
+            return self
+        self.native_app.close()
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+        return self
+
+    def _reserve_ports(self) -> list[ReservedPort]:
+        """Keep the ports while nobody listens, so that others do not take them."""
+        return [ReservedPort(config) for config in self._listening if config.domain is None and config.fd is None]
+
+    def _listen_again(self, places: list[AppListenOptions]) -> None:
+        """Make the native app of this thread or process, in place of the one that :meth:`listen` began with."""
+        self.native_app = self._build()
+        for config in places:
+            self.native_app.listen(config)
+
+    def _run_workers(self, workers: int, block: bool) -> None:
+        for config in self._listening:
+            if config.options & 1:
+                message = "a listener with options=1 is exclusive: workers cannot share it"
+                raise ValueError(message)
+        limits = self._app_options.get("limits") or Limits()
+        sockets = WorkerSockets(self._listening, workers, limits.backlog)
+        self.native_app.close()
+        sockets.begin()
+
+        def work(index: int) -> None:
+            # The loop of the parent is its own: descriptors that came along with the fork are not touched.
+            forget_loop()
+            self._listen_again(sockets.of(index))
+            # Only the supervisor keeps them: when this worker stops its clients are its successor's, or refused.
+            sockets.close()
+            self.native_app.on_start(announce_ready)
+            self.native_app._is_replaced = is_replaced
+            try:
+                self.native_app._run()
+            except LifespanError as error:
+                # Another worker would be refused too.
+                logger.error("%s", error)  # noqa: TRY400 - it tells itself
+                raise SystemExit(CONFIGURATION_ERROR) from error
+
+        def supervise(on_ready: Optional[Callable[[], None]] = None) -> Supervisor:
+            supervisor = Supervisor(work, workers, on_ready, sockets.close)
+            self._status = supervisor.run()
+            sockets.remove()
+            return supervisor
+
+        try:
+            if not block:
+                self._fork_supervisor(supervise)
+                return
+            supervisor = supervise()
+        finally:
+            # A supervisor in a process of its own has its own copies.
+            sockets.close()
+        if self._status:
+            raise RuntimeError(_WORKERS_FAILED)
+        raise_again(supervisor.caught)
+
+    def _fork_supervisor(self, supervise: Callable[[Callable[[], None]], Any]) -> None:
+        """Let another process look after the workers, and wait until they serve."""
+        reader, writer = os.pipe()
+        parent = os.getpid()
+        # What ends with its parent ends with the parent's thread.
+        follows = threading.current_thread() is threading.main_thread()
+        self._supervisor = os.fork()
+        if self._supervisor == 0:
+            self._status = 1
+            try:
+                os.close(reader)
+                if follows:
+                    end_with_parent(parent)
+                supervise(lambda: os.close(writer) if os.write(writer, b"1") else None)
+            finally:
+                os._exit(self._status)
+        os.close(writer)
+        try:
+            serves = os.read(reader, 1) == b"1"
+        finally:
+            os.close(reader)
+        if serves:
+            return
+        pid, self._supervisor = self._supervisor, 0
+        os.waitpid(pid, 0)
+        raise RuntimeError(_WORKERS_FAILED)
+
+    def _run_thread(self) -> None:
+        reserved = self._reserve_ports()
+        self.native_app.close()
+        ready = threading.Event()
+        failure: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                self._listen_again(self._listening)
+                self.native_app.on_start(ready.set)
+                self.native_app.run()
+            except BaseException as error:
+                failure.append(error)
+            finally:
+                # What was not served is closed by the thread whose loop it is on.
+                self.native_app.close()
+                ready.set()
+
+        self._thread = threading.Thread(target=work, name="socketify")
+        self._thread.start()
+        ready.wait()
+        for each in reserved:
+            each.close()
+        if failure:
+            self._thread.join()
+            self._thread = None
+            raise failure[0]

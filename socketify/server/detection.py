@@ -1,0 +1,111 @@
+"""Which interface an application has, by how it can be called."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, NamedTuple, NoReturn, Optional
+
+from ..app.app import App
+
+_SSGI_PARAMETERS = 8
+#: Of functions that are called and not awaited, by the parameters they need.
+_INTERFACES = {_SSGI_PARAMETERS: "ssgi", 3: "asgi", 2: "wsgi", 1: "socketify"}
+_CHOICE = "say which it has: --interface, or interface=, is one of asgi, wsgi, ssgi, socketify"
+
+
+class _Arity(NamedTuple):
+    """How many positional arguments something takes."""
+
+    #: Those without a default; one alone, its name.
+    needed: int
+    first: str
+    #: Those with and without; None for any number.
+    most: Optional[int]
+
+    def takes(self, count: int) -> bool:
+        return self.needed <= count and (self.most is None or count <= self.most)
+
+
+def detect_interface(app: Any) -> str:
+    """Tell which interface an application has: ``asgi``, ``wsgi``, ``ssgi`` or ``socketify``.
+
+    Args:
+        app: anything that can be called: a function, a method, a class, an object, a partial or whatever wraps one of them; an
+            :class:`socketify.App`; or a framework with ``get_supported``.
+
+    Raises:
+        TypeError: it has none of them, or it cannot be told which; the message says what to pass.
+
+    """
+    if isinstance(app, App):
+        return "socketify"
+    if hasattr(app, "get_supported"):
+        return "ssgi"
+    if not callable(app):
+        message = f"app must be callable, or an App, not {type(app).__name__}"
+        raise TypeError(message)
+    called = _called(app)
+    is_async = inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(called)
+    arity = _arity(app) or _arity(called)
+    if arity is None:
+        _refuse(app, "its parameters are not known")
+    if arity.takes(0):
+        return _without_parameters(app, arity, is_async)
+    if is_async and arity.needed != _SSGI_PARAMETERS:
+        if not arity.takes(3):
+            _refuse(app, f"it is a coroutine function of {_counted(arity.needed)}")
+        return "asgi"
+    if arity.needed not in _INTERFACES:
+        _refuse(app, f"it takes {_counted(arity.needed)}")
+    if arity.needed == 1 and arity.first == "scope":
+        message = (
+            f"{app!r} is an ASGI 2 application, which is called twice: "
+            "asgiref.compatibility.guarantee_single_callable makes one of ASGI 3 of it"
+        )
+        raise TypeError(message)
+    return _INTERFACES[arity.needed]
+
+
+def _without_parameters(app: Any, arity: _Arity, is_async: bool) -> str:
+    """Tell of what can be called without arguments: whatever takes any number of them, and what makes an application."""
+    if arity.most is None:
+        # Of the interfaces only ASGI awaits what it calls; SSGI may, and says its parameters.
+        if is_async:
+            return "asgi"
+        _refuse(app, "it takes any arguments")
+    if is_async:
+        message = f"{app!r} makes an application asynchronously, which cannot be awaited here: give a function that returns it"
+    else:
+        made = "if it makes the application, give what it returns, or pass --factory on the command line"
+        message = f"{app!r} needs no arguments: {made}"
+    raise TypeError(message)
+
+
+def _refuse(app: Any, reason: str) -> NoReturn:
+    message = f"cannot tell the interface of {app!r}: {reason}; {_CHOICE}"
+    raise TypeError(message)
+
+
+def _counted(count: int) -> str:
+    return f"{count} argument{'s' if count > 1 else ''}"
+
+
+def _called(app: Any) -> Any:
+    """Give what runs when an object is called, wherever its class keeps it: in a slot of each object, for example."""
+    if inspect.isroutine(app) or inspect.isclass(app):
+        return app
+    call = inspect.getattr_static(type(app), "__call__")
+    bind = getattr(type(call), "__get__", None)
+    return call if bind is None else bind(call, app, type(app))
+
+
+def _arity(app: Any) -> Optional[_Arity]:
+    try:
+        parameters = list(inspect.signature(app).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    kinds = inspect.Parameter
+    positional = [each for each in parameters if each.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+    needed = [each.name for each in positional if each.default is kinds.empty]
+    is_open = any(each.kind is kinds.VAR_POSITIONAL for each in parameters)
+    return _Arity(len(needed), needed[0] if needed else "", None if is_open else len(positional))

@@ -1,0 +1,120 @@
+"""One call that serves any application."""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Union
+
+from ..app.app import App
+from ..core.options import AppListenOptions, AppOptions
+from .asgi import ASGI, serve_websockets
+from .base import InterfaceServer, ListenHandler
+from .detection import detect_interface
+from .ssgi import SSGI
+from .wsgi import WSGI
+
+INTERFACES = ("auto", "asgi", "asgi3", "wsgi", "ssgi", "socketify")
+
+_SERVERS: dict[str, type[InterfaceServer]] = {"asgi": ASGI, "asgi3": ASGI, "wsgi": WSGI, "ssgi": SSGI}
+
+
+def make_server(app: Any, interface: str = "auto", *, websocket: Any = "auto", **options: Any) -> Union[InterfaceServer, App]:
+    """Make the server of an application, which does not listen yet.
+
+    Args:
+        app: the application; for the native interface an :class:`App`, or a function ``run(app)`` that adds its routes.
+        interface: one of ``auto``, ``asgi``, ``asgi3``, ``wsgi``, ``ssgi``, ``socketify``.
+        websocket: ``"auto"`` for the application's own websockets where its interface has them; else as the servers take it.
+        **options: of :class:`ASGI`, :class:`WSGI` or :class:`SSGI`, or of :class:`App` for the native interface.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong; the message names it.
+
+    """
+    if interface not in INTERFACES:
+        message = f"interface must be one of {', '.join(INTERFACES)}, not {interface!r}"
+        raise ValueError(message)
+    name = detect_interface(app) if interface == "auto" else interface
+    if name == "socketify":
+        return _native_server(app, websocket, options)
+    if websocket == "auto":
+        websocket = None if name == "wsgi" else True
+    if name in ("asgi", "asgi3"):
+        options.pop("threads", None)
+    else:
+        options.pop("pathsend", None)
+    if name != "wsgi":
+        options.pop("multiprocess", None)
+    return _SERVERS[name](app, websocket=websocket, **options)
+
+
+class NativeServer(InterfaceServer):
+    """Serves what a function ``run(app)`` adds to an :class:`socketify.App`, in every worker to the worker's own."""
+
+    def _build(self) -> App:
+        self._app_options["lifespan"] = self._lifespan_mode != "off"
+        return super()._build()
+
+    def _serve_http(self, native: App) -> None:
+        self.app(native)
+
+
+def _native_server(app: Any, websocket: Any, options: dict[str, Any]) -> Union[InterfaceServer, App]:
+    for name in ("threads", "multiprocess", "root_path", "pathsend"):
+        options.pop(name, None)
+    websocket_options = options.pop("websocket_options", None)
+    websocket = None if websocket == "auto" else websocket
+    if not isinstance(app, App):
+        return NativeServer(app, websocket=websocket, websocket_options=websocket_options, **options)
+    if options:
+        message = f"{', '.join(sorted(options))}: an App has its options already"
+        raise TypeError(message)
+    if isinstance(websocket, dict):
+        app.ws("/*", {**(websocket_options or {}), **websocket})
+    elif websocket is not None:
+        serve_websockets(app, websocket, websocket_options or {}, "", "auto", app.is_secure)
+    return app
+
+
+def serve(
+    app: Any,
+    interface: str = "auto",
+    *,
+    host: Optional[str] = "127.0.0.1",
+    port: int = 8000,
+    uds: Optional[str] = None,
+    workers: int = 1,
+    on_listen: Optional[ListenHandler] = None,
+    options: Optional[AppOptions] = None,
+    **more: Any,
+) -> None:
+    """Serve an application until SIGINT or SIGTERM.
+
+    Args:
+        app: an ASGI, WSGI or SSGI application, an :class:`App`, or a function ``run(app)`` that adds routes to one.
+        interface: which of them it is: ``auto``, ``asgi``, ``asgi3``, ``wsgi``, ``ssgi``, ``socketify``.
+        host: name or address to listen on; None for every interface.
+        port: 0 lets the system pick one.
+        uds: path of a Unix-domain socket, instead of host and port.
+        workers: processes that share the port; an :class:`App` object has one, and a function one for each.
+        on_listen: called with the bound :class:`AppListenOptions`.
+        options: TLS files.
+        **more: options of the interface's server; see :func:`make_server`.
+
+    Raises:
+        OSError: the address is taken, or unknown.
+        TypeError, ValueError: an argument is wrong; the message names it.
+
+    """
+    if not (isinstance(app, App) and options is None):
+        more["options"] = options
+    server = make_server(app, interface, **more)
+    place = AppListenOptions(domain=uds) if uds is not None else AppListenOptions(port=port, host=host)
+    server.listen(place, on_listen)
+    if isinstance(server, App):
+        if workers != 1:
+            server.close()
+            message = "workers: an App serves with one process; a function run(app) can be served with several"
+            raise ValueError(message)
+        server.run()
+    else:
+        server.run(workers)

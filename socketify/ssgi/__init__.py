@@ -1,0 +1,1 @@
+"""SSGI applications on an app."""

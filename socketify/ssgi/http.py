@@ -1,0 +1,168 @@
+"""The response that an SSGI application gets for type ``http``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any, Callable, Optional, TypeVar, Union
+
+from ..http.response import Response
+from ..native import lib
+
+Self = TypeVar("Self", bound="SSGIHttpResponse")
+
+#: Bytes of a body that wait for get_chunk before reading from the connection pauses.
+_WAITING_MAX = 256 * 1024
+
+
+class SSGIHttpResponse:
+    """A response to one request. After the client left, methods do nothing.
+
+    Args:
+        res: the framework's response.
+
+    """
+
+    __slots__ = ("__weakref__", "_chunks", "_complete", "_paused", "_res", "_waiter", "_waiting", "extensions")
+
+    def __init__(self, res: Response) -> None:
+        self._res = res
+        #: For servers and frameworks to put things in.
+        self.extensions: dict[str, Any] = {}
+        self._chunks: Optional[deque[bytes]] = None
+        self._waiting = 0
+        self._complete = False
+        self._paused = False
+        self._waiter: Optional[asyncio.Future[None]] = None
+
+    @property
+    def aborted(self) -> bool:
+        """Whether the client left before the response ended."""
+        return self._res.aborted
+
+    def send(self: Self, payload: Any = b"", has_more: bool = False) -> Self:
+        """Send the body, or a piece of it.
+
+        Args:
+            payload: str, bytes, bytearray, memoryview, None for nothing, or what goes through the JSON serializer.
+            has_more: whether further pieces follow.
+
+        Raises:
+            RuntimeError: the response ended before.
+
+        """
+        if has_more:
+            self._res.write(payload)
+            # Before the application goes on: it may block.
+            lib.sk_res_flush(self._res._handle)
+        else:
+            self._res.end(payload)
+        return self
+
+    async def send_chunk(self, chunk: Any, total_size: int) -> tuple[bool, bool]:
+        """Send a piece of a body of a known size, and wait until the connection has taken it.
+
+        Returns:
+            Whether it was taken, and whether the response is complete; (False, True) when the client left.
+
+        """
+        return await self._res.send_chunk(chunk, total_size)
+
+    def send_status(self: Self, status_code: Union[int, str, bytes] = 200) -> Self:
+        """Set the status, before the body.
+
+        Raises:
+            ValueError, TypeError: it is no status.
+
+        """
+        self._res.write_status(status_code)
+        return self
+
+    def send_headers(self: Self, headers: Iterable[tuple[Union[str, bytes], Union[str, bytes, int]]]) -> Self:
+        """Add fields, before the body.
+
+        Raises:
+            ValueError, TypeError: a name is no token, or a value cannot be sent.
+
+        """
+        for name, value in headers:
+            self._res.write_header(name, value)
+        return self
+
+    def run_async(self, handler: Any, *arguments: Any) -> asyncio.Task[Any]:
+        """Run a coroutine function, or a coroutine, as a task; an error in it is answered with 500."""
+        return run_async(self._res, handler, arguments)
+
+    async def get_data(self) -> BytesIO:
+        """Give the request's body, or what came of it when the client left."""
+        if self._chunks is not None:
+            parts = []
+            while (chunk := await self.get_chunk()) is not None:
+                parts.append(chunk)
+            return BytesIO(b"".join(parts))
+        return await self._res.get_data()
+
+    async def get_chunk(self) -> Optional[bytes]:
+        """Give the next piece of the request's body; None at the end, and when the client left."""
+        if self._chunks is None:
+            self._chunks = deque()
+            if self._res.has_responded():
+                self._complete = True
+            else:
+                self._res.on_aborted(lambda _: self._wake())
+                self._res.on_data(self._take)
+        chunks = self._chunks
+        while not chunks:
+            if self._complete or self._res.has_responded():
+                return None
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        chunk = chunks.popleft()
+        self._waiting -= len(chunk)
+        if self._paused and self._waiting < _WAITING_MAX:
+            self._paused = False
+            self._res.resume()
+        return chunk
+
+    def _take(self, _res: Response, chunk: bytes, is_end: bool) -> None:
+        assert self._chunks is not None
+        if chunk:
+            try:
+                self._chunks.append(chunk)
+            except MemoryError:
+                # The response fails; who waits must know.
+                self._complete = True
+                self._wake()
+                raise
+            self._waiting += len(chunk)
+        self._complete = is_end
+        if not is_end and not self._paused and self._waiting >= _WAITING_MAX:
+            self._paused = True
+            self._res.pause()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def on_aborted(self: Self, handler: Callable[..., Any], *arguments: Any) -> Self:
+        """Call a function, sync or async, when the client leaves before the response ended."""
+        self._res.on_aborted(lambda _: handler(*arguments))
+        return self
+
+
+def run_async(res: Response, handler: Any, arguments: tuple[Any, ...]) -> asyncio.Task[Any]:
+    """Run what the application gives as a task.
+
+    Raises:
+        TypeError: it is no coroutine function, and no coroutine.
+
+    """
+    coroutine = handler(*arguments) if callable(handler) else handler
+    if not inspect.isawaitable(coroutine):
+        message = f"run_async takes a coroutine function and its arguments, not {handler!r}"
+        raise TypeError(message)
+    return res.run_async(coroutine)  # type: ignore[arg-type] # any awaitable will do

@@ -1,0 +1,70 @@
+"""What an SSGI application is told of a request, from one native call."""
+
+from __future__ import annotations
+
+from typing import Callable, NamedTuple, Optional, Union
+
+from ..native import calls
+from ..wire.ends import split_ends
+from ..wire.headers import joined
+
+_scope_text = calls.scope_text
+
+
+class Fields:
+    """``get_header`` of a request: one value by name, or all as a dict. It outlives the request."""
+
+    __slots__ = ("_headers", "_lines")
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+        self._headers: Optional[dict[str, str]] = None
+
+    def __call__(self, name: Optional[str] = None) -> Union[str, dict[str, str], None]:
+        """Give the value of a field or None; without a name all of them. Repeated fields are joined."""
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = {}
+            for key, value in zip(self._lines[5::2], self._lines[6::2]):
+                headers[key] = joined(key, headers[key], value) if key in headers else value
+        return headers.copy() if name is None else headers.get(name.lower())
+
+    def text(self, name: str) -> str:
+        """Give the value of a field, or nothing."""
+        value = self(name)
+        return value if isinstance(value, str) else ""
+
+
+class Scope(NamedTuple):
+    """A request, in the order of an SSGI application's parameters."""
+
+    server_address: str
+    remote_address: str
+    method: str
+    path: str
+    query_string: str
+    get_header: Fields
+
+
+def scope_builder() -> Callable[[int], Scope]:
+    """Make the function that gives the scope of the request whose handler runs."""
+    known: dict[str, tuple[str, str]] = {}
+
+    def build(handle: int) -> Scope:
+        lines = _scope_text(handle).split("\n")
+        ends = known.get(lines[4])
+        if ends is None:
+            if len(known) > 4096:
+                known.clear()
+            ends = known[lines[4]] = _addresses(lines[4])
+        return Scope(ends[1], ends[0], lines[1], lines[2], lines[3], Fields(lines))
+
+    return build
+
+
+def _addresses(ends: str) -> tuple[str, str]:
+    """Give client and server as host:port; the server of a Unix-domain socket is its path."""
+    words, path = split_ends(ends)
+    both = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in zip(words[::2], words[1::2])]
+    # The client of a Unix-domain socket has no address, unless a proxy tells one.
+    return (both[0] if both else "", both[1] if len(both) > 1 else path)

@@ -1,0 +1,1 @@
+"""Websockets: what handlers see, routes, and who may connect."""

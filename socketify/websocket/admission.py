@@ -1,0 +1,66 @@
+"""Who may open a websocket: origins, and numbers of connections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from ..http.request import Request
+    from ..http.response import Response
+    from .socket import WebSocket
+
+
+def is_same_origin(req: Request) -> bool:
+    """Tell whether a page of this very host opens the websocket (RFC 6455 section 10.2).
+
+    True too for clients that are no browsers, which send no Origin.
+    """
+    origin = req.get_header("origin")
+    return origin is None or origin.partition("://")[2].lower() == (req.get_header("host") or "").lower()
+
+
+class Admission:
+    """The limits of one route.
+
+    Args:
+        origins: of pages that may connect; None for all. Clients that send no Origin, which browsers always do, may.
+        total: connections at the same time; 0 for no limit.
+        per_address: connections of one address at the same time; 0 for no limit.
+
+    """
+
+    def __init__(self, origins: Optional[Collection[str]], total: int, per_address: int) -> None:
+        self._origins = None if origins is None else frozenset(origin.lower().rstrip("/") for origin in origins)
+        self._total = total
+        self._per_address = per_address
+        self._count = 0
+        self._addresses: Counter[bytes] = Counter()
+        self.is_limited = origins is not None or total > 0 or per_address > 0
+
+    def refusal(self, res: Response, req: Request) -> Optional[tuple[int, bytes]]:
+        """Give the status and text to refuse a request with, or None to let it in."""
+        origin = req.get_header("origin")
+        if self._origins is not None and origin is not None and origin.lower() not in self._origins:
+            return 403, b"Forbidden"
+        if self._total and self._count >= self._total:
+            return 503, b"Service Unavailable"
+        if self._per_address and self._addresses[res.get_remote_address_bytes()] >= self._per_address:
+            return 429, b"Too Many Requests"
+        return None
+
+    def enter(self, ws: WebSocket) -> None:
+        """Count a connection that opened."""
+        self._count += 1
+        if self._per_address:
+            self._addresses[ws.get_remote_address_bytes()] += 1
+
+    def leave(self, ws: WebSocket) -> None:
+        """Count it no more."""
+        self._count -= 1
+        if self._per_address:
+            address = ws.get_remote_address_bytes()
+            self._addresses[address] -= 1
+            if self._addresses[address] <= 0:
+                del self._addresses[address]

@@ -1,0 +1,1 @@
+"""WSGI applications (PEP 3333) on an app."""

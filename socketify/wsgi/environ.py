@@ -1,0 +1,180 @@
+"""The environ of WSGI (PEP 3333): what a request says, from one native call."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Callable, Optional
+from urllib.parse import unquote_to_bytes
+
+from ..native import calls
+from ..native.declarations import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_OTHER_SCHEME, SCOPE_SENT_TARGET
+from ..wire.ends import split_ends
+from .file import FileWrapper
+from .input import NO_INPUT
+
+Environ = dict[str, Any]
+#: Gives the flags of the request (SCOPE_*) and its environ, inside the request callback.
+EnvironBuilder = Callable[[int], tuple[int, Environ]]
+
+_FLAGS_BASE = ord("@")
+_KNOWN_NAMES_MAX = 1024
+_ROOM = 3
+# Together at most some MB.
+_KNOWN_SECTIONS_MAX = 1024
+_KNOWN_SECTION_MAX = 2048
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+_scope_text = calls.scope_text
+_sent_target = calls.sent_target
+
+
+class _FieldKeys(dict[str, Optional[str]]):
+    """The environ's keys of header names."""
+
+    def __missing__(self, name: str) -> Optional[str]:
+        key = field_key(name)
+        if len(self) < _KNOWN_NAMES_MAX:
+            self[name] = key
+        return key
+
+
+class _Sections(dict[str, Environ]):
+    """What of an environ comes from the ends of the connection and the fields: clients repeat them in every request.
+
+    Args:
+        base: what all environs have in common.
+
+    """
+
+    def __init__(self, base: Environ) -> None:
+        super().__init__()
+        self._base = base
+        self._keys = _FieldKeys()
+        # Unix-domain sockets have no addresses.
+        self._no_ends = ["", "", "localhost", _DEFAULT_PORTS[base["wsgi.url_scheme"]]]
+
+    def __missing__(self, section: str) -> Environ:
+        lines = section.split("\n")
+        environ = self._base.copy()
+        ends, _ = split_ends(lines[0])
+        if len(ends) < len(self._no_ends):
+            # Also a client behind a proxy that is connected so.
+            ends += self._no_ends[len(ends) :]
+        environ.update(zip(("REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT"), ends))
+        keys = self._keys
+        for name, value in zip(lines[1::2], lines[2::2]):
+            key = keys[name]
+            if key is None:
+                continue
+            if key in environ:
+                _join(environ, key, value)
+            else:
+                environ[key] = value
+        if len(section) <= _KNOWN_SECTION_MAX:
+            if len(self) >= _KNOWN_SECTIONS_MAX:
+                self.clear()
+            self[section] = environ
+        return environ
+
+
+def field_key(name: str) -> Optional[str]:
+    """Give the key of a field by its name in lower case; None for fields that are not passed on."""
+    if "_" in name or name == "proxy":
+        # X_Y would pass for X-Y, which a proxy in front may have checked; HTTP_PROXY is read by HTTP clients as their
+        # own configuration.
+        return None
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
+
+
+def base_environ(scheme: str, root_path: str, multithread: bool, multiprocess: bool) -> Environ:
+    """Give what the environs of all requests have in common."""
+    base: Environ = {
+        "SCRIPT_NAME": root_path,
+        "SERVER_SOFTWARE": "socketify",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scheme,
+        "wsgi.input": NO_INPUT,
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": multithread,
+        "wsgi.multiprocess": multiprocess,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        # What is there already need not be added. Of this the request decides.
+        "REMOTE_ADDR": "",
+        "REMOTE_PORT": "",
+        "SERVER_NAME": "",
+        "SERVER_PORT": "",
+        "REQUEST_METHOD": "",
+        "QUERY_STRING": "",
+        "REQUEST_URI": "",
+        "PATH_INFO": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+    }
+    # A copy has the room that the dict once grew to: then the usual fields of a request do not make it grow.
+    for room in range(_ROOM):
+        base[f"{room}"] = None
+    for room in range(_ROOM):
+        del base[f"{room}"]
+    return base
+
+
+def environ_builder(base: Environ) -> EnvironBuilder:
+    """Make the function that gives the environ of the request whose callback runs.
+
+    Args:
+        base: see :func:`base_environ`.
+
+    """
+    sections = _Sections(base)
+    root_path: str = base["SCRIPT_NAME"]
+
+    def build(handle: int) -> tuple[int, Environ]:
+        text, method, path, query, section = _scope_text(handle).split("\n", 4)
+        flags = ord(text) - _FLAGS_BASE
+        environ = sections[section].copy()
+        environ["REQUEST_METHOD"] = method
+        environ["QUERY_STRING"] = query
+        if flags & SCOPE_SENT_TARGET:
+            environ["REQUEST_URI"] = _sent_target(handle)
+        else:
+            environ["REQUEST_URI"] = f"{path}?{query}" if query else path
+        if flags & SCOPE_ENCODED:
+            path = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
+        if root_path:
+            path = _below(path, root_path)
+        elif path[:1] != "/":
+            # OPTIONS * is about the server and not about any resource.
+            path = ""
+        environ["PATH_INFO"] = path
+        if flags & SCOPE_ANCIENT:
+            environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        return flags, environ
+
+    return build
+
+
+def with_forwarded_scheme(build: EnvironBuilder, scheme: str) -> EnvironBuilder:
+    """Let a trusted proxy say which scheme the client speaks."""
+    other = "http" if scheme == "https" else "https"
+
+    def build_behind_proxy(handle: int) -> tuple[int, Environ]:
+        flags, environ = build(handle)
+        if flags & SCOPE_OTHER_SCHEME:
+            environ["wsgi.url_scheme"] = other
+        return flags, environ
+
+    return build_behind_proxy
+
+
+def _below(path: str, root_path: str) -> str:
+    """Take the mount point off a path, unless a proxy did it."""
+    if path.startswith(root_path) and path[len(root_path) :][:1] in ("", "/"):
+        return path[len(root_path) :]
+    return path if path[:1] == "/" else ""
+
+
+def _join(environ: Environ, key: str, value: str) -> None:
+    """Add a field that is repeated (RFC 9110 section 5.3; RFC 6265 section 5.4 for cookies)."""
+    environ[key] += ("; " if key == "HTTP_COOKIE" else ",") + value

@@ -1,0 +1,273 @@
+"""WSGI in the event loop's own thread: one native call in and one out for a response that is complete."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from ..native import calls, lib
+from ..native.declarations import BUFFERED, GONE, KEEP_LENGTH, SCOPE_BODY
+from .exchange import PIECE_BYTES, Exchange
+from .file import FilePart
+from .sending import end_response, send_response, stream_response
+
+if TYPE_CHECKING:
+    from .environ import Environ
+    from .gateway import Gateway
+    from .head import Head
+
+#: Seconds that one response may take until others get their turn; one block may take longer.
+_TURN_SECONDS = 0.001
+
+_getrefcount: Optional[Callable[[object], int]] = getattr(sys, "getrefcount", None)
+_now = time.perf_counter
+_send = calls.send
+_set_running_loop: Callable[[Optional[asyncio.AbstractEventLoop]], None] = asyncio._set_running_loop
+
+
+class LoopExchange(Exchange):
+    """A request whose application is called by the loop.
+
+    While the application runs, no event loop does as far as :mod:`asyncio` is concerned: it may run one itself, and
+    Django's ORM, which refuses to block a loop, works.
+    """
+
+    __slots__ = ("_blocks", "_buffered", "_result", "_suspended", "_waiter")
+
+    def __init__(self, gateway: Gateway, handle: int, environ: Environ) -> None:
+        super().__init__(gateway, handle, environ)
+        self._result: Any = None
+        self._blocks: Optional[Iterator[bytes]] = None
+        self._suspended = False
+        self._buffered = False
+        self._waiter: Optional[asyncio.Future[None]] = None
+
+    def itself(self) -> LoopExchange:
+        """Give this; what the app knows handles by."""
+        return self
+
+    def again(self, handle: int, environ: Environ) -> None:
+        """Begin another request after one that :meth:`run` answered."""
+        self.handle = handle
+        self.environ = environ
+        self.method = environ["REQUEST_METHOD"]
+        self.head = None
+        self.started = self.over = False
+
+    def run(self) -> bool:
+        """Call the application; True when a short list answered at once."""
+        gateway = self._gateway
+        _set_running_loop(None)
+        try:
+            result = gateway.application(self.environ, self.start_response)
+            head = self.head
+            if type(result) is list and len(result) == 1 and head is not None and not self.started:
+                data = result[0]
+                if type(data) is bytes and 0 < len(data) <= PIECE_BYTES:
+                    sent = _send(self.handle, head.block, head.fields, data, KEEP_LENGTH)
+                    # The native side refuses what does not fit its Content-Length: then it goes the longer way.
+                    if sent >= 0:
+                        self.environ = None
+                        self.started = self.over = True
+                        if self.body is not None:
+                            self.body.close()
+                        return True
+            self.respond(result)
+        except BaseException as error:
+            self.fail(error)
+            self.close_result(None)
+        finally:
+            _set_running_loop(gateway.native._asyncio_loop)
+        return False
+
+    def respond(self, result: Any) -> None:
+        """Send what the application returned."""
+        self._result = result
+        try:
+            part = self.file_of(result)
+            if part is not None:
+                self._track()
+                self._gateway.native.run_async(self._send_file(part))
+                return
+            if not self.answer_whole(result):
+                self._blocks = self.blocks_of(result)
+                if not self._pump():
+                    return
+        except BaseException as error:
+            self.fail(error)
+        self._complete()
+
+    def _pump(self) -> bool:
+        """Send blocks as long as the connection takes them, and nobody waits long; False when that goes on later."""
+        assert self._blocks is not None
+        turn_ends = _now() + _TURN_SECONDS
+        for data in self._blocks:
+            if not self.put_block(data):
+                break
+            if self._buffered and not self.over:
+                self._suspend()
+                lib.sk_res_want_writable(self.handle)
+                return False
+            if _now() >= turn_ends:
+                self._suspend()
+                loop = self._gateway.native._asyncio_loop
+                assert loop is not None
+                loop.call_soon(self._on_writable)
+                return False
+        self.finish()
+        return True
+
+    def _suspend(self) -> None:
+        self._suspended = True
+        if not self.over:
+            self._track()
+
+    async def _send_file(self, part: FilePart) -> None:
+        """Send a file that worker threads read."""
+        loop = asyncio.get_running_loop()
+        descriptor, offset, length = part
+        end = offset + (length if self.method != "HEAD" else 0)
+        try:
+            while offset < end and not (self.left or self.over):
+                wanted = min(PIECE_BYTES, end - offset)
+                data = await loop.run_in_executor(None, os.pread, descriptor, wanted, offset)
+                if not data:
+                    break
+                offset += len(data)
+                self.put(data)
+                if self._buffered and not self.left:
+                    self._waiter = loop.create_future()
+                    lib.sk_res_want_writable(self.handle)
+                    await self._waiter
+            self.finish()
+        except BaseException as error:
+            self.fail(error)
+        _set_running_loop(None)
+        try:
+            self._complete()
+        finally:
+            _set_running_loop(loop)
+
+    def _track(self) -> None:
+        self._gateway.native._live[self.handle] = self.itself
+
+    def _complete(self) -> None:
+        result, self._result, self._blocks = self._result, None, None
+        self._gateway.native._live.pop(self.handle, None)
+        self.over = True
+        self.close_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Answer 500, or cut what was begun."""
+        super().fail(self._gateway.native._ended_by(error))
+
+    # ---- what the connection takes
+
+    def _transmit(self, head: Optional[Head], data: bytes) -> None:
+        result = stream_response(self.handle, head, data)
+        self._buffered = result == BUFFERED
+        if result == GONE:
+            self.left = True
+
+    def _send_whole(self, head: Head, data: bytes) -> None:
+        send_response(self.handle, head, data, self.method)
+
+    def _end(self, cut: bool) -> None:
+        self._gateway.native._live.pop(self.handle, None)
+        end_response(self.handle, cut)
+
+    # ---- events
+
+    def read_body(self) -> None:
+        """Collect the body, then call the application."""
+        self.body = self._gateway.new_body()
+        self._track()
+        lib.sk_res_read_body(self.handle)
+
+    def _on_body(self, chunk: bytes, last: bool) -> None:
+        if self._gateway.collect(self, chunk, last):
+            self._gateway.native._live.pop(self.handle, None)
+            self.run()
+
+    def _on_writable(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        if not self._suspended:
+            return
+        self._suspended = False
+        _set_running_loop(None)
+        try:
+            try:
+                if not self._pump():
+                    return
+            except BaseException as error:
+                self.fail(error)
+            self._complete()
+        finally:
+            _set_running_loop(self._gateway.native._asyncio_loop)
+
+    def _on_abort(self) -> None:
+        self.left = True
+        if self._waiter is not None:
+            self._on_writable()
+        elif self._suspended:
+            self._suspended = False
+            _set_running_loop(None)
+            try:
+                self._complete()
+            finally:
+                _set_running_loop(self._gateway.native._asyncio_loop)
+        elif self._blocks is None and self.body is not None:
+            # It left before its body was complete: the application never knew.
+            self.body.close()
+
+
+def loop_request(gateway: Gateway) -> Callable[[int, int, Environ], None]:
+    """Make the function that takes requests with a body."""
+
+    def on_request(handle: int, _flags: int, environ: Environ) -> None:
+        LoopExchange(gateway, handle, environ).read_body()
+
+    return on_request
+
+
+def loop_callback(gateway: Gateway) -> Callable[[int], int]:
+    """Make what takes every request where the native side cannot call the application itself."""
+    build = gateway.build
+    getrefcount = _getrefcount or (lambda _: 0)
+    # An exchange that nobody else holds serves the next request too.
+    spare: Optional[LoopExchange] = None
+
+    def on_request(handle: int) -> int:
+        nonlocal spare
+        try:
+            flags, environ = build(handle)
+            if flags & SCOPE_BODY:
+                LoopExchange(gateway, handle, environ).read_body()
+                return 0
+            exchange, spare = spare, None
+            if exchange is None:
+                exchange = LoopExchange(gateway, handle, environ)
+            else:
+                exchange.again(handle, environ)
+            if exchange.run() and getrefcount(exchange) == _OWN_REFERENCES:
+                spare = exchange
+        except BaseException as error:
+            gateway.fail(handle, error)
+        return 0
+
+    return on_request
+
+
+def _count_own_references() -> int:
+    """Count the references to an object that only one variable holds; interpreters differ."""
+    alone = object()
+    return -1 if _getrefcount is None else _getrefcount(alone)
+
+
+_OWN_REFERENCES = _count_own_references()
