@@ -1,4 +1,4 @@
-"""What zig/shim/socketify.h says, in ctypes: every callback, struct, constant and function, once."""
+"""What zig/shim/abi/socketify.h says, in ctypes: every callback, struct, constant and function, once."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 
 from socketify.native import declarations, library
 
-SHIM = Path(__file__).parents[2] / "zig" / "shim"
+SHIM = Path(__file__).parents[2] / "zig" / "shim" / "abi"
 HEADERS = [SHIM / "socketify.h", SHIM / "socketify_python.h"]
 CODE = re.sub(r"/\*.*?\*/", "", "\n".join(each.read_text() for each in HEADERS), flags=re.DOTALL)
 TYPES = {

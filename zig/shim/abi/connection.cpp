@@ -1,0 +1,95 @@
+/* sk_res_*: the connection behind a response. */
+#include "http/app.h"
+#include "http/connection.h"
+#include "http/scope.h"
+#include "http/scratch.h"
+
+using namespace sk;
+
+namespace {
+
+/* Where the client is another than the peer. */
+const Forwarded *forwardedOf(const Slot &slot) {
+  const Forwarded *forwarded = slot.app->observer ? slot.app->observer->forwarded(slot) : nullptr;
+  return forwarded && !forwarded->address.empty() ? forwarded : nullptr;
+}
+
+} // namespace
+
+int32_t sk_res_pause(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  slot->flags |= USER_PAUSED;
+  us_socket_pause(raw(slot->socket));
+  awaitHandler(*slot);
+  return SK_OK;
+}
+
+int32_t sk_res_resume(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  slot->flags &= static_cast<uint16_t>(~USER_PAUSED);
+  us_socket_resume(raw(slot->socket));
+  awaitBody(*slot);
+  return SK_OK;
+}
+
+int32_t sk_res_close(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  /* What was written before is on its way before the cut. */
+  slot->socket->uncork();
+  slot->socket->close();
+  return SK_OK;
+}
+
+int32_t sk_res_remote_address(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  if (!slot) {
+    return SK_STALE;
+  }
+  if (const Forwarded *forwarded = forwardedOf(*slot)) {
+    return give(forwarded->address);
+  }
+  int length = ADDRESS_BYTES_MAX;
+  us_socket_remote_address(0, raw(slot->socket), sk_loop_scratch(), &length);
+  return length;
+}
+
+int32_t sk_res_local_address(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  if (!slot) {
+    return SK_STALE;
+  }
+  int length = ADDRESS_BYTES_MAX;
+  us_socket_local_address(raw(slot->socket), sk_loop_scratch(), &length);
+  return length;
+}
+
+int32_t sk_res_remote_port(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  if (!slot) {
+    return SK_STALE;
+  }
+  const Forwarded *forwarded = forwardedOf(*slot);
+  return forwarded ? forwarded->port : us_socket_remote_port(raw(slot->socket));
+}
+
+int32_t sk_res_local_port(uint32_t handle) {
+  Slot *slot = findSlot(handle);
+  return slot ? us_socket_local_port(0, raw(slot->socket)) : SK_STALE;
+}
+
+int32_t sk_res_proxied_address(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_STALE;
+  }
+  return give(static_cast<HttpResponse *>(slot->socket)->getProxiedRemoteAddress());
+}

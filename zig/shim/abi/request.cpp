@@ -1,0 +1,87 @@
+/* sk_req_*: what the request says, while its handler runs. */
+#include "http/app.h"
+#include "http/scope.h"
+#include "http/scratch.h"
+
+using namespace sk;
+
+/* sk_req_dump says the most. RFC 9112: each field takes more bytes on the wire than its two lines here, and what is
+ * neither target nor field is short. */
+static_assert(SK_SCRATCH_BYTES >= 2 * SK_MAX_TARGET_BYTES + SK_MAX_HEADER_BYTES + 65536);
+static_assert(SK_MAX_HEADER_COUNT == uWS::HttpHead::MAX_FIELDS);
+
+int32_t sk_req_method(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  return request ? give(request->rawMethod()) : SK_STALE;
+}
+
+int32_t sk_req_url(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  return request ? give(request->getUrl()) : SK_STALE;
+}
+
+int32_t sk_req_full_url(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  return request ? give(request->getFullUrl()) : SK_STALE;
+}
+
+int32_t sk_req_sent_target(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  return request ? give(sentTargetOf(*request)) : SK_STALE;
+}
+
+int32_t sk_req_allowed_methods(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  return request ? give(slotAt(handle & (SLOT_COUNT - 1)).app->allowedMethods(request)) : SK_STALE;
+}
+
+int32_t sk_req_header(uint32_t handle, const char *name, int32_t length) {
+  uWS::HttpRequest *request = findRequest(handle);
+  if (!request) {
+    return SK_STALE;
+  }
+  std::string_view value = request->header({name, static_cast<size_t>(length)});
+  return value.data() ? give(value) : SK_ABSENT;
+}
+
+int32_t sk_req_parameter(uint32_t handle, int32_t index) {
+  uWS::HttpRequest *request = findRequest(handle);
+  if (!request) {
+    return SK_STALE;
+  }
+  if (index < 0 || index >= request->parameterCount()) {
+    return SK_ABSENT;
+  }
+  return give(request->getParameter(static_cast<unsigned short>(index)));
+}
+
+int32_t sk_req_is_ancient(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  return request ? request->isAncient() : SK_STALE;
+}
+
+int32_t sk_req_is_secure(uint32_t handle) {
+  return findRequest(handle) ? isSecure(slotAt(handle & (SLOT_COUNT - 1))) : SK_STALE;
+}
+
+int32_t sk_req_dump(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  if (!request) {
+    return SK_STALE;
+  }
+  ScratchWriter writer;
+  const Slot &slot = slotAt(handle & (SLOT_COUNT - 1));
+  writer.number((request->isAncient() ? SK_DUMP_ANCIENT : 0) | (isSecure(slot) ? SK_DUMP_SECURE : 0));
+  writer.line(request->rawMethod());
+  writer.line(request->getFullUrl());
+  int parameters = request->parameterCount();
+  writer.number(parameters);
+  for (int i = 0; i < parameters; i++) {
+    writer.line(request->getParameter(static_cast<unsigned short>(i)));
+  }
+  for (auto [name, value] : *request) {
+    writer.line(name);
+    writer.line(value);
+  }
+  return writer.lengthOfLines();
+}

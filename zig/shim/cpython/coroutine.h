@@ -1,0 +1,33 @@
+/* Coroutines, stepped without the exception that tells Python code of their end. */
+#ifndef SK_PYTHON_COROUTINE_H
+#define SK_PYTHON_COROUTINE_H
+
+#include "cpython/api.h"
+
+namespace sk {
+
+enum class Step { Finished, Failed, Waits };
+
+/* What a step of a coroutine came to. */
+struct Stepped {
+  Step outcome;
+  /* When it waits: what for, and the context it runs in. */
+  Ref yielded;
+  Ref context;
+};
+
+/* Begins a coroutine, in the name of a task of an event loop and in a copy of the current context. When it failed, the
+ * exception is set. */
+Stepped begin(Object *loop, Object *task, Object *coroutine);
+
+/* begin(loop, task, coroutine): None when it finished, else (what it waits for, its context). */
+Object *beginCoroutine(Object *self, Object *const *arguments, ptrdiff_t count);
+
+/* A new reference to an awaitable, also a coroutine as collections.abc has it, that has finished with None. */
+Object *newFinished();
+
+/* Once, after the C API was loaded. */
+void prepareCoroutines();
+
+} // namespace sk
+#endif

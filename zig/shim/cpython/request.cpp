@@ -1,0 +1,83 @@
+#include "cpython/request.h"
+#include "http/ascii.h"
+
+#include "http/body.h"
+#include "http/engine.h"
+#include "http/slot_table.h"
+
+#include <algorithm>
+#include <string>
+
+namespace sk {
+
+namespace {
+
+Object *gone() {
+  python.set_error(python.runtime_error, "the request is gone: call preserve() before the handler returns");
+  return nullptr;
+}
+
+/* Null when an exception is set. */
+uWS::HttpRequest *requestOf(Object *handle) {
+  uint32_t number;
+  if (!take(handle, number)) {
+    return nullptr;
+  }
+  uWS::HttpRequest *request = findRequest(number);
+  if (!request) {
+    gone();
+  }
+  return request;
+}
+
+template <std::string_view (*part)(uWS::HttpRequest &)>
+Object *textOf(Object *const *arguments, ptrdiff_t count) {
+  uWS::HttpRequest *request = counts(count, 1) ? requestOf(arguments[0]) : nullptr;
+  return request ? newLatin1(part(*request)).release() : nullptr;
+}
+
+std::string_view methodOf(uWS::HttpRequest &request) { return request.rawMethod(); }
+std::string_view urlOf(uWS::HttpRequest &request) { return request.getUrl(); }
+std::string_view fullUrlOf(uWS::HttpRequest &request) { return request.getFullUrl(); }
+
+} // namespace
+
+Object *requestMethod(Object *, Object *const *arguments, ptrdiff_t count) { return textOf<methodOf>(arguments, count); }
+Object *requestUrl(Object *, Object *const *arguments, ptrdiff_t count) { return textOf<urlOf>(arguments, count); }
+Object *requestFullUrl(Object *, Object *const *arguments, ptrdiff_t count) { return textOf<fullUrlOf>(arguments, count); }
+
+Object *requestHeader(Object *, Object *const *arguments, ptrdiff_t count) {
+  std::string_view name;
+  uWS::HttpRequest *request = counts(count, 2) ? requestOf(arguments[0]) : nullptr;
+  if (!request || !takeText(arguments[1], name)) {
+    return nullptr;
+  }
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(), toLower);
+  std::string_view value = request->header(lower);
+  return value.data() ? newLatin1(value).release() : newNone();
+}
+
+Object *requestParameter(Object *, Object *const *arguments, ptrdiff_t count) {
+  int32_t index;
+  uWS::HttpRequest *request = counts(count, 2) ? requestOf(arguments[0]) : nullptr;
+  if (!request || !take(arguments[1], index)) {
+    return nullptr;
+  }
+  if (index < 0 || index >= request->parameterCount()) {
+    return newNone();
+  }
+  return newLatin1(request->getParameter(static_cast<unsigned short>(index))).release();
+}
+
+Object *requestBodyHere(Object *, Object *const *arguments, ptrdiff_t count) {
+  uint32_t handle;
+  if (!counts(count, 1) || !take(arguments[0], handle)) {
+    return nullptr;
+  }
+  Slot *slot = findHttpSlot(handle);
+  std::optional<std::string_view> body = slot ? takeBodyHere(*slot) : std::nullopt;
+  return body ? newBytes(*body).release() : newNone();
+}
+
+} // namespace sk

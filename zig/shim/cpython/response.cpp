@@ -1,0 +1,106 @@
+#include "cpython/response.h"
+
+#include "http/ascii.h"
+#include "http/lending.h"
+
+#include <climits>
+#include <string>
+
+namespace sk {
+
+namespace {
+
+constexpr std::string_view CONTENT_TYPE = "content-type";
+
+/* UTF-8 is what latin-1 is only for ASCII; a line feed would make two lines of one. */
+bool isSimple(std::string_view text) {
+  for (char c : text) {
+    if (static_cast<unsigned char>(c) >= 0x80 || c == '\n') {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* The content of a str or bytes that can stand in a block as it is. */
+bool takeSimple(Object *object, std::string_view &text) {
+  if (isExactly(object, python.text_type)) {
+    return takeText(object, text) && isSimple(text);
+  }
+  return isExactly(object, python.bytes_type) && take(object, text) && isSimple(text);
+}
+
+/* Lines of a block, as long as everything is as simple as this knows. */
+class Block {
+public:
+  explicit Block(std::string_view status) : lines(status) {}
+
+  bool add(Object *pair) {
+    std::string_view name, value;
+    if (!isExactly(pair, python.tuple_type) || python.tuple_length(pair) != 2 ||
+        !takeSimple(python.tuple_get(pair, 0), name) || !takeSimple(python.tuple_get(pair, 1), value)) {
+      return false;
+    }
+    has_content_type |= equalsLower(name, CONTENT_TYPE);
+    add(name, value);
+    return true;
+  }
+
+  bool addAll(Object *headers) {
+    bool is_list = isExactly(headers, python.list_type);
+    if (!is_list && !isExactly(headers, python.tuple_type)) {
+      return headers == python.none;
+    }
+    ptrdiff_t length = is_list ? python.list_length(headers) : python.tuple_length(headers);
+    for (ptrdiff_t i = 0; i < length; i++) {
+      if (!add(is_list ? python.list_get(headers, i) : python.tuple_get(headers, i))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  void add(std::string_view name, std::string_view value) {
+    lines.append("\n").append(name).append("\n").append(value);
+    fields++;
+  }
+
+  std::string lines;
+  int32_t fields = 0;
+  bool has_content_type = false;
+};
+
+} // namespace
+
+Object *sendWith(Object *, Object *const *arguments, ptrdiff_t count) {
+  uint32_t handle;
+  int32_t yields, flags;
+  std::string_view status, content_type, body;
+  if (!counts(count, 7) || !take(arguments[0], handle) || !take(arguments[3], yields) || !take(arguments[5], body) ||
+      !take(arguments[6], flags)) {
+    return nullptr;
+  }
+  bool typed = arguments[2] != python.none;
+  if (!takeSimple(arguments[1], status) || (typed && !takeSimple(arguments[2], content_type))) {
+    python.error_clear();
+    return newNone();
+  }
+  Block given("");
+  if (!given.addAll(arguments[4])) {
+    python.error_clear();
+    return newNone();
+  }
+  Block block(status);
+  if (typed && !(yields && given.has_content_type)) {
+    block.add("Content-Type", content_type);
+  }
+  block.lines.append(given.lines);
+  if (block.lines.length() > INT32_MAX) {
+    return python.from_long(SK_BAD_HEAD);
+  }
+  Lent lent(arguments[5], body);
+  return python.from_long(sk_res_send(handle, block.lines.data(), static_cast<int32_t>(block.lines.length()),
+                                      block.fields + given.fields, body.data(), body.length(), flags));
+}
+
+} // namespace sk

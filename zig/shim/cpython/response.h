@@ -1,0 +1,13 @@
+/* Whole responses whose head is given as Python has it. */
+#ifndef SK_PYTHON_HEAD_H
+#define SK_PYTHON_HEAD_H
+
+#include "cpython/api.h"
+
+namespace sk {
+
+/* See SK_PYTHON_SEND_WITH. */
+Object *sendWith(Object *self, Object *const *arguments, ptrdiff_t count);
+
+} // namespace sk
+#endif

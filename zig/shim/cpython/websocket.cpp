@@ -1,0 +1,177 @@
+#include "cpython/websocket.h"
+
+#include "http/engine.h"
+#include "http/lending.h"
+#include "cpython/hidden_loop.h"
+#include "websocket/websocket.h"
+
+#include <cassert>
+#include <climits>
+
+using namespace sk;
+
+namespace {
+
+/* RFC 6455 section 7.4.1. */
+constexpr int32_t INTERNAL_ERROR = 1011;
+
+/* All null until a type of websockets is known. */
+sk_ws_python ws_python = {};
+
+/* Messages go to its handler at once. */
+bool isPlain(Object *websocket) {
+  return memberOf(websocket, ws_python.inbox_member) == python.none &&
+         memberOf(websocket, ws_python.busy_member) == ws_python.not_busy;
+}
+
+Object *statusOf(int32_t sent) {
+  return sent == SK_OK ? ws_python.status_sent : sent == SK_BUFFERED ? ws_python.status_buffered : ws_python.status_dropped;
+}
+
+/* What handlers return that ask for nothing: most often, what `send` gave. */
+bool meansNothing(Object *result) {
+  return result == python.none || result == ws_python.status_sent || result == ws_python.status_buffered ||
+         result == ws_python.status_dropped;
+}
+
+Ref newMessage(std::string_view message, int opcode) {
+  auto length = static_cast<ptrdiff_t>(message.length());
+  return Ref(opcode == uWS::OpCode::TEXT ? python.from_utf8(message.data(), length, nullptr)
+                                         : python.from_bytes(message.data(), length));
+}
+
+/* Reports the exception that is set: a message was lost, and nobody may go on as if it had come. */
+void fail(Object *callable, uint32_t handle) {
+  python.write_unraisable(callable);
+  sk_ws_end(handle, INTERNAL_ERROR, nullptr, 0);
+}
+
+void callHandler(const sk_ws_behavior &behavior, uint32_t handle, Object *object, Object *message, int opcode) {
+  /* The handler may close the connection, after which nothing else need hold it. */
+  Ref websocket = Ref::borrowed(object);
+  Object *opcode_object = opcode == uWS::OpCode::TEXT ? ws_python.opcode_text : ws_python.opcode_binary;
+  Object *arguments[] = {nullptr, object, message, opcode_object};
+  Ref result(python.vectorcall(behavior.on_message_handler, arguments + 1, 3 | ROOM_BEFORE, nullptr));
+  if (result && meansNothing(result.get())) {
+    return;
+  }
+  if (!tellOutcome(behavior.on_message_result, result, object)) {
+    fail(behavior.on_message_result, handle);
+  }
+}
+
+/* The arguments that the usual call has; others are for Python. */
+struct Message {
+  std::string_view data;
+  int32_t opcode;
+
+  /* False for others; then an exception may be set, for text with surrogates. */
+  bool from(Object *content, Object *opcode_object) {
+    if (opcode_object != ws_python.opcode_text && opcode_object != ws_python.opcode_binary) {
+      return false;
+    }
+    opcode = opcode_object == ws_python.opcode_text ? uWS::OpCode::TEXT : uWS::OpCode::BINARY;
+    if (isExactly(content, python.bytes_type)) {
+      return take(content, data);
+    }
+    return isExactly(content, python.text_type) && takeText(content, data);
+  }
+};
+
+/* The status, borrowed, or null: then Python shall see to it, unless an exception is set. */
+Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
+  Object *number = memberOf(websocket, ws_python.handle_member);
+  uint32_t handle;
+  Message message;
+  if (!number || !message.from(content, opcode) || !take(number, handle)) {
+    return nullptr;
+  }
+  Lent lent(content, message.data);
+  int32_t sent = sk_ws_send(handle, message.data.data(), message.data.length(), message.opcode);
+  /* Python finds out whether a websocket that is not found here is another thread's. */
+  return sent < 0 || sent == SK_GONE ? nullptr : statusOf(sent);
+}
+
+/* WebSocket.send(data, opcode=BINARY, ...) */
+Object *send(Object *websocket, Object *const *arguments, ptrdiff_t count, Object *names) {
+  if (!names && (count == 1 || count == 2)) {
+    Object *status = sendPlainly(websocket, arguments[0], count == 2 ? arguments[1] : ws_python.opcode_binary);
+    if (status) {
+      return Ref::borrowed(status).release();
+    }
+    if (python.error_occurred()) {
+      return nullptr;
+    }
+  }
+  return passOn(ws_python.send, websocket, arguments, count, names);
+}
+
+Method ws_send_method = {"send", nullptr, METH_FASTCALL | METH_KEYWORDS, nullptr};
+
+/* Topic, data and opcode of what is published; false as for Message. */
+struct Publication {
+  std::string_view topic;
+  Message message;
+
+  bool from(Object *const *arguments) {
+    return isExactly(arguments[0], python.text_type) && takeText(arguments[0], topic) && topic.length() <= TOPIC_MAX &&
+           message.from(arguments[1], arguments[2]);
+  }
+};
+
+Object *none() { return python.error_occurred() ? nullptr : newNone(); }
+
+} // namespace
+
+void sk::callWithMessage(const sk_ws_behavior &behavior, const Slot &slot, std::string_view message, int opcode) {
+  showLoop();
+  uint32_t number = handleOf(slot);
+  Ref content = newMessage(message, opcode);
+  if (content && behavior.on_message_handler && slot.object && isPlain(slot.object)) {
+    callHandler(behavior, number, slot.object, content.get(), opcode);
+    return;
+  }
+  Ref handle(python.from_unsigned_long(number));
+  Ref kind(python.from_long(opcode));
+  bool made = content && handle && kind;
+  if (!made || !callWith(behavior.on_message_object, handle.get(), content.get(), kind.get())) {
+    fail(behavior.on_message_object, number);
+  }
+}
+
+Object *sk::publishToAll(Object *, Object *const *arguments, ptrdiff_t count) {
+  Publication publication;
+  if (!counts(count, 4) || !publication.from(arguments + 1)) {
+    return none();
+  }
+  unsigned long address = python.as_unsigned_long(arguments[0]);
+  if (!address || (address == ULONG_MAX && python.error_occurred())) {
+    return none();
+  }
+  auto [topic, message] = publication;
+  Lent lent(arguments[2], message.data);
+  return python.from_bool(sk_app_publish(reinterpret_cast<sk_app *>(address), topic.data(), topic.length(),
+                                         message.data.data(), message.data.length(), message.opcode) == 1);
+}
+
+Object *sk::publishToOthers(Object *, Object *const *arguments, ptrdiff_t count) {
+  Publication publication;
+  uint32_t handle;
+  if (!counts(count, 4) || !publication.from(arguments + 1) || !take(arguments[0], handle)) {
+    return none();
+  }
+  auto [topic, message] = publication;
+  Lent lent(arguments[2], message.data);
+  return python.from_bool(sk_ws_publish(handle, topic.data(), static_cast<int32_t>(topic.length()), message.data.data(),
+                                        message.data.length(), message.opcode) == 1);
+}
+
+sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type) {
+  assert(python.new_method && python.count_is_first);
+  ws_python = *facts;
+  for (Object *each : {ws_python.opcode_text, ws_python.opcode_binary, ws_python.status_buffered, ws_python.status_sent,
+                       ws_python.status_dropped, ws_python.send, ws_python.not_busy}) {
+    python.inc_ref(each);
+  }
+  return newMethod(type, ws_send_method, send, ws_python.doc);
+}

@@ -1,0 +1,192 @@
+#include "cpython/wsgi_environ.h"
+
+#include "http/scope.h"
+
+namespace sk {
+
+namespace {
+
+/* Names of fields whose keys are kept. */
+constexpr size_t KEYS_MAX = 1024;
+/* Connections whose last request is kept, by slot; a power of two. Together at most some MB. */
+constexpr size_t KNOWN_MAX = 1024;
+constexpr size_t KNOWN_BYTES_MAX = 2048;
+
+int hexOf(char c) {
+  if (c >= '0' && c <= '9') {
+    return c - '0';
+  }
+  c |= 32;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* As urllib.parse.unquote_to_bytes: what is no escape stays. */
+std::string unescaped(std::string_view text) {
+  std::string out;
+  out.reserve(text.length());
+  for (size_t i = 0; i < text.length(); i++) {
+    if (text[i] == '%' && i + 2 < text.length()) {
+      int high = hexOf(text[i + 1]);
+      int low = hexOf(text[i + 2]);
+      if (high >= 0 && low >= 0) {
+        out.push_back(static_cast<char>(high * 16 + low));
+        i += 2;
+        continue;
+      }
+    }
+    out.push_back(text[i]);
+  }
+  return out;
+}
+
+bool set(Object *environ, const Ref &key, const Ref &value) {
+  return key && value && python.dict_set(environ, key.get(), value.get()) == 0;
+}
+
+Ref interned(const char *text) { return Ref(python.intern(text)); }
+
+} // namespace
+
+Environs::Environs(const sk_wsgi_options &options)
+    : base(options.base), field_key(options.field_key),
+      root_path(options.root_path ? std::string(options.root_path, options.root_path_length) : std::string()),
+      has_root_path(options.root_path_length != 0), request_method(interned("REQUEST_METHOD")),
+      query_string(interned("QUERY_STRING")), request_uri(interned("REQUEST_URI")), path_info(interned("PATH_INFO")),
+      server_protocol(interned("SERVER_PROTOCOL")),
+      endpoint_keys{interned("REMOTE_ADDR"), interned("REMOTE_PORT"), interned("SERVER_NAME"), interned("SERVER_PORT")},
+      local_host(interned("localhost")), default_port(interned(options.secure ? "443" : "80")), get(interned("GET")),
+      ancient_version(interned("HTTP/1.0")), version(interned("HTTP/1.1")), empty(interned("")), comma(interned(",")),
+      semicolon(interned("; ")),
+      url_scheme(interned("wsgi.url_scheme")), other(interned(options.secure ? "http" : "https")), known(KNOWN_MAX) {
+  complete = !python.error_occurred();
+}
+
+Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
+  std::string_view endpoints = endsOf(slot);
+  bool other_scheme = isSecure(slot) != slot.app->secure;
+  std::string_view fields = request.fieldLines();
+  std::string_view origin = request.origin();
+  std::string_view target = request.getFullUrl();
+  Known &last = known[indexOf(slot) % KNOWN_MAX];
+  /* The origin takes the place of what Host says. */
+  bool same = last.fields == fields && last.origin == origin && last.endpoints == endpoints &&
+              last.ancient == request.isAncient() && last.other_scheme == other_scheme;
+  if (same && last.environ) {
+    Ref environ(python.dict_copy(last.environ.get()));
+    bool same_line = last.target == target && last.slash_added == request.isSlashAdded() && last.method == request.rawMethod();
+    return environ && (same_line || setLine(environ.get(), request)) ? std::move(environ) : Ref();
+  }
+  /* They are the connection's, which is gone when a finalizer that runs meanwhile closes it. */
+  std::string kept(endpoints);
+  endpoints = kept;
+  Ref environ(python.dict_copy(base));
+  if (!environ || !setAll(environ.get(), endpoints, request) ||
+      (other_scheme && !set(environ.get(), url_scheme, other))) {
+    return Ref();
+  }
+  bool small = fields.length() + origin.length() + target.length() + request.rawMethod().length() <= KNOWN_BYTES_MAX;
+  last.environ = same && small ? Ref(python.dict_copy(environ.get())) : Ref();
+  if (python.error_occurred()) {
+    /* It goes without. */
+    python.error_clear();
+  }
+  last.endpoints = small ? endpoints : std::string_view();
+  last.fields = small ? fields : std::string_view();
+  last.origin = small ? origin : std::string_view();
+  last.slash_added = request.isSlashAdded();
+  last.target = small ? target : std::string_view();
+  last.method = small ? request.rawMethod() : std::string_view();
+  last.ancient = request.isAncient();
+  last.other_scheme = other_scheme;
+  return environ;
+}
+
+bool Environs::setAll(Object *environ, std::string_view endpoints, uWS::HttpRequest &request) {
+  if (!setEndpoints(environ, endpoints) || !setLine(environ, request) ||
+      (request.isAncient() && !set(environ, server_protocol, ancient_version))) {
+    return false;
+  }
+  for (auto [name, value] : request) {
+    if (!setField(environ, name, value)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Everything that the request line decides about: what was in the dict may be that of another request. */
+bool Environs::setLine(Object *environ, uWS::HttpRequest &request) {
+  std::string_view target = request.getFullUrl();
+  auto [path, query] = targetOf(request);
+  bool as_sent = request.origin().empty();
+  Ref line = as_sent ? newLatin1(target) : newLatin1(sentTargetOf(request));
+  bool plain = as_sent && path.length() == target.length() && !has_root_path && path[0] == '/' && !isEncoded(path);
+  Ref decoded = plain && line ? Ref::borrowed(line.get()) : pathOf(path);
+  return set(environ, path_info, decoded) && set(environ, request_uri, line) &&
+         set(environ, query_string, query.empty() ? Ref::borrowed(empty.get()) : newLatin1(query)) &&
+         set(environ, request_method, methodOf(request.rawMethod()));
+}
+
+Ref Environs::methodOf(std::string_view method) { return method == "GET" ? Ref::borrowed(get.get()) : newLatin1(method); }
+
+Ref Environs::pathOf(std::string_view path) {
+  std::string decoded = isEncoded(path) ? unescaped(path) : std::string(path);
+  std::string_view below = decoded;
+  /* A proxy in front may have taken the mount point off. */
+  if (has_root_path && !root_path.empty() && below.starts_with(root_path) &&
+      (below.length() == root_path.length() || below[root_path.length()] == '/')) {
+    return newLatin1(below.substr(root_path.length()));
+  }
+  /* OPTIONS * is about the server and not about any resource. */
+  return below.starts_with('/') ? newLatin1(below) : Ref::borrowed(empty.get());
+}
+
+bool Environs::setEndpoints(Object *environ, std::string_view endpoints) {
+  /* Unix-domain sockets have no addresses; what a proxy says of its client may be all there is. */
+  Object *missing[] = {empty.get(), empty.get(), local_host.get(), default_port.get()};
+  for (size_t i = 0; i < 4; i++) {
+    size_t end = endpoints.find(' ');
+    bool absent = endpoints.empty();
+    if (!set(environ, endpoint_keys[i], absent ? Ref::borrowed(missing[i]) : newLatin1(endpoints.substr(0, end)))) {
+      return false;
+    }
+    endpoints = end == std::string_view::npos ? std::string_view() : endpoints.substr(end + 1);
+  }
+  return true;
+}
+
+bool Environs::setField(Object *environ, std::string_view name, std::string_view value) {
+  Ref key = keyOf(name);
+  if (!key) {
+    return false;
+  }
+  if (key.get() == python.none) {
+    return true;
+  }
+  Ref text = newLatin1(value);
+  Object *before = python.dict_get(environ, key.get());
+  if (before && text) {
+    /* RFC 9110 section 5.3; RFC 6265 section 5.4 for cookies. */
+    bool cookie = name == "cookie";
+    Ref joined(python.concat(before, cookie ? semicolon.get() : comma.get()));
+    text = joined ? Ref(python.concat(joined.get(), text.get())) : Ref();
+  } else if (!before && python.error_occurred()) {
+    return false;
+  }
+  return set(environ, key, text);
+}
+
+Ref Environs::keyOf(std::string_view name) {
+  auto found = keys.find(name);
+  if (found != keys.end()) {
+    return Ref::borrowed(found->second.get());
+  }
+  Ref text = newLatin1(name);
+  Ref key = text ? callWith(field_key, text.get()) : Ref();
+  if (key && keys.size() < KEYS_MAX) {
+    keys.emplace(std::string(name), Ref::borrowed(key.get()));
+  }
+  return key;
+}
+
+} // namespace sk

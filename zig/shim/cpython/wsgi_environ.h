@@ -1,0 +1,65 @@
+/* The environ of WSGI (PEP 3333) as a dict of CPython, by the rules of socketify/interfaces/wsgi_environ.py. */
+#ifndef SK_WSGI_ENVIRON_H
+#define SK_WSGI_ENVIRON_H
+
+#include "http/app.h"
+#include "cpython/api.h"
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace sk {
+
+class Environs {
+public:
+  /* `base` and `field_key` are kept alive by the caller. */
+  explicit Environs(const sk_wsgi_options &options);
+
+  /* False when an exception is set: nothing else may be called then. */
+  bool ready() const { return complete; }
+  /* The environ of a request, or none with an exception set. */
+  Ref build(const Slot &slot, uWS::HttpRequest &request);
+
+private:
+  /* What a connection's last request said: most clients repeat themselves. */
+  struct Known {
+    std::string endpoints;
+    std::string origin;
+    std::string target;
+    /* As they came. */
+    std::string fields;
+    std::string method;
+    bool slash_added = false;
+    bool ancient = false;
+    bool other_scheme = false;
+    /* Only once it was asked for a second time. */
+    Ref environ;
+  };
+  struct TextHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+
+  bool setAll(Object *environ, std::string_view endpoints, uWS::HttpRequest &request);
+  bool setLine(Object *environ, uWS::HttpRequest &request);
+  bool setEndpoints(Object *environ, std::string_view endpoints);
+  bool setField(Object *environ, std::string_view name, std::string_view value);
+  Ref keyOf(std::string_view name);
+  Ref pathOf(std::string_view path);
+  Ref methodOf(std::string_view method);
+
+  Object *base;
+  Object *field_key;
+  std::string root_path;
+  bool has_root_path;
+  bool complete;
+  Ref request_method, query_string, request_uri, path_info, server_protocol;
+  Ref endpoint_keys[4], local_host, default_port;
+  Ref get, ancient_version, version, empty, comma, semicolon, url_scheme, other;
+  std::unordered_map<std::string, Ref, TextHash, std::equal_to<>> keys;
+  std::vector<Known> known;
+};
+
+} // namespace sk
+#endif

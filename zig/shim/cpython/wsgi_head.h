@@ -1,0 +1,46 @@
+/* Heads of responses as applications give them: a status and a list of (name, value) tuples of str. */
+#ifndef SK_WSGI_HEAD_H
+#define SK_WSGI_HEAD_H
+
+#include "http/head.h"
+#include "cpython/api.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+namespace sk {
+
+/* A head as the native side takes it. */
+struct GivenHead {
+  std::string block;
+  int32_t fields = 0;
+  HeadFacts facts;
+
+  Head view() const { return {block, fields}; }
+};
+
+/* Knows the heads that were used last, by the very objects they were made of: most applications use constants. */
+class GivenHeads {
+public:
+  /* Nothing for what is not plain, valid text of ASCII, whatever is wrong with it: the caller looks at that by other means. What
+   * is given stays until the next call. */
+  const GivenHead *find(Object *status, Object *headers);
+  /* Forgets everything. */
+  void clear();
+
+private:
+  struct Known {
+    Ref status;
+    std::vector<Ref> pairs;
+    GivenHead head;
+  };
+  bool matches(const Known &known, Object *status, Object *headers, ptrdiff_t count) const;
+
+  std::array<Known, 8> known;
+  size_t next = 0;
+  GivenHead fresh;
+};
+
+} // namespace sk
+#endif

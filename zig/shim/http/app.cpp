@@ -1,0 +1,385 @@
+#include "http/app.h"
+#include "http/ascii.h"
+#include "http/body.h"
+#include "http/bytes.h"
+#include "http/connection.h"
+#include "cpython/exchange.h"
+#include "websocket/websocket.h"
+
+#include <algorithm>
+#include <cassert>
+#include <ctime>
+#include <utility>
+
+namespace sk {
+
+namespace {
+
+constexpr std::string_view SERVER_PREFIX = "Server: ";
+/* Of a name of the DNS (RFC 1035 section 2.3.4). */
+constexpr size_t HOST_NAME_MAX_BYTES = 253;
+
+std::string_view serverHeaderOf(const sk_app_options &options) {
+  return options.server_header ? std::string_view(options.server_header, options.server_header_length)
+                               : std::string_view();
+}
+
+std::string hostNameOf(uWS::HttpRequest *request) {
+  std::string_view host = request->header("host");
+  size_t end = host.rfind(':');
+  /* An IPv6 literal has colons of its own, inside brackets. */
+  if (end != std::string_view::npos && host.find(']', end) == std::string_view::npos) {
+    host = host.substr(0, end);
+  }
+  /* The root's dot makes no other name. */
+  if (!host.empty() && host.back() == '.') {
+    host.remove_suffix(1);
+  }
+  std::string name(host);
+  std::transform(name.begin(), name.end(), name.begin(), toLower);
+  return name;
+}
+
+/* A response of the server's own. */
+void answer(Slot &slot, std::string_view head, int32_t fields, std::string_view body) {
+  sk_res_send(handleOf(slot), head.data(), static_cast<int32_t>(head.length()), fields, body.data(),
+              body.length(), 0);
+}
+
+/* Pipelined requests wait while their connection owes a response, or more output than it should. */
+bool holdNextRequest(void *user) {
+  auto *socket = static_cast<Socket *>(user);
+  uint32_t tag = us_socket_tag(raw(socket));
+  if (!tag) {
+    return false;
+  }
+  Slot &slot = slotAt(tag);
+  bool indebted = socket->getBufferedAmount() > slot.app->options.max_backpressure_bytes;
+  /* RFC 9112 section 9.6: what follows the request whose response closes the connection is not processed. */
+  bool closing = httpData(socket)->state & HttpData::HTTP_CONNECTION_CLOSE;
+  if (!(slot.flags & PENDING) && !indebted && !closing) {
+    return false;
+  }
+  if (!(slot.flags & PIPELINE_HELD)) {
+    slot.flags |= PIPELINE_HELD;
+    us_socket_pause(raw(socket));
+  }
+  if (indebted && !closing && !(slot.flags & PENDING)) {
+    continueWhenWritable(slot);
+  }
+  return true;
+}
+
+void onWaiting(void *user, int reason, int waiting) {
+  showLoop();
+  static_cast<App *>(user)->options.on_waiting(reason, waiting);
+}
+
+} // namespace
+
+App::App(const sk_app_options &given) : options(given), server_header(serverHeaderOf(given)) {
+  if (options.server_header) {
+    server_field = std::string(SERVER_PREFIX) + server_header + "\r\n";
+  }
+  limits.maxRequestLine = std::min<uint32_t>(options.max_target_bytes, SK_MAX_TARGET_BYTES);
+  limits.maxHeaderBytes = std::min<uint32_t>(options.max_header_bytes, SK_MAX_HEADER_BYTES);
+  limits.maxHeaderCount = std::min<uint32_t>(options.max_header_count, SK_MAX_HEADER_COUNT);
+  limits.maxChunkExtensionBytes = options.max_chunk_extension_bytes;
+  limits.maxTrailerBytes = options.max_trailer_bytes;
+  limits.maxBody = options.max_body_bytes;
+  limits.acceptProxyProtocol = options.accept_proxy_protocol != 0;
+  uWS::HttpParser::holdNext = holdNextRequest;
+  uWS::HttpParser::callAgain = [](void *user) { us_socket_schedule_data(raw(static_cast<Socket *>(user))); };
+
+  us_socket_context_set_max_sockets(context(), options.max_connections);
+  us_socket_context_set_backlog(context(), static_cast<int>(options.backlog));
+  us_socket_context_on_waiting(context(), onWaiting, this);
+  engine.filter([this](HttpResponse *response, int change) {
+    if (change > 0) {
+      onOpen(response);
+    } else {
+      onClose(response);
+    }
+  });
+  handleConnections(context());
+}
+
+App::~App() = default;
+
+void App::onOpen(HttpResponse *response) {
+  uint32_t index = allocateSlot();
+  if (index == SLOT_COUNT) {
+    response->close();
+    return;
+  }
+  Slot &slot = slotAt(index);
+  slot.kind = Kind::Http;
+  slot.socket = response;
+  slot.app = this;
+  us_socket_set_tag(raw(response), index);
+  httpData(response)->limits = &limits;
+  awaitFirstRequest(slot);
+  connections++;
+}
+
+void App::onClose(HttpResponse *response) {
+  uint32_t index = us_socket_tag(raw(response));
+  if (!index) {
+    return;
+  }
+  us_socket_set_tag(raw(response), 0);
+  Slot &slot = slotAt(index);
+  bool pending = slot.flags & PENDING;
+  uint32_t handle = handleOf(slot);
+  invalidateHandles(slot);
+  delete std::exchange(slot.held, nullptr);
+  slot.flags = 0;
+  if (pending) {
+    busy--;
+    if (observer) {
+      observer->end(slot);
+    }
+    showLoop();
+    options.on_abort(handle);
+  }
+  connectionClosed(slot);
+}
+
+void App::connectionClosed(Slot &slot) {
+  assert(connections > 0);
+  connections--;
+  if (observer) {
+    observer->forget(slot);
+  }
+  if (slot.request) {
+    /* A handler is running for it: onRequest releases the slot when it is done with it. */
+    slot.flags = 0;
+  } else {
+    releaseSlot(indexOf(slot));
+  }
+  if (draining && connections == 0) {
+    showLoop();
+    options.on_drained();
+  }
+}
+
+bool App::admit(Slot &slot, uWS::HttpRequest *request) {
+  if (options.max_concurrent_requests && busy > options.max_concurrent_requests) {
+    answer(slot, "503 Service Unavailable\nRetry-After\n1", 1, "Service Unavailable");
+    return false;
+  }
+  if (secure && us_socket_context_tls_had_names(context())) {
+    std::string name = hostNameOf(request);
+    int configured = !hosts.empty() && findHost(name) != hosts.end();
+    if (us_socket_tls_misdirected(raw(slot.socket), name.data(), name.length(), configured)) {
+      answer(slot, "421 Misdirected Request", 0, "Misdirected Request");
+      return false;
+    }
+  }
+  if (requests_left && --requests_left == 0) {
+    showLoop();
+    on_last_request();
+  }
+  return true;
+}
+
+void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
+  Slot &slot = slotAt(us_socket_tag(raw(response)));
+  beginRequest(slot, response, request);
+  if (observer) {
+    observer->begin(slot, response, request);
+  }
+  Parameters parameters;
+  Dispatch dispatch{&slot, request, !websockets.empty() && asksForWebSocket(*request), &parameters};
+  std::string_view method = request->getCaseSensitiveMethod();
+  std::string_view url = request->getUrl();
+
+  dispatching = true;
+  bool admitted = admit(slot, request);
+  auto host = hosts.empty() ? hosts.end() : findHost(hostNameOf(request));
+  bool routed = !admitted || (host != hosts.end() && host->second.route(dispatch, method, url));
+  routed = routed || routes.route(dispatch, method, url) || (method == "HEAD" && routes.route(dispatch, "GET", url));
+  if (!routed) {
+    bool upgradable = !dispatch.upgrades && method == "GET" &&
+                      ((host != hosts.end() && host->second.hasWebSocket(url)) || routes.hasWebSocket(url));
+    request->setParameters({-1, nullptr});
+    if (upgradable) {
+      refuseUpgrade(slot, UpgradeRefusal::Required);
+    } else {
+      RequestHandler{options.on_missing, options.on_missing_object, nullptr}(handleOf(slot));
+    }
+  }
+  dispatching = false;
+  applyPendingRoutes();
+
+  bool closed = us_socket_is_closed(0, raw(response));
+  if (closed && us_socket_tag(raw(response))) {
+    /* It became a websocket, which has the slot now. */
+    return;
+  }
+  slot.request = nullptr;
+  if (closed) {
+    releaseSlot(indexOf(slot));
+  }
+}
+
+bool isSecure(const Slot &slot) {
+  const Forwarded *forwarded = slot.app->observer ? slot.app->observer->forwarded(slot) : nullptr;
+  bool told = forwarded && forwarded->scheme != Forwarded::Unknown;
+  return told ? forwarded->scheme == Forwarded::Https : slot.app->secure;
+}
+
+std::string App::allowedMethods(uWS::HttpRequest *request) {
+  auto host = hosts.empty() ? hosts.end() : findHost(hostNameOf(request));
+  auto takes = [&](std::string_view method) {
+    return routes.has(method, request->getUrl()) || (host != hosts.end() && host->second.has(method, request->getUrl()));
+  };
+  std::string allowed;
+  for (std::string_view method : {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}) {
+    if (takes(method) || (method == "HEAD" && takes("GET"))) {
+      allowed.append(allowed.empty() ? "" : ", ").append(method);
+    }
+  }
+  return allowed;
+}
+
+/* The name itself, else the nearest wildcard: "*.b.c" for "a.b.c". */
+App::Hosts::iterator App::findHost(std::string_view name) {
+  if (name.length() > HOST_NAME_MAX_BYTES) {
+    return hosts.end();
+  }
+  auto found = hosts.find(name);
+  if (found != hosts.end()) {
+    return found;
+  }
+  /* Whatever stands before a dot gives its place to the star. */
+  char wildcard[HOST_NAME_MAX_BYTES + 1];
+  size_t end = static_cast<size_t>(put(wildcard + 1, name) - wildcard);
+  for (size_t dot = 1; dot < end; dot++) {
+    if (wildcard[dot] == '.') {
+      wildcard[dot - 1] = '*';
+      found = hosts.find(std::string_view(wildcard + dot - 1, end - dot + 1));
+      if (found != hosts.end()) {
+        break;
+      }
+    }
+  }
+  return found;
+}
+
+RouteTable &App::tableFor(std::string_view host) {
+  if (host.empty()) {
+    return routes;
+  }
+  return hosts[std::string(host)];
+}
+
+void App::addRoute(std::string_view host, std::string_view method, std::string_view pattern, RequestHandler handler) {
+  if (dispatching) {
+    pending_routes.push_back({std::string(host), std::string(method), std::string(pattern), handler, nullptr});
+  } else {
+    tableFor(host).add(method, pattern, handler);
+  }
+}
+
+void App::addWebSocketRoute(std::string_view host, std::string_view pattern, WebSocketRoute *route) {
+  if (dispatching) {
+    pending_routes.push_back({std::string(host), std::string(), std::string(pattern), {}, route});
+  } else {
+    tableFor(host).addWebSocket(pattern, route);
+  }
+}
+
+void App::removeHost(std::string_view host) {
+  if (dispatching) {
+    pending_removals.emplace_back(host);
+  } else if (auto found = hosts.find(host); found != hosts.end()) {
+    hosts.erase(found);
+  }
+}
+
+void App::applyPendingRoutes() {
+  for (PendingRoute &route : pending_routes) {
+    if (route.websocket) {
+      tableFor(route.host).addWebSocket(route.pattern, route.websocket);
+    } else {
+      tableFor(route.host).add(route.method, route.pattern, route.handler);
+    }
+  }
+  pending_routes.clear();
+  for (std::string &host : pending_removals) {
+    hosts.erase(host);
+  }
+  pending_removals.clear();
+}
+
+std::string_view App::dateField() {
+  renderCommonFields();
+  return {common, date_length};
+}
+
+std::string_view App::commonFields() {
+  renderCommonFields();
+  return {common, common_length};
+}
+
+void App::renderCommonFields() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (now.tv_sec == rendered_second) {
+    return;
+  }
+  rendered_second = now.tv_sec;
+  date_length = 0;
+  if (options.date_header) {
+    tm parts;
+    gmtime_r(&now.tv_sec, &parts);
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    /* Not strftime: the names of RFC 9110 section 5.6.7 do not follow the locale. */
+    date_length = static_cast<size_t>(snprintf(common, sizeof(common), "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                                               days[parts.tm_wday], parts.tm_mday, months[parts.tm_mon],
+                                               parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec));
+  }
+  assert(date_length + server_field.length() <= sizeof(common));
+  put(common + date_length, server_field);
+  common_length = date_length + server_field.length();
+}
+
+} // namespace sk
+
+using namespace sk;
+
+/* Longer values would not fit the block of common fields; the caller checks too. */
+constexpr size_t SERVER_HEADER_MAX = 128;
+
+sk_app *sk_app_create(const sk_app_options *options) {
+  assert(options->on_missing || options->on_missing_object);
+  assert(options->on_abort && options->on_body && options->on_writable && options->on_drained && options->on_waiting);
+  if (options->server_header_length > SERVER_HEADER_MAX) {
+    return nullptr;
+  }
+  auto *app = new sk_app(*options);
+  if (app->engine.constructorFailed()) {
+    delete app;
+    return nullptr;
+  }
+  return app;
+}
+
+void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
+                  const char *pattern, size_t pattern_length, sk_request_fn handler,
+                  const void *object) {
+  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, {handler, object, nullptr});
+}
+
+void sk_app_route_exchange(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
+                           const char *pattern, size_t pattern_length, const sk_exchange_handler *handler) {
+  app->exchanges.push_back(std::make_unique<ExchangeHandler>(*handler));
+  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length},
+                {nullptr, nullptr, app->exchanges.back().get()});
+}
+
+void sk_app_remove_host(sk_app *app, const char *host, size_t host_length) { app->removeHost({host, host_length}); }
+
+uint32_t sk_app_connections(sk_app *app) { return app->connections; }

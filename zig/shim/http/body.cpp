@@ -1,0 +1,132 @@
+#include "http/body.h"
+
+#include "http/app.h"
+#include "http/connection.h"
+#include "abi/socketify.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace sk {
+
+namespace {
+
+/* False when there is no memory for it. */
+bool keep(Slot &slot, std::string_view data) {
+  if (!slot.held) {
+    slot.held = new (std::nothrow) HeldBody;
+  }
+  return slot.held && slot.held->append(data);
+}
+
+void hold(Slot &slot, std::string_view data, bool last) {
+  if (!keep(slot, data)) {
+    /* What would follow is no continuation of what came before. */
+    sk_res_close(handleOf(slot));
+    return;
+  }
+  slot.held->complete = last;
+  if (!last && slot.held->bytes().length() >= HELD_BODY_MAX && !(slot.flags & HOLD_PAUSED)) {
+    slot.flags |= HOLD_PAUSED;
+    us_socket_pause(raw(slot.socket));
+    awaitBody(slot);
+  }
+}
+
+void deliver(Slot &slot, std::string_view data, bool last) {
+  if (last) {
+    slot.flags |= BODY_DONE;
+  }
+  showLoop();
+  uint32_t handle = handleOf(slot);
+  if (slot.app->options.on_body(handle, data.data(), data.length(), last) != 1) {
+    sk_res_close(handle);
+  }
+}
+
+void resumeHeld(Slot &slot) {
+  if (slot.flags & HOLD_PAUSED) {
+    slot.flags &= static_cast<uint16_t>(~HOLD_PAUSED);
+    us_socket_resume(raw(slot.socket));
+    awaitBody(slot);
+  }
+}
+
+} // namespace
+
+bool HeldBody::append(std::string_view data) {
+  if (data.empty()) {
+    return true;
+  }
+  if (length + data.length() > capacity) {
+    size_t wanted = std::max(2 * capacity, length + data.length());
+    auto *grown = static_cast<char *>(realloc(content, wanted));
+    if (!grown) {
+      return false;
+    }
+    content = grown;
+    capacity = wanted;
+  }
+  memcpy(content + length, data.data(), data.length());
+  length += data.length();
+  return true;
+}
+
+void receiveBody(Slot &slot, std::string_view data, bool last) {
+  if (slot.flags & BODY_DONE) {
+    /* It was taken before the parser came to it. */
+    return;
+  }
+  if (slot.flags & BODY_WANTED) {
+    deliver(slot, data, last);
+  } else {
+    hold(slot, data, last);
+  }
+}
+
+std::optional<std::string_view> takeBodyHere(Slot &slot) {
+  uWS::HttpRequest *request = slot.request;
+  std::string_view unread = request ? httpData(slot.socket)->unread : std::string_view();
+  bool whole = request && request->hasBody() && !request->isChunked() && request->contentLength() <= unread.length();
+  if (!whole || (slot.flags & BODY_WANTED)) {
+    return std::nullopt;
+  }
+  slot.flags |= BODY_WANTED | BODY_DONE;
+  return unread.substr(0, request->contentLength());
+}
+
+void dropBody(Slot &slot) {
+  delete std::exchange(slot.held, nullptr);
+  resumeHeld(slot);
+}
+
+} // namespace sk
+
+using namespace sk;
+
+int32_t sk_res_read_body(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  if (!(slot->flags & HAS_BODY) || (slot->flags & BODY_WANTED)) {
+    return SK_ABSENT;
+  }
+  slot->flags |= BODY_WANTED;
+  if ((slot->flags & EXPECTS_100) && !slot->held) {
+    sk_res_write_continue(handle);
+  }
+  if (slot->request) {
+    /* Nothing of it was looked at yet. */
+    return SK_OK;
+  }
+  HeldBody *held = std::exchange(slot->held, nullptr);
+  resumeHeld(*slot);
+  if (held) {
+    deliver(*slot, held->bytes(), held->complete);
+    delete held;
+  }
+  return SK_OK;
+}

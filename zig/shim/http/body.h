@@ -1,0 +1,45 @@
+/* The request's body on its way to the handler. */
+#ifndef SK_BODY_H
+#define SK_BODY_H
+
+#include "http/engine.h"
+#include "http/slot_table.h"
+
+#include <cstdlib>
+#include <optional>
+#include <string_view>
+
+namespace sk {
+
+/* Bytes of a body that are kept for a handler that has not asked for it yet; then reading pauses. */
+constexpr size_t HELD_BODY_MAX = 64 * 1024;
+
+class HeldBody {
+public:
+  HeldBody() = default;
+  ~HeldBody() { free(content); }
+  HeldBody(const HeldBody &) = delete;
+  HeldBody &operator=(const HeldBody &) = delete;
+
+  /* False when there is no memory for it: then nothing was added. */
+  bool append(std::string_view data);
+  std::string_view bytes() const { return {content, length}; }
+
+  bool complete = false;
+
+private:
+  char *content = nullptr;
+  size_t length = 0, capacity = 0;
+};
+
+/* A piece from the client, for the handler or for later. */
+void receiveBody(Slot &slot, std::string_view data, bool last);
+/* The whole body of the request whose handler runs, if it came with its head and nobody asked for it yet; else nothing. It counts
+ * as delivered then, and lies where it is until the handler returns. */
+std::optional<std::string_view> takeBodyHere(Slot &slot);
+
+/* The response ended: what nobody will read is dropped as it comes. */
+void dropBody(Slot &slot);
+
+} // namespace sk
+#endif

@@ -1,0 +1,51 @@
+/* The head of a response: status line and fields, checked and composed in one pass. */
+#ifndef SK_HEAD_H
+#define SK_HEAD_H
+
+#include "http/app.h"
+
+#include <string>
+#include <string_view>
+
+namespace sk {
+
+enum class Framing : uint8_t {
+  Sized,      /* Content-Length */
+  Chunked,    /* Transfer-Encoding: chunked */
+  UntilClose, /* HTTP/1.0 without a length, and what goes through a tunnel */
+  None        /* no body; a Content-Length among the fields is kept */
+};
+
+/* What the Connection field says, if there is one. */
+enum class Persistence : uint8_t { Default, Close, KeepAlive };
+
+struct Head {
+  std::string_view block; /* status and fields, separated by LF; empty for "200 OK" */
+  int32_t fields;
+};
+
+/* What a head says, found before anything is written. */
+struct HeadFacts {
+  int status = 200;
+  bool valid = false;
+  bool has_date = false;
+  bool has_server = false;
+  bool wants_close = false;
+  bool has_length = false;
+  uint64_t length = 0; /* what its Content-Length says */
+};
+
+HeadFacts inspect(const Head &head);
+
+/* Upper bound of what `compose` writes. */
+size_t composedBound(const Head &head, const App &app);
+
+/* Writes the head of a block that `inspect` found valid; returns the bytes written. */
+size_t compose(char *out, const Head &head, const HeadFacts &facts, App &app, Framing framing, uint64_t length,
+               Persistence persistence);
+
+/* The fields of a valid block as lines, without those that the server decides about. */
+std::string fieldLines(const Head &head);
+
+} // namespace sk
+#endif

@@ -1,0 +1,31 @@
+/* What Python gives to be sent is referred to instead of copied, where it has to wait. */
+#ifndef SK_LENDING_H
+#define SK_LENDING_H
+
+#include "http/engine.h"
+
+#include <string_view>
+
+namespace sk {
+
+/* While it lives, `bytes` may be kept by referring to `owner`: nothing changes or moves them as long as he is referred to. */
+class Lent {
+public:
+  Lent(const void *owner, std::string_view bytes) : used(bytes.length() >= uWS::BackPressure::HELD_MIN) {
+    if (used) {
+      uWS::loan = {owner, bytes.data(), bytes.length()};
+    }
+  }
+  Lent(const Lent &) = delete;
+  ~Lent() {
+    if (used) {
+      uWS::loan = {};
+    }
+  }
+
+private:
+  bool used;
+};
+
+} // namespace sk
+#endif

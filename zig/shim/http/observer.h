@@ -1,0 +1,77 @@
+/* What an app looks at beside its handlers, where it was told to: who the client behind a proxy is, and what becomes of each
+ * response. An app that was not told to has no observer, and pays a comparison with a null pointer. */
+#ifndef SK_OBSERVER_H
+#define SK_OBSERVER_H
+
+#include "http/engine.h"
+#include "http/slot_table.h"
+#include "abi/socketify.h"
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace sk {
+
+/* The client of one request, as trusted proxies say (X-Forwarded-For, X-Forwarded-Proto). */
+struct Forwarded {
+  std::string address; /* packed; empty when they say nothing */
+  int port = 0;
+  enum Scheme { Unknown, Http, Https } scheme = Unknown;
+};
+
+class Observer {
+public:
+  /* `networks` are 17 bytes each: an address, of IPv4 mapped into IPv6, and the length of its prefix in bits. */
+  void trust(std::string_view networks) {
+    believes = true;
+    trusted.assign(networks);
+  }
+  void logTo(sk_log_fn callback) { log = callback; }
+
+  /* A request of the connection begins, or one that cannot be read is about to be refused. */
+  void begin(Slot &slot, HttpResponse *response, const uWS::HttpRequest *request);
+  /* The head is out, and so is a part of the body. */
+  void sent(const Slot &slot, int status);
+  void sent(const Slot &slot, uint64_t bytes);
+  /* The response is complete, or never will be: then its status is 499 unless the head was out. */
+  void end(const Slot &slot);
+  void forget(const Slot &slot) { records.erase(indexOf(slot)); }
+
+  /* What proxies say of the connection's request, or nullptr. */
+  const Forwarded *forwarded(const Slot &slot) const;
+  /* Both ends of the connection as text, the client's as the proxies say. */
+  std::string_view ends(const Slot &slot, std::string_view of_connection);
+
+private:
+  struct Record {
+    bool peer_known = false, peer_trusted = false;
+    std::string peer; /* packed */
+    Forwarded forwarded;
+    std::string ends;
+    /* Of the log: client, method, target and version, with LF between; empty when nothing is to be logged. */
+    std::string request;
+    int status = 0;
+    uint64_t bytes = 0;
+    int64_t began_ns = 0;
+  };
+
+  Record *find(const Slot &slot);
+  void findPeer(Record &record, HttpResponse *response) const;
+  void readForwarded(Record &record, const uWS::HttpRequest &request) const;
+  bool trusts(std::string_view packed) const;
+
+  bool believes = false;
+  std::string trusted;
+  sk_log_fn log = nullptr;
+  std::unordered_map<uint32_t, Record> records;
+};
+
+/* Both ends of a connection as text: "host port host port"; empty for Unix-domain sockets. Found once per connection. */
+std::string_view endpointsOf(HttpResponse *response);
+/* An address and port as they stand there; the address may be empty. */
+void appendEnd(std::string &out, std::string_view packed, int port);
+
+} // namespace sk
+#endif

@@ -1,0 +1,45 @@
+/* What the parts of the response writer share. */
+#ifndef SK_RESPONSE_H
+#define SK_RESPONSE_H
+
+#include "http/head.h"
+
+namespace sk {
+
+/* Holds the loop's cork buffer for one socket, when nobody else does. */
+class Cork {
+public:
+  explicit Cork(Socket *socket);
+  /* Sends what was packed, if the packing began here. */
+  void release();
+
+private:
+  Socket *socket;
+  bool mine;
+};
+
+/* The whole output of a call goes through here: never loses bytes; what the kernel does not take waits in memory. */
+void writeAll(Socket *socket, std::string_view data);
+
+/* Counts bytes of a body for whoever observes the app. */
+void countSent(const Slot &slot, uint64_t bytes);
+
+/* How a response with this status would be framed. `sized` says that its length is known. */
+Framing framingFor(const Slot &slot, int status, bool sized);
+
+/* Decides about the connection, writes the head. False when the head is not valid; nothing is written then. */
+int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_t flags);
+
+/* The cork that Python holds across several calls: it must be let go even when its connection dies meanwhile. */
+extern thread_local Socket *user_cork;
+
+/* What was packed while the connection's input is handled leaves before the handler goes on; not what a handler packs itself. */
+void leaveNow(Slot &slot);
+
+/* The response is complete: its handle is stale from now on. */
+void finish(Slot &slot);
+/* After the last write of a call that ended a response. */
+int32_t settle(Slot &slot);
+
+} // namespace sk
+#endif

@@ -1,0 +1,117 @@
+#include "http/app.h"
+
+#include "websocket/websocket.h"
+
+#include <algorithm>
+
+namespace sk {
+
+namespace {
+
+/* Methods that the engine's router has no name for are routed under this one. */
+constexpr std::string_view OTHER_METHODS = "?";
+
+/* Calls one handler after the other, until one of them takes the request. */
+bool offer(const Dispatch &dispatch, const Chain &chain) {
+  for (RequestHandler each : chain) {
+    dispatch.request->setYield(false);
+    /* The handler may end the response or lose the connection: what is read afterwards is the slot, which outlives both. */
+    if (each(handleOf(*dispatch.slot)) == 0) {
+      return true;
+    }
+    if (!(dispatch.slot->flags & PENDING) || us_socket_is_closed(0, raw(dispatch.slot->socket))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+} // namespace
+
+bool RouteSearch::takes(Router &walking, const Match &match) {
+  if (passed_over) {
+    passed_over--;
+    return false;
+  }
+  found = match;
+  if (parameters) {
+    auto [last, values] = walking.getParameters();
+    parameters->last = last;
+    std::copy_n(values, last + 1, parameters->values);
+  }
+  return true;
+}
+
+void RouteTable::add(std::string_view method, std::string_view pattern, RequestHandler handler) {
+  bool any = method == "*";
+  std::string key = std::string(method) + ' ' + std::string(pattern);
+  std::unique_ptr<Chain> &chain = chains[key];
+  if (chain) {
+    chain->push_back(handler);
+    return;
+  }
+  chain = std::make_unique<Chain>(1, handler);
+  std::vector<std::string> methods{std::string(method)};
+  if (any) {
+    methods = router.upperCasedMethods;
+    methods.emplace_back(OTHER_METHODS);
+  }
+  uint32_t priority = any ? Router::LOW_PRIORITY : Router::MEDIUM_PRIORITY;
+  Match match{chain.get(), nullptr};
+  router.add(methods, std::string(pattern),
+             [match](Router *walking) { return walking->getUserData()->takes(*walking, match); }, priority);
+}
+
+void RouteTable::addWebSocket(std::string_view pattern, WebSocketRoute *route) {
+  has_websockets = true;
+  websockets.add({"GET"}, std::string(pattern), [found = Match{nullptr, route}](Router *walking) {
+    return walking->getUserData()->takes(*walking, found);
+  });
+}
+
+/* Nothing is called while the router walks: what it found is called afterwards, and when that passes the request on, the next
+ * walk passes over as many. */
+bool RouteTable::route(const Dispatch &dispatch, std::string_view method, std::string_view url) {
+  if (dispatch.upgrades && has_websockets && upgrade(dispatch, url)) {
+    return true;
+  }
+  for (uint32_t passed_on = 0;; passed_on++) {
+    RouteSearch search{passed_on, dispatch.parameters, {}};
+    router.getUserData() = &search;
+    if (!router.route(method, url)) {
+      return false;
+    }
+    dispatch.request->setParameters({dispatch.parameters->last, dispatch.parameters->values});
+    if (offer(dispatch, *search.found.handlers)) {
+      return true;
+    }
+  }
+}
+
+bool RouteTable::upgrade(const Dispatch &dispatch, std::string_view url) {
+  for (uint32_t passed_on = 0;; passed_on++) {
+    RouteSearch search{passed_on, dispatch.parameters, {}};
+    websockets.getUserData() = &search;
+    if (!websockets.route("GET", url)) {
+      return false;
+    }
+    dispatch.request->setParameters({dispatch.parameters->last, dispatch.parameters->values});
+    if (beginUpgrade(*dispatch.slot, *dispatch.request, *search.found.websocket)) {
+      return true;
+    }
+  }
+}
+
+bool RouteTable::has(std::string_view method, std::string_view url) {
+  RouteSearch search{};
+  router.getUserData() = &search;
+  return router.route(method, url);
+}
+
+bool RouteTable::hasWebSocket(std::string_view url) {
+  RouteSearch search{};
+  websockets.getUserData() = &search;
+  return has_websockets && websockets.route("GET", url);
+}
+
+} // namespace sk

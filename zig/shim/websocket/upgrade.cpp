@@ -1,0 +1,230 @@
+/* The opening handshake, RFC 6455 section 4.2. */
+#include "http/ascii.h"
+#include "http/response.h"
+#include "http/half_closed.h"
+#include "websocket/websocket.h"
+
+#include "WebSocketHandshake.h"
+
+#include <cstring>
+
+using namespace sk;
+
+namespace {
+
+constexpr std::string_view VERSION = "13";
+constexpr int SWITCHING_PROTOCOLS = 101;
+constexpr size_t KEY_LENGTH = 24;
+constexpr size_t ACCEPT_LENGTH = 28;
+
+std::string_view firstOf(std::string_view list) { return trim(list.substr(0, list.find(','))); }
+
+/* Whether one of the fields of that name lists a token. */
+bool lists(const uWS::HttpRequest &request, std::string_view name, std::string_view token) {
+  for (auto [field, value] : request) {
+    if (field != name) {
+      continue;
+    }
+    while (!value.empty()) {
+      size_t end = value.find(',');
+      if (equalsLower(trim(value.substr(0, end)), token)) {
+        return true;
+      }
+      value = end == std::string_view::npos ? std::string_view() : value.substr(end + 1);
+    }
+  }
+  return false;
+}
+
+bool isBase64(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+}
+
+/* 16 bytes in base64. */
+bool isKey(std::string_view key) {
+  if (key.length() != KEY_LENGTH || key.substr(KEY_LENGTH - 2) != "==") {
+    return false;
+  }
+  for (char c : key.substr(0, KEY_LENGTH - 2)) {
+    if (!isBase64(c)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Fields that the handshake itself writes, or that have no place in a 101. */
+bool isOwnField(std::string_view name) {
+  for (std::string_view own : {"connection", "upgrade", "content-length", "transfer-encoding", "sec-websocket-accept",
+                               "sec-websocket-protocol", "sec-websocket-extensions"}) {
+    if (equalsLower(name, own)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void appendField(std::string &out, std::string_view name, std::string_view value) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+void appendFields(std::string &out, const Head &head) {
+  std::string_view rest = head.block;
+  auto next = [&rest]() {
+    size_t end = rest.find('\n');
+    std::string_view line = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    return line;
+  };
+  next();
+  for (int32_t i = 0; i < head.fields; i++) {
+    std::string_view name = next();
+    std::string_view value = next();
+    if (!isOwnField(name)) {
+      appendField(out, name, value);
+    }
+  }
+}
+
+/* What the client said, and what is answered. */
+struct Handshake {
+  Head head;
+  std::string_view key, protocol, extensions;
+};
+
+/* A client may send nothing before it has the answer: what it sent cannot be told from a smuggled request. */
+bool sentTooEarly(const Slot &slot) {
+  HttpData *data = httpData(slot.socket);
+  return !data->stash.empty() || (slot.request && !data->unread.empty());
+}
+
+bool isFieldText(std::string_view text) {
+  for (unsigned char c : text) {
+    if ((c < 32 && c != '\t') || c == 127) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Deflate negotiate(const Slot &slot, WebSocketRoute &route, std::string_view offers) {
+  uWS::CompressOptions wanted = route.data()->compression;
+  /* Safari 15.0 to 15.3 break connections on which they agreed to compress. */
+  bool broken = slot.request && uWS::hasBrokenCompression(slot.request->header("user-agent"));
+  return wanted == uWS::CompressOptions::DISABLED || broken ? Deflate() : negotiateDeflate(wanted, offers);
+}
+
+/* The websocket's handle, or a negative result. */
+int64_t upgrade(Slot &slot, WebSocketRoute &route, const Handshake &handshake) {
+  if (!isKey(handshake.key) || !isFieldText(handshake.protocol) || !inspect(handshake.head).valid) {
+    return SK_BAD_HEAD;
+  }
+  if (sentTooEarly(slot)) {
+    refuseUpgrade(slot, UpgradeRefusal::Malformed);
+    return SK_GONE;
+  }
+  char accept[ACCEPT_LENGTH + 1];
+  uWS::WebSocketHandshake::generate(handshake.key.data(), accept);
+  std::string answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+  appendField(answer, "Sec-WebSocket-Accept", {accept, ACCEPT_LENGTH});
+  if (std::string_view protocol = firstOf(handshake.protocol); !protocol.empty()) {
+    appendField(answer, "Sec-WebSocket-Protocol", protocol);
+  }
+  Deflate deflate = negotiate(slot, route, handshake.extensions);
+  if (deflate.agreed) {
+    appendField(answer, "Sec-WebSocket-Extensions", deflate.answer);
+  }
+  appendFields(answer, handshake.head);
+  answer.append("\r\n");
+  writeAll(slot.socket, withoutWhatWasSent(slot, answer));
+  if (us_socket_ended(raw(slot.socket))) {
+    /* A peer that sends nothing cannot take part in a websocket: this ends as when it leaves. */
+    us_socket_cut(raw(slot.socket));
+  }
+  uint32_t handle = adoptWebSocket(slot, route, deflate);
+  if (!handle) {
+    slot.socket->close();
+    return SK_GONE;
+  }
+  if (Observer *observer = slot.app->observer.get()) {
+    observer->sent(slot, SWITCHING_PROTOCOLS);
+    observer->end(slot);
+  }
+  return handle;
+}
+
+} // namespace
+
+namespace sk {
+
+bool asksForWebSocket(const uWS::HttpRequest &request) {
+  return request.rawMethod() == "GET" && !request.isAncient() && lists(request, "upgrade", "websocket") &&
+         lists(request, "connection", "upgrade");
+}
+
+void refuseUpgrade(Slot &slot, UpgradeRefusal why) {
+  struct Answer {
+    std::string_view head;
+    int32_t fields;
+    std::string_view body;
+    int32_t flags;
+  };
+  static constexpr std::string_view VERSION_HEAD = "426 Upgrade Required\nSec-WebSocket-Version\n13\nUpgrade\nwebsocket";
+  static constexpr Answer answers[] = {
+      {"426 Upgrade Required\nUpgrade\nwebsocket", 1, "Upgrade Required", 0},
+      {VERSION_HEAD, 2, "Upgrade Required", 0},
+      {"400 Bad Request", 0, "Bad Request", SK_END_CONNECTION},
+      {"503 Service Unavailable", 0, "Service Unavailable", SK_END_CONNECTION},
+  };
+  const Answer &answer = answers[static_cast<size_t>(why)];
+  sk_res_send(handleOf(slot), answer.head.data(), static_cast<int32_t>(answer.head.length()), answer.fields,
+              answer.body.data(), answer.body.length(), answer.flags);
+}
+
+bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &route) {
+  if (!route.app->admits_websockets) {
+    refuseUpgrade(slot, UpgradeRefusal::Draining);
+    return true;
+  }
+  if (trim(request.header("sec-websocket-version")) != VERSION) {
+    refuseUpgrade(slot, UpgradeRefusal::Version);
+    return true;
+  }
+  std::string_view key = request.header("sec-websocket-key");
+  if (!isKey(key) || request.hasBody()) {
+    refuseUpgrade(slot, UpgradeRefusal::Malformed);
+    return true;
+  }
+  if (route.behavior.on_upgrade || route.behavior.on_upgrade_object) {
+    return RequestHandler{route.behavior.on_upgrade, route.behavior.on_upgrade_object, nullptr}(handleOf(slot)) == 0;
+  }
+  showLoop();
+  int64_t handle = upgrade(slot, route, {{{}, 0}, key, request.header("sec-websocket-protocol"),
+                                         request.header("sec-websocket-extensions")});
+  if (handle > 0) {
+    route.behavior.on_open(static_cast<uint32_t>(handle));
+  }
+  return true;
+}
+
+} // namespace sk
+
+int64_t sk_res_upgrade(uint32_t handle, int32_t route, const char *head, int32_t head_length, int32_t fields,
+                       const char *key, int32_t key_length, const char *protocol, int32_t protocol_length,
+                       const char *extensions, int32_t extensions_length) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  App *app = slot->app;
+  if (route < 0 || static_cast<size_t>(route) >= app->websockets.size() || (slot->flags & HAS_BODY)) {
+    return SK_BAD_HEAD;
+  }
+  if (slot->flags & HEAD_SENT) {
+    return SK_BUSY;
+  }
+  auto text = [](const char *data, int32_t length) { return std::string_view(data, static_cast<size_t>(length)); };
+  return upgrade(*slot, *app->websockets[static_cast<size_t>(route)],
+                 {{text(head, head_length), fields}, text(key, key_length), text(protocol, protocol_length),
+                  text(extensions, extensions_length)});
+}
