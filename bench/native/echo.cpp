@@ -1,5 +1,6 @@
 /* The ceiling of the websocket benchmarks: /echo sends every message back, /broadcast sends it to all its connections.
- * Usage: bench_echo [BEHAVIOUR DIRECTORY] [PORT], 0 for any; prints "listening PORT". Both words are ignored: there is one behaviour. */
+ * Usage: bench_echo [BEHAVIOUR DIRECTORY] [PORT], 0 for any; prints "listening PORT". Both words are ignored: there is one
+ * behaviour. */
 #include "App.h"
 
 #include <cstdio>
@@ -34,9 +35,7 @@ Behavior echo() {
 Behavior broadcast(uWS::App &app) {
   Behavior behavior;
   behavior.open = [](WebSocket *socket) { socket->subscribe(topic); };
-  behavior.message = [&app](WebSocket *, std::string_view message, uWS::OpCode code) {
-    app.publish(topic, message, code);
-  };
+  behavior.message = [&app](WebSocket *, std::string_view message, uWS::OpCode code) { app.publish(topic, message, code); };
   return behavior;
 }
 

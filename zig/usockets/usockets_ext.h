@@ -29,17 +29,18 @@ int us_loop_backend(struct us_loop_t *loop);
 /* Why the last listen on this context failed: an errno, or a negative EAI_* code; 0 when it did not. */
 int us_socket_context_listen_error(struct us_socket_context_t *context);
 /* Adopts a duplicate of a descriptor that listens already. `shared` when other processes may accept from it, too. */
-struct us_listen_socket_t *us_socket_context_listen_fd(int ssl, struct us_socket_context_t *context, int fd, int shared, int socket_ext_size);
+struct us_listen_socket_t *us_socket_context_listen_fd(int ssl, struct us_socket_context_t *context, int fd, int shared,
+                                                       int socket_ext_size);
 /* Of listeners opened from now on; 2048 at first. */
 void us_socket_context_set_backlog(struct us_socket_context_t *context, int backlog);
 /* Accepting pauses while this many accepted sockets are open; 0 for no limit. */
 void us_socket_context_set_max_sockets(struct us_socket_context_t *context, unsigned int max);
 /* Open sockets, without listeners. */
 unsigned int us_socket_context_count(struct us_socket_context_t *context);
-/* Told that clients wait and are not accepted, at each attempt while it is so: `reason` is 0 at the limit of sockets, else an errno;
- * `waiting` is how many, -1 where the system only tells that somebody does. */
+/* Told that clients wait and are not accepted, at each attempt while it is so: `reason` is 0 at the limit of sockets, else an
+ * errno; `waiting` is how many, -1 where the system only tells that somebody does. */
 void us_socket_context_on_waiting(struct us_socket_context_t *context, void (*callback)(void *user, int reason, int waiting),
-    void *user);
+                                  void *user);
 void us_socket_context_close_listeners(struct us_socket_context_t *context);
 /* Calls back for every open socket; the callback may close any. */
 void us_socket_context_for_each(struct us_socket_context_t *context, void (*visit)(struct us_socket_t *, void *user), void *user);
@@ -53,9 +54,11 @@ void us_socket_resume(struct us_socket_t *s);
 int us_socket_ended(struct us_socket_t *s);
 /* Told that the peer has ended its half while the socket is paused, behind what was not received yet. */
 void us_socket_context_on_half_closed(struct us_socket_context_t *context, void (*callback)(struct us_socket_t *s));
-/* Has the kernel ask the peer after so many seconds without a packet, and so often, whether it is there (RFC 9293 section 3.8.4). */
+/* Has the kernel ask the peer after so many seconds without a packet, and so often, whether it is there (RFC 9293 section 3.8.4).
+ */
 void us_socket_keep_alive(struct us_socket_t *s, unsigned int idle, unsigned int interval, unsigned int probes);
-/* When the socket is closed after a shutdown, what the peer sends still is discarded for a while, whether or not something has come yet. */
+/* When the socket is closed after a shutdown, what the peer sends still is discarded for a while, whether or not something has come
+ * yet. */
 void us_socket_linger(struct us_socket_t *s);
 /* A word that stays with the connection, also when it is adopted; 0 at first. */
 unsigned int us_socket_tag(struct us_socket_t *s);
@@ -65,8 +68,7 @@ void us_socket_schedule_data(struct us_socket_t *s);
 
 /* us_socket_write and us_socket_write2 of any length: how many bytes were taken. `more`: further ones follow at once. */
 size_t us_socket_send(struct us_socket_t *s, const char *data, size_t length, int more);
-size_t us_socket_send2(struct us_socket_t *s, const char *header, size_t header_length, const char *payload,
-    size_t payload_length);
+size_t us_socket_send2(struct us_socket_t *s, const char *header, size_t header_length, const char *payload, size_t payload_length);
 /* Neither sends nor receives any more, and is closed by the loop. */
 void us_socket_cut(struct us_socket_t *s);
 
@@ -88,21 +90,21 @@ void us_socket_local_address(struct us_socket_t *s, char *buf, int *length);
 
 /* Files hold PEM. NULL for what is not given. */
 struct us_tls_options {
-    /* Paths one behind the other, each ended by NUL, and an empty one at last; as many keys as certificates, of different kinds. */
-    const char *key_files;
-    const char *cert_files;
-    const char *passphrase;
-    const char *dh_params_file;
-    const char *ca_file;
-    /* Of TLS 1.2; empty for TLS 1.3 only. */
-    const char *ciphers;
-    /* Of TLS 1.3. */
-    const char *ciphersuites;
-    /* 0 is not asked for, 1 is checked if there is one, 2 must be there. */
-    int client_certificate;
-    int low_memory;
-    /* 0 for no limit. */
-    unsigned int handshake_timeout_s;
+  /* Paths one behind the other, each ended by NUL, and an empty one at last; as many keys as certificates, of different kinds. */
+  const char *key_files;
+  const char *cert_files;
+  const char *passphrase;
+  const char *dh_params_file;
+  const char *ca_file;
+  /* Of TLS 1.2; empty for TLS 1.3 only. */
+  const char *ciphers;
+  /* Of TLS 1.3. */
+  const char *ciphersuites;
+  /* 0 is not asked for, 1 is checked if there is one, 2 must be there. */
+  int client_certificate;
+  int low_memory;
+  /* 0 for no limit. */
+  unsigned int handshake_timeout_s;
 };
 
 /* Loads OpenSSL 3 from a library, or from one that it needs: 1, or 0 when there is no such library, -1 when it has no OpenSSL 3,
@@ -114,11 +116,11 @@ int us_tls_knows_cipher(const char *name);
  * be "*.example.org"), of those that ask for it. Returns 0, or which part is wrong, plus 256 times the index of the
  * certificate, with OpenSSL's reason as text. */
 int us_socket_context_tls(struct us_socket_context_t *context, const char *name, size_t name_length,
-    const struct us_tls_options *options, char *reason, size_t reason_size);
+                          const struct us_tls_options *options, char *reason, size_t reason_size);
 void us_socket_context_tls_remove_name(struct us_socket_context_t *context, const char *name, size_t name_length);
 /* Asked for a name that has no certificate, which it may add. */
 void us_socket_context_tls_on_missing_name(struct us_socket_context_t *context,
-    void (*callback)(void *user, const char *name, size_t length), void *user);
+                                           void (*callback)(void *user, const char *name, size_t length), void *user);
 /* The client's certificate as DER: its length, 0 for none. */
 int us_socket_tls_peer_certificate(struct us_socket_t *s, char *out, size_t size);
 /* Whether a request for a host (lower case) must not be answered on this connection, because the host has another certificate than

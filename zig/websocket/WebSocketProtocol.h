@@ -126,8 +126,8 @@ inline size_t messageFrameSize(size_t length) { return length + (length < 126 ? 
 
 /* A frame whose header announces `reportedLength` bytes; `length` of them are copied behind it. */
 template <bool isServer>
-inline size_t formatMessage(char *out, const char *payload, size_t length, OpCode opCode, size_t reportedLength,
-                            bool compressed, bool fin) {
+inline size_t formatMessage(char *out, const char *payload, size_t length, OpCode opCode, size_t reportedLength, bool compressed,
+                            bool fin) {
   static_assert(isServer, "servers do not mask");
   constexpr unsigned int FIN = 128, RSV1 = 64;
   /* RFC 7692 section 6: only the first frame of a message says that it is compressed. */

@@ -33,8 +33,8 @@ enum { Z_OK = 0, Z_BUF_ERROR = -5, Z_SYNC_FLUSH = 2, Z_DEFLATED = 8, Z_DEFAULT_C
 namespace sk {
 
 struct Zlib {
-  int (*deflate_init)(z_stream *, int level, int method, int window_bits, int memory_level, int strategy,
-                      const char *version, int stream_size);
+  int (*deflate_init)(z_stream *, int level, int method, int window_bits, int memory_level, int strategy, const char *version,
+                      int stream_size);
   int (*deflate)(z_stream *, int flush);
   int (*deflate_reset)(z_stream *);
   int (*deflate_end)(z_stream *);

@@ -8,20 +8,20 @@ namespace uWS {
 
 /* Values match the Zig enum of zig/http/syntax.zig. */
 enum HttpError : unsigned int {
-    HTTP_ERROR_NONE = 0,
-    HTTP_ERROR_400_BAD_REQUEST = 1,
-    HTTP_ERROR_431_REQUEST_HEADER_FIELDS_TOO_LARGE = 2,
-    HTTP_ERROR_414_URI_TOO_LONG = 3,
-    HTTP_ERROR_413_CONTENT_TOO_LARGE = 4,
-    HTTP_ERROR_501_NOT_IMPLEMENTED = 5,
-    HTTP_ERROR_505_HTTP_VERSION_NOT_SUPPORTED = 6,
-    HTTP_ERROR_417_EXPECTATION_FAILED = 7,
-    /* Never the parser's, which knows no time. */
-    HTTP_ERROR_408_REQUEST_TIMEOUT = 8
+  HTTP_ERROR_NONE = 0,
+  HTTP_ERROR_400_BAD_REQUEST = 1,
+  HTTP_ERROR_431_REQUEST_HEADER_FIELDS_TOO_LARGE = 2,
+  HTTP_ERROR_414_URI_TOO_LONG = 3,
+  HTTP_ERROR_413_CONTENT_TOO_LARGE = 4,
+  HTTP_ERROR_501_NOT_IMPLEMENTED = 5,
+  HTTP_ERROR_505_HTTP_VERSION_NOT_SUPPORTED = 6,
+  HTTP_ERROR_417_EXPECTATION_FAILED = 7,
+  /* Never the parser's, which knows no time. */
+  HTTP_ERROR_408_REQUEST_TIMEOUT = 8
 };
 
-#define SK_ERROR_RESPONSE(status, length)                                                                             \
-    "HTTP/1.1 " status "\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: " length "\r\n\r\n" status
+#define SK_ERROR_RESPONSE(status, length) \
+  "HTTP/1.1 " status "\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: " length "\r\n\r\n" status
 
 static const std::string_view httpErrorResponses[] = {
     "",

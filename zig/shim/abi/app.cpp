@@ -39,20 +39,23 @@ int32_t sk_app_drain(sk_app *app, int32_t stage) {
   us_socket_context_close_listeners(app->context());
   app->draining = true;
   app->admits_websockets = stage == SK_DRAIN_PATIENT;
-  us_socket_context_for_each(app->context(), [](us_socket_t *s, void *user) {
-    auto *socket = reinterpret_cast<Socket *>(s);
-    uint32_t index = us_socket_tag(s);
-    bool patient = *static_cast<int32_t *>(user) == SK_DRAIN_PATIENT;
-    if (!us_socket_is_established(0, s)) {
-      /* Its handshake goes on: no request of it was taken. */
-      if (!patient) {
-        socket->close();
-      }
-    } else if (index && isIdle(socket, slotAt(index)) && !(patient && mayHaveSent(socket, slotAt(index)))) {
-      socket->shutdown();
-      socket->close();
-    }
-  }, &stage);
+  us_socket_context_for_each(
+      app->context(),
+      [](us_socket_t *s, void *user) {
+        auto *socket = reinterpret_cast<Socket *>(s);
+        uint32_t index = us_socket_tag(s);
+        bool patient = *static_cast<int32_t *>(user) == SK_DRAIN_PATIENT;
+        if (!us_socket_is_established(0, s)) {
+          /* Its handshake goes on: no request of it was taken. */
+          if (!patient) {
+            socket->close();
+          }
+        } else if (index && isIdle(socket, slotAt(index)) && !(patient && mayHaveSent(socket, slotAt(index)))) {
+          socket->shutdown();
+          socket->close();
+        }
+      },
+      &stage);
   endAllWebSockets(*app);
   if (stage == SK_DRAIN_WEBSOCKETS) {
     closeEndedWebSockets(*app);

@@ -1,6 +1,6 @@
 /* sk_res_*: the connection behind a response. */
-#include "http/app.h"
 #include "http/connection.h"
+#include "http/app.h"
 #include "http/scope.h"
 #include "http/scratch.h"
 

@@ -1,7 +1,7 @@
 /* The thread's event loop, driven by a descriptor. */
+#include "abi/socketify.h"
 #include "http/engine.h"
 #include "http/memory.h"
-#include "abi/socketify.h"
 #include "websocket/websocket.h"
 
 #include <cerrno>

@@ -60,9 +60,7 @@ int32_t sk_req_is_ancient(uint32_t handle) {
   return request ? request->isAncient() : SK_STALE;
 }
 
-int32_t sk_req_is_secure(uint32_t handle) {
-  return findRequest(handle) ? isSecure(slotAt(handle & (SLOT_COUNT - 1))) : SK_STALE;
-}
+int32_t sk_req_is_secure(uint32_t handle) { return findRequest(handle) ? isSecure(slotAt(handle & (SLOT_COUNT - 1))) : SK_STALE; }
 
 int32_t sk_req_dump(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);

@@ -2,8 +2,8 @@
 #include "http/response.h"
 
 #include "http/body.h"
-#include "http/half_closed.h"
 #include "http/connection.h"
+#include "http/half_closed.h"
 
 #include <algorithm>
 #include <poll.h>
@@ -138,13 +138,12 @@ Head headOf(const char *head, int32_t length, int32_t fields) { return {view(hea
 
 } // namespace
 
-int32_t sk_res_send(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body,
-                    size_t body_length, int32_t flags) {
+int32_t sk_res_send(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body, size_t body_length,
+                    int32_t flags) {
   return send(handle, headOf(head, head_length, fields), view(body, body_length), flags);
 }
 
-int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
-                     size_t length) {
+int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data, size_t length) {
   Slot *slot = findHttpSlot(handle);
   if (!slot) {
     return SK_GONE;
@@ -155,8 +154,7 @@ int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int
   return stream(*slot, headOf(head, head_length, fields), view(data, length), 0);
 }
 
-int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
-                      size_t length) {
+int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data, size_t length) {
   Slot *slot = findHttpSlot(handle);
   if (!slot) {
     return SK_GONE;
@@ -190,8 +188,8 @@ int32_t sk_res_flush(uint32_t handle) {
   return isReset(s) ? SK_GONE : SK_BUFFERED;
 }
 
-int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
-                       size_t length, uint64_t total_length, int32_t flags) {
+int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data, size_t length,
+                       uint64_t total_length, int32_t flags) {
   constexpr int32_t RESULT = 4, TAKEN = 1, COMPLETE = 2;
   Slot *slot = findHttpSlot(handle);
   if (!slot) {

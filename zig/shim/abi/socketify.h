@@ -37,13 +37,13 @@ extern "C" {
 #define SK_WS_SCRATCH_BYTES 4096
 
 /* Results of the response functions. */
-#define SK_BUFFERED 0    /* accepted; part of it waits in memory for the client to read */
-#define SK_OK 1          /* accepted and handed to the kernel, or to the packet that leaves when the handler returns */
-#define SK_GONE 2        /* nothing happened: the response ended before, or the client left */
-#define SK_BAD_HEAD (-1) /* the status line or a field is not valid; nothing was sent */
-#define SK_ABSENT (-2)   /* there is no such header, parameter or body */
-#define SK_BUSY (-3)     /* not now: the head was sent already, or the loop is running */
-#define SK_STALE (-4)    /* what SK_GONE says, where a result can be a length or a number */
+#define SK_BUFFERED 0      /* accepted; part of it waits in memory for the client to read */
+#define SK_OK 1            /* accepted and handed to the kernel, or to the packet that leaves when the handler returns */
+#define SK_GONE 2          /* nothing happened: the response ended before, or the client left */
+#define SK_BAD_HEAD (-1)   /* the status line or a field is not valid; nothing was sent */
+#define SK_ABSENT (-2)     /* there is no such header, parameter or body */
+#define SK_BUSY (-3)       /* not now: the head was sent already, or the loop is running */
+#define SK_STALE (-4)      /* what SK_GONE says, where a result can be a length or a number */
 #define SK_BAD_LENGTH (-5) /* the body is not as long as its Content-Length says; nothing was sent */
 
 /* Flags of sk_ws_send, beside the opcode. */
@@ -53,17 +53,18 @@ extern "C" {
 /* Flags of sk_res_send and sk_res_try_end. */
 #define SK_END_CONNECTION 1 /* close the connection after this response */
 #define SK_NO_BODY 2        /* no body follows; the answer to HEAD has the Content-Length among its fields, if any */
-#define SK_KEEP_LENGTH 4    /* a Content-Length among the fields must be right (SK_BAD_LENGTH), but for the answer to HEAD,
-                             * which keeps it */
+/* A Content-Length among the fields must be right (SK_BAD_LENGTH), but for the answer to HEAD, which keeps it. */
+#define SK_KEEP_LENGTH 4
 
 /* Flags of sk_req_scope. */
-#define SK_SCOPE_ANCIENT 1   /* HTTP/1.0 */
-#define SK_SCOPE_BODY 2      /* there is a body */
-#define SK_SCOPE_BODY_HERE 4 /* and on_body will be called as soon as the request callback returns, if it asks for it */
-#define SK_SCOPE_ENCODED 8   /* the path has escapes, or bytes outside ASCII */
-#define SK_SCOPE_TRAILERS 16 /* the client takes trailer fields */
+#define SK_SCOPE_ANCIENT 1       /* HTTP/1.0 */
+#define SK_SCOPE_BODY 2          /* there is a body */
+#define SK_SCOPE_BODY_HERE 4     /* and on_body will be called as soon as the request callback returns, if it asks for it */
+#define SK_SCOPE_ENCODED 8       /* the path has escapes, or bytes outside ASCII */
+#define SK_SCOPE_TRAILERS 16     /* the client takes trailer fields */
 #define SK_SCOPE_OTHER_SCHEME 32 /* a trusted proxy says https and the app speaks plain HTTP, or the other way round */
-#define SK_SCOPE_SENT_TARGET 64 /* only of sk_req_scope: the target that was sent is not what path and query say, see sk_req_sent_target */
+/* Only of sk_req_scope: the target that was sent is not what path and query say, see sk_req_sent_target. */
+#define SK_SCOPE_SENT_TARGET 64
 
 /* Flags of sk_req_dump. */
 #define SK_DUMP_ANCIENT 1
@@ -109,18 +110,18 @@ typedef struct sk_ws_behavior {
   int32_t close_on_backpressure_limit; /* 1 to close instead */
   int32_t reset_idle_timeout_on_send;
   int32_t send_pings_automatically;
-  sk_request_fn on_upgrade;              /* NULL when the next one is given, or to upgrade every valid request at once */
-  const void *on_upgrade_object;         /* called by CPython with the handle; or NULL */
-  sk_ws_open_fn on_open;                 /* only for upgrades without on_upgrade */
-  sk_ws_message_fn on_message;           /* NULL when the next one is given */
-  const void *on_message_object;         /* called by CPython with handle, message and opcode; or NULL */
+  sk_request_fn on_upgrade;      /* NULL when the next one is given, or to upgrade every valid request at once */
+  const void *on_upgrade_object; /* called by CPython with the handle; or NULL */
+  sk_ws_open_fn on_open;         /* only for upgrades without on_upgrade */
+  sk_ws_message_fn on_message;   /* NULL when the next one is given */
+  const void *on_message_object; /* called by CPython with handle, message and opcode; or NULL */
   /* Called instead, with the websocket's object, message and opcode's object, while that has neither iteration nor waiting
    * handler (see sk_ws_python); or NULL. What it returns, if it means anything, and what it raises goes to the next one. */
   const void *on_message_handler;
-  const void *on_message_result;         /* called with the object, the result, and the exception; one of both is None */
-  sk_ws_message_fn on_ping;              /* or NULL */
-  sk_ws_message_fn on_pong;              /* or NULL */
-  sk_writable_fn on_drain;               /* or NULL */
+  const void *on_message_result; /* called with the object, the result, and the exception; one of both is None */
+  sk_ws_message_fn on_ping;      /* or NULL */
+  sk_ws_message_fn on_pong;      /* or NULL */
+  sk_writable_fn on_drain;       /* or NULL */
   sk_ws_close_fn on_close;
   sk_ws_subscription_fn on_subscription; /* or NULL */
 } sk_ws_behavior;
@@ -136,37 +137,37 @@ typedef struct sk_tls_options {
   const char *passphrase;
   const char *dh_params_file;
   const char *ca_file;
-  const char *ciphers;      /* of TLS 1.2; empty for TLS 1.3 only */
-  const char *ciphersuites; /* of TLS 1.3 */
-  int32_t client_certificate; /* 0 is not asked for, 1 is checked if there is one, 2 must be there */
-  int32_t low_memory;         /* 1 to free the buffers of connections that wait */
+  const char *ciphers;          /* of TLS 1.2; empty for TLS 1.3 only */
+  const char *ciphersuites;     /* of TLS 1.3 */
+  int32_t client_certificate;   /* 0 is not asked for, 1 is checked if there is one, 2 must be there */
+  int32_t low_memory;           /* 1 to free the buffers of connections that wait */
   uint32_t handshake_timeout_s; /* 0 for no limit; only of the app itself */
 } sk_tls_options;
 
 /* Everything an app knows from birth. Text is copied. */
 typedef struct sk_app_options {
-  uint64_t max_body_bytes;         /* larger bodies get 413; UINT64_MAX for no limit */
-  uint32_t max_target_bytes;       /* longer request targets get 414 */
-  uint32_t max_header_bytes;       /* larger header sections get 431 */
-  uint32_t max_header_count;       /* more fields get 431 */
+  uint64_t max_body_bytes;            /* larger bodies get 413; UINT64_MAX for no limit */
+  uint32_t max_target_bytes;          /* longer request targets get 414 */
+  uint32_t max_header_bytes;          /* larger header sections get 431 */
+  uint32_t max_header_count;          /* more fields get 431 */
   uint32_t max_chunk_extension_bytes; /* longer extensions of a chunk get 431 */
-  uint32_t max_trailer_bytes;      /* larger trailer sections get 431 */
-  uint32_t header_timeout_s;       /* a request's head that takes longer gets 408; 0 for ever */
-  uint32_t body_timeout_s;         /* so long a body may bring less than the following rate, then 408; 0 for ever */
+  uint32_t max_trailer_bytes;         /* larger trailer sections get 431 */
+  uint32_t header_timeout_s;          /* a request's head that takes longer gets 408; 0 for ever */
+  uint32_t body_timeout_s;            /* so long a body may bring less than the following rate, then 408; 0 for ever */
   uint32_t min_body_bytes_per_s;
-  uint32_t write_timeout_s;        /* a client that reads nothing for so long is cut; 0 for ever */
-  uint32_t response_timeout_s;     /* a response of which nothing is written for so long gets on_timeout; 0 for ever */
-  uint32_t keep_alive_timeout_s;   /* seconds an idle connection is kept; 0 for ever */
-  uint32_t max_connections;        /* at this number accepting pauses; 0 for no limit */
+  uint32_t write_timeout_s;         /* a client that reads nothing for so long is cut; 0 for ever */
+  uint32_t response_timeout_s;      /* a response of which nothing is written for so long gets on_timeout; 0 for ever */
+  uint32_t keep_alive_timeout_s;    /* seconds an idle connection is kept; 0 for ever */
+  uint32_t max_connections;         /* at this number accepting pauses; 0 for no limit */
   uint32_t max_concurrent_requests; /* beyond it, websockets included, requests get 503; 0 for no limit */
-  uint32_t backlog;                /* of the listening sockets */
-  uint32_t max_backpressure_bytes; /* no further request of a connection is read while it owes more than this */
-  int32_t date_header;             /* 1 to send Date */
-  int32_t accept_proxy_protocol;   /* 1 to honour PROXY protocol v2 */
-  const char *server_header;       /* value of the Server field, or NULL to send none */
+  uint32_t backlog;                 /* of the listening sockets */
+  uint32_t max_backpressure_bytes;  /* no further request of a connection is read while it owes more than this */
+  int32_t date_header;              /* 1 to send Date */
+  int32_t accept_proxy_protocol;    /* 1 to honour PROXY protocol v2 */
+  const char *server_header;        /* value of the Server field, or NULL to send none */
   size_t server_header_length;
-  sk_request_fn on_missing;        /* no route matched; NULL when the next one is given */
-  const void *on_missing_object;   /* called by CPython with the handle; or NULL */
+  sk_request_fn on_missing;      /* no route matched; NULL when the next one is given */
+  const void *on_missing_object; /* called by CPython with the handle; or NULL */
   sk_abort_fn on_abort;
   sk_body_fn on_body;
   sk_writable_fn on_writable;
@@ -194,7 +195,8 @@ SK_API int32_t sk_backend(void);
 SK_API int32_t sk_backend_refusal(void);
 /* What this thread's loop has. */
 SK_API int32_t sk_loop_backend(void);
-/* Makes the loop of this thread where it has none: SK_OK, or why not as a negative errno, as sk_loop_backend and sk_loop_fd, too. */
+/* Makes the loop of this thread where it has none: SK_OK, or why not as a negative errno, as sk_loop_backend and sk_loop_fd.
+ */
 SK_API int32_t sk_loop_open(void);
 /* The descriptor that is readable whenever sk_loop_pump has something to do. */
 SK_API int32_t sk_loop_fd(void);
@@ -217,8 +219,8 @@ SK_API void sk_loop_free(void);
 SK_API sk_app *sk_app_create(const sk_app_options *options);
 
 /* Adds a handler for a method ("*" for every one) and pattern. Handlers of the same method and pattern are asked in the
- * order of their adding. With an `object`, CPython calls that instead of the handler, which is NULL then. `host` (lower case, may be empty, may be a wildcard as
- * "*.example.org") limits the route to requests for that host name. */
+ * order of their adding. With an `object`, CPython calls that instead of the handler, which is NULL then. `host` (lower case, may
+ * be empty, may be a wildcard as "*.example.org") limits the route to requests for that host name. */
 SK_API void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
                          const char *pattern, size_t pattern_length, sk_request_fn handler, const void *object);
 /* Likewise, with a handler in Python whose objects the caller keeps alive. After sk_python_response. */
@@ -237,10 +239,10 @@ SK_API int32_t sk_tls_load(const char *path);
 /* 1 when a cipher's name or keyword (NUL-terminated) means something in TLS 1.2. After sk_tls_load. */
 SK_API int32_t sk_tls_knows_cipher(const char *name);
 /* Makes the app's listeners speak TLS, or changes the certificate of connections to come: all of them, or those that ask for
- * a host name (lower case, may be a wildcard). Returns 0, or which part is wrong: 1 memory, 2 certificate, 3 it is expired, 4 not yet
- * valid, 5 key, 6 it needs a passphrase, 7 the passphrase is wrong, 8 key and certificate are no pair, 9 DH parameters,
- * 10 CA, 11 ciphers of TLS 1.2, 12 those of 1.3, 13 two keys are of one kind; plus 256 times the index of the certificate. Then
- * the scratch buffer holds the reason, ended by NUL. After sk_tls_load. */
+ * a host name (lower case, may be a wildcard). Returns 0, or which part is wrong: 1 memory, 2 certificate, 3 it is expired, 4 not
+ * yet valid, 5 key, 6 it needs a passphrase, 7 the passphrase is wrong, 8 key and certificate are no pair, 9 DH parameters, 10 CA,
+ * 11 ciphers of TLS 1.2, 12 those of 1.3, 13 two keys are of one kind; plus 256 times the index of the certificate. Then the
+ * scratch buffer holds the reason, ended by NUL. After sk_tls_load. */
 SK_API int32_t sk_app_tls(sk_app *app, const char *host, size_t host_length, const sk_tls_options *options);
 /* Forgets the certificate of a host name. */
 SK_API void sk_app_tls_remove(sk_app *app, const char *host, size_t host_length);
@@ -277,8 +279,7 @@ SK_API void sk_app_close(sk_app *app);
  * callback that the app calls outside of them. */
 SK_API int32_t sk_app_destroy(sk_app *app);
 
-/* ---- Request: only inside the request callback of the same handle, also after its response
- * ended; SK_STALE after it ------------------------------- */
+/* ---- Request: only inside the request callback of the same handle, also after its response ended; SK_STALE after it ---- */
 
 SK_API int32_t sk_req_method(uint32_t handle);
 SK_API int32_t sk_req_url(uint32_t handle);
@@ -310,11 +311,11 @@ SK_API int32_t sk_req_scope(uint32_t handle);
  * empty for "200 OK" without fields. `fields` is the number of fields, which proves that no part holds an LF.
  * After the head was sent by sk_res_write or sk_res_try_end, head must be empty. */
 
-/* How owners of bytes are referred to, by sk_lend and by the functions of socketify_python.h, before any of them: addresses of functions that
- * take an owner, as Py_IncRef and Py_DecRef. */
+/* How owners of bytes are referred to, by sk_lend and by the functions of socketify_python.h, before any of them: addresses of
+ * functions that take an owner, as Py_IncRef and Py_DecRef. */
 SK_API void sk_lend_by(const void *retain, const void *release);
-/* What is sent of these bytes until the next call of this function, and has to wait, is not copied if it is large: the owner is referred to
- * meanwhile, and neither moves nor changes them. NULL for nothing. */
+/* What is sent of these bytes until the next call of this function, and has to wait, is not copied if it is large: the owner is
+ * referred to meanwhile, and neither moves nor changes them. NULL for nothing. */
 SK_API void sk_lend(const void *owner, const char *data, size_t length);
 
 /* The whole response in one packet. */
@@ -327,8 +328,8 @@ SK_API int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_leng
  * ends either. */
 SK_API int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
                              size_t length);
-/* What was written leaves now, and not when the callback returns. SK_OK, SK_BUFFERED when the client has to read first, or SK_GONE, also when
- * the client cut the connection and on_abort is still to come. */
+/* What was written leaves now, and not when the callback returns. SK_OK, SK_BUFFERED when the client has to read first, or SK_GONE,
+ * also when the client cut the connection and on_abort is still to come. */
 SK_API int32_t sk_res_flush(uint32_t handle);
 /* Ends a chunked body with trailer fields, which HTTP/1.0 and a body of known length cannot have: then they are left out.
  * The status of the block counts for nothing, here and in sk_res_early_hints. */
@@ -396,8 +397,7 @@ SK_API int32_t sk_zlib_load(const char *path);
 SK_API int32_t sk_app_ws(sk_app *app, const char *host, size_t host_length, const char *pattern, size_t pattern_length,
                          const sk_ws_behavior *behavior);
 /* Sends to all subscribers of a topic. 1 when there are any, else 0; SK_BAD_HEAD for an opcode that is not TEXT or BINARY. */
-SK_API int32_t sk_app_publish(sk_app *app, const char *topic, size_t topic_length, const char *data, size_t length,
-                              int32_t flags);
+SK_API int32_t sk_app_publish(sk_app *app, const char *topic, size_t topic_length, const char *data, size_t length, int32_t flags);
 SK_API uint32_t sk_app_num_subscribers(sk_app *app, const char *topic, size_t topic_length);
 /* Answers 101 and makes the connection a websocket of a route of the same app. `head` holds further fields of the response,
  * as everywhere but without a status; `key`, `protocol` (the one to select, may be empty) and `extensions` are what the

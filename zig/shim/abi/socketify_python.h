@@ -13,8 +13,8 @@ typedef struct sk_object sk_object;
 
 /* What calls between CPython and the shim need of its C API: functions of the stable ABI (and PyObject_Vectorcall, or
  * PyObject_VectorcallDict, which takes keywords in another form; of contexts, PyContext_CopyCurrent, _Enter and _Exit), types, and
- * asyncio's functions that say which task runs. `iterator_send` is NULL before CPython 3.10: then what begins coroutines must not be
- * used. */
+ * asyncio's functions that say which task runs. `iterator_send` is NULL before CPython 3.10: then what begins coroutines must not
+ * be used. */
 typedef struct sk_python {
   const void *(*vectorcall)(const void *callable, const void *const *arguments, size_t count, const void *keywords);
   const void *(*new_function)(void *method, const void *self, const void *module);
@@ -79,7 +79,7 @@ typedef struct sk_python {
   const void *leave_task;
   /* Where in an object, in words, the address of its type is. */
   size_t type_word;
-  int64_t function_weak; /* where in a built-in function, in words, its weak references are */
+  int64_t function_weak;         /* where in a built-in function, in words, its weak references are */
   int32_t count_is_first;        /* an object begins with its reference count */
   int32_t vectorcall_takes_dict; /* of keywords; else a tuple of their names, whose values come after the other arguments */
 } sk_python;
@@ -91,11 +91,11 @@ typedef struct sk_ws_python {
   const void *status_buffered;
   const void *status_sent;
   const void *status_dropped;
-  const void *send;    /* send(websocket, ...): every call that is not the usual one */
-  const char *doc;     /* of the method; stays where it is */
+  const void *send; /* send(websocket, ...): every call that is not the usual one */
+  const char *doc;  /* of the method; stays where it is */
   size_t handle_member;
-  size_t inbox_member; /* None unless somebody iterates */
-  size_t busy_member;  /* True while a handler waits, else False */
+  size_t inbox_member;  /* None unless somebody iterates */
+  size_t busy_member;   /* True while a handler waits, else False */
   const void *not_busy; /* False itself */
 } sk_ws_python;
 
@@ -132,21 +132,22 @@ typedef struct sk_exchange_handler {
 #define SK_PYTHON_SEND_MESSAGE 3 /* send_message(handle, data, flags): sk_ws_send */
 #define SK_PYTHON_SCOPE 4        /* scope(handle): what sk_req_scope says, as bytes */
 #define SK_PYTHON_SCOPE_TEXT 5   /* scope_text(handle): the same as str, of latin-1 */
-/* send_with(handle, status, content_type, gives_way, headers, body, flags): a whole response. Status, content type (None for none; it
- * may give way to one among the headers) and the pairs of a list or tuple (or None) are str or bytes. Gives a result as
+/* send_with(handle, status, content_type, gives_way, headers, body, flags): a whole response. Status, content type (None for none;
+ * it may give way to one among the headers) and the pairs of a list or tuple (or None) are str or bytes. Gives a result as
  * sk_res_send, or None, with nothing sent, for what only Python can judge: other types, text outside ASCII. */
 #define SK_PYTHON_SEND_WITH 6
 /* Of a handle, as str; RuntimeError when the request is gone. */
 #define SK_PYTHON_METHOD 7
 #define SK_PYTHON_URL 8
 #define SK_PYTHON_FULL_URL 9
-#define SK_PYTHON_HEADER 10      /* header(handle, name): a field's first value, or None */
-#define SK_PYTHON_PARAMETER 11   /* parameter(handle, index): as it was sent, or None */
-#define SK_PYTHON_BODY_HERE 12   /* body_here(handle): the whole body as bytes, if it came with the head and was not asked for yet,
-                                  * else None; it counts as read */
-#define SK_PYTHON_BEGIN 13       /* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the
-                                  * context; None when it finished, else (what it waits for, the context) */
-#define SK_PYTHON_ASGI_SCOPE 14  /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
+#define SK_PYTHON_HEADER 10    /* header(handle, name): a field's first value, or None */
+#define SK_PYTHON_PARAMETER 11 /* parameter(handle, index): as it was sent, or None */
+/* body_here(handle): the whole body as bytes, if it came with the head and was not asked for yet, else None; it counts as read. */
+#define SK_PYTHON_BODY_HERE 12
+/* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the context; None when it finished, else
+ * (what it waits for, the context). */
+#define SK_PYTHON_BEGIN 13
+#define SK_PYTHON_ASGI_SCOPE 14   /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
 #define SK_PYTHON_ASGI_REQUEST 15 /* asgi_request(handle), likewise: serves a request, and returns 0 */
 /* publish(app, topic, data, opcode) and publish_from(handle, topic, data, opcode): sk_app_publish and sk_ws_publish. Gives a bool,
  * or None, with nothing sent, for what only Python can judge. After sk_python_websocket. */
@@ -169,8 +170,8 @@ typedef struct sk_exchange_handler {
 #define SK_ASGI_NEW_TASK 11    /* new_task(): puts a task there */
 #define SK_ASGI_ITEMS 12
 
-/* Whether the library belongs to the interpreter of this number, as CPython counts them: the first that asks has it until the process
- * ends, as objects of one interpreter must not be used by another, and outlive no interpreter. Thread-safe. */
+/* Whether the library belongs to the interpreter of this number, as CPython counts them: the first that asks has it until the
+ * process ends, as objects of one interpreter must not be used by another, and outlive no interpreter. Thread-safe. */
 SK_API int32_t sk_python_claim(int64_t interpreter);
 /* Before any other sk_python_* and before objects are given as handlers; again only by the same interpreter. */
 SK_API void sk_python_load(const sk_python *api);

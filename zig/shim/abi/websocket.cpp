@@ -1,7 +1,7 @@
 /* sk_ws_*, and publishing. */
+#include "websocket/websocket.h"
 #include "http/memory.h"
 #include "http/scratch.h"
-#include "websocket/websocket.h"
 
 #include <cassert>
 #include <cstring>
@@ -79,10 +79,10 @@ int32_t publish(App &app, uWS::Subscriber *sender, std::string_view topic, std::
   }
   bool compress = flags & SK_WS_COMPRESS;
   if (data.length() >= uWS::LoopData::CORK_BUFFER_SIZE) {
-    return tree->publishBig(sender, topic, {data, opcode, compress},
-                            [](uWS::Subscriber *subscriber, uWS::TopicTreeBigMessage &message) {
-      sendPublished(static_cast<WebSocket *>(subscriber->user), message.message, message.opCode, message.compress);
-    });
+    return tree->publishBig(
+        sender, topic, {data, opcode, compress}, [](uWS::Subscriber *subscriber, uWS::TopicTreeBigMessage &message) {
+          sendPublished(static_cast<WebSocket *>(subscriber->user), message.message, message.opCode, message.compress);
+        });
   }
   bool wanted = tree->publish(sender, topic, framedForAll(data, opcode, compress));
   if (wanted && !loopIsPumping()) {
@@ -109,8 +109,7 @@ int32_t sk_app_ws(sk_app *app, const char *host, size_t host_length, const char 
   return static_cast<int32_t>(app->websockets.size()) - 1;
 }
 
-int32_t sk_app_publish(sk_app *app, const char *topic, size_t topic_length, const char *data, size_t length,
-                       int32_t flags) {
+int32_t sk_app_publish(sk_app *app, const char *topic, size_t topic_length, const char *data, size_t length, int32_t flags) {
   return publish(*app, nullptr, view(topic, topic_length), view(data, length), flags);
 }
 
@@ -252,8 +251,7 @@ int32_t sk_ws_topic(uint32_t handle, int32_t index) {
   return give((*topic)->name);
 }
 
-int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, const char *data, size_t length,
-                      int32_t flags) {
+int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, const char *data, size_t length, int32_t flags) {
   Slot *slot = findWebSocketSlot(handle);
   if (!slot) {
     return SK_STALE;

@@ -1,8 +1,8 @@
 #include "cpython/asgi.h"
 
+#include "cpython/coroutine.h"
 #include "http/app.h"
 #include "http/lending.h"
-#include "cpython/coroutine.h"
 #include "http/scope.h"
 
 #include <cassert>
@@ -25,7 +25,8 @@ struct Phases {
 
 /* Strings that name things, made once. */
 struct Names {
-  Object *path, *raw_path, *query_string, *headers, *client, *server, *method, *http_version, *asgi, *state, *extensions, *scheme, *tls;
+  Object *path, *raw_path, *query_string, *headers, *client, *server, *method, *http_version, *asgi, *state, *extensions, *scheme,
+      *tls;
   Object *type, *status, *body, *more_body, *trailers, *response_start, *response_body;
   Object *http_1_0, *get, *head, *post;
   Object *zero, *empty, *is_false;
@@ -81,9 +82,7 @@ public:
     return itemOf(lines.get(), status);
   }
 
-  bool take(uint32_t &handle, uint32_t &fields) const {
-    return sk::take(get(HANDLE), handle) && sk::take(get(FIELDS), fields);
-  }
+  bool take(uint32_t &handle, uint32_t &fields) const { return sk::take(get(HANDLE), handle) && sk::take(get(FIELDS), fields); }
   Ref head() const { return Ref::borrowed(get(HEAD_BLOCK)); }
 
   bool keepHead(std::string_view block, size_t fields) {
@@ -143,9 +142,7 @@ Ref callSuccessor(Exchange exchange, const char *method) {
 
 /* ---- the scope */
 
-bool put(const Ref &dict, Object *key, const Ref &value) {
-  return value && python.dict_set(dict.get(), key, value.get()) == 0;
-}
+bool put(const Ref &dict, Object *key, const Ref &value) { return value && python.dict_set(dict.get(), key, value.get()) == 0; }
 
 /* Every request has its own copy of what the template holds, as applications may add to it. */
 bool copyInner(const Ref &scope, Object *key) {
@@ -274,8 +271,8 @@ bool appendHeader(std::string &block, Object *header) {
     return python.tuple_length(header) == 2 && append(block, python.tuple_get(header, 0)) &&
            append(block, python.tuple_get(header, 1));
   }
-  return isExactly(header, python.list_type) && python.list_length(header) == 2 &&
-         append(block, python.list_get(header, 0)) && append(block, python.list_get(header, 1));
+  return isExactly(header, python.list_type) && python.list_length(header) == 2 && append(block, python.list_get(header, 0)) &&
+         append(block, python.list_get(header, 1));
 }
 
 bool appendHeaders(std::string &block, Object *headers, size_t &count) {
@@ -313,7 +310,8 @@ bool start(Exchange exchange, Object *message) {
 
 bool finish(Exchange exchange, Object *message) {
   Ref body = itemOf(message, names.body), more_body = itemOf(message, names.more_body);
-  if (!isOff(more_body) || python.error_occurred() || !exchange.isIntact() || exchange.isTakenOver() || !exchange.phaseIs(phases.head)) {
+  if (!isOff(more_body) || python.error_occurred() || !exchange.isIntact() || exchange.isTakenOver() ||
+      !exchange.phaseIs(phases.head)) {
     return false;
   }
   std::string_view content, block;
@@ -479,14 +477,33 @@ Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
 
 void prepareAsgi() {
   names = {
-      python.intern("path"), python.intern("raw_path"), python.intern("query_string"), python.intern("headers"),
-      python.intern("client"), python.intern("server"), python.intern("method"), python.intern("http_version"),
-      python.intern("asgi"), python.intern("state"), python.intern("extensions"), python.intern("scheme"),
+      python.intern("path"),
+      python.intern("raw_path"),
+      python.intern("query_string"),
+      python.intern("headers"),
+      python.intern("client"),
+      python.intern("server"),
+      python.intern("method"),
+      python.intern("http_version"),
+      python.intern("asgi"),
+      python.intern("state"),
+      python.intern("extensions"),
+      python.intern("scheme"),
       python.intern("tls"),
-      python.intern("type"), python.intern("status"), python.intern("body"), python.intern("more_body"),
-      python.intern("trailers"), python.intern("http.response.start"), python.intern("http.response.body"),
-      python.intern("1.0"), python.intern("GET"), python.intern("HEAD"), python.intern("POST"),
-      python.from_long(0), python.from_bytes("", 0), python.from_bool(0),
+      python.intern("type"),
+      python.intern("status"),
+      python.intern("body"),
+      python.intern("more_body"),
+      python.intern("trailers"),
+      python.intern("http.response.start"),
+      python.intern("http.response.body"),
+      python.intern("1.0"),
+      python.intern("GET"),
+      python.intern("HEAD"),
+      python.intern("POST"),
+      python.from_long(0),
+      python.from_bytes("", 0),
+      python.from_bool(0),
   };
   phases = {python.from_long(0), python.from_long(1), python.from_long(4)};
 }

@@ -1,7 +1,7 @@
 #include "cpython/exchange.h"
 
-#include "http/lending.h"
 #include "cpython/hidden_loop.h"
+#include "http/lending.h"
 
 #include <cassert>
 
@@ -102,8 +102,8 @@ int32_t ExchangeHandler::settle(uint32_t handle, Object *response, Object *reque
 
 /* For the next request, unless somebody can reach one of both, as a coroutine that waits does, or a weak reference. */
 void ExchangeHandler::keepPair(Object *response, Object *request, bool are_ours) {
-  bool free = are_ours && referenceCount(response) == OWN_REFERENCES && referenceCount(request) == OWN_REFERENCES && ended(response) &&
-              !isWeaklyReferenced(response, exchange_python.response_weak) &&
+  bool free = are_ours && referenceCount(response) == OWN_REFERENCES && referenceCount(request) == OWN_REFERENCES &&
+              ended(response) && !isWeaklyReferenced(response, exchange_python.response_weak) &&
               !isWeaklyReferenced(request, exchange_python.request_weak);
   bool used = memberOf(response, exchange_python.response_dirty) != exchange_python.not_dirty ||
               memberOf(request, exchange_python.request_dirty) != exchange_python.not_dirty;

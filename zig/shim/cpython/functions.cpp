@@ -1,13 +1,13 @@
 #include "cpython/functions.h"
 
-#include "http/engine.h"
-#include "http/lending.h"
 #include "cpython/api.h"
 #include "cpython/asgi.h"
 #include "cpython/coroutine.h"
-#include "cpython/response.h"
 #include "cpython/request.h"
+#include "cpython/response.h"
 #include "cpython/websocket.h"
+#include "http/engine.h"
+#include "http/lending.h"
 
 #include <atomic>
 #include <cassert>
@@ -119,8 +119,8 @@ template <Piecewise function> Object *piece(Object *, Object *const *arguments, 
     return python.from_long(SK_BAD_HEAD);
   }
   Lent lent(arguments[3], given.body);
-  return python.from_long(function(given.handle, given.head.data(), given.headLength(), given.fields, given.body.data(),
-                                   given.body.length()));
+  return python.from_long(
+      function(given.handle, given.head.data(), given.headLength(), given.fields, given.body.data(), given.body.length()));
 }
 
 /* send_message(handle, data, flags) */

@@ -3,8 +3,8 @@
 #ifndef SK_PYTHON_CALLS_H
 #define SK_PYTHON_CALLS_H
 
-#include "cpython/hidden_loop.h"
 #include "abi/socketify.h"
+#include "cpython/hidden_loop.h"
 
 namespace sk {
 

@@ -30,8 +30,7 @@ uWS::HttpRequest *requestOf(Object *handle) {
   return request;
 }
 
-template <std::string_view (*part)(uWS::HttpRequest &)>
-Object *textOf(Object *const *arguments, ptrdiff_t count) {
+template <std::string_view (*part)(uWS::HttpRequest &)> Object *textOf(Object *const *arguments, ptrdiff_t count) {
   uWS::HttpRequest *request = counts(count, 1) ? requestOf(arguments[0]) : nullptr;
   return request ? newLatin1(part(*request)).release() : nullptr;
 }

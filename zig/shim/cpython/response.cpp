@@ -37,8 +37,8 @@ public:
 
   bool add(Object *pair) {
     std::string_view name, value;
-    if (!isExactly(pair, python.tuple_type) || python.tuple_length(pair) != 2 ||
-        !takeSimple(python.tuple_get(pair, 0), name) || !takeSimple(python.tuple_get(pair, 1), value)) {
+    if (!isExactly(pair, python.tuple_type) || python.tuple_length(pair) != 2 || !takeSimple(python.tuple_get(pair, 0), name) ||
+        !takeSimple(python.tuple_get(pair, 1), value)) {
       return false;
     }
     has_content_type |= equalsLower(name, CONTENT_TYPE);

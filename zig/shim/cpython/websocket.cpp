@@ -1,8 +1,8 @@
 #include "cpython/websocket.h"
 
+#include "cpython/hidden_loop.h"
 #include "http/engine.h"
 #include "http/lending.h"
-#include "cpython/hidden_loop.h"
 #include "websocket/websocket.h"
 
 #include <cassert>
@@ -150,8 +150,8 @@ Object *sk::publishToAll(Object *, Object *const *arguments, ptrdiff_t count) {
   }
   auto [topic, message] = publication;
   Lent lent(arguments[2], message.data);
-  return python.from_bool(sk_app_publish(reinterpret_cast<sk_app *>(address), topic.data(), topic.length(),
-                                         message.data.data(), message.data.length(), message.opcode) == 1);
+  return python.from_bool(sk_app_publish(reinterpret_cast<sk_app *>(address), topic.data(), topic.length(), message.data.data(),
+                                         message.data.length(), message.opcode) == 1);
 }
 
 Object *sk::publishToOthers(Object *, Object *const *arguments, ptrdiff_t count) {

@@ -37,8 +37,7 @@ Wsgi *ownerOf(Object *shared) {
 using Early = Object *(Wsgi::*)(Object *const *arguments, ptrdiff_t count, Object *keywords);
 
 /* Calls what took over, or else the owner. */
-template <Shared item, Early early>
-Object *dispatch(Object *self, Object *const *arguments, ptrdiff_t count, Object *keywords) {
+template <Shared item, Early early> Object *dispatch(Object *self, Object *const *arguments, ptrdiff_t count, Object *keywords) {
   Object *found = python.list_get(self, item);
   if (found != python.none) {
     /* Held here: the list is anybody's. */
@@ -153,7 +152,7 @@ void Wsgi::answer(Object *of) {
   }
   Ref exchange = Ref::borrowed(taken);
   Ref done = result ? callWith(options.on_result, exchange.get(), result.get())
-                      : callWith(options.on_error, exchange.get(), error.instance());
+                    : callWith(options.on_error, exchange.get(), error.instance());
   if (!done) {
     fail(running);
   }
@@ -161,8 +160,7 @@ void Wsgi::answer(Object *of) {
 
 /* Sends a response that is one block, as most are; false when nothing was done. */
 bool Wsgi::sendList(Object *result) {
-  if (!head || isTaken() || !isExactly(result, python.list_type) ||
-      python.list_length(result) != 1) {
+  if (!head || isTaken() || !isExactly(result, python.list_type) || python.list_length(result) != 1) {
     return false;
   }
   /* Held here: what is called back meanwhile, as the access log, may change the list. */

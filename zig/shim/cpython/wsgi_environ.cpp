@@ -56,8 +56,8 @@ Environs::Environs(const sk_wsgi_options &options)
       endpoint_keys{interned("REMOTE_ADDR"), interned("REMOTE_PORT"), interned("SERVER_NAME"), interned("SERVER_PORT")},
       local_host(interned("localhost")), default_port(interned(options.secure ? "443" : "80")), get(interned("GET")),
       ancient_version(interned("HTTP/1.0")), version(interned("HTTP/1.1")), empty(interned("")), comma(interned(",")),
-      semicolon(interned("; ")),
-      url_scheme(interned("wsgi.url_scheme")), other(interned(options.secure ? "http" : "https")), known(KNOWN_MAX) {
+      semicolon(interned("; ")), url_scheme(interned("wsgi.url_scheme")), other(interned(options.secure ? "http" : "https")),
+      known(KNOWN_MAX) {
   complete = !python.error_occurred();
 }
 
@@ -80,8 +80,7 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
   std::string kept(endpoints);
   endpoints = kept;
   Ref environ(python.dict_copy(base));
-  if (!environ || !setAll(environ.get(), endpoints, request) ||
-      (other_scheme && !set(environ.get(), url_scheme, other))) {
+  if (!environ || !setAll(environ.get(), endpoints, request) || (other_scheme && !set(environ.get(), url_scheme, other))) {
     return Ref();
   }
   bool small = fields.length() + origin.length() + target.length() + request.rawMethod().length() <= KNOWN_BYTES_MAX;

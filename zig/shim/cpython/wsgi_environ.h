@@ -2,8 +2,8 @@
 #ifndef SK_WSGI_ENVIRON_H
 #define SK_WSGI_ENVIRON_H
 
-#include "http/app.h"
 #include "cpython/api.h"
+#include "http/app.h"
 
 #include <string>
 #include <unordered_map>

@@ -12,8 +12,8 @@ constexpr size_t LENGTH_DIGITS_MAX = 18;
 constexpr size_t KNOWN_HEAD_BYTES_MAX = 2048;
 
 /* What belongs to the connection is the server's own (PEP 3333, RFC 9110 section 7.6.1), in lower case. */
-constexpr std::string_view HOP_BY_HOP[] = {"keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-                                           "trailers",   "transfer-encoding",  "upgrade"};
+constexpr std::string_view HOP_BY_HOP[] = {"keep-alive", "proxy-authenticate", "proxy-authorization", "te",
+                                           "trailer",    "trailers",           "transfer-encoding",   "upgrade"};
 
 bool isHopByHop(std::string_view name) {
   for (std::string_view each : HOP_BY_HOP) {

@@ -2,8 +2,8 @@
 #ifndef SK_WSGI_HEAD_H
 #define SK_WSGI_HEAD_H
 
-#include "http/head.h"
 #include "cpython/api.h"
+#include "http/head.h"
 
 #include <array>
 #include <string>

@@ -1,9 +1,9 @@
 #include "http/app.h"
+#include "cpython/exchange.h"
 #include "http/ascii.h"
 #include "http/body.h"
 #include "http/bytes.h"
 #include "http/connection.h"
-#include "cpython/exchange.h"
 #include "websocket/websocket.h"
 
 #include <algorithm>
@@ -20,8 +20,7 @@ constexpr std::string_view SERVER_PREFIX = "Server: ";
 constexpr size_t HOST_NAME_MAX_BYTES = 253;
 
 std::string_view serverHeaderOf(const sk_app_options &options) {
-  return options.server_header ? std::string_view(options.server_header, options.server_header_length)
-                               : std::string_view();
+  return options.server_header ? std::string_view(options.server_header, options.server_header_length) : std::string_view();
 }
 
 std::string hostNameOf(uWS::HttpRequest *request) {
@@ -42,8 +41,7 @@ std::string hostNameOf(uWS::HttpRequest *request) {
 
 /* A response of the server's own. */
 void answer(Slot &slot, std::string_view head, int32_t fields, std::string_view body) {
-  sk_res_send(handleOf(slot), head.data(), static_cast<int32_t>(head.length()), fields, body.data(),
-              body.length(), 0);
+  sk_res_send(handleOf(slot), head.data(), static_cast<int32_t>(head.length()), fields, body.data(), body.length(), 0);
 }
 
 /* Pipelined requests wait while their connection owes a response, or more output than it should. */
@@ -338,8 +336,8 @@ void App::renderCommonFields() {
     static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     /* Not strftime: the names of RFC 9110 section 5.6.7 do not follow the locale. */
     date_length = static_cast<size_t>(snprintf(common, sizeof(common), "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
-                                               days[parts.tm_wday], parts.tm_mday, months[parts.tm_mon],
-                                               parts.tm_year + 1900, parts.tm_hour, parts.tm_min, parts.tm_sec));
+                                               days[parts.tm_wday], parts.tm_mday, months[parts.tm_mon], parts.tm_year + 1900,
+                                               parts.tm_hour, parts.tm_min, parts.tm_sec));
   }
   assert(date_length + server_field.length() <= sizeof(common));
   put(common + date_length, server_field);
@@ -367,9 +365,8 @@ sk_app *sk_app_create(const sk_app_options *options) {
   return app;
 }
 
-void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
-                  const char *pattern, size_t pattern_length, sk_request_fn handler,
-                  const void *object) {
+void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length, const char *pattern,
+                  size_t pattern_length, sk_request_fn handler, const void *object) {
   app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, {handler, object, nullptr});
 }
 

@@ -2,11 +2,11 @@
 #ifndef SK_APP_H
 #define SK_APP_H
 
+#include "abi/socketify.h"
+#include "cpython/functions.h"
 #include "http/engine.h"
 #include "http/observer.h"
-#include "cpython/functions.h"
 #include "http/slot_table.h"
-#include "abi/socketify.h"
 
 #include <map>
 #include <memory>

@@ -1,8 +1,8 @@
 #include "http/body.h"
 
+#include "abi/socketify.h"
 #include "http/app.h"
 #include "http/connection.h"
-#include "abi/socketify.h"
 
 #include <algorithm>
 #include <cstring>

@@ -28,14 +28,10 @@ int statusOfPage(std::string_view page) {
   return (page[AT] - '0') * 100 + (page[AT + 1] - '0') * 10 + (page[AT + 2] - '0');
 }
 
-bool isBodyMissing(const Slot &slot) {
-  return (slot.flags & HAS_BODY) && !(slot.flags & BODY_RECEIVED);
-}
+bool isBodyMissing(const Slot &slot) { return (slot.flags & HAS_BODY) && !(slot.flags & BODY_RECEIVED); }
 
 /* The client has nothing to send before the handler did something. */
-bool handlerActs(const Slot &slot) {
-  return !isBodyMissing(slot) || (slot.flags & (EXPECTS_100 | HOLD_PAUSED | USER_PAUSED));
-}
+bool handlerActs(const Slot &slot) { return !isBodyMissing(slot) || (slot.flags & (EXPECTS_100 | HOLD_PAUSED | USER_PAUSED)); }
 
 bool mayClose(HttpResponse *response) {
   int state = httpData(response)->state;

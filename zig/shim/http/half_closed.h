@@ -9,8 +9,8 @@
 
 namespace sk {
 
-/* Finds out whether a client that has ended its half, and that a response is owed to, still reads. The reset that a client which has left
- * answers with ends the connection. */
+/* Finds out whether a client that has ended its half, and that a response is owed to, still reads. The reset that a client which
+ * has left answers with ends the connection. */
 void askWhetherItReads(Slot &slot);
 
 /* What is left to send of a text that begins with the version, as every status line does. */

@@ -10,8 +10,8 @@ namespace sk {
 
 namespace {
 
-/* Nobody touches them, so that they cost addresses only, of which a limit (RLIMIT_AS) leaves as many. Each is large enough for the C
- * library to begin a new part of its heap there, for which it takes 1 MiB. */
+/* Nobody touches them, so that they cost addresses only, of which a limit (RLIMIT_AS) leaves as many. Each is large enough for the
+ * C library to begin a new part of its heap there, for which it takes 1 MiB. */
 constexpr size_t BLOCK_BYTES = 2 * 1024 * 1024;
 constexpr size_t BLOCKS = 4;
 /* Smaller ones are left to the reserve. */

@@ -1,5 +1,5 @@
-/* What happens where memory ends. The shim is compiled without exceptions: operator new must not fail, so what may be large is asked for
- * before, and a reserve covers what is small. */
+/* What happens where memory ends. The shim is compiled without exceptions: operator new must not fail, so what may be large is
+ * asked for before, and a reserve covers what is small. */
 #ifndef SK_MEMORY_H
 #define SK_MEMORY_H
 

@@ -3,9 +3,9 @@
 #ifndef SK_OBSERVER_H
 #define SK_OBSERVER_H
 
+#include "abi/socketify.h"
 #include "http/engine.h"
 #include "http/slot_table.h"
-#include "abi/socketify.h"
 
 #include <string>
 #include <string_view>

@@ -1,8 +1,8 @@
 #include "http/response.h"
 
 #include "http/body.h"
-#include "http/half_closed.h"
 #include "http/connection.h"
+#include "http/half_closed.h"
 
 #include <cassert>
 
@@ -111,8 +111,7 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
   if (!facts.valid) {
     return SK_BAD_HEAD;
   }
-  if ((flags & SK_KEEP_LENGTH) && facts.has_length &&
-      keepLength(slot, facts, sized, length, flags) == SK_BAD_LENGTH) {
+  if ((flags & SK_KEEP_LENGTH) && facts.has_length && keepLength(slot, facts, sized, length, flags) == SK_BAD_LENGTH) {
     return SK_BAD_LENGTH;
   }
   Socket *socket = slot.socket;

@@ -58,15 +58,14 @@ void RouteTable::add(std::string_view method, std::string_view pattern, RequestH
   }
   uint32_t priority = any ? Router::LOW_PRIORITY : Router::MEDIUM_PRIORITY;
   Match match{chain.get(), nullptr};
-  router.add(methods, std::string(pattern),
-             [match](Router *walking) { return walking->getUserData()->takes(*walking, match); }, priority);
+  router.add(
+      methods, std::string(pattern), [match](Router *walking) { return walking->getUserData()->takes(*walking, match); }, priority);
 }
 
 void RouteTable::addWebSocket(std::string_view pattern, WebSocketRoute *route) {
   has_websockets = true;
-  websockets.add({"GET"}, std::string(pattern), [found = Match{nullptr, route}](Router *walking) {
-    return walking->getUserData()->takes(*walking, found);
-  });
+  websockets.add({"GET"}, std::string(pattern),
+                 [found = Match{nullptr, route}](Router *walking) { return walking->getUserData()->takes(*walking, found); });
 }
 
 /* Nothing is called while the router walks: what it found is called afterwards, and when that passes the request on, the next

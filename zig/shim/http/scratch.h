@@ -2,8 +2,8 @@
 #ifndef SK_SCRATCH_H
 #define SK_SCRATCH_H
 
-#include "http/bytes.h"
 #include "abi/socketify.h"
+#include "http/bytes.h"
 
 #include <algorithm>
 #include <cstdint>

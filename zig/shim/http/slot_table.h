@@ -27,22 +27,22 @@ enum class Kind : uint8_t { Free, Http, WebSocket };
 
 /* What is known of the current request and response of a connection. */
 enum Flag : uint16_t {
-  PENDING = 1,         /* the response has not ended */
-  HEAD_REQUEST = 2,    /* HEAD: no body whatever the handler gives */
-  ANCIENT = 4,         /* HTTP/1.0: no chunked coding */
-  HEAD_SENT = 8,       /* status line and fields are out */
-  SIZED = 16,          /* the head announced a Content-Length */
-  MUTE = 32,           /* the answer has no body: HEAD, 204, 205, 304 */
-  HAS_BODY = 64,       /* the request carries content */
-  BODY_WANTED = 128,   /* the handler asked for it */
-  BODY_DONE = 256,     /* all of it was delivered */
-  EXPECTS_100 = 512,   /* the client waits for 100 (Continue) */
-  HOLD_PAUSED = 1024,  /* reading stopped because nobody asked for the body yet */
+  PENDING = 1,          /* the response has not ended */
+  HEAD_REQUEST = 2,     /* HEAD: no body whatever the handler gives */
+  ANCIENT = 4,          /* HTTP/1.0: no chunked coding */
+  HEAD_SENT = 8,        /* status line and fields are out */
+  SIZED = 16,           /* the head announced a Content-Length */
+  MUTE = 32,            /* the answer has no body: HEAD, 204, 205, 304 */
+  HAS_BODY = 64,        /* the request carries content */
+  BODY_WANTED = 128,    /* the handler asked for it */
+  BODY_DONE = 256,      /* all of it was delivered */
+  EXPECTS_100 = 512,    /* the client waits for 100 (Continue) */
+  HOLD_PAUSED = 1024,   /* reading stopped because nobody asked for the body yet */
   PIPELINE_HELD = 2048, /* further requests wait for this response, reading stopped */
-  USER_PAUSED = 4096,  /* the handler stopped reading, until it goes on or its response ends */
+  USER_PAUSED = 4096,   /* the handler stopped reading, until it goes on or its response ends */
   BODY_RECEIVED = 8192, /* all of it came from the client */
-  HEAD_BEGUN = 16384,  /* the clock of the next request's head runs */
-  TUNNEL = 32768       /* CONNECT: what follows a 2xx is no HTTP */
+  HEAD_BEGUN = 16384,   /* the clock of the next request's head runs */
+  TUNNEL = 32768        /* CONNECT: what follows a 2xx is no HTTP */
 };
 
 /* The same word in a websocket's slot. */
@@ -58,20 +58,20 @@ struct Slot {
   App *app;
   uWS::HttpRequest *request; /* only while its handler runs */
   union {
-    HeldBody *held;          /* Http: body that arrived before the handler asked for it */
-    WebSocketRoute *route;   /* WebSocket */
+    HeldBody *held;        /* Http: body that arrived before the handler asked for it */
+    WebSocketRoute *route; /* WebSocket */
   };
-  const void *owner;         /* thread that runs the connection's loop */
+  const void *owner; /* thread that runs the connection's loop */
   union {
-    uint64_t total_length;   /* Http: of a sized response */
-    const void *object;      /* WebSocket: what stands for it in Python, which keeps it alive; or null */
+    uint64_t total_length; /* Http: of a sized response */
+    const void *object;    /* WebSocket: what stands for it in Python, which keeps it alive; or null */
   };
   uint32_t generation;
   uint32_t next_free;
-  uint32_t request_handle;   /* under which `request` can be read, also after the response ended */
+  uint32_t request_handle; /* under which `request` can be read, also after the response ended */
   uint16_t flags;
   Kind kind;
-  bool version_begun;        /* Http: the first byte of the response left before its head */
+  bool version_begun; /* Http: the first byte of the response left before its head */
 };
 static_assert(sizeof(Slot) <= 64);
 

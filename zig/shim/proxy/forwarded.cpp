@@ -135,9 +135,9 @@ void Observer::readForwarded(Record &record, const uWS::HttpRequest &request) co
   }
   Forwarded &found = record.forwarded;
   /* Schemes are the same in either case (RFC 3986 section 3.1). */
-  found.scheme = equalsLower(protocol, "https") || equalsLower(protocol, "wss")  ? Forwarded::Https
+  found.scheme = equalsLower(protocol, "https") || equalsLower(protocol, "wss") ? Forwarded::Https
                  : equalsLower(protocol, "http") || equalsLower(protocol, "ws") ? Forwarded::Http
-                                                                                 : Forwarded::Unknown;
+                                                                                : Forwarded::Unknown;
   std::string_view rest = chain;
   std::string address;
   int port;

@@ -1,8 +1,8 @@
 /* The life of websocket connections: events of the engine's contexts on their way to Python, topics, and closing. */
 #include "websocket/websocket.h"
 
-#include "http/app.h"
 #include "cpython/websocket.h"
+#include "http/app.h"
 #include "http/scratch.h"
 
 #include <algorithm>
@@ -177,8 +177,8 @@ int codeOf(WebSocket *socket, std::string_view reason) {
 }
 
 void createTopicTree(App &app) {
-  auto *tree = app.engine.topicTree = new TopicTree(
-      [](uWS::Subscriber *subscriber, uWS::TopicTreeMessage &message, TopicTree::IteratorFlags flags) {
+  auto *tree = app.engine.topicTree =
+      new TopicTree([](uWS::Subscriber *subscriber, uWS::TopicTreeMessage &message, TopicTree::IteratorFlags flags) {
         return sendBatched(subscriber, message, flags & TopicTree::FIRST, flags & TopicTree::LAST);
       });
   uWS::Loop::get()->addPostHandler(tree, [tree](uWS::Loop *) { tree->drain(); });
@@ -326,19 +326,22 @@ uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, const Deflate &deflat
 /* By number, because a close handler may add a route. */
 void endAllWebSockets(App &app) {
   for (size_t i = 0; i < app.websockets.size(); i++) {
-    us_socket_context_for_each(app.websockets[i]->context->getSocketContext(), [](us_socket_t *s, void *) {
-      webSocket(s)->end(CODE_GOING_AWAY, "the server stops");
-    }, nullptr);
+    us_socket_context_for_each(
+        app.websockets[i]->context->getSocketContext(),
+        [](us_socket_t *s, void *) { webSocket(s)->end(CODE_GOING_AWAY, "the server stops"); }, nullptr);
   }
 }
 
 void closeEndedWebSockets(App &app) {
   for (size_t i = 0; i < app.websockets.size(); i++) {
-    us_socket_context_for_each(app.websockets[i]->context->getSocketContext(), [](us_socket_t *s, void *) {
-      if (webSocketData(webSocket(s))->isShuttingDown && !webSocket(s)->getBufferedAmount()) {
-        us_socket_close(0, s, 0, nullptr);
-      }
-    }, nullptr);
+    us_socket_context_for_each(
+        app.websockets[i]->context->getSocketContext(),
+        [](us_socket_t *s, void *) {
+          if (webSocketData(webSocket(s))->isShuttingDown && !webSocket(s)->getBufferedAmount()) {
+            us_socket_close(0, s, 0, nullptr);
+          }
+        },
+        nullptr);
   }
 }
 

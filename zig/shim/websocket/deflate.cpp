@@ -1,7 +1,7 @@
 #include "websocket/deflate.h"
 
-#include "http/ascii.h"
 #include "abi/socketify.h"
+#include "http/ascii.h"
 
 #include <algorithm>
 #include <dlfcn.h>

@@ -83,8 +83,7 @@ WebSocket::SendStatus sendFrame(WebSocket *socket, const WebSocketContextData &c
 }
 
 std::string_view headerOf(char (&header)[HEADER_MAX], size_t length, int opcode, bool compressed, bool fin) {
-  size_t size = uWS::protocol::formatMessage<true>(header, nullptr, 0, static_cast<uWS::OpCode>(opcode), length,
-                                                   compressed, fin);
+  size_t size = uWS::protocol::formatMessage<true>(header, nullptr, 0, static_cast<uWS::OpCode>(opcode), length, compressed, fin);
   return {header, size};
 }
 

@@ -1,7 +1,7 @@
 /* The opening handshake, RFC 6455 section 4.2. */
 #include "http/ascii.h"
-#include "http/response.h"
 #include "http/half_closed.h"
+#include "http/response.h"
 #include "websocket/websocket.h"
 
 #include "WebSocketHandshake.h"
@@ -36,9 +36,7 @@ bool lists(const uWS::HttpRequest &request, std::string_view name, std::string_v
   return false;
 }
 
-bool isBase64(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
-}
+bool isBase64(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/'; }
 
 /* 16 bytes in base64. */
 bool isKey(std::string_view key) {
@@ -177,8 +175,8 @@ void refuseUpgrade(Slot &slot, UpgradeRefusal why) {
       {"503 Service Unavailable", 0, "Service Unavailable", SK_END_CONNECTION},
   };
   const Answer &answer = answers[static_cast<size_t>(why)];
-  sk_res_send(handleOf(slot), answer.head.data(), static_cast<int32_t>(answer.head.length()), answer.fields,
-              answer.body.data(), answer.body.length(), answer.flags);
+  sk_res_send(handleOf(slot), answer.head.data(), static_cast<int32_t>(answer.head.length()), answer.fields, answer.body.data(),
+              answer.body.length(), answer.flags);
 }
 
 bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &route) {
@@ -199,8 +197,8 @@ bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &r
     return RequestHandler{route.behavior.on_upgrade, route.behavior.on_upgrade_object, nullptr}(handleOf(slot)) == 0;
   }
   showLoop();
-  int64_t handle = upgrade(slot, route, {{{}, 0}, key, request.header("sec-websocket-protocol"),
-                                         request.header("sec-websocket-extensions")});
+  int64_t handle =
+      upgrade(slot, route, {{{}, 0}, key, request.header("sec-websocket-protocol"), request.header("sec-websocket-extensions")});
   if (handle > 0) {
     route.behavior.on_open(static_cast<uint32_t>(handle));
   }
@@ -209,9 +207,9 @@ bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &r
 
 } // namespace sk
 
-int64_t sk_res_upgrade(uint32_t handle, int32_t route, const char *head, int32_t head_length, int32_t fields,
-                       const char *key, int32_t key_length, const char *protocol, int32_t protocol_length,
-                       const char *extensions, int32_t extensions_length) {
+int64_t sk_res_upgrade(uint32_t handle, int32_t route, const char *head, int32_t head_length, int32_t fields, const char *key,
+                       int32_t key_length, const char *protocol, int32_t protocol_length, const char *extensions,
+                       int32_t extensions_length) {
   Slot *slot = findHttpSlot(handle);
   if (!slot) {
     return SK_GONE;
@@ -225,6 +223,8 @@ int64_t sk_res_upgrade(uint32_t handle, int32_t route, const char *head, int32_t
   }
   auto text = [](const char *data, int32_t length) { return std::string_view(data, static_cast<size_t>(length)); };
   return upgrade(*slot, *app->websockets[static_cast<size_t>(route)],
-                 {{text(head, head_length), fields}, text(key, key_length), text(protocol, protocol_length),
+                 {{text(head, head_length), fields},
+                  text(key, key_length),
+                  text(protocol, protocol_length),
                   text(extensions, extensions_length)});
 }
