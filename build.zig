@@ -20,7 +20,7 @@ const zig_layers = [_]struct { name: []const u8, root: []const u8 }{
 
 pub fn build(b: *std.Build) void {
     const options: Options = .init(b);
-    const native: Native = .{ .b = b, .engine = .init(b), .options = options };
+    const native: Native = .{ .b = b, .engine = .init(b, options.python), .options = options };
     addLibrary(b, native);
     addTests(b, options);
     addBench(b, native);

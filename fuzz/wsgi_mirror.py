@@ -39,10 +39,10 @@ def main() -> None:
     """Serve until stopped."""
     name, sys.implementation.name = sys.implementation.name, "another"
     from socketify import WSGI, AppListenOptions  # noqa: PLC0415 - the interpreter looks like another to it
-    from socketify.native import calls  # noqa: PLC0415
+    from socketify.native import capabilities  # noqa: PLC0415
 
     sys.implementation.name = name
-    assert not calls.by_address
+    assert not capabilities.c_api
     server = WSGI(mirror_all if sys.argv[2:] == ["all"] else mirror, root_path=sys.argv[1])
     server.listen(AppListenOptions(host="127.0.0.1"), lambda config: print(config.port, flush=True))
     server.run()

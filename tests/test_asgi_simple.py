@@ -13,7 +13,7 @@ import httpx
 import pytest
 from asgi_apps import START, answering, wait_for
 
-from socketify.native import calls
+from socketify.native import capabilities
 
 BODY = {"type": "http.response.body", "body": b"ok"}
 
@@ -34,7 +34,7 @@ def test_what_send_gives_is_a_coroutine_to_all_who_ask(serve_asgi: Callable[...,
     assert found == [(True, True, True)]
 
 
-@pytest.mark.skipif(not calls.steps_natively, reason="there send gives a coroutine itself")
+@pytest.mark.skipif(not capabilities.iterator_send, reason="there send gives a coroutine itself")
 def test_a_finished_send_takes_what_a_coroutine_takes(serve_asgi: Callable[..., Any]) -> None:
     found: list[Any] = []
 

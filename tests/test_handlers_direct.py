@@ -14,7 +14,7 @@ import pytest
 from late_event import LateEvent
 
 from socketify import App, Request, Response
-from socketify.native import calls
+from socketify.native import capabilities
 
 
 def test_nothing_of_a_request_is_seen_by_the_next_one(serve: Any) -> None:
@@ -244,7 +244,7 @@ def test_an_app_that_was_closed_goes_with_its_handlers() -> None:
     assert gone() is None
 
 
-@pytest.mark.skipif(not calls.reads_members, reason="only where objects begin with their reference count")
+@pytest.mark.skipif(not capabilities.members, reason="only where objects begin with their reference count")
 def test_one_pair_serves_many_requests(serve: Any) -> None:
     made: set[int] = set()
     server = serve(lambda app: app.get("/", lambda res, _req: (made.add(id(res)), res.end(""))[1]))

@@ -180,8 +180,8 @@ def test_websocket_messages(serve: Callable[..., Any], publishes: bool) -> None:
 
 FALLBACK = """
 import sys
-from socketify.native import calls, lending
-assert not calls.by_address
+from socketify.native import capabilities, lending
+assert not capabilities.c_api
 import pytest
 failed = pytest.main(["-q", "-x", "tests/test_held.py", "-k", "app_sends or websocket"])
 assert not lending._held, lending._held.keys()

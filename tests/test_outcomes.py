@@ -11,12 +11,12 @@ import time
 from typing import Any, Callable, Optional
 
 import pytest
+from capabilities import lack
 from outcome_errors import ENDS, end_in, failures
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from socketify import App, Limits, OpCode, Request, Response, middleware
-from socketify.native import calls
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 STATUS_500 = b"HTTP/1.1 500 "
@@ -303,7 +303,7 @@ def test_what_cannot_even_be_told_is_a_500(
     def build(app: App) -> None:
         with monkeypatch.context() as patched:
             if not by_address:
-                patched.setattr(calls, "_c_api", None)
+                lack(patched, c_api=False)
             app._route_native("GET", "/", fails)
 
     assert serve(build).exchange(GET).startswith(STATUS_500)

@@ -7,18 +7,18 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from capabilities import lack
 from websockets.sync.client import connect
 from wsgi_server import served
 
 from socketify import App, OpCode, Request, Response, WebSocket
-from socketify.native import calls
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both who call handlers: the native side, where it reads members of objects, and Python."""
     if request.param == "python":
-        monkeypatch.setattr(calls, "reads_members", False)
+        lack(monkeypatch, members=False)
 
 
 def answers(serve: Callable[..., Any], handler: Callable[[Response, Request], Any], paths: list[str]) -> list[str]:

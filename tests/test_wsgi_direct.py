@@ -13,11 +13,11 @@ import pytest
 from websockets.sync.client import connect
 from wsgi_server import Served, served
 
-from socketify.native import calls
+from socketify.native import capabilities
 from socketify.wsgi.file import FileWrapper
 from socketify.wsgi.input import NO_INPUT
 
-pytestmark = pytest.mark.skipif(not calls.by_address, reason="only CPython has its C API")
+pytestmark = pytest.mark.skipif(not capabilities.c_api, reason="only CPython has its C API")
 
 REQUESTS = 5000
 BATCH = 100

@@ -19,8 +19,7 @@ from ..http.request import Request
 from ..http.response import Response
 from ..http.static import StaticFiles
 from ..loop.backend import open_loop
-from ..native import calls, lib
-from ..native import declarations as c
+from ..native import abi, capabilities, lib, request_handler
 from ..system.standard_streams import fill_standard_descriptors
 from ..topics.topics import checked_path
 from ..wire.networks import packed_networks
@@ -110,7 +109,7 @@ class App(Verbs, ServerNames):
         if networks is not None:
             self._configure(lambda native: lib.sk_app_trust(native, networks, len(networks)))
         if log is not None:
-            callback = c.LogCallback(log)
+            callback = abi.LogCallback(log)
             self._callbacks.append(callback)
             self._configure(lambda native: lib.sk_app_log(native, callback))
         try:
@@ -119,14 +118,14 @@ class App(Verbs, ServerNames):
             self.close()
             raise
 
-    def _options_struct(self, limits: Limits, server: Optional[str], date: bool, proxy: bool) -> c.AppOptionsStruct:
+    def _options_struct(self, limits: Limits, server: Optional[str], date: bool, proxy: bool) -> abi.AppOptionsStruct:
         self._backlog = limits.backlog
         self._waiting_clients = WaitingClients(limits.max_connections)
         server_header = None if server is None else server.encode("latin-1")
         missing = self._make_callback(_no_route, ())
-        on_missing, on_missing_object = calls.request_handler(missing)
+        on_missing, on_missing_object = request_handler(missing)
         self._callbacks.append(missing)
-        return c.AppOptionsStruct(
+        return abi.AppOptionsStruct(
             **limits.native(),
             date_header=1 if date else 0,
             accept_proxy_protocol=1 if proxy else 0,
@@ -134,12 +133,12 @@ class App(Verbs, ServerNames):
             server_header_length=len(server_header or b""),
             on_missing=on_missing,
             on_missing_object=on_missing_object,
-            on_abort=c.AbortCallback(self._on_abort),
-            on_body=c.BodyCallback(self._on_body),
-            on_writable=c.WritableCallback(self._on_writable),
-            on_timeout=c.TimeoutCallback(self._on_timeout),
-            on_drained=c.DrainedCallback(self._on_drained),
-            on_waiting=c.WaitingCallback(self._on_waiting),
+            on_abort=abi.AbortCallback(self._on_abort),
+            on_body=abi.BodyCallback(self._on_body),
+            on_writable=abi.WritableCallback(self._on_writable),
+            on_timeout=abi.TimeoutCallback(self._on_timeout),
+            on_drained=abi.DrainedCallback(self._on_drained),
+            on_waiting=abi.WaitingCallback(self._on_waiting),
         )
 
     def _make_native(self) -> int:
@@ -166,7 +165,7 @@ class App(Verbs, ServerNames):
         if not isinstance(requests, int) or isinstance(requests, bool) or requests < 1:
             message = f"close_after takes an int of 1 or more, not {requests!r}"
             raise ValueError(message)
-        callback = c.DrainedCallback(self.close)
+        callback = abi.DrainedCallback(self.close)
         self._callbacks.append(callback)
         self._configure(lambda native: lib.sk_app_limit_requests(native, requests, callback))
         return self
@@ -182,7 +181,7 @@ class App(Verbs, ServerNames):
         if not callable(handler):
             message = f"handler must be callable as handler(res, req), not {handler!r}"
             raise TypeError(message)
-        if calls.reads_members:
+        if capabilities.members:
             native_handler = self._make_handler(handler, names)
             self._callbacks.append(native_handler)
             place = tuple(_place(hostname, method, path))
@@ -192,7 +191,7 @@ class App(Verbs, ServerNames):
 
     def _route_native(self, method: str, path: str, callback: Callable[[int], int], hostname: str = "") -> None:
         """Route to a function that gets the handle of the response, and returns 1 to pass the request on."""
-        function, address = calls.request_handler(callback)
+        function, address = request_handler(callback)
         self._callbacks += (callback, function)
         place = tuple(_place(hostname, method, path))
         self._configure(lambda native: lib.sk_app_route(native, *place, function, address))

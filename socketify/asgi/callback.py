@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable
 
-from ..native import calls, lib
-from ..native.declarations import SCOPE_BODY, SCOPE_BODY_HERE, SCOPE_TRAILERS
+from ..native import asgi_request, capabilities, lib
+from ..native import body_here as _body_here
+from ..native.abi import SCOPE_BODY, SCOPE_BODY_HERE, SCOPE_TRAILERS
 from .body import RequestBody
 from .common import ASGIApplication
 from .exchange import DONE, HTTPExchange
@@ -14,8 +15,6 @@ from .head import STATUS_LINES
 if TYPE_CHECKING:
     from ..app.app import App
     from .scope import ScopeParts
-
-_body_here = calls.body_here
 
 
 class SecureHTTPExchange(HTTPExchange):
@@ -66,8 +65,8 @@ def http_callback(application: ASGIApplication, native: App, parts: ScopeParts, 
         assert native._runner is not None
         return native._runner.prepare()
 
-    if not calls.steps_natively:
+    if not capabilities.iterator_send:
         return on_request
     # In the order of ASGI_*.
     own = (application, on_request, STATUS_LINES, take_over, native._current, prepare)
-    return calls.asgi_request((*parts.native, *own))
+    return asgi_request((*parts.native, *own))

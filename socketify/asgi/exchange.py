@@ -8,8 +8,10 @@ import logging
 import types
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ..native import calls, lib
-from ..native.declarations import BAD_HEAD, BAD_LENGTH, BUFFERED, GONE, KEEP_LENGTH, OK
+from ..native import lib
+from ..native import send as _send
+from ..native import stream as _stream
+from ..native.abi import BAD_HEAD, BAD_LENGTH, BUFFERED, GONE, KEEP_LENGTH, OK
 from ..wire.headers import checked
 from .body import RequestBody
 from .common import ASGIApplication, ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
@@ -32,8 +34,6 @@ _COMPLETE, _TAKEN = 2, 1
 
 _EXPECTED = {START: "start", HEAD: "body", STREAM: "body", TRAILERS: "trailers"}
 
-_send = calls.send
-_stream = calls.stream
 _CoroutineType = types.CoroutineType
 
 

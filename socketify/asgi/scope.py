@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Callable, Optional
 from urllib.parse import unquote_to_bytes
 
-from ..native import calls
-from ..native.declarations import SCOPE_ANCIENT, SCOPE_OTHER_SCHEME
+from ..native import asgi_scope, capabilities
+from ..native import scope as _scope_bytes
+from ..native.abi import SCOPE_ANCIENT, SCOPE_OTHER_SCHEME
 from ..wire.ends import split_ends
 from .common import Scope
 from .tls import TLSFacts
@@ -84,7 +85,7 @@ class ScopeParts:
         self._ends = _Ends()
         self._other_scheme = _SCHEMES[kind][not secure]
         self._tls = TLSFacts().of if secure else None
-        #: The first items of what :func:`calls.asgi_scope` and :func:`calls.asgi_request` take.
+        #: The first items of what :func:`asgi_scope` and :func:`asgi_request` take.
         self.native = (self._template, self._raw_root, self._ends, self._decode, self._other_scheme, self._tls)
 
     def _decode(self, raw_path: bytes) -> str:
@@ -93,10 +94,10 @@ class ScopeParts:
 
     def builder(self) -> ScopeBuilder:
         """Make the function that gives the scope of the request whose handler runs."""
-        return calls.asgi_scope(self.native) if calls.steps_natively else self._build
+        return asgi_scope(self.native) if capabilities.iterator_send else self._build
 
     def _build(self, handle: int) -> tuple[int, Scope]:
-        parts = calls.scope(handle).split(b"\n")
+        parts = _scope_bytes(handle).split(b"\n")
         flags = parts[0][0] - _FLAGS_BASE
         fields = iter(parts[5:])
         scope = self._template.copy()

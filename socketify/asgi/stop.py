@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ..native import calls, lib
+from ..native import lib
+from ..native import send as _send
 from ..wire.event_streams import is_event_stream
 from .common import wake
 
@@ -38,10 +39,10 @@ def tell(exchange: HTTPExchange, late: bool) -> None:
 def end_told(exchange: HTTPExchange) -> None:
     """End the response of an application that stopped because it was told to, or did not."""
     if not exchange.has_begun:
-        calls.send(exchange._handle, _UNAVAILABLE, 1, b"Service Unavailable", 0)
+        _send(exchange._handle, _UNAVAILABLE, 1, b"Service Unavailable", 0)
     elif exchange.is_streaming and _is_event_stream(exchange):
         # Its end is nothing that a client would miss.
-        calls.send(exchange._handle, None, 0, b"", 0)
+        _send(exchange._handle, None, 0, b"", 0)
     else:
         lib.sk_res_close(exchange._handle)
     exchange._leave()

@@ -8,8 +8,8 @@ import types
 from collections import deque
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..native import calls, lib
-from ..native import declarations as c
+from ..native import abi, lib
+from ..native import send_message as _send
 from .common import ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
 from .exchange import DONE, HTTPExchange
 from .head import checked_fields
@@ -29,8 +29,6 @@ _ABNORMAL = 1006
 _REASON_MAX = 123
 _FORBIDDEN = b"403 Forbidden"
 _PREFIX = "websocket."
-
-_send = calls.send_message
 
 
 class WebSocketExchange:
@@ -285,16 +283,16 @@ class WebSocketExchange:
             error = f"the websocket is closed, with code {self._close[0]}"
             raise ClientDisconnectedError(error)
         result = _send(self._handle, data, opcode)
-        if result != c.OK:
+        if result != abi.OK:
             await self._sent(result)
         elif self._turns:
             self._next_turn()
 
     async def _sent(self, result: int) -> None:
-        if result == c.GONE:
+        if result == abi.GONE:
             error = "the websocket is closed"
             raise ClientDisconnectedError(error)
-        assert result == c.BUFFERED
+        assert result == abi.BUFFERED
         if lib.sk_ws_buffered_bytes(self._handle) <= self._route.buffered_max:
             self._next_turn()
             return
@@ -314,7 +312,7 @@ class WebSocketExchange:
         reason = (message.get("reason") or "").encode()
         if len(reason) > _REASON_MAX:
             reason = reason[:_REASON_MAX].decode(errors="ignore").encode()
-        if not isinstance(code, int) or lib.sk_ws_end(self._handle, code, reason, len(reason)) == c.BAD_HEAD:
+        if not isinstance(code, int) or lib.sk_ws_end(self._handle, code, reason, len(reason)) == abi.BAD_HEAD:
             error = f"'code' of 'websocket.close' must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {code!r}"
             raise ValueError(error)
         self._said_close = True
@@ -335,7 +333,7 @@ class WebSocketExchange:
         if handle < 0:
             error = f"'subprotocol' of 'websocket.accept' is not valid: {message.get('subprotocol')!r}"
             raise ValueError(error)
-        if handle == c.GONE:
+        if handle == abi.GONE:
             self._end(_ABNORMAL, "")
             error = "the client left before the handshake was answered"
             raise ClientDisconnectedError(error)

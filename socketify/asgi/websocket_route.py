@@ -8,8 +8,7 @@ import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
-from ..native import calls, lib
-from ..native import declarations as c
+from ..native import OnMessage, abi, lib, message_handler, request_handler
 from ..websocket.admission import Admission
 from ..websocket.constants import CompressOptions
 from ..websocket.route import HANDLERS, checked_options, find_zlib
@@ -78,16 +77,16 @@ class WebSocketRoute:
         )
         compress = options["compression"] != CompressOptions.DISABLED and find_zlib()
         #: Opcodes with their flags.
-        self.text = _TEXT | (c.WS_COMPRESS if compress else 0)
-        self.binary = _BINARY | (c.WS_COMPRESS if compress else 0)
+        self.text = _TEXT | (abi.WS_COMPRESS if compress else 0)
+        self.binary = _BINARY | (abi.WS_COMPRESS if compress else 0)
         limit = options["max_backpressure"]
         #: Bytes that may wait for a client before senders wait.
         self.buffered_max: int = min(_BUFFERED_MAX, limit) if limit else _BUFFERED_MAX
         self._on_message = self._make_on_message()
         # What the native side refers to.
         self._upgrade_callback = self._on_upgrade
-        on_upgrade, on_upgrade_object = calls.request_handler(self._upgrade_callback)
-        self.struct = c.WebSocketBehaviorStruct(
+        on_upgrade, on_upgrade_object = request_handler(self._upgrade_callback)
+        self.struct = abi.WebSocketBehaviorStruct(
             compression=options["compression"],
             max_payload_bytes=options["max_payload_length"],
             idle_timeout_s=options["idle_timeout"],
@@ -98,13 +97,13 @@ class WebSocketRoute:
             send_pings_automatically=options["send_pings_automatically"],
             on_upgrade=on_upgrade,
             on_upgrade_object=on_upgrade_object,
-            on_open=c.WebSocketOpenCallback(),
-            **calls.message_handler(self._on_message),
-            on_ping=c.WebSocketMessageCallback(),
-            on_pong=c.WebSocketMessageCallback(),
-            on_drain=c.WritableCallback(self._on_drain),
-            on_close=c.WebSocketCloseCallback(self._on_close),
-            on_subscription=c.WebSocketSubscriptionCallback(),
+            on_open=abi.WebSocketOpenCallback(),
+            **message_handler(self._on_message),
+            on_ping=abi.WebSocketMessageCallback(),
+            on_pong=abi.WebSocketMessageCallback(),
+            on_drain=abi.WritableCallback(self._on_drain),
+            on_close=abi.WebSocketCloseCallback(self._on_close),
+            on_subscription=abi.WebSocketSubscriptionCallback(),
         )
         native._callbacks.append(self)
         self.number = lib.sk_app_ws(native._alive(), b"", 0, b"/*", 2, ctypes.byref(self.struct))
@@ -140,7 +139,7 @@ class WebSocketRoute:
             guest: Any = exchange._guest
             self._admission.enter(guest)
 
-    def _make_on_message(self) -> calls.OnMessage:
+    def _make_on_message(self) -> OnMessage:
         sockets = self._sockets
         outcome = self.native._outcome
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Callable, Optional
 
-from ..native import declarations as c
-from ..native import lib
+from ..native import abi, lib
 from .stopping import Stop
 
 #: Clients that were heard of just now may have a request on its way. One process after another can wait longer.
@@ -50,7 +49,7 @@ class Drain:
         half = stop.remaining() / 2
         began = asyncio.get_running_loop().time()
         patience = _PATIENCE_OF_REPLACED_SECONDS if replaced else _PATIENCE_SECONDS
-        stage, seconds = c.DRAIN_PATIENT, patience
+        stage, seconds = abi.DRAIN_PATIENT, patience
         while lib.sk_app_drain(self._native, stage) > 0:
             self._tell(stop.remaining() <= half)
             left = stop.remaining(reserved=True)
@@ -59,7 +58,7 @@ class Drain:
             if left <= seconds or stop.is_hurried:
                 return not lib.sk_app_connections(self._native)
             waited = asyncio.get_running_loop().time() - began
-            stage = c.DRAIN_WEBSOCKETS if waited >= max(patience, _FAREWELL_SECONDS) else c.DRAIN_REQUESTS
+            stage = abi.DRAIN_WEBSOCKETS if waited >= max(patience, _FAREWELL_SECONDS) else abi.DRAIN_REQUESTS
             seconds = _TICK_SECONDS
         return True
 

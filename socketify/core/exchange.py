@@ -17,7 +17,7 @@ from ..http.request import Request
 from ..http.response import Response
 from ..loop.coroutines import CoroutineRunner, new_task
 from ..loop.loop_thread import LoopThread, scratch_view
-from ..native import calls
+from ..native import ExchangeHandler
 from .outcome import ErrorHandler, Outcome
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Exchanges:
         return on_request
 
     def _make_handler(self, handler: Handler, names: tuple[str, ...]) -> Any:
-        """Give what routes to a handler without Python between, where :data:`calls.reads_members`.
+        """Give what routes to a handler without Python between, where ``capabilities.members``.
 
         The pair that is there serves one request after the other, until somebody holds on to it.
         """
@@ -155,7 +155,7 @@ class Exchanges:
             pair[:] = pool.pop() if pool else self._new_pair()
             pair[1]._names = names
 
-        return calls.exchange_handler(handler, pair, renew, self._settle, _clean, self._make_callback(handler, names))
+        return ExchangeHandler(handler, pair, renew, self._settle, _clean, self._make_callback(handler, names))
 
     def _settle(self, res: Response, req: Request, result: Any, failure: Optional[BaseException]) -> int:
         """Go on with what a handler returned or raised; gives 1 to pass the request on, else 0."""

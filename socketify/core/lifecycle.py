@@ -16,7 +16,7 @@ from ..loop.coroutines import CoroutineRunner, new_task
 from ..loop.event_loop import Loop, new_event_loop
 from ..loop.loop_thread import LoopThread
 from ..native import lib
-from ..native.declarations import BUSY
+from ..native.abi import BUSY
 from ..system.stop_signals import StopSignals, raise_again
 from .drain import Drain
 from .exchange import Exchanges

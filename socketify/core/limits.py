@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Optional
 
-from ..native import declarations as c
+from ..native import abi
 
 _INT32_MAX = 2**31 - 1
 _TIMEOUT_MAX = 24 * 60 * 60
@@ -14,9 +14,9 @@ _NO_BODY_LIMIT = 2**64 - 1
 
 #: Name: least and greatest value.
 _RANGES = {
-    "max_target_bytes": (1, c.MAX_TARGET_BYTES),
-    "max_header_bytes": (1, c.MAX_HEADER_BYTES),
-    "max_header_count": (1, c.MAX_HEADER_COUNT),
+    "max_target_bytes": (1, abi.MAX_TARGET_BYTES),
+    "max_header_bytes": (1, abi.MAX_HEADER_BYTES),
+    "max_header_count": (1, abi.MAX_HEADER_COUNT),
     "max_body_size": (0, 2**63 - 1),
     "max_chunk_extension_bytes": (0, _INT32_MAX),
     "max_trailer_bytes": (0, _INT32_MAX),

@@ -7,8 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, cast
 
 from ..app.routers import DomainRouter
-from ..native import declarations as c
-from ..native import lib
+from ..native import abi, lib
 from ..topics.topics import WebSockets
 from .options import AppOptions
 from .tls import set_certificate
@@ -27,7 +26,7 @@ class ServerNames(WebSockets):
         self._options = options
         self._name_options: dict[str, AppOptions] = {}
         self._missing_name_handler: Optional[MissingNameHandler] = None
-        self._missing_name_callback = c.TlsMissingCallback(self._on_missing_name)
+        self._missing_name_callback = abi.TlsMissingCallback(self._on_missing_name)
         if options is not None and options.wants_tls:
             self._configure(lambda native: set_certificate(native, "", options))
             self._on_hangup = self._reload_on_hangup
@@ -107,7 +106,7 @@ class ServerNames(WebSockets):
             raise RuntimeError(message)
 
         self._missing_name_handler = handler
-        callback = c.TlsMissingCallback() if handler is None else self._missing_name_callback
+        callback = abi.TlsMissingCallback() if handler is None else self._missing_name_callback
         self._configure(lambda native: lib.sk_app_tls_on_missing(native, callback))
         return self
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Optional
 
 from ..loop.loop_thread import scratch_view
-from ..native import declarations as c
-from ..native import lib
+from ..native import abi, lib
 
 if TYPE_CHECKING:
     from .options import AppOptions, StrPath
@@ -153,7 +152,7 @@ def set_certificate(native: int, hostname: str, options: AppOptions) -> None:
     certificates = [_path("cert_file_name", each) for each in options.cert_files]
     keys = [_path("key_file_name", each) for each in options.key_files]
     ciphers, suites = _ciphers(options.ssl_ciphers)
-    given = c.TlsOptionsStruct(
+    given = abi.TlsOptionsStruct(
         key_files=b"".join(each + b"\0" for each in keys),
         cert_files=b"".join(each + b"\0" for each in certificates),
         passphrase=None if options.passphrase is None else options.passphrase.encode(),

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from ..native import lib
-from ..native.declarations import GONE
+from ..native.abi import GONE
 
 if TYPE_CHECKING:
     from ..app.app import App

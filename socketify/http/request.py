@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any, Callable, Optional, Union
 from urllib.parse import parse_qsl, unquote
 
-from ..native import calls, lib
-from ..native.declarations import DUMP_ANCIENT, DUMP_SECURE, STALE
+from ..native import full_url as _full_url
+from ..native import header as _header
+from ..native import lib
+from ..native import method as _method
+from ..native import parameter as _parameter
+from ..native import url as _url
+from ..native.abi import DUMP_ANCIENT, DUMP_SECURE, STALE
 from ..wire.cookies import parse_cookies
 from ..wire.headers import joined
 
 _dump = lib.sk_req_dump
-_header = calls.header
-_method = calls.method
-_url = calls.url
-_full_url = calls.full_url
-_parameter = calls.parameter
 _is_ancient = lib.sk_req_is_ancient
 _is_secure = lib.sk_req_is_secure
 _allowed_methods = lib.sk_req_allowed_methods

@@ -6,8 +6,9 @@ import asyncio
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
-from ..native import calls, lib
-from ..native.declarations import GONE, OK
+from ..native import body_here as _body_here
+from ..native import lib
+from ..native.abi import GONE, OK
 from ..wire.errors import BadRequestError
 from ..wire.forms import FormData, FormReader, parse_urlencoded
 from .connection import Connection
@@ -15,7 +16,6 @@ from .connection import Connection
 if TYPE_CHECKING:
     from .request import Request
 
-_body_here = calls.body_here
 
 Self = TypeVar("Self", bound="RequestBody")
 

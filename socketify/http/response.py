@@ -6,8 +6,11 @@ import inspect
 from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
-from ..native import calls, lib
-from ..native.declarations import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
+from ..native import lib, response_end
+from ..native import send as _send
+from ..native import send_with as _send_with
+from ..native import write as _write
+from ..native.abi import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
 from ..websocket.route import upgrade
 from ..wire.event_streams import is_event_stream
 from ..wire.headers import LINES, Headers, Text, checked, flatten, join, status_line
@@ -24,9 +27,6 @@ _HTML = b"text/html; charset=utf-8"
 _REDIRECTS = range(300, 400)
 # RFC 3986: what a reference can hold as it is; a percent sign is taken as an escape that is there already.
 _REFERENCE = "!#$%&'()*+,/:;=?@[]~"
-_send = calls.send
-_send_with = calls.send_with
-_write = calls.write
 
 
 class Response(ResponseFlow):
@@ -384,7 +384,7 @@ class Response(ResponseFlow):
 
 
 # The usual call, with str or bytes for a response of which nothing else was set, needs nothing of Python.
-setattr(Response, "end", calls.response_end(Response, Request, Response.end))  # noqa: B010
+setattr(Response, "end", response_end(Response, Request, Response.end))  # noqa: B010
 
 
 def _as_str(text: Union[int, str, bytes]) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Callable, Optional, TypeVar
 
 from ..native import lib
-from ..native.declarations import END_CONNECTION, GONE
+from ..native.abi import END_CONNECTION, GONE
 from .response_head import ResponseHead
 
 Self = TypeVar("Self", bound="ResponseFlow")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 
-from ..native import declarations as c
-from ..native import lib
+from ..native import abi, lib
 
 #: Names the backend that must be taken; empty or not set for the best that the kernel has.
 VARIABLE = "SOCKETIFY_BACKEND"
 
-_NAMES = {c.BACKEND_EPOLL: "epoll", c.BACKEND_IO_URING: "io_uring"}
+_NAMES = {abi.BACKEND_EPOLL: "epoll", abi.BACKEND_IO_URING: "io_uring"}
 
 
 def check_backend() -> None:
@@ -47,10 +46,10 @@ def chosen_backend() -> str:
 
     """
     found = lib.sk_backend()
-    if found == c.BACKEND_UNKNOWN:
+    if found == abi.BACKEND_UNKNOWN:
         message = f"{VARIABLE} must be epoll or io_uring, not {os.environ.get(VARIABLE)!r}"
         raise RuntimeError(message)
-    if found == c.BACKEND_UNAVAILABLE:
+    if found == abi.BACKEND_UNAVAILABLE:
         message = f"{VARIABLE}={os.environ.get(VARIABLE)}: {backend_refusal()}"
         raise RuntimeError(message)
     return _NAMES[found]

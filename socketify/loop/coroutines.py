@@ -8,9 +8,7 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any, Callable, Optional
 
-from ..native import calls
-
-_begin = calls.begin
+from ..native import begin as _begin
 
 #: What a coroutine waits for, and the context it runs in.
 Waits = tuple[Any, contextvars.Context]

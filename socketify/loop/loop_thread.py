@@ -12,8 +12,8 @@ import weakref
 from collections import deque
 from typing import Any, Callable, Optional, Protocol, TypeVar
 
-from ..native import calls, lib
-from ..native.declarations import SCRATCH_BYTES
+from ..native import lib, pump
+from ..native.abi import SCRATCH_BYTES
 from .allocator import keep_freed_memory
 from .backend import open_loop
 
@@ -127,7 +127,7 @@ class LoopThread:
         open_loop()
         users = self._users
         if loop not in users:
-            loop.add_reader(lib.sk_loop_fd(), calls.pump)
+            loop.add_reader(lib.sk_loop_fd(), pump)
         users[loop] = users.get(loop, 0) + 1
 
         def detach() -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import declarations
+from . import abi
 
 _SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
 
@@ -19,7 +19,7 @@ def load_library() -> Any:
     Calls keep the interpreter lock (``ctypes.PyDLL``): nothing native blocks.
 
     Raises:
-        ImportError: there is no such library, or it was built for another version of this package; or another interpreter
+        ImportError: there is no such library, or it was built from other headers than this package; or another interpreter
             of this process (``concurrent.interpreters``) has it.
 
     """
@@ -27,27 +27,35 @@ def load_library() -> Any:
     if not path.exists():
         message = f"the native library is missing: {path} (in a source tree, run: python -m ziglang build)"
         raise ImportError(message)
-    lib = ctypes.PyDLL(str(path))
-    for name, (result, parameters) in declarations.FUNCTIONS.items():
-        function = getattr(lib, name)
-        function.restype = result
-        if name not in declarations.UNCHECKED:
-            function.argtypes = parameters
-    found = lib.sk_abi_version()
-    if found != declarations.ABI_VERSION:
-        message = f"{path} has ABI {found}, this package needs {declarations.ABI_VERSION}: build it again"
+    library = ctypes.PyDLL(str(path))
+    found = _digest(library)
+    if found != abi.DIGEST:
+        message = f"{path} has ABI {found:016x}, this package needs {abi.DIGEST:016x}: build it again"
         raise ImportError(message)
-    if not lib.sk_python_claim(_interpreter()):
+    for name, (result, parameters) in abi.FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype = result
+        if name not in abi.UNCHECKED:
+            function.argtypes = parameters
+    if not library.sk_python_claim(_interpreter()):
         message = (
             "socketify serves one interpreter of a process, the first that imported it: "
             "import it there, or use processes instead of subinterpreters"
         )
         raise ImportError(message)
-    return lib
+    return library
+
+
+def _digest(library: ctypes.PyDLL) -> int:
+    """Return what a library says of the headers that it was built from; 0 from before there was such a number."""
+    if not hasattr(library, "sk_abi_digest"):
+        return 0
+    library.sk_abi_digest.restype = ctypes.c_uint64
+    return int(library.sk_abi_digest())
 
 
 def _interpreter() -> int:
-    """Give the number of this interpreter; only CPython has several in a process."""
+    """Return the number of this interpreter; only CPython has several in a process."""
     if sys.implementation.name != "cpython":
         return 0
     current = ctypes.pythonapi.PyInterpreterState_Get
@@ -55,3 +63,6 @@ def _interpreter() -> int:
     number = ctypes.pythonapi.PyInterpreterState_GetID
     number.restype, number.argtypes = ctypes.c_int64, (ctypes.c_void_p,)
     return int(number(current()))
+
+
+lib = load_library()

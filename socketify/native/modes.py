@@ -1,4 +1,20 @@
-"""How CPython and the native side call each other: by all that the interpreter has, or by less of it, as others must."""
+"""How CPython and the native side call each other: by all that the interpreter has, or by less of it, as others must.
+
+``SOCKETIFY_CALLS`` in the environment names one of four modes; users see the same in each of them:
+
+``members``
+    The default. The native side calls CPython's C API by address; it gives requests and messages to handlers, and answers for
+    them, without Python between, for which it reads the slots of responses, requests and websockets where they lie.
+``no-members``
+    The same, but objects are only used through the C API, as on free-threaded builds.
+``no-iterator-send``
+    As ``members``, but coroutines are stepped by Python, and with them ASGI is served by it, as on CPython 3.9, which has no
+    ``PyIter_Send``.
+``ctypes``
+    No C API at all: everything goes through ctypes, as on PyPy.
+
+An interpreter may have less than its mode allows; :data:`socketify.native.capabilities` says what there is.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +22,16 @@ import os
 
 VARIABLE = "SOCKETIFY_CALLS"
 
-#: Everything that is there: the default.
 MEMBERS = "members"
-#: Members of objects are not read where they lie, as on builds without the common lock.
 NO_MEMBERS = "no-members"
-#: Coroutines are stepped by Python, as on CPython 3.9, which has no PyIter_Send.
 NO_ITERATOR_SEND = "no-iterator-send"
-#: No C API at all, as on PyPy.
 CTYPES = "ctypes"
 
 MODES = (MEMBERS, NO_MEMBERS, NO_ITERATOR_SEND, CTYPES)
 
 
 def chosen_mode() -> str:
-    """Give the mode that ``SOCKETIFY_CALLS`` in the environment names, or ``members``. An interpreter may have less.
+    """Return the mode that the environment names, or ``members``.
 
     Raises:
         ImportError: it names none.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Optional, Union
 
-from ..native import calls
+from ..native import scope_text as _scope_text
 from ..wire.ends import split_ends
 from ..wire.headers import joined
-
-_scope_text = calls.scope_text
 
 
 class Fields:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, cast
 
 from ..app.extensions import own_class
 from ..core.lifecycle import Lifecycle
-from ..native import calls, lib
+from ..native import lib
+from ..native import publish as _publish
 from ..native.lending import lent
 from ..websocket.constants import OpCode
 from ..websocket.route import WebSocketRoute
@@ -88,7 +89,7 @@ class WebSockets(Lifecycle):
         """
         here = threading.get_ident() == self._thread
         if here and not compress:
-            somebody = calls.publish(self._native, topic, data, opcode)
+            somebody = _publish(self._native, topic, data, opcode)
             if somebody is not None:
                 return somebody
         name, payload, flags = publication(cast("App", self), topic, data, opcode, compress)

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..loop.coroutines import StoppedError
-from ..native import calls, lib
-from ..native import declarations as c
+from ..native import OnMessage, abi, capabilities, lib, message_handler, request_handler
 from .admission import Admission
 from .constants import CompressOptions, OpCode, is_compression
 from .socket import WebSocket
@@ -146,15 +145,15 @@ class WebSocketRoute:
         self._admission = Admission(
             options["allowed_origins"], options["max_connections"], options["max_connections_per_address"]
         )
-        on_upgrade: tuple[Any, Optional[int]] = (c.RequestCallback(), None)
+        on_upgrade: tuple[Any, Optional[int]] = (abi.RequestCallback(), None)
         if self._handlers["upgrade"] is not None or self._admission.is_limited:
             # What the native side refers to.
             self._upgrade_callback = app._make_callback(self._upgrade, names)
-            on_upgrade = calls.request_handler(self._upgrade_callback)
+            on_upgrade = request_handler(self._upgrade_callback)
         self._on_message = self._make_on_message(behavior.get("message"))
         # One object, which the native side refers to.
         self._result = self._on_result
-        self.struct = c.WebSocketBehaviorStruct(
+        self.struct = abi.WebSocketBehaviorStruct(
             compression=options["compression"],
             max_payload_bytes=options["max_payload_length"],
             idle_timeout_s=options["idle_timeout"],
@@ -165,21 +164,21 @@ class WebSocketRoute:
             send_pings_automatically=options["send_pings_automatically"],
             on_upgrade=on_upgrade[0],
             on_upgrade_object=on_upgrade[1],
-            on_open=c.WebSocketOpenCallback(self.open),
-            **calls.message_handler(self._on_message, behavior.get("message"), self._result),
+            on_open=abi.WebSocketOpenCallback(self.open),
+            **message_handler(self._on_message, behavior.get("message"), self._result),
             on_ping=self._control("ping"),
             on_pong=self._control("pong"),
-            on_drain=c.WritableCallback(self._on_drain) if behavior.get("drain") is not None else c.WritableCallback(),
-            on_close=c.WebSocketCloseCallback(self._on_close),
-            on_subscription=c.WebSocketSubscriptionCallback(self._on_subscription)
+            on_drain=abi.WritableCallback(self._on_drain) if behavior.get("drain") is not None else abi.WritableCallback(),
+            on_close=abi.WebSocketCloseCallback(self._on_close),
+            on_subscription=abi.WebSocketSubscriptionCallback(self._on_subscription)
             if behavior.get("subscription") is not None
-            else c.WebSocketSubscriptionCallback(),
+            else abi.WebSocketSubscriptionCallback(),
         )
 
     def _control(self, name: str) -> Any:
         handler = self._handlers[name]
         if handler is None:
-            return c.WebSocketMessageCallback()
+            return abi.WebSocketMessageCallback()
         app = self._app
         live = self._live
 
@@ -188,7 +187,7 @@ class WebSocketRoute:
             if ws is not None:
                 self._call_apart(ws, handler, bytes(app._view[:length]))
 
-        return c.WebSocketMessageCallback(on_control)
+        return abi.WebSocketMessageCallback(on_control)
 
     def _upgrade(self, res: Response, req: Request) -> Any:
         refusal = self._admission.refusal(res, req) if self._admission.is_limited else None
@@ -220,7 +219,7 @@ class WebSocketRoute:
         ws._route = self
         ws._user_data = user_data
         self._live[handle] = ws
-        if calls.reads_members:
+        if capabilities.members:
             lib.sk_ws_set_object(handle, id(ws))
         if self._admission.is_limited:
             self._admission.enter(ws)
@@ -228,7 +227,7 @@ class WebSocketRoute:
         if handler is not None:
             self._call(ws, handler)
 
-    def _make_on_message(self, handler: Optional[Handler]) -> calls.OnMessage:
+    def _make_on_message(self, handler: Optional[Handler]) -> OnMessage:
         live = self._live
         opcodes = _OPCODES
         iscoroutine = inspect.iscoroutine
@@ -427,7 +426,7 @@ def upgrade(res: Response, key: Any, protocol: Any, extensions: Any, route: Any,
         message = "upgrade: sec_web_socket_key or sec_web_socket_protocol is not valid, or the head was sent already"
         raise ValueError(message)
     res._app._forget(res)
-    if handle == c.GONE:
+    if handle == abi.GONE:
         res._mark_aborted()
     else:
         route.open(handle, user_data)

@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union
 
 from ..http.connection import address_text, elsewhere
-from ..native import calls, lib
-from ..native.declarations import BAD_HEAD, GONE, OK, STALE, WS_COMPRESS, WS_MORE
+from ..native import lib, websocket_send
+from ..native import publish_from as _publish_from
+from ..native import send_message as _send
+from ..native.abi import BAD_HEAD, GONE, OK, STALE, WS_COMPRESS, WS_MORE
 from ..native.lending import lent
 from .constants import OpCode, SendStatus
 
@@ -27,7 +29,6 @@ _CLOSE_REASON_MAX = 123
 _TOPIC_MAX = 65535
 _OPCODE_BITS = 15
 _STATUS = (SendStatus.BACKPRESSURE, SendStatus.SUCCESS, SendStatus.DROPPED)
-_send = calls.send_message
 
 
 class WebSocket:
@@ -304,7 +305,7 @@ class WebSocket:
 
         """
         if not compress:
-            somebody = calls.publish_from(self._handle, topic, data, opcode)
+            somebody = _publish_from(self._handle, topic, data, opcode)
             if somebody is not None and (somebody or not self._is_elsewhere()):
                 return somebody
         if self._is_elsewhere():
@@ -362,7 +363,7 @@ class WebSocket:
 
 
 # The usual calls, of bytes or str as TEXT or BINARY, need nothing of Python.
-setattr(WebSocket, "send", calls.websocket_send(WebSocket, WebSocket.send, (OpCode.TEXT, OpCode.BINARY), _STATUS))  # noqa: B010
+setattr(WebSocket, "send", websocket_send(WebSocket, WebSocket.send, (OpCode.TEXT, OpCode.BINARY), _STATUS))  # noqa: B010
 
 
 def encode(app: App, data: Any) -> bytes:

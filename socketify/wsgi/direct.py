@@ -7,8 +7,7 @@ import ctypes
 import sys
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ..native import declarations as c
-from ..native import lib
+from ..native import abi, lib
 from .environ import Environ, field_key
 from .exchange import PIECE_BYTES
 from .head import Head
@@ -48,7 +47,7 @@ class DirectRoute:
             "set_running_loop": asyncio._set_running_loop,
         }
         self._objects = objects
-        options = c.WsgiOptionsStruct(
+        options = abi.WsgiOptionsStruct(
             root_path=root_path,
             root_path_length=len(root_path or b"") or mounted,
             secure=base["wsgi.url_scheme"] == "https",

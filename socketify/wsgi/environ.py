@@ -6,8 +6,9 @@ import sys
 from typing import Any, Callable, Optional
 from urllib.parse import unquote_to_bytes
 
-from ..native import calls
-from ..native.declarations import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_OTHER_SCHEME, SCOPE_SENT_TARGET
+from ..native import scope_text as _scope_text
+from ..native import sent_target as _sent_target
+from ..native.abi import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_OTHER_SCHEME, SCOPE_SENT_TARGET
 from ..wire.ends import split_ends
 from .file import FileWrapper
 from .input import NO_INPUT
@@ -23,9 +24,6 @@ _ROOM = 3
 _KNOWN_SECTIONS_MAX = 1024
 _KNOWN_SECTION_MAX = 2048
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
-
-_scope_text = calls.scope_text
-_sent_target = calls.sent_target
 
 
 class _FieldKeys(dict[str, Optional[str]]):

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ..native import calls
+from ..native import capabilities
 from .direct import DirectRoute
 from .environ import base_environ, environ_builder, with_forwarded_scheme
 from .exchange import Exchange
@@ -57,7 +57,7 @@ class Gateway:
     def route(self) -> None:
         """Take all requests that no route took before."""
         threaded = self.workers is not None
-        if calls.by_address:
+        if capabilities.c_api:
             take = threaded_request(self) if threaded else loop_request(self)
             DirectRoute(self, self._base, take, everything=threaded).route(self.native)
         else:

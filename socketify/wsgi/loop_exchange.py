@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from ..native import calls, lib
-from ..native.declarations import BUFFERED, GONE, KEEP_LENGTH, SCOPE_BODY
+from ..native import lib
+from ..native import send as _send
+from ..native.abi import BUFFERED, GONE, KEEP_LENGTH, SCOPE_BODY
 from .exchange import PIECE_BYTES, Exchange
 from .file import FilePart
 from .sending import end_response, send_response, stream_response
@@ -25,7 +26,6 @@ _TURN_SECONDS = 0.001
 
 _getrefcount: Optional[Callable[[object], int]] = getattr(sys, "getrefcount", None)
 _now = time.perf_counter
-_send = calls.send
 _set_running_loop: Callable[[Optional[asyncio.AbstractEventLoop]], None] = asyncio._set_running_loop
 
 

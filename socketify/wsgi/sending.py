@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Optional
 
-from ..native import calls, lib
-from ..native.declarations import BUFFERED, GONE, KEEP_LENGTH, NO_BODY, OK
+from ..native import lib
+from ..native import send as _send
+from ..native import stream as _stream
+from ..native.abi import BUFFERED, GONE, KEEP_LENGTH, NO_BODY, OK
 
 if TYPE_CHECKING:
     from .head import Head
 
-_send = calls.send
-_stream = calls.stream
 _ON_ITS_WAY = (OK, BUFFERED)
 _flush: Callable[[int], int] = lib.sk_res_flush
 

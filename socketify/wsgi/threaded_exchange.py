@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..native import lib
-from ..native.declarations import BUFFERED, GONE, SCOPE_BODY
+from ..native.abi import BUFFERED, GONE, SCOPE_BODY
 from .exchange import PIECE_BYTES, Exchange, logger
 from .file import FilePart
 from .sending import end_response, send_response, stream_response

@@ -10,23 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from socketify.native import calls
-from socketify.native.declarations import GONE
+from socketify import native
+from socketify.native.abi import GONE
 
 ROOT = Path(__file__).parents[2]
 SUITES = ("send", "websocket", "websocket_upgrade", "streaming", "response", "routes")
 SUITES += ("asgi", "asgi_errors", "asgi_extensions", "asgi_simple")
-TELL = "from socketify.native import calls; print(calls.by_address, calls.reads_members, calls.steps_natively)"
+TELL = "from socketify.native import capabilities as can; print(can.c_api, can.members, can.iterator_send)"
 HAS_SEND = hasattr(ctypes.pythonapi, "PyIter_Send") if sys.implementation.name == "cpython" else False
 
 
 @pytest.mark.parametrize(
     ("function", "arguments"),
     [
-        (calls.send, (1, None, 0, b"", 0)),
-        (calls.write, (1, None, 0, b"")),
-        (calls.stream, (1, None, 0, b"")),
-        (calls.send_message, (1, b"", 1)),
+        (native.send, (1, None, 0, b"", 0)),
+        (native.write, (1, None, 0, b"")),
+        (native.stream, (1, None, 0, b"")),
+        (native.send_message, (1, b"", 1)),
     ],
 )
 def test_a_stale_handle_is_told_and_wrong_arguments_are_errors(function: object, arguments: tuple[object, ...]) -> None:
@@ -44,8 +44,8 @@ def test_a_stale_handle_is_told_and_wrong_arguments_are_errors(function: object,
 
 
 def test_no_scope_is_told_of_a_stale_handle() -> None:
-    assert calls.scope(1) == b""
-    assert calls.scope_text(1) == ""
+    assert native.scope(1) == b""
+    assert native.scope_text(1) == ""
 
 
 def in_mode(mode: str, *command: str) -> subprocess.CompletedProcess[str]:
@@ -57,7 +57,7 @@ def in_mode(mode: str, *command: str) -> subprocess.CompletedProcess[str]:
     ("mode", "uses"),
     [
         ("no-members", f"True False {HAS_SEND}"),
-        ("no-iterator-send", f"True {calls.reads_members} False"),
+        ("no-iterator-send", f"True {native.capabilities.members} False"),
         ("ctypes", "False False False"),
     ],
 )

@@ -27,6 +27,7 @@ pub fn library(checked: AddressChecked) LazyPath {
     link.addArg("-o");
     const output = link.addOutputFileArg("libsocketify.so");
     link.addArtifactArg(layers);
+    link.addFileArg(checked.compile(checked.native.abiUnit()));
     for (checked.native.shimUnits()) |unit| link.addFileArg(checked.compile(unit));
     link.addArgs(&.{ "-lpthread", "-ldl", "-lm" });
     return output;

@@ -34,13 +34,13 @@ const parser_dependencies = [_][]const u8{
     "BloomFilter.h", "MoveOnlyFunction.h", "ProxyParser.h", "QueryParser.h", "Utilities.h",
 };
 
-pub fn init(b: *std.Build) Engine {
+/// `python` downloads them, with its pip.
+pub fn init(b: *std.Build, python: []const u8) Engine {
     const local = b.option([]const u8, "uwebsockets", "A local copy of the engine: holds src/App.h and uSockets/src/libusockets.h");
-    const python = b.option([]const u8, "python", "The Python that downloads the engine with its pip (default: python3)");
     const root = if (local) |directory|
         b.graph.cwdRelativePath(directory)
     else
-        fetch(b, python orelse "python3");
+        fetch(b, python);
 
     const tree = b.addWriteFiles();
     for (headers) |name| copyHeader(b, tree, root, name, "engine");

@@ -74,11 +74,23 @@ pub fn cppFlags(native: Native) []const []const u8 {
 pub fn addSharedLibrary(native: Native) *std.Build.Step.Compile {
     const b = native.b;
     const module = native.createModule(.with_layers);
+    module.addCSourceFile(.{ .file = native.abiUnit(), .flags = native.cppFlags() });
     for (native.shimUnits()) |unit| module.addCSourceFile(.{ .file = unit, .flags = native.cppFlags() });
     const library = b.addLibrary(.{ .name = "socketify", .linkage = .dynamic, .root_module = module });
     if (native.options.target.result.ofmt == .elf) library.setVersionScript(b.path(exported_symbols));
     native.tune(library);
     return library;
+}
+
+/// What the library knows of its own headers. Fails when socketify/native/abi.py says something else than they do.
+pub fn abiUnit(native: Native) LazyPath {
+    const b = native.b;
+    const run = b.addSystemCommand(&.{native.options.python});
+    run.setName("compare socketify/native/abi.py with the headers");
+    run.addFileArg(b.path("zig/build/generate_abi.py"));
+    for ([_][]const u8{ "zig/shim/abi/socketify.h", "zig/shim/abi/socketify_python.h", "socketify/native/abi.py" }) |read| run.addFileInput(b.path(read));
+    run.addArg("--unit");
+    return run.addOutputFileArg("abi_unit.cpp");
 }
 
 /// The C++ files to compile.

@@ -11,6 +11,8 @@ lto: bool,
 checks: bool,
 /// The compiler of the C++ half with AddressSanitizer, beside the other checks; null for Zig's own, which has none.
 address_checker: ?[]const u8,
+/// Runs the programs of the build that are written in it.
+python: []const u8,
 
 pub fn init(b: *std.Build) Options {
     const target = b.resolveTargetQuery(targetQuery(b));
@@ -28,6 +30,7 @@ pub fn init(b: *std.Build) Options {
             (release and target.result.os.tag == .linux),
         .checks = checks,
         .address_checker = if (asan) clang else null,
+        .python = b.option([]const u8, "python", "The Python that checks abi.py, and downloads the engine with its pip (default: python3)") orelse "python3",
     };
 }
 

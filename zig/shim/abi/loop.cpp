@@ -50,8 +50,6 @@ int32_t sk_loop_open() {
   return SK_OK;
 }
 
-uint32_t sk_abi_version() { return SK_ABI_VERSION; }
-
 int32_t sk_backend() { return us_backend(); }
 
 int32_t sk_backend_refusal() { return us_backend_refusal(); }

@@ -22,8 +22,11 @@ extern "C" {
 
 #define SK_API __attribute__((visibility("default")))
 
-/* Raised with every change of this header that an older caller would misread. */
-#define SK_ABI_VERSION 7
+/* Words for zig/build/generate_abi.py, which makes socketify/native/abi.py of these headers. The first is for functions of the hot
+ * path, whose arguments ctypes shall not convert by their types: plain integers then pass as C ints and bytes as pointers. The
+ * other says what a member of sk_python is called in CPython's C API; of several names the first that is there is taken. */
+#define SK_UNCHECKED
+#define SK_CPYTHON(...)
 
 /* The highest limits of an app; higher ones count as these. */
 #define SK_MAX_TARGET_BYTES 1048576
@@ -180,7 +183,10 @@ typedef struct sk_app sk_app;
 
 /* ---- Library ---------------------------------------------------------------------------------------------------- */
 
-SK_API uint32_t sk_abi_version(void);
+/* A number made of all that these headers declare: who was made from others must not use this library. */
+SK_API uint64_t sk_abi_digest(void);
+/* A number made of the values of all constants here, and of where the compiler puts the members of all structs. */
+SK_API uint64_t sk_abi_layout(void);
 
 /* ---- Event loop: one per thread, created by the first call that needs it ----------------------------------------- */
 
@@ -281,13 +287,13 @@ SK_API int32_t sk_app_destroy(sk_app *app);
 
 /* ---- Request: only inside the request callback of the same handle, also after its response ended; SK_STALE after it ---- */
 
-SK_API int32_t sk_req_method(uint32_t handle);
-SK_API int32_t sk_req_url(uint32_t handle);
-SK_API int32_t sk_req_full_url(uint32_t handle);
+SK_API SK_UNCHECKED int32_t sk_req_method(uint32_t handle);
+SK_API SK_UNCHECKED int32_t sk_req_url(uint32_t handle);
+SK_API SK_UNCHECKED int32_t sk_req_full_url(uint32_t handle);
 /* The target as it was sent, with scheme and authority of absolute-form. */
 SK_API int32_t sk_req_sent_target(uint32_t handle);
 /* SK_ABSENT without such a field. `name` is in lower case. */
-SK_API int32_t sk_req_header(uint32_t handle, const char *name, int32_t length);
+SK_API SK_UNCHECKED int32_t sk_req_header(uint32_t handle, const char *name, int32_t length);
 /* SK_ABSENT beyond the last parameter. */
 SK_API int32_t sk_req_parameter(uint32_t handle, int32_t index);
 /* The methods that routes take for this URL, with commas between; empty when there are none. Only for requests that no route
@@ -330,7 +336,7 @@ SK_API int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_len
                              size_t length);
 /* What was written leaves now, and not when the callback returns. SK_OK, SK_BUFFERED when the client has to read first, or SK_GONE,
  * also when the client cut the connection and on_abort is still to come. */
-SK_API int32_t sk_res_flush(uint32_t handle);
+SK_API SK_UNCHECKED int32_t sk_res_flush(uint32_t handle);
 /* Ends a chunked body with trailer fields, which HTTP/1.0 and a body of known length cannot have: then they are left out.
  * The status of the block counts for nothing, here and in sk_res_early_hints. */
 SK_API int32_t sk_res_end_trailers(uint32_t handle, const char *head, int32_t head_length, int32_t fields);

@@ -1,17 +1,18 @@
-"""What zig/shim/abi/socketify.h says, in ctypes: every callback, struct, constant and function, once."""
+"""What the C headers of the native boundary say. Generated from them by zig/build/generate_abi.py: change those."""
 
 from __future__ import annotations
 
 import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-ABI_VERSION = 7
+#: Of all that the headers declare: a library that was built from others has another one.
+DIGEST = 0xF8DEBA6831EDF2F4
+
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
 MAX_HEADER_COUNT = 128
 SCRATCH_BYTES = 3211264
 WS_SCRATCH_BYTES = 4096
-
 BUFFERED = 0
 OK = 1
 GONE = 2
@@ -19,22 +20,12 @@ BAD_HEAD = -1
 ABSENT = -2
 BUSY = -3
 STALE = -4
-BACKEND_EPOLL = 0
-BACKEND_IO_URING = 1
-BACKEND_UNKNOWN = -1
-BACKEND_UNAVAILABLE = -2
 BAD_LENGTH = -5
-DRAIN_PATIENT = 0
-DRAIN_REQUESTS = 1
-DRAIN_WEBSOCKETS = 2
-
 WS_COMPRESS = 16
 WS_MORE = 32
-
 END_CONNECTION = 1
 NO_BODY = 2
 KEEP_LENGTH = 4
-
 SCOPE_ANCIENT = 1
 SCOPE_BODY = 2
 SCOPE_BODY_HERE = 4
@@ -42,10 +33,12 @@ SCOPE_ENCODED = 8
 SCOPE_TRAILERS = 16
 SCOPE_OTHER_SCHEME = 32
 SCOPE_SENT_TARGET = 64
-
 DUMP_ANCIENT = 1
 DUMP_SECURE = 2
-
+BACKEND_EPOLL = 0
+BACKEND_IO_URING = 1
+BACKEND_UNKNOWN = -1
+BACKEND_UNAVAILABLE = -2
 PYTHON_SEND = 0
 PYTHON_WRITE = 1
 PYTHON_STREAM = 2
@@ -65,7 +58,6 @@ PYTHON_ASGI_REQUEST = 15
 PYTHON_PUBLISH = 16
 PYTHON_PUBLISH_FROM = 17
 PYTHON_PUMP = 18
-
 ASGI_TEMPLATE = 0
 ASGI_ROOT_PATH = 1
 ASGI_ENDS = 2
@@ -79,6 +71,9 @@ ASGI_TAKE_OVER = 9
 ASGI_RUNNER = 10
 ASGI_NEW_TASK = 11
 ASGI_ITEMS = 12
+DRAIN_PATIENT = 0
+DRAIN_REQUESTS = 1
+DRAIN_WEBSOCKETS = 2
 
 RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32)
 AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
@@ -92,8 +87,86 @@ WebSocketOpenCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WebSocketMessageCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
 WebSocketCloseCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_int32, c_void_p, c_size_t)
 WebSocketSubscriptionCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
-
 TlsMissingCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
+
+
+class WebSocketBehaviorStruct(ctypes.Structure):
+    """``sk_ws_behavior``."""
+
+    _fields_ = [
+        ("compression", c_uint32),
+        ("max_payload_bytes", c_uint32),
+        ("idle_timeout_s", c_uint32),
+        ("max_backpressure_bytes", c_uint32),
+        ("max_lifetime_min", c_uint32),
+        ("close_on_backpressure_limit", c_int32),
+        ("reset_idle_timeout_on_send", c_int32),
+        ("send_pings_automatically", c_int32),
+        ("on_upgrade", RequestCallback),
+        ("on_upgrade_object", c_void_p),
+        ("on_open", WebSocketOpenCallback),
+        ("on_message", WebSocketMessageCallback),
+        ("on_message_object", c_void_p),
+        ("on_message_handler", c_void_p),
+        ("on_message_result", c_void_p),
+        ("on_ping", WebSocketMessageCallback),
+        ("on_pong", WebSocketMessageCallback),
+        ("on_drain", WritableCallback),
+        ("on_close", WebSocketCloseCallback),
+        ("on_subscription", WebSocketSubscriptionCallback),
+    ]
+
+
+class TlsOptionsStruct(ctypes.Structure):
+    """``sk_tls_options``."""
+
+    _fields_ = [
+        ("key_files", c_char_p),
+        ("cert_files", c_char_p),
+        ("passphrase", c_char_p),
+        ("dh_params_file", c_char_p),
+        ("ca_file", c_char_p),
+        ("ciphers", c_char_p),
+        ("ciphersuites", c_char_p),
+        ("client_certificate", c_int32),
+        ("low_memory", c_int32),
+        ("handshake_timeout_s", c_uint32),
+    ]
+
+
+class AppOptionsStruct(ctypes.Structure):
+    """``sk_app_options``."""
+
+    _fields_ = [
+        ("max_body_bytes", c_uint64),
+        ("max_target_bytes", c_uint32),
+        ("max_header_bytes", c_uint32),
+        ("max_header_count", c_uint32),
+        ("max_chunk_extension_bytes", c_uint32),
+        ("max_trailer_bytes", c_uint32),
+        ("header_timeout_s", c_uint32),
+        ("body_timeout_s", c_uint32),
+        ("min_body_bytes_per_s", c_uint32),
+        ("write_timeout_s", c_uint32),
+        ("response_timeout_s", c_uint32),
+        ("keep_alive_timeout_s", c_uint32),
+        ("max_connections", c_uint32),
+        ("max_concurrent_requests", c_uint32),
+        ("backlog", c_uint32),
+        ("max_backpressure_bytes", c_uint32),
+        ("date_header", c_int32),
+        ("accept_proxy_protocol", c_int32),
+        ("server_header", c_char_p),
+        ("server_header_length", c_size_t),
+        ("on_missing", RequestCallback),
+        ("on_missing_object", c_void_p),
+        ("on_abort", AbortCallback),
+        ("on_body", BodyCallback),
+        ("on_writable", WritableCallback),
+        ("on_timeout", TimeoutCallback),
+        ("on_drained", DrainedCallback),
+        ("on_waiting", WaitingCallback),
+    ]
 
 
 class PythonStruct(ctypes.Structure):
@@ -207,9 +280,6 @@ class ExchangePythonStruct(ctypes.Structure):
 class ExchangeHandlerStruct(ctypes.Structure):
     """``sk_exchange_handler``."""
 
-    #: What the members refer to.
-    parts: object
-
     _fields_ = [
         ("handler", c_void_p),
         ("pair", c_void_p),
@@ -241,91 +311,22 @@ class WsgiOptionsStruct(ctypes.Structure):
     ]
 
 
-class TlsOptionsStruct(ctypes.Structure):
-    """``sk_tls_options``."""
+#: By their names in C.
+STRUCTS: dict[str, type[ctypes.Structure]] = {
+    "sk_ws_behavior": WebSocketBehaviorStruct,
+    "sk_tls_options": TlsOptionsStruct,
+    "sk_app_options": AppOptionsStruct,
+    "sk_python": PythonStruct,
+    "sk_ws_python": WebSocketPythonStruct,
+    "sk_exchange_python": ExchangePythonStruct,
+    "sk_exchange_handler": ExchangeHandlerStruct,
+    "sk_wsgi_options": WsgiOptionsStruct,
+}
 
-    _fields_ = [
-        ("key_files", c_char_p),
-        ("cert_files", c_char_p),
-        ("passphrase", c_char_p),
-        ("dh_params_file", c_char_p),
-        ("ca_file", c_char_p),
-        ("ciphers", c_char_p),
-        ("ciphersuites", c_char_p),
-        ("client_certificate", c_int32),
-        ("low_memory", c_int32),
-        ("handshake_timeout_s", c_uint32),
-    ]
-
-
-class AppOptionsStruct(ctypes.Structure):
-    """``sk_app_options``."""
-
-    _fields_ = [
-        ("max_body_bytes", c_uint64),
-        ("max_target_bytes", c_uint32),
-        ("max_header_bytes", c_uint32),
-        ("max_header_count", c_uint32),
-        ("max_chunk_extension_bytes", c_uint32),
-        ("max_trailer_bytes", c_uint32),
-        ("header_timeout_s", c_uint32),
-        ("body_timeout_s", c_uint32),
-        ("min_body_bytes_per_s", c_uint32),
-        ("write_timeout_s", c_uint32),
-        ("response_timeout_s", c_uint32),
-        ("keep_alive_timeout_s", c_uint32),
-        ("max_connections", c_uint32),
-        ("max_concurrent_requests", c_uint32),
-        ("backlog", c_uint32),
-        ("max_backpressure_bytes", c_uint32),
-        ("date_header", c_int32),
-        ("accept_proxy_protocol", c_int32),
-        ("server_header", c_char_p),
-        ("server_header_length", c_size_t),
-        ("on_missing", RequestCallback),
-        ("on_missing_object", c_void_p),
-        ("on_abort", AbortCallback),
-        ("on_body", BodyCallback),
-        ("on_writable", WritableCallback),
-        ("on_timeout", TimeoutCallback),
-        ("on_drained", DrainedCallback),
-        ("on_waiting", WaitingCallback),
-    ]
-
-
-class WebSocketBehaviorStruct(ctypes.Structure):
-    """``sk_ws_behavior``."""
-
-    _fields_ = [
-        ("compression", c_uint32),
-        ("max_payload_bytes", c_uint32),
-        ("idle_timeout_s", c_uint32),
-        ("max_backpressure_bytes", c_uint32),
-        ("max_lifetime_min", c_uint32),
-        ("close_on_backpressure_limit", c_int32),
-        ("reset_idle_timeout_on_send", c_int32),
-        ("send_pings_automatically", c_int32),
-        ("on_upgrade", RequestCallback),
-        ("on_upgrade_object", c_void_p),
-        ("on_open", WebSocketOpenCallback),
-        ("on_message", WebSocketMessageCallback),
-        ("on_message_object", c_void_p),
-        ("on_message_handler", c_void_p),
-        ("on_message_result", c_void_p),
-        ("on_ping", WebSocketMessageCallback),
-        ("on_pong", WebSocketMessageCallback),
-        ("on_drain", WritableCallback),
-        ("on_close", WebSocketCloseCallback),
-        ("on_subscription", WebSocketSubscriptionCallback),
-    ]
-
-
-_HEAD = (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_size_t)
-
-# Name: result and parameters. Functions of the hot path are called without conversion by argument types (UNCHECKED):
-# plain integers then pass as C ints and bytes as pointers, which takes half the time.
+#: Name: result and parameters.
 FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
-    "sk_abi_version": (c_uint32, ()),
+    "sk_abi_digest": (c_uint64, ()),
+    "sk_abi_layout": (c_uint64, ()),
     "sk_backend": (c_int32, ()),
     "sk_backend_refusal": (c_int32, ()),
     "sk_loop_backend": (c_int32, ()),
@@ -340,17 +341,14 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_python_function": (ctypes.py_object, (c_int32, ctypes.py_object)),
     "sk_python_websocket": (ctypes.py_object, (ctypes.POINTER(WebSocketPythonStruct), ctypes.py_object)),
     "sk_python_response": (ctypes.py_object, (ctypes.POINTER(ExchangePythonStruct), ctypes.py_object)),
-    "sk_app_route_exchange": (
-        None,
-        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, ctypes.POINTER(ExchangeHandlerStruct)),
-    ),
     "sk_wsgi_create": (c_void_p, (ctypes.POINTER(WsgiOptionsStruct),)),
     "sk_wsgi_route": (None, (c_void_p, c_void_p)),
     "sk_wsgi_destroy": (None, (c_void_p,)),
     "sk_app_create": (c_void_p, (ctypes.POINTER(AppOptionsStruct),)),
-    "sk_app_route": (
+    "sk_app_route": (None, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, RequestCallback, c_void_p)),
+    "sk_app_route_exchange": (
         None,
-        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, RequestCallback, c_void_p),
+        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, ctypes.POINTER(ExchangeHandlerStruct)),
     ),
     "sk_app_remove_host": (None, (c_void_p, c_char_p, c_size_t)),
     "sk_app_listen_fd": (c_int32, (c_void_p, c_int32, c_int32)),
@@ -372,22 +370,22 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_req_url": (c_int32, (c_uint32,)),
     "sk_req_full_url": (c_int32, (c_uint32,)),
     "sk_req_sent_target": (c_int32, (c_uint32,)),
-    "sk_req_allowed_methods": (c_int32, (c_uint32,)),
     "sk_req_header": (c_int32, (c_uint32, c_char_p, c_int32)),
     "sk_req_parameter": (c_int32, (c_uint32, c_int32)),
+    "sk_req_allowed_methods": (c_int32, (c_uint32,)),
     "sk_req_is_ancient": (c_int32, (c_uint32,)),
     "sk_req_is_secure": (c_int32, (c_uint32,)),
     "sk_req_dump": (c_int32, (c_uint32,)),
     "sk_req_scope": (c_int32, (c_uint32,)),
     "sk_lend_by": (None, (c_void_p, c_void_p)),
     "sk_lend": (None, (c_void_p, c_char_p, c_size_t)),
-    "sk_res_send": (c_int32, (*_HEAD, c_int32)),
-    "sk_res_write": (c_int32, _HEAD),
-    "sk_res_stream": (c_int32, _HEAD),
+    "sk_res_send": (c_int32, (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_size_t, c_int32)),
+    "sk_res_write": (c_int32, (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_size_t)),
+    "sk_res_stream": (c_int32, (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_size_t)),
     "sk_res_flush": (c_int32, (c_uint32,)),
-    "sk_res_end_trailers": (c_int32, _HEAD[:4]),
-    "sk_res_early_hints": (c_int32, _HEAD[:4]),
-    "sk_res_try_end": (c_int32, (*_HEAD, c_uint64, c_int32)),
+    "sk_res_end_trailers": (c_int32, (c_uint32, c_char_p, c_int32, c_int32)),
+    "sk_res_early_hints": (c_int32, (c_uint32, c_char_p, c_int32, c_int32)),
+    "sk_res_try_end": (c_int32, (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_size_t, c_uint64, c_int32)),
     "sk_res_read_body": (c_int32, (c_uint32,)),
     "sk_res_write_continue": (c_int32, (c_uint32,)),
     "sk_res_want_writable": (c_int32, (c_uint32,)),
@@ -412,10 +410,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_tls_facts": (c_int32, (c_uint32,)),
     "sk_res_proxied_address": (c_int32, (c_uint32,)),
     "sk_zlib_load": (c_int32, (c_char_p,)),
-    "sk_app_ws": (
-        c_int32,
-        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, ctypes.POINTER(WebSocketBehaviorStruct)),
-    ),
+    "sk_app_ws": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, ctypes.POINTER(WebSocketBehaviorStruct))),
     "sk_app_publish": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int32)),
     "sk_app_num_subscribers": (c_uint32, (c_void_p, c_char_p, c_size_t)),
     "sk_res_upgrade": (
@@ -438,6 +433,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_ws_resume": (c_int32, (c_uint32,)),
 }
 
+#: Called without conversion by argument types: integers pass as C ints and bytes as pointers, in half the time.
 UNCHECKED = frozenset(
     {
         "sk_req_method",
@@ -447,3 +443,55 @@ UNCHECKED = frozenset(
         "sk_res_flush",
     }
 )
+
+#: Members of ``sk_python``: what CPython calls them, of which the first that is there is taken.
+C_API: dict[str, tuple[str, ...]] = {
+    "vectorcall": ("PyObject_Vectorcall", "PyObject_VectorcallDict"),
+    "new_function": ("PyCFunction_NewEx",),
+    "new_method": ("PyDescr_NewMethod",),
+    "type_from_spec": ("PyType_FromSpec",),
+    "get_attribute": ("PyObject_GetAttrString",),
+    "get_item": ("PyObject_GetItem",),
+    "is_true": ("PyObject_IsTrue",),
+    "compare": ("PyObject_RichCompareBool",),
+    "iterator_send": ("PyIter_Send",),
+    "inc_ref": ("Py_IncRef",),
+    "dec_ref": ("Py_DecRef",),
+    "from_long": ("PyLong_FromLong",),
+    "from_bool": ("PyBool_FromLong",),
+    "from_unsigned_long": ("PyLong_FromUnsignedLong",),
+    "from_bytes": ("PyBytes_FromStringAndSize",),
+    "from_latin1": ("PyUnicode_DecodeLatin1",),
+    "from_utf8": ("PyUnicode_DecodeUTF8",),
+    "intern": ("PyUnicode_InternFromString",),
+    "as_long": ("PyLong_AsLong",),
+    "as_unsigned_long": ("PyLong_AsUnsignedLong",),
+    "bytes_content": ("PyBytes_AsStringAndSize",),
+    "text_content": ("PyUnicode_AsUTF8AndSize",),
+    "concat": ("PyUnicode_Concat",),
+    "new_dict": ("PyDict_New",),
+    "dict_copy": ("PyDict_Copy",),
+    "dict_get": ("PyDict_GetItemWithError",),
+    "dict_set": ("PyDict_SetItem",),
+    "new_list": ("PyList_New",),
+    "list_length": ("PyList_Size",),
+    "list_get": ("PyList_GetItem",),
+    "list_set": ("PyList_SetItem",),
+    "new_tuple": ("PyTuple_New",),
+    "tuple_length": ("PyTuple_Size",),
+    "tuple_get": ("PyTuple_GetItem",),
+    "tuple_set": ("PyTuple_SetItem",),
+    "context_copy_current": ("PyContext_CopyCurrent",),
+    "context_enter": ("PyContext_Enter",),
+    "context_exit": ("PyContext_Exit",),
+    "error_occurred": ("PyErr_Occurred",),
+    "error_fetch": ("PyErr_Fetch",),
+    "error_restore": ("PyErr_Restore",),
+    "error_normalize": ("PyErr_NormalizeException",),
+    "error_clear": ("PyErr_Clear",),
+    "set_traceback": ("PyException_SetTraceback",),
+    "set_error": ("PyErr_SetString",),
+    "set_error_none": ("PyErr_SetNone",),
+    "set_error_object": ("PyErr_SetObject",),
+    "write_unraisable": ("PyErr_WriteUnraisable",),
+}

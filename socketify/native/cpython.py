@@ -1,0 +1,143 @@
+"""CPython's C API, which the native side calls by address: no header and no library of an interpreter is needed to build it.
+
+Where it may, it also reads and writes members of objects where they lie. That is safe because
+
+- where a slot lies is asked of an object of the class itself (:func:`find_member`), and is the same in all classes derived from
+  it; an object can only be given another class if that lays it out in the same way;
+- it happens with the interpreter's lock, on the thread of the app, and what is read is referred to before anything else runs:
+  builds of CPython without that lock, whose objects begin with something else than a reference count, are recognised and do
+  without;
+- a slot that was deleted holds null, which no usual case has: then Python does the work;
+- a reference count is never changed but by the C API, and only compared: an object that anybody else can reach is not reused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import sys
+import types
+from dataclasses import dataclass
+from typing import Any, Callable, Optional
+
+from . import abi
+from .lending import lend_by
+from .library import lib
+from .modes import CTYPES, NO_ITERATOR_SEND, NO_MEMBERS, chosen_mode
+
+_WORD = ctypes.sizeof(ctypes.c_void_p)
+
+#: Since CPython 3.10.
+_OPTIONAL = ("iterator_send",)
+_OBJECTS: dict[str, object] = {
+    "none": None,
+    "type_error": TypeError,
+    "runtime_error": RuntimeError,
+    "stop_iteration": StopIteration,
+    "type_type": type,
+    "bytes_type": bytes,
+    "text_type": str,
+    "dict_type": dict,
+    "list_type": list,
+    "tuple_type": tuple,
+    "coroutine_type": types.CoroutineType,
+    "enter_task": asyncio.tasks._enter_task,
+    "leave_task": asyncio.tasks._leave_task,
+}
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What the native side can do with this interpreter, as far as the chosen mode (:mod:`.modes`) lets it.
+
+    Args:
+        c_api: it calls the C API, and is called by it, without ctypes between.
+        members: it reads and writes members of objects where they lie: requests and messages go to handlers, and are answered
+            by them, without Python between.
+        iterator_send: it steps coroutines, and so serves ASGI, without Python between.
+
+    """
+
+    c_api: bool
+    members: bool
+    iterator_send: bool
+
+
+def find_member(kind: type, name: str) -> int:
+    """Find where in an object, in words, a slot of it lies."""
+    probe: Any = object.__new__(kind)
+    value = object()
+    setattr(probe, name, value)
+    return _find_word(probe, id(value))
+
+
+def find_weak_references(kind: type) -> int:
+    """Find where in an object, in words, the list of its weak references begins; null when there are none."""
+    # Since CPython 3.12 they lie before the object, where Python classes are concerned.
+    return kind.__weakrefoffset__ // _WORD
+
+
+def _find_word(probe: object, wanted: int) -> int:
+    words = ctypes.cast(id(probe), ctypes.POINTER(ctypes.c_void_p))
+    return next(index for index in range(type(probe).__basicsize__ // _WORD) if words[index] == wanted)
+
+
+def _count_is_first() -> bool:
+    """Tell whether an object begins with its reference count, as in all builds of CPython but free-threaded ones."""
+    probe = object()
+    count = ctypes.c_uint32.from_address(id(probe))
+    alone = count.value
+    holders = [probe] * 5
+    return alone == 1 and count.value == alone + len(holders)
+
+
+def _address(names: tuple[str, ...]) -> Optional[int]:
+    """Return the address of the first function that is there, or None."""
+    found = [name for name in names if hasattr(ctypes.pythonapi, name)]
+    return ctypes.cast(getattr(ctypes.pythonapi, found[0]), ctypes.c_void_p).value if found else None
+
+
+def _find_c_api(mode: str) -> Optional[abi.PythonStruct]:
+    """Return the addresses of what the native side calls, or None when it must do without."""
+    if sys.implementation.name != "cpython" or mode == CTYPES:
+        return None
+    members = {member: _address(names) for member, names in abi.C_API.items()}
+    if any(address is None and member not in _OPTIONAL for member, address in members.items()):
+        return None
+    if mode == NO_ITERATOR_SEND:
+        members["iterator_send"] = None
+    members.update((name, id(each)) for name, each in _OBJECTS.items())
+    probe = object()
+    return abi.PythonStruct(
+        # Builds of CPython differ.
+        type_word=_find_word(probe, id(object)),
+        function_weak=find_weak_references(types.BuiltinFunctionType),
+        count_is_first=mode != NO_MEMBERS and _count_is_first(),
+        # CPython 3.9 and 3.10 do not export the other one.
+        vectorcall_takes_dict=not hasattr(ctypes.pythonapi, abi.C_API["vectorcall"][0]),
+        **members,
+    )
+
+
+def _load(api: Optional[abi.PythonStruct]) -> Capabilities:
+    if api is None:
+        lend_by(lib, None)
+        return Capabilities(c_api=False, members=False, iterator_send=False)
+    lib.sk_python_load(ctypes.byref(api))
+    lend_by(lib, (api.inc_ref, api.dec_ref))
+    return Capabilities(c_api=True, members=bool(api.count_is_first), iterator_send=bool(api.iterator_send))
+
+
+capabilities = _load(_find_c_api(chosen_mode()))
+
+
+def function(which: int, itself: object = None) -> Callable[..., Any]:
+    """Make a function that CPython calls without ctypes between.
+
+    Args:
+        which: one of ``PYTHON_*``.
+        itself: what it belongs to.
+
+    """
+    made: Callable[..., Any] = lib.sk_python_function(which, itself)
+    return made

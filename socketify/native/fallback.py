@@ -1,0 +1,143 @@
+"""The calls of the hot path by ctypes, for interpreters without the C API: each does, and refuses, what its twin does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ctypes
+from collections.abc import Coroutine
+from typing import Any, Callable, Optional
+
+from . import abi
+from .lending import lent
+from .library import lib
+from .signatures import OnMessage
+
+#: The close code (RFC 6455, erratum 3473).
+_INTERNAL_ERROR = 1011
+
+
+def _text(length: int) -> str:
+    if length == abi.STALE:
+        message = "the request is gone: call preserve() before the handler returns"
+        raise RuntimeError(message)
+    return ctypes.string_at(lib.sk_loop_scratch(), length).decode("latin-1")
+
+
+def method(handle: int) -> str:
+    """Return the method of a request."""
+    return _text(lib.sk_req_method(handle))
+
+
+def url(handle: int) -> str:
+    """Return the path of a request."""
+    return _text(lib.sk_req_url(handle))
+
+
+def full_url(handle: int) -> str:
+    """Return path and query of a request."""
+    return _text(lib.sk_req_full_url(handle))
+
+
+def header(handle: int, name: str) -> Optional[str]:
+    """Return the first value of a field."""
+    encoded = name.lower().encode()
+    length = lib.sk_req_header(handle, encoded, len(encoded))
+    return None if length == abi.ABSENT else _text(length)
+
+
+def parameter(handle: int, index: int) -> Optional[str]:
+    """Return a parameter of the path as it was sent."""
+    length = lib.sk_req_parameter(handle, index)
+    return None if length == abi.ABSENT else _text(length)
+
+
+def sent_target(handle: int) -> str:
+    """Return the target of a request as it was sent, with scheme and authority of absolute-form.
+
+    Raises:
+        RuntimeError: the request is gone.
+
+    """
+    return _text(lib.sk_req_sent_target(handle))
+
+
+def scope(handle: int) -> bytes:
+    """Return what interfaces ask of a request."""
+    return ctypes.string_at(lib.sk_loop_scratch(), max(lib.sk_req_scope(handle), 0))
+
+
+def scope_text(handle: int) -> str:
+    """Return the same as text."""
+    return scope(handle).decode("latin-1")
+
+
+def begin(
+    loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], coroutine: Coroutine[Any, Any, Any]
+) -> Optional[tuple[Any, contextvars.Context]]:
+    """Step a coroutine in the name of a task and in a copy of the context."""
+    context = contextvars.copy_context()
+    asyncio.tasks._enter_task(loop, task)
+    try:
+        return context.run(coroutine.send, None), context
+    except StopIteration:
+        return None
+    finally:
+        asyncio.tasks._leave_task(loop, task)
+
+
+def send(handle: int, head: Optional[bytes], fields: int, body: bytes, flags: int) -> int:
+    """Send a whole response."""
+    with lent(body) as content:
+        return int(lib.sk_res_send(handle, head, len(head or b""), fields, content, len(body), flags))
+
+
+def write(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
+    """Send a piece of a body of unknown length."""
+    with lent(data) as content:
+        return int(lib.sk_res_write(handle, head, len(head or b""), fields, content, len(data)))
+
+
+def stream(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
+    """Send a piece of a body whose length may be among the fields."""
+    with lent(data) as content:
+        return int(lib.sk_res_stream(handle, head, len(head or b""), fields, content, len(data)))
+
+
+def send_message(handle: int, data: bytes, flags: int) -> int:
+    """Send a message or fragment."""
+    with lent(data) as content:
+        return int(lib.sk_ws_send(handle, content, len(data), flags))
+
+
+def undecided(*_: Any) -> None:
+    """Stand for calls that answer None to what is not the usual case: then Python does it all."""
+
+
+def request_callback(function: Callable[[int], int]) -> Any:
+    """Make the ``sk_request_fn`` of a function of a handle."""
+
+    def on_request(handle: int) -> int:
+        try:
+            return function(handle)
+        except BaseException:
+            # ctypes prints it; the client must not wait for more.
+            lib.sk_res_fail(handle)
+            raise
+
+    return abi.RequestCallback(on_request)
+
+
+def message_callback(function: OnMessage) -> Any:
+    """Make the ``sk_ws_message_fn`` of a function of handle, message and opcode."""
+
+    def on_message(handle: int, address: Optional[int], length: int, opcode: int) -> None:
+        try:
+            data = ctypes.string_at(address or 0, length)
+            function(handle, data.decode() if opcode == 1 else data, opcode)
+        except MemoryError:
+            # Nobody shall take the messages that follow for all there are.
+            lib.sk_ws_end(handle, _INTERNAL_ERROR, b"", 0)
+            raise
+
+    return abi.WebSocketMessageCallback(on_message)

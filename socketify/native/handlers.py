@@ -1,0 +1,139 @@
+"""Handlers in Python as the native side calls them, and methods of classes that it implements: without ctypes where it can."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional
+
+from . import abi, fallback
+from .cpython import capabilities, find_member, find_weak_references, function
+from .library import lib
+from .signatures import OnMessage
+
+#: Documentation of native methods, of which CPython keeps only the address.
+_kept: list[bytes] = []
+
+
+class ExchangeHandler(abi.ExchangeHandlerStruct):
+    """The last argument of ``sk_app_route_exchange``, which must be kept alive; see there for what the functions do."""
+
+    def __init__(
+        self,
+        handler: Callable[[Any, Any], Any],
+        pair: list[Any],
+        renew: Callable[[], None],
+        settle: Callable[[Any, Any, Any, Optional[BaseException]], int],
+        clean: Callable[[Any, Any], None],
+        otherwise: Callable[[int], int],
+    ) -> None:
+        #: What the members refer to.
+        self.parts = {
+            "handler": handler,
+            "pair": pair,
+            "renew": renew,
+            "settle": settle,
+            "clean": clean,
+            "otherwise": otherwise,
+        }
+        super().__init__(**{name: id(part) for name, part in self.parts.items()})
+
+
+def request_handler(handler: Callable[[int], int]) -> tuple[Any, Optional[int]]:
+    """Return the last two arguments of ``sk_app_route``. The function and the first one must be kept alive."""
+    if capabilities.c_api:
+        return abi.RequestCallback(), id(handler)
+    return fallback.request_callback(handler), None
+
+
+def message_handler(
+    take: OnMessage, handler: Optional[Callable[..., Any]] = None, on_result: Optional[Callable[..., Any]] = None
+) -> dict[str, Any]:
+    """Return the ``on_message`` members of ``sk_ws_behavior``. Keep the arguments and the value of ``on_message`` alive.
+
+    Args:
+        take: takes every message that ``handler`` does not.
+        handler: takes those of a websocket that is in its usual state, as ``handler(ws, message, opcode)``; see
+            :func:`websocket_send`.
+        on_result: called as ``on_result(ws, result, error)`` with what a handler returned or raised.
+
+    """
+    if not capabilities.c_api:
+        return {"on_message": fallback.message_callback(take)}
+    members = {"on_message": abi.WebSocketMessageCallback(), "on_message_object": id(take)}
+    if handler is not None and capabilities.members:
+        members.update(on_message_handler=id(handler), on_message_result=id(on_result))
+    return members
+
+
+def asgi_scope(parts: tuple[Any, ...]) -> Callable[[int], tuple[int, dict[str, Any]]]:
+    """Make a function of a handle that makes flags (``SCOPE_*``) and scope; of ``parts`` (``ASGI_*``) the first will do."""
+    return function(abi.PYTHON_ASGI_SCOPE, parts)
+
+
+def asgi_request(parts: tuple[Any, ...]) -> Callable[[int], int]:
+    """Make a function of a handle that serves a request by an ASGI application; ``parts`` by ``ASGI_*``."""
+    assert len(parts) == abi.ASGI_ITEMS
+    return function(abi.PYTHON_ASGI_REQUEST, parts)
+
+
+def _documentation(signature: str, method: Callable[..., Any]) -> bytes:
+    """Return a signature and a function's docstring as CPython reads them from a method, which needs them for ever."""
+    doc = f"{signature}\n--\n\n{method.__doc__ or ''}".encode()
+    _kept.append(doc)
+    return doc
+
+
+def websocket_send(kind: type, send: Callable[..., Any], opcodes: tuple[Any, Any], statuses: tuple[Any, Any, Any]) -> Any:
+    """Make a method for a class of websockets that sends without Python, or leaves the call to ``send``.
+
+    Args:
+        kind: has the slots ``_handle``, ``_inbox`` and ``_busy``.
+        send: the method as a function.
+        opcodes: TEXT and BINARY.
+        statuses: BUFFERED, OK and GONE.
+
+    """
+    if not capabilities.members:
+        return send
+    text, binary = opcodes
+    buffered, sent, dropped = statuses
+    facts = abi.WebSocketPythonStruct(
+        opcode_text=id(text),
+        opcode_binary=id(binary),
+        status_buffered=id(buffered),
+        status_sent=id(sent),
+        status_dropped=id(dropped),
+        send=id(send),
+        doc=_documentation("send($self, data, opcode=2, compress=False, fin=True)", send),
+        handle_member=find_member(kind, "_handle"),
+        inbox_member=find_member(kind, "_inbox"),
+        busy_member=find_member(kind, "_busy"),
+        not_busy=id(False),
+    )
+    return lib.sk_python_websocket(facts, kind)
+
+
+def response_end(response: type, request: type, end: Callable[..., Any]) -> Any:
+    """Make a method for a class of responses that ends them without Python, or leaves the call to ``end``.
+
+    Args:
+        response: has the slots ``_handle`` and ``_dirty``.
+        request: has the slots ``_handle``, ``_dirty`` and ``_yielded``.
+        end: the method as a function.
+
+    """
+    if not capabilities.members:
+        return end
+    facts = abi.ExchangePythonStruct(
+        end=id(end),
+        end_doc=_documentation("end($self, message=b'', end_connection=False)", end),
+        zero=id(0),
+        not_dirty=id(False),
+        response_handle=find_member(response, "_handle"),
+        response_dirty=find_member(response, "_dirty"),
+        request_handle=find_member(request, "_handle"),
+        request_dirty=find_member(request, "_dirty"),
+        request_yielded=find_member(request, "_yielded"),
+        response_weak=find_weak_references(response),
+        request_weak=find_weak_references(request),
+    )
+    return lib.sk_python_response(facts, response)
