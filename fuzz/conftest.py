@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from hypothesis import HealthCheck, settings
-
-# The suites use the servers of the tests.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 _CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 settings.register_profile("short", max_examples=60, deadline=None, suppress_health_check=_CHECKS)

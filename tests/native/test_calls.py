@@ -14,8 +14,9 @@ from socketify import native
 from socketify.native.abi import GONE
 
 ROOT = Path(__file__).parents[2]
-SUITES = ("send", "websocket", "websocket_upgrade", "streaming", "response", "routes")
-SUITES += ("asgi", "asgi_errors", "asgi_extensions", "asgi_simple")
+SUITES = ("http/test_send", "http/test_streaming", "http/test_response", "app/test_routes")
+SUITES += ("websocket/test_websocket", "websocket/test_websocket_upgrade", "topics/test_topics")
+SUITES += ("asgi/test_asgi", "asgi/test_asgi_errors", "asgi/test_asgi_extensions", "asgi/test_asgi_simple")
 TELL = "from socketify.native import capabilities as can; print(can.c_api, can.members, can.iterator_send)"
 HAS_SEND = hasattr(ctypes.pythonapi, "PyIter_Send") if sys.implementation.name == "cpython" else False
 
@@ -63,7 +64,7 @@ def in_mode(mode: str, *command: str) -> subprocess.CompletedProcess[str]:
 )
 def test_other_interpreters_get_the_same(mode: str, uses: str) -> None:
     assert in_mode(mode, "-c", TELL).stdout.strip() == uses
-    done = in_mode(mode, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *(f"tests/test_{name}.py" for name in SUITES))
+    done = in_mode(mode, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *(f"tests/{name}.py" for name in SUITES))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

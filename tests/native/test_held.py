@@ -183,7 +183,7 @@ import sys
 from socketify.native import capabilities, lending
 assert not capabilities.c_api
 import pytest
-failed = pytest.main(["-q", "-x", "tests/test_held.py", "-k", "app_sends or websocket"])
+failed = pytest.main(["-q", "-x", "tests/native/test_held.py", "-k", "app_sends or websocket"])
 assert not lending._held, lending._held.keys()
 sys.exit(failed)
 """

@@ -12,7 +12,8 @@ from typing import Any, Callable
 import httpx
 import pytest
 
-from socketify import App, Request, Response, form_parser
+from socketify import App, Request, Response
+from socketify.wire import form_parser
 
 
 async def _form(res: Response, req: Request) -> None:
@@ -122,7 +123,7 @@ def test_multipart_that_is_hidden_by_python_multipart(tmp_path: Path) -> None:
     package.parent.mkdir()
     package.write_text("from .multipart import parse_options_header\n")
     (tmp_path / "multipart" / "multipart.py").write_text("def parse_options_header(value): return value, {}\n")
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), root))}
     done = subprocess.run([sys.executable, "-c", HIDING], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == f"[('a', 'x')] {package}\n", done.stderr

@@ -8,7 +8,7 @@ import sys
 from typing import Optional
 
 import pytest
-from test_backend import environment, needs_io_uring
+from backends import environment, needs_io_uring
 
 #: Whatever the limit is, an app is made or OSError says why not, nothing is left open, and the next one is served.
 EXHAUSTED = """

@@ -160,7 +160,7 @@ def test_one_byte_at_a_time(serve) -> None:
         assert connection.recv(1000).endswith(b"abc")
 
 
-@pytest.mark.skipif("SOCKETIFY_TEST_TLS" in os.environ, reason="tests/test_tls.py does it with close_notify")
+@pytest.mark.skipif("SOCKETIFY_TEST_TLS" in os.environ, reason="tests/core/test_tls.py does it with close_notify")
 def test_a_half_closed_client_gets_its_answer(serve) -> None:
     server = serve(lambda app: app.get("/", lambda res, _req: res.end("x" * 100_000)))
     with server.connect() as connection:

@@ -71,7 +71,7 @@ def resident(pid: int) -> int:
 def test_handshakes_leave_memory_flat(files: Files) -> None:
     given = files.issue("memory")
     context = files.client()
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", PROGRAM, given["cert_file_name"], given["key_file_name"]]
 
     def shake(count: int) -> None:
@@ -101,7 +101,7 @@ def test_a_connection_that_idles_costs_little_when_asked(files: Files) -> None:
     """Without the buffers of records an idle connection is a few kilobytes."""
     given = files.issue("idle")
     sizes = []
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     for low in ("0", "1"):
         program_text = PROGRAM.replace("sys.argv[2])", f"sys.argv[2], ssl_prefer_low_memory_usage={low})")
         command = [sys.executable, "-c", program_text, given["cert_file_name"], given["key_file_name"]]

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+from backends import needs_io_uring
 from server_programs import GET, Program, environment
-from test_backend import needs_io_uring
 
 from socketify import Limits
 from socketify.core.waiting_clients import WaitingClients

@@ -36,8 +36,8 @@ class Program:
         self.arguments = arguments or ("-c", PROGRAM)
 
     def __enter__(self) -> Program:
-        environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[1]))
-        if not (Path(__file__).parents[1] / "socketify" / "native" / "libsocketify.so").exists():
+        environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[2]))
+        if not (Path(__file__).parents[2] / "socketify" / "native" / "libsocketify.so").exists():
             environment = dict(os.environ)
         self.process = subprocess.Popen(
             [sys.executable, "-u", *self.arguments], stdout=subprocess.PIPE, text=True, env=environment
@@ -139,7 +139,7 @@ def test_options_are_checked() -> None:
 
 
 def test_the_hello_example_runs() -> None:
-    with Program(str(Path(__file__).parents[1] / "examples" / "hello.py"), "0") as program:
+    with Program(str(Path(__file__).parents[2] / "examples" / "hello.py"), "0") as program:
         assert httpx.get(program.url).text == "Hello, World!"
         program.process.send_signal(signal.SIGTERM)
         assert program.process.wait(5) == -signal.SIGTERM

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 #: What programs pass to ``run``, by the name of a loop.
 LOOPS = {"uvloop": "", "asyncio": "asyncio.new_event_loop"}
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -213,7 +213,7 @@ import socketify
 socketify.App(socketify.AppOptions(**{given!r})).close()
 print(*{{line.split("/")[-1] for line in open("/proc/self/maps") if "libssl" in line or "libtls" in line}})
 """
-    search = os.pathsep.join((str(tmp_path), str(Path(__file__).parents[1])))
+    search = os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2])))
     environment = {**os.environ, "PYTHONPATH": search, "LD_LIBRARY_PATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split() == ["libtls.so.3"]
@@ -230,7 +230,7 @@ try:
 except RuntimeError as error:
     print(error)
 """
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert "TLS needs OpenSSL 3" in done.stdout
     assert "/nowhere/libssl.so.3 (not found), libc.so.6 (without OpenSSL 3)" in done.stdout

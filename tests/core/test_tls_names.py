@@ -212,7 +212,7 @@ app.run()
 def test_sighup_renews(files: Files) -> None:
     given = files.issue("hup", "before.test")
     command = [sys.executable, "-c", PROGRAM, given["cert_file_name"], given["key_file_name"]]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as program:
         assert program.stdout is not None
         port = int(program.stdout.readline())

@@ -16,7 +16,7 @@ import pytest
 import websockets.sync.client
 from tls_files import Files
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ import pytest
 from websockets.sync.client import connect
 
 #: The tree that is tested, whether or not a version is installed.
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @contextlib.contextmanager
