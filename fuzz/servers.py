@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Callable
 
 import h11
-
-_spec = importlib.util.spec_from_file_location(
-    "socketify_test_server", Path(__file__).resolve().parent.parent / "tests" / "conftest.py"
-)
-assert _spec is not None
-assert _spec.loader is not None
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-Server: Any = _module.Server
+from app_servers import Server
 
 
 @contextlib.contextmanager

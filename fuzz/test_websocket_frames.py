@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 import pytest
+from app_servers import Server
 from hypothesis import example, given
 from hypothesis import strategies as st
-from websocket_servers import Server
 
 HANDSHAKE = (
     b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from app_servers import Server
 from hypothesis import given
 from hypothesis import strategies as st
-from websocket_servers import Server
 from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import connect
 

@@ -1,35 +1,19 @@
-"""A server in a thread of its own, and raw sockets to speak to it.
-
-With SOCKETIFY_TEST_TLS=1 in the environment all of them speak TLS.
-"""
+"""Fixtures of all suites: servers that end with the test."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
-import os
-import socket
 import ssl
 import sys
-import tempfile
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import pytest
+from app_servers import TLS, ASGIServer, Server
 from cli_command import command  # noqa: F401 - a fixture
-from tls_files import Files
 
-from socketify import ASGI, App, AppListenOptions
-
-TLS: Optional[Files] = None
-if os.environ.get("SOCKETIFY_TEST_TLS"):
-    TLS = Files(Path(tempfile.mkdtemp(prefix="socketify-tls-")))
-    # What clients trust that are not told.
-    os.environ["SSL_CERT_FILE"] = TLS.ca_file
+from socketify import App
 
 
 @pytest.fixture(autouse=TLS is not None)
@@ -55,76 +39,6 @@ def pytest_configure(config: pytest.Config) -> None:
             config.addinivalue_line("filterwarnings", f"ignore:{what}")
 
 
-class Server:
-    """An app that is served in a thread."""
-
-    def __init__(self, build: Callable[[App], Any], **options: Any) -> None:
-        self.port = 0
-        self.app: Optional[App] = None
-        self._build = build
-        self._options = options
-        self._ready = threading.Event()
-        self._failure: Optional[BaseException] = None
-        self._thread = threading.Thread(target=self._main)
-        self._thread.start()
-        assert self._ready.wait(10)
-        if self._failure is not None:
-            raise self._failure
-
-    def _main(self) -> None:
-        try:
-            if TLS is not None:
-                self._options.setdefault("options", TLS.options())
-            app = self.app = App(**self._options)
-            self._build(app)
-            app.listen(0, lambda config: setattr(self, "port", config.port))
-            app.on_start(self._ready.set)
-            asyncio.run(app.serve())
-        except BaseException as error:
-            self._failure = error
-            self._ready.set()
-
-    @property
-    def url(self) -> str:
-        scheme = "https" if self.app is not None and self.app.is_secure else "http"
-        return f"{scheme}://127.0.0.1:{self.port}"
-
-    @property
-    def ws_url(self) -> str:
-        return "ws" + self.url[len("http") :]
-
-    def stop(self) -> None:
-        assert self.app is not None
-        self.app.close()
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-        if self._failure is not None:
-            raise self._failure
-
-    def connect(self) -> socket.socket:
-        return connected(self.port)
-
-    def exchange(self, data: bytes) -> bytes:
-        """Send, and read until the server closes."""
-        with self.connect() as connection:
-            connection.sendall(data)
-            return read_all(connection)
-
-
-def connected(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port))
-    connection.settimeout(10)
-    return connection if TLS is None else TLS.client().wrap_socket(connection, server_hostname="localhost")
-
-
-def read_all(connection: socket.socket) -> bytes:
-    parts = []
-    with contextlib.suppress(ConnectionResetError, ssl.SSLEOFError):
-        while part := connection.recv(65536):
-            parts.append(part)
-    return b"".join(parts)
-
-
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
@@ -136,40 +50,6 @@ def serve() -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         server.stop()
-
-
-class ASGIServer:
-    """An ASGI application that is served in a thread."""
-
-    def __init__(self, app: Any, **options: Any) -> None:
-        self.port = 0
-        if TLS is not None:
-            options.setdefault("options", TLS.options())
-        self.server = ASGI(app, **options)
-        self.server.listen(AppListenOptions(host="127.0.0.1"), lambda config: setattr(self, "port", config.port))
-        self.server.run(block=False)
-
-    @property
-    def url(self) -> str:
-        return f"{'http' if TLS is None else 'https'}://127.0.0.1:{self.port}"
-
-    @property
-    def websocket_url(self) -> str:
-        return "ws" + self.url[len("http") :]
-
-    def connect(self) -> socket.socket:
-        return connected(self.port)
-
-    def exchange(self, data: bytes) -> bytes:
-        """Send, and read until the server closes."""
-        with self.connect() as connection:
-            connection.sendall(data)
-            return read_all(connection)
-
-    def request(self, *lines: str, body: bytes = b"") -> bytes:
-        """Send one request on a connection of its own and read the answer."""
-        head = "\r\n".join((*lines, "Host: x", "Connection: close", "", ""))
-        return self.exchange(head.encode("latin-1") + body)
 
 
 @pytest.fixture

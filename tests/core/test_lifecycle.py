@@ -16,7 +16,7 @@ from typing import Any, Callable, Optional
 
 import httpx
 import pytest
-from conftest import connected, read_all
+from app_servers import connected, read_all
 from tls_files import Files
 from websockets.asyncio.client import connect as connect_websocket
 

@@ -11,7 +11,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 import pytest
-from conftest import read_all
+from app_servers import read_all
 
 from socketify import App, Limits
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from conftest import read_all
+from app_servers import read_all
 from wsgi_server import served
 
 from socketify import App, Limits

@@ -8,7 +8,7 @@ import time
 from typing import Any, Callable
 
 import pytest
-from conftest import Server
+from app_servers import Server
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 import trustme
 import websockets.asyncio.client
-from conftest import read_all
+from app_servers import read_all
 from tls_files import Files, Raw, plain
 
 from socketify import App, AppListenOptions, AppOptions, Limits, Request, Response

@@ -8,7 +8,7 @@ import threading
 from typing import Any, Callable
 
 import pytest
-from conftest import TLS
+from app_servers import TLS
 from wsgi_server import served
 
 from socketify import SSGI

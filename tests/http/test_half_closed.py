@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
-from conftest import TLS, ASGIServer, Server, read_all
+from app_servers import TLS, ASGIServer, Server, read_all
 from wsgi_server import served
 
 from socketify import SSGI

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Union
 
 import pytest
-from conftest import ASGIServer, Server
+from app_servers import ASGIServer, Server
 from test_half_closed import GET, asgi, asgi_later, asgi_streams, async_app, body_of, streaming_app, sync_app
 from tls_files import Files, Raw
 

@@ -8,7 +8,7 @@ import time
 from typing import Any, Callable
 
 import pytest
-from conftest import read_all
+from app_servers import read_all
 
 from socketify import Limits
 

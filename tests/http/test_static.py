@@ -14,7 +14,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-from conftest import read_all
+from app_servers import read_all
 
 from socketify import App, Request, Response, sendfile
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from conftest import TLS
+from app_servers import TLS
 from websocket_client import HANDSHAKE, KEY
 from wsgi_server import served
 
