@@ -1,12 +1,44 @@
-/* Opening, draining and closing. */
+/* sk_app_*: an app from its birth to its end. Its certificates are in tls.cpp. */
 #include "http/app.h"
-#include "websocket/websocket.h"
 
+#include "abi/loop.h"
+#include "cpython/exchange.h"
+#include "cpython/handler.h"
+#include "cpython/websocket.h"
+#include "websocket/route.h"
+#include "websocket/topics.h"
+
+#include <cassert>
 #include <cerrno>
 
-using namespace sk;
+namespace sk {
 
 namespace {
+
+/* Longer values would not fit the block of common fields; the caller checks too. */
+constexpr size_t SERVER_HEADER_MAX = 128;
+
+/* An object has precedence; without either there is none. */
+std::unique_ptr<Handler> handlerOf(sk_request_fn function, const void *object) {
+  if (object) {
+    return std::make_unique<ObjectHandler>(object);
+  }
+  return function ? std::make_unique<FunctionHandler>(function) : nullptr;
+}
+
+std::unique_ptr<MessageHandler> messageHandlerOf(const sk_ws_behavior &behavior) {
+  if (behavior.on_message_object) {
+    return std::make_unique<ObjectMessages>(behavior);
+  }
+  return std::make_unique<FunctionMessages>(behavior.on_message);
+}
+
+Observer &observerOf(sk_app *app) {
+  if (!app->observer) {
+    app->observer = std::make_unique<Observer>();
+  }
+  return *app->observer;
+}
 
 /* No request of it was taken, and no bytes of a response are owed to it. */
 bool isIdle(Socket *socket, const Slot &slot) {
@@ -23,6 +55,46 @@ bool mayHaveSent(Socket *socket, const Slot &slot) {
 }
 
 } // namespace
+
+extern "C" {
+
+sk_app *sk_app_create(const sk_app_options *options) {
+  assert(options->on_missing || options->on_missing_object);
+  assert(options->on_abort && options->on_body && options->on_writable && options->on_drained && options->on_waiting);
+  if (options->server_header_length > SERVER_HEADER_MAX) {
+    return nullptr;
+  }
+  auto *app = new sk_app(*options, handlerOf(options->on_missing, options->on_missing_object));
+  if (app->engine.constructorFailed()) {
+    delete app;
+    return nullptr;
+  }
+  return app;
+}
+
+void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length, const char *pattern,
+                  size_t pattern_length, sk_request_fn handler, const void *object) {
+  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, app->keep(handlerOf(handler, object)));
+}
+
+void sk_app_route_exchange(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
+                           const char *pattern, size_t pattern_length, const sk_exchange_handler *handler) {
+  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length},
+                app->keep(std::make_unique<ExchangeHandler>(*handler)));
+}
+
+void sk_app_remove_host(sk_app *app, const char *host, size_t host_length) { app->removeHost({host, host_length}); }
+
+uint32_t sk_app_connections(sk_app *app) { return app->connections; }
+
+void sk_app_log(sk_app *app, sk_log_fn callback) { observerOf(app).logTo(callback); }
+
+void sk_app_trust(sk_app *app, const char *networks, size_t length) { observerOf(app).trust({networks, length}); }
+
+void sk_app_limit_requests(sk_app *app, uint64_t count, sk_drained_fn callback) {
+  app->requests_left = count;
+  app->on_last_request = callback;
+}
 
 int32_t sk_app_listen_fd(sk_app *app, int32_t fd, int32_t shared) {
   app->listened = true;
@@ -84,3 +156,28 @@ int32_t sk_app_destroy(sk_app *app) {
   delete app;
   return SK_OK;
 }
+
+int32_t sk_app_ws(sk_app *app, const char *host, size_t host_length, const char *pattern, size_t pattern_length,
+                  const sk_ws_behavior *behavior) {
+  assert((behavior->on_message || behavior->on_message_object) && behavior->on_close);
+  assert(behavior->on_open || behavior->on_upgrade || behavior->on_upgrade_object);
+  WebSocketRoute *route = createWebSocketRoute(*app, *behavior, handlerOf(behavior->on_upgrade, behavior->on_upgrade_object),
+                                               messageHandlerOf(*behavior));
+  if (!route) {
+    return SK_BUSY;
+  }
+  app->addWebSocketRoute({host, host_length}, {pattern, pattern_length}, route);
+  return static_cast<int32_t>(app->websockets.size()) - 1;
+}
+
+int32_t sk_app_publish(sk_app *app, const char *topic, size_t topic_length, const char *data, size_t length, int32_t flags) {
+  return publish(*app, nullptr, {topic, topic_length}, {data, length}, flags);
+}
+
+uint32_t sk_app_num_subscribers(sk_app *app, const char *topic, size_t topic_length) {
+  return app->engine.topicTree ? app->engine.numSubscribers({topic, topic_length}) : 0;
+}
+
+} // extern "C"
+
+} // namespace sk

@@ -1,20 +1,13 @@
 /* sk_res_*: the connection behind a response. */
 #include "http/connection.h"
-#include "http/app.h"
-#include "http/scope.h"
+#include "abi/socketify.h"
+#include "http/response.h"
 #include "http/scratch.h"
+#include "proxy/client.h"
 
-using namespace sk;
+namespace sk {
 
-namespace {
-
-/* Where the client is another than the peer. */
-const Forwarded *forwardedOf(const Slot &slot) {
-  const Forwarded *forwarded = slot.app->observer ? slot.app->observer->forwarded(slot) : nullptr;
-  return forwarded && !forwarded->address.empty() ? forwarded : nullptr;
-}
-
-} // namespace
+extern "C" {
 
 int32_t sk_res_pause(uint32_t handle) {
   Slot *slot = findHttpSlot(handle);
@@ -43,9 +36,7 @@ int32_t sk_res_close(uint32_t handle) {
   if (!slot) {
     return SK_GONE;
   }
-  /* What was written before is on its way before the cut. */
-  slot->socket->uncork();
-  slot->socket->close();
+  cut(*slot);
   return SK_OK;
 }
 
@@ -54,8 +45,8 @@ int32_t sk_res_remote_address(uint32_t handle) {
   if (!slot) {
     return SK_STALE;
   }
-  if (const Forwarded *forwarded = forwardedOf(*slot)) {
-    return give(forwarded->address);
+  if (const Forwarded *forwarded = forwardedClientOf(*slot)) {
+    return toScratch(forwarded->address);
   }
   int length = ADDRESS_BYTES_MAX;
   us_socket_remote_address(0, raw(slot->socket), sk_loop_scratch(), &length);
@@ -77,7 +68,7 @@ int32_t sk_res_remote_port(uint32_t handle) {
   if (!slot) {
     return SK_STALE;
   }
-  const Forwarded *forwarded = forwardedOf(*slot);
+  const Forwarded *forwarded = forwardedClientOf(*slot);
   return forwarded ? forwarded->port : us_socket_remote_port(raw(slot->socket));
 }
 
@@ -91,5 +82,9 @@ int32_t sk_res_proxied_address(uint32_t handle) {
   if (!slot) {
     return SK_STALE;
   }
-  return give(static_cast<HttpResponse *>(slot->socket)->getProxiedRemoteAddress());
+  return toScratch(static_cast<HttpResponse *>(slot->socket)->getProxiedRemoteAddress());
 }
+
+} // extern "C"
+
+} // namespace sk

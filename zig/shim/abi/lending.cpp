@@ -1,6 +1,10 @@
-#include "http/lending.h"
-
+/* sk_lend*: bytes that are referred to instead of copied. */
 #include "abi/socketify.h"
+#include "http/engine.h"
+
+namespace sk {
+
+extern "C" {
 
 void sk_lend_by(const void *retain, const void *release) {
   using Function = void (*)(const void *owner);
@@ -8,3 +12,7 @@ void sk_lend_by(const void *retain, const void *release) {
 }
 
 void sk_lend(const void *owner, const char *data, size_t length) { uWS::loan = {owner, data, length}; }
+
+} // extern "C"
+
+} // namespace sk

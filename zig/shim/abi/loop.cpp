@@ -1,13 +1,16 @@
-/* The thread's event loop, driven by a descriptor. */
+#include "abi/loop.h"
+
 #include "abi/socketify.h"
+#include "http/callback.h"
 #include "http/engine.h"
 #include "http/memory.h"
-#include "websocket/websocket.h"
 
 #include <cerrno>
 #include <cstring>
 #include <memory>
 #include <utility>
+
+namespace sk {
 
 namespace {
 
@@ -19,13 +22,17 @@ thread_local bool pumping = false;
 
 } // namespace
 
+bool loopIsPumping() { return pumping; }
+
+extern "C" {
+
 /* What uWS::Loop::get does, which takes for granted that there is a loop. */
 int32_t sk_loop_open() {
   auto &lazy = uWS::Loop::getLazyLoop();
   if (lazy.loop) {
     return SK_OK;
   }
-  sk::keepReserve();
+  keepReserve();
   us_loop_t *made = us_create_loop(nullptr, uWS::Loop::wakeupCb, uWS::Loop::preCb, uWS::Loop::postCb, sizeof(uWS::LoopData));
   if (!made) {
     return -errno;
@@ -56,24 +63,22 @@ int32_t sk_backend_refusal() { return us_backend_refusal(); }
 
 int32_t sk_loop_backend() {
   int32_t opened = sk_loop_open();
-  return opened == SK_OK ? us_loop_backend(sk::currentLoop()) : opened;
+  return opened == SK_OK ? us_loop_backend(currentLoop()) : opened;
 }
 
 int32_t sk_loop_fd() {
   int32_t opened = sk_loop_open();
-  return opened == SK_OK ? us_loop_fd(sk::currentLoop()) : opened;
+  return opened == SK_OK ? us_loop_fd(currentLoop()) : opened;
 }
-
-bool sk::loopIsPumping() { return pumping; }
 
 int32_t sk_loop_pump() {
   if (pumping || sk_loop_open() != SK_OK) {
     return SK_BUSY;
   }
   pumping = true;
-  us_loop_pump(sk::currentLoop());
-  sk::keepReserve();
-  sk::showLoop();
+  us_loop_pump(currentLoop());
+  keepReserve();
+  beforeCallback();
   pumping = false;
   return SK_OK;
 }
@@ -100,3 +105,7 @@ void sk_loop_free() {
   }
   scratch.reset();
 }
+
+} // extern "C"
+
+} // namespace sk

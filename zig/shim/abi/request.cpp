@@ -1,38 +1,49 @@
 /* sk_req_*: what the request says, while its handler runs. */
+#include "abi/socketify.h"
 #include "http/app.h"
 #include "http/scope.h"
 #include "http/scratch.h"
+#include "proxy/client.h"
 
-using namespace sk;
+namespace sk {
 
 /* sk_req_dump says the most. RFC 9112: each field takes more bytes on the wire than its two lines here, and what is
  * neither target nor field is short. */
 static_assert(SK_SCRATCH_BYTES >= 2 * SK_MAX_TARGET_BYTES + SK_MAX_HEADER_BYTES + 65536);
 static_assert(SK_MAX_HEADER_COUNT == uWS::HttpHead::MAX_FIELDS);
 
+namespace {
+
+/* So that the flags of a scope are a character. */
+constexpr char FLAGS_BASE = '@';
+
+} // namespace
+
+extern "C" {
+
 int32_t sk_req_method(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
-  return request ? give(request->rawMethod()) : SK_STALE;
+  return request ? toScratch(request->rawMethod()) : SK_STALE;
 }
 
 int32_t sk_req_url(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
-  return request ? give(request->getUrl()) : SK_STALE;
+  return request ? toScratch(request->getUrl()) : SK_STALE;
 }
 
 int32_t sk_req_full_url(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
-  return request ? give(request->getFullUrl()) : SK_STALE;
+  return request ? toScratch(request->getFullUrl()) : SK_STALE;
 }
 
 int32_t sk_req_sent_target(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
-  return request ? give(sentTargetOf(*request)) : SK_STALE;
+  return request ? toScratch(sentTargetOf(*request)) : SK_STALE;
 }
 
 int32_t sk_req_allowed_methods(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
-  return request ? give(slotAt(handle & (SLOT_COUNT - 1)).app->allowedMethods(request)) : SK_STALE;
+  return request ? toScratch(slotAt(handle & (SLOT_COUNT - 1)).app->allowedMethods(request)) : SK_STALE;
 }
 
 int32_t sk_req_header(uint32_t handle, const char *name, int32_t length) {
@@ -41,7 +52,7 @@ int32_t sk_req_header(uint32_t handle, const char *name, int32_t length) {
     return SK_STALE;
   }
   std::string_view value = request->header({name, static_cast<size_t>(length)});
-  return value.data() ? give(value) : SK_ABSENT;
+  return value.data() ? toScratch(value) : SK_ABSENT;
 }
 
 int32_t sk_req_parameter(uint32_t handle, int32_t index) {
@@ -52,7 +63,7 @@ int32_t sk_req_parameter(uint32_t handle, int32_t index) {
   if (index < 0 || index >= request->parameterCount()) {
     return SK_ABSENT;
   }
-  return give(request->getParameter(static_cast<unsigned short>(index)));
+  return toScratch(request->getParameter(static_cast<unsigned short>(index)));
 }
 
 int32_t sk_req_is_ancient(uint32_t handle) {
@@ -83,3 +94,32 @@ int32_t sk_req_dump(uint32_t handle) {
   }
   return writer.lengthOfLines();
 }
+
+int32_t sk_req_scope(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  Slot *slot = findHttpSlot(handle);
+  if (!request || !slot) {
+    return SK_STALE;
+  }
+  auto [path, query] = targetOf(*request);
+  /* Of the parts that follow nobody can tell what was sent. */
+  bool lone_mark = query.empty() && path.length() < request->getFullUrl().length();
+  int sent = request->origin().empty() && !lone_mark ? 0 : SK_SCOPE_SENT_TARGET;
+  char flags = static_cast<char>(FLAGS_BASE + (scopeFlags(*slot, *request, path) | sent));
+  std::string ends;
+  ScratchWriter writer;
+  writer.line({&flags, 1});
+  writer.line(request->rawMethod());
+  writer.line(path);
+  writer.line(query);
+  writer.line(endsWithPathOf(*slot, ends));
+  for (auto [name, value] : *request) {
+    writer.line(name);
+    writer.line(value);
+  }
+  return writer.lengthOfLines();
+}
+
+} // extern "C"
+
+} // namespace sk

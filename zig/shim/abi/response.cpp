@@ -1,130 +1,18 @@
-/* sk_res_*: sending. */
+/* sk_res_*: what is sent. The connection behind it is in connection.cpp. */
 #include "http/response.h"
-
+#include "abi/socketify.h"
 #include "http/body.h"
+#include "http/callback.h"
 #include "http/connection.h"
-#include "http/half_closed.h"
+#include "http/send.h"
+#include "websocket/upgrade.h"
 
 #include <algorithm>
 #include <poll.h>
 
-using namespace sk;
+namespace sk {
 
 namespace {
-
-constexpr std::string_view CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
-constexpr std::string_view LAST_CHUNK = "0\r\n\r\n";
-
-void writeChunk(Socket *socket, std::string_view data) {
-  char size_line[20];
-  int length = snprintf(size_line, sizeof(size_line), "%zx\r\n", data.length());
-  writeAll(socket, {size_line, static_cast<size_t>(length)});
-  writeAll(socket, data);
-  writeAll(socket, "\r\n");
-}
-
-void writeBody(Slot &slot, std::string_view data) {
-  if ((slot.flags & MUTE) || data.empty()) {
-    return;
-  }
-  countSent(slot, data.length());
-  if (slot.flags & (SIZED | ANCIENT | TUNNEL)) {
-    writeAll(slot.socket, data);
-  } else {
-    writeChunk(slot.socket, data);
-  }
-}
-
-/* The rest of a response whose head is out: the last chunk, or nothing. */
-void endStream(Slot &slot, std::string_view data) {
-  writeBody(slot, data);
-  if (!(slot.flags & (MUTE | ANCIENT | TUNNEL))) {
-    writeAll(slot.socket, LAST_CHUNK);
-  }
-}
-
-/* A sized response that ends short of its length can only be cut: what follows would be taken for its body. */
-bool endsShort(const Slot &slot, size_t length) {
-  return (slot.flags & SIZED) && !(slot.flags & MUTE) && httpData(slot.socket)->offset + length != slot.total_length;
-}
-
-int32_t send(uint32_t handle, const Head &head, std::string_view body, int32_t flags) {
-  Slot *slot = findHttpSlot(handle);
-  if (!slot) {
-    return SK_GONE;
-  }
-  bool streaming = slot->flags & HEAD_SENT;
-  if (streaming && !head.block.empty()) {
-    return SK_BUSY;
-  }
-  if (streaming && endsShort(*slot, body.length())) {
-    /* What was written before is on its way before the cut. */
-    slot->socket->uncork();
-    slot->socket->close();
-    return SK_BAD_HEAD;
-  }
-  if (body.empty() && !streaming && (slot->flags & HEAD_REQUEST)) {
-    /* Nobody knows how long the answer to GET would be (RFC 9110 section 8.6). */
-    flags |= SK_NO_BODY;
-  }
-  Cork cork(slot->socket);
-  if (streaming) {
-    if (flags & SK_END_CONNECTION) {
-      httpData(slot->socket)->state |= HttpData::HTTP_CONNECTION_CLOSE;
-    }
-    if (slot->flags & SIZED) {
-      writeBody(*slot, body);
-    } else {
-      endStream(*slot, body);
-    }
-  } else {
-    if (int32_t result = writeHead(*slot, head, true, body.length(), flags); result != SK_OK) {
-      cork.release();
-      return result;
-    }
-    if (!(slot->flags & MUTE)) {
-      countSent(*slot, body.length());
-      writeAll(slot->socket, body);
-    }
-  }
-  finish(*slot);
-  cork.release();
-  return settle(*slot);
-}
-
-/* A piece of a body that goes on. */
-int32_t stream(Slot &slot, const Head &head, std::string_view data, int32_t flags) {
-  bool unread = slot.socket->getBufferedAmount() != 0;
-  Cork cork(slot.socket);
-  if (!(slot.flags & HEAD_SENT)) {
-    if (int32_t result = writeHead(slot, head, false, data.length(), flags); result != SK_OK) {
-      cork.release();
-      return result;
-    }
-  }
-  if ((slot.flags & SIZED) && !(slot.flags & MUTE)) {
-    HttpData *state = httpData(slot.socket);
-    if (data.length() > slot.total_length - state->offset) {
-      cork.release();
-      return SK_BAD_LENGTH;
-    }
-    state->offset += data.length();
-  }
-  writeBody(slot, data);
-  cork.release();
-  if (us_socket_is_closed(0, raw(slot.socket))) {
-    return SK_GONE;
-  }
-  if (!slot.socket->getBufferedAmount()) {
-    awaitHandler(slot);
-    return SK_OK;
-  }
-  if (!unread) {
-    /* Further writes are no reason to wait longer; only what the client takes is. */
-    awaitReader(slot);
-  }
-  return SK_BUFFERED;
-}
 
 /* Whether the client cut the connection: the event for it comes only when the loop runs again. */
 bool isReset(us_socket_t *s) {
@@ -132,15 +20,16 @@ bool isReset(us_socket_t *s) {
   return poll(&descriptor, 1, 0) == 1 && (descriptor.revents & (POLLERR | POLLHUP | POLLNVAL));
 }
 
-std::string_view view(const char *data, size_t length) { return {data, length}; }
-
-Head headOf(const char *head, int32_t length, int32_t fields) { return {view(head, static_cast<size_t>(length)), fields}; }
+Head headOf(const char *head, int32_t length, int32_t fields) { return {{head, static_cast<size_t>(length)}, fields}; }
 
 } // namespace
 
+extern "C" {
+
 int32_t sk_res_send(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body, size_t body_length,
                     int32_t flags) {
-  return send(handle, headOf(head, head_length, fields), view(body, body_length), flags);
+  Slot *slot = findHttpSlot(handle);
+  return slot ? sendResponse(*slot, headOf(head, head_length, fields), {body, body_length}, flags) : SK_GONE;
 }
 
 int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data, size_t length) {
@@ -151,7 +40,7 @@ int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int
   if ((slot->flags & HEAD_SENT) && (head_length || (slot->flags & SIZED))) {
     return SK_BUSY;
   }
-  return stream(*slot, headOf(head, head_length, fields), view(data, length), 0);
+  return sendPiece(*slot, headOf(head, head_length, fields), {data, length}, 0);
 }
 
 int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data, size_t length) {
@@ -162,7 +51,7 @@ int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, in
   if ((slot->flags & HEAD_SENT) && head_length) {
     return SK_BUSY;
   }
-  int32_t result = stream(*slot, headOf(head, head_length, fields), view(data, length), SK_KEEP_LENGTH);
+  int32_t result = sendPiece(*slot, headOf(head, head_length, fields), {data, length}, SK_KEEP_LENGTH);
   return result == SK_OK ? sk_res_flush(handle) : result;
 }
 
@@ -207,10 +96,10 @@ int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, i
     }
   }
   HttpData *state = httpData(slot->socket);
-  std::string_view piece = view(data, length);
+  std::string_view piece(data, length);
   piece = piece.substr(0, std::min<uint64_t>(piece.length(), slot->total_length - state->offset));
   bool taken = true;
-  if (slot->flags & MUTE) {
+  if (slot->flags & BODILESS) {
     state->offset = slot->total_length;
   } else if (!piece.empty()) {
     auto [written, failed] = slot->socket->write(piece.data(), piece.length(), true);
@@ -220,11 +109,11 @@ int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, i
   }
   bool complete = state->offset >= slot->total_length;
   if (complete) {
-    finish(*slot);
+    completeResponse(*slot);
   }
   cork.release();
   if (complete) {
-    settle(*slot);
+    continueConnection(*slot);
   } else if (!taken) {
     awaitReader(*slot);
   } else {
@@ -244,27 +133,35 @@ int32_t sk_res_has_begun(uint32_t handle) {
 int32_t sk_res_fail(uint32_t handle) {
   constexpr std::string_view HEAD = "500 Internal Server Error\nContent-Type\ntext/plain; charset=utf-8";
   constexpr std::string_view TEXT = "Internal Server Error";
-  if (sk_res_has_begun(handle) != 0) {
-    return sk_res_close(handle);
-  }
-  return send(handle, {HEAD, 1}, TEXT, 0);
-}
-
-int32_t sk_res_write_continue(uint32_t handle) {
   Slot *slot = findHttpSlot(handle);
   if (!slot) {
     return SK_GONE;
   }
-  if ((slot->flags & HEAD_SENT) || (slot->flags & ANCIENT)) {
-    return SK_BUSY;
+  if (slot->flags & HEAD_SENT) {
+    cut(*slot);
+    return SK_OK;
   }
-  slot->flags &= static_cast<uint16_t>(~EXPECTS_100);
-  Cork cork(slot->socket);
-  writeAll(slot->socket, withoutWhatWasSent(*slot, CONTINUE));
-  cork.release();
-  leaveNow(*slot);
-  awaitBody(*slot);
-  return SK_OK;
+  return sendResponse(*slot, {HEAD, 1}, TEXT, 0);
+}
+
+int32_t sk_res_write_continue(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  return slot ? sendContinue(*slot) : SK_GONE;
+}
+
+int32_t sk_res_early_hints(uint32_t handle, const char *head, int32_t head_length, int32_t fields) {
+  Slot *slot = findHttpSlot(handle);
+  return slot ? sendEarlyHints(*slot, headOf(head, head_length, fields)) : SK_GONE;
+}
+
+int32_t sk_res_end_trailers(uint32_t handle, const char *head, int32_t head_length, int32_t fields) {
+  Slot *slot = findHttpSlot(handle);
+  return slot ? sendTrailers(*slot, headOf(head, head_length, fields)) : SK_GONE;
+}
+
+int32_t sk_res_read_body(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  return slot ? readBody(*slot) : SK_GONE;
 }
 
 int32_t sk_res_want_writable(uint32_t handle) {
@@ -280,7 +177,7 @@ int32_t sk_res_want_writable(uint32_t handle) {
       return true;
     }
     if (response->getBufferedAmount() == 0) {
-      showLoop();
+      beforeCallback();
       waiting->app->options.on_writable(handle);
     } else {
       awaitReader(*waiting);
@@ -326,7 +223,72 @@ int32_t sk_res_uncork(uint32_t) {
   socket->uncork();
   Slot &slot = slotAt(us_socket_tag(raw(socket)));
   if (!(slot.flags & PENDING)) {
-    return settle(slot);
+    return continueConnection(slot);
   }
   return socket->getBufferedAmount() ? SK_BUFFERED : SK_OK;
 }
+
+/* Bodies that the kernel copies from a file to the connection: the caller does, these functions keep the books. */
+
+int32_t sk_res_descriptor(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_STALE;
+  }
+  bool sized = (slot->flags & HEAD_SENT) && (slot->flags & SIZED) && !(slot->flags & BODILESS);
+  if (!sized || slot->socket->isCorked() || slot->socket->getBufferedAmount() || us_socket_owes(raw(slot->socket))) {
+    return SK_BUSY;
+  }
+  return us_poll_fd(reinterpret_cast<us_poll_t *>(raw(slot->socket)));
+}
+
+int32_t sk_res_count_sent(uint32_t handle, uint64_t length) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  HttpData *data = httpData(slot->socket);
+  if (!(slot->flags & SIZED) || length > slot->total_length - data->offset) {
+    return SK_BAD_LENGTH;
+  }
+  data->offset += length;
+  countSent(*slot, length);
+  awaitHandler(*slot);
+  return SK_OK;
+}
+
+int32_t sk_res_await_room(uint32_t handle) {
+  int32_t result = sk_res_want_writable(handle);
+  if (result == SK_OK) {
+    Slot &slot = *findHttpSlot(handle);
+    us_socket_await_writable(raw(slot.socket));
+    awaitReader(slot);
+  }
+  return result;
+}
+
+int64_t sk_res_upgrade(uint32_t handle, int32_t route, const char *head, int32_t head_length, int32_t fields, const char *key,
+                       int32_t key_length, const char *protocol, int32_t protocol_length, const char *extensions,
+                       int32_t extensions_length) {
+  Slot *slot = findHttpSlot(handle);
+  if (!slot) {
+    return SK_GONE;
+  }
+  App *app = slot->app;
+  if (route < 0 || static_cast<size_t>(route) >= app->websockets.size() || (slot->flags & HAS_BODY)) {
+    return SK_BAD_HEAD;
+  }
+  if (slot->flags & HEAD_SENT) {
+    return SK_BUSY;
+  }
+  auto text = [](const char *data, int32_t length) { return std::string_view(data, static_cast<size_t>(length)); };
+  return upgradeResponse(*slot, *app->websockets[static_cast<size_t>(route)],
+                         {{text(head, head_length), fields},
+                          text(key, key_length),
+                          text(protocol, protocol_length),
+                          text(extensions, extensions_length)});
+}
+
+} // extern "C"
+
+} // namespace sk

@@ -1,7 +1,9 @@
 /* sk_tls_*, sk_app_tls*: certificates of an app. What they do lives in layer 1. */
+#include "abi/socketify.h"
 #include "http/app.h"
+#include "http/callback.h"
 
-using namespace sk;
+namespace sk {
 
 namespace {
 
@@ -9,11 +11,13 @@ namespace {
 constexpr size_t REASON_BYTES = 256;
 
 void onMissingName(void *user, const char *name, size_t length) {
-  showLoop();
+  beforeCallback();
   static_cast<App *>(user)->on_missing_name(name, length);
 }
 
 } // namespace
+
+extern "C" {
 
 int32_t sk_tls_load(const char *path) { return us_tls_load(path); }
 
@@ -65,3 +69,7 @@ int32_t sk_res_tls_facts(uint32_t handle) {
 }
 
 uint64_t sk_app_tls_failures(sk_app *app) { return us_socket_context_tls_failed_handshakes(app->context()); }
+
+} // extern "C"
+
+} // namespace sk

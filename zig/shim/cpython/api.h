@@ -147,10 +147,10 @@ template <typename... Given> Ref tellOutcome(Object *function, const Ref &result
 }
 
 /* A new reference to a method for a type, or null with an exception set. The method and its documentation stay where they are. */
-inline sk_object *newMethod(Object *type, Method &method, FastCallWithNames function, const char *doc) {
+inline Object *newMethod(Object *type, Method &method, FastCallWithNames function, const char *doc) {
   method.function = reinterpret_cast<const void *>(function);
   method.doc = doc;
-  return static_cast<sk_object *>(const_cast<void *>(python.new_method(type, &method)));
+  return python.new_method(type, &method);
 }
 
 /* How many references there are; only where the interpreter keeps that number first, else 0. */
@@ -161,10 +161,6 @@ inline uint32_t referenceCount(Object *object) {
   }
   return count;
 }
-
-/* Ends a request whose handler could not even be told that it failed: 500, or a cut when the head is out. An exception that is set
- * stays set, and nothing that this calls back sees it. */
-void failRequest(uint32_t handle);
 
 /* Whether a call has the right number of arguments; if not, TypeError is set. */
 inline bool counts(ptrdiff_t given, ptrdiff_t wanted) {

@@ -1,9 +1,11 @@
 #include "cpython/asgi.h"
 
 #include "cpython/coroutine.h"
+#include "cpython/handler.h"
 #include "http/app.h"
 #include "http/lending.h"
 #include "http/scope.h"
+#include "proxy/client.h"
 
 #include <cassert>
 #include <string>
@@ -39,9 +41,9 @@ Ref itemOf(Object *dict, Object *key) {
 }
 
 /* What a request is served by: the tuple of SK_ASGI_*. */
-class Route {
+class AsgiRoute {
 public:
-  explicit Route(Object *self) : tuple(self) {}
+  explicit AsgiRoute(Object *self) : tuple(self) {}
   Object *operator[](ptrdiff_t index) const { return python.tuple_get(tuple, index); }
   Object *self() const { return tuple; }
 
@@ -51,14 +53,14 @@ private:
 
 /* One request and its response while both are as simple as can be: a list that send and receive belong to. Python's
  * collector sees everything that it holds. */
-class Exchange {
+class AsgiExchange {
 public:
-  explicit Exchange(Object *self) : list(self) {}
+  explicit AsgiExchange(Object *self) : list(self) {}
 
-  static Ref create(Route route, Object *handle) {
+  static Ref create(AsgiRoute route, Object *handle) {
     Ref made(python.new_list(ITEMS));
     if (made) {
-      Exchange exchange(made.get());
+      AsgiExchange exchange(made.get());
       exchange.put(ROUTE, Ref::borrowed(route.self()));
       exchange.put(HANDLE, Ref::borrowed(handle));
       exchange.put(PHASE, Ref::borrowed(phases.start));
@@ -78,7 +80,7 @@ public:
   bool phaseIs(Object *phase) const { return get(PHASE) == phase; }
   /* The line of a status as the route gives it, if it does: compares, and so may run Python. */
   Ref statusLine(Object *status) const {
-    Ref lines = Ref::borrowed(Route(get(ROUTE))[SK_ASGI_STATUS_LINES]);
+    Ref lines = Ref::borrowed(AsgiRoute(get(ROUTE))[SK_ASGI_STATUS_LINES]);
     return itemOf(lines.get(), status);
   }
 
@@ -111,7 +113,7 @@ public:
     Ref route = Ref::borrowed(get(ROUTE));
     Ref given[] = {Ref::borrowed(get(HANDLE)), Ref::borrowed(get(PHASE)), head(), Ref::borrowed(get(FIELDS))};
     Object *arguments[] = {given[0].get(), given[1].get(), given[2].get(), given[3].get()};
-    Ref made = call(Route(route.get())[SK_ASGI_TAKE_OVER], arguments);
+    Ref made = call(AsgiRoute(route.get())[SK_ASGI_TAKE_OVER], arguments);
     if (!made || python.list_set(list, SUCCESSOR, Ref::borrowed(made.get()).release()) != 0) {
       return Ref();
     }
@@ -128,13 +130,13 @@ private:
 };
 
 /* Calls a method of the object that takes over. */
-template <size_t count> Ref callSuccessor(Exchange exchange, const char *method, Object *const (&arguments)[count]) {
+template <size_t count> Ref callSuccessor(AsgiExchange exchange, const char *method, Object *const (&arguments)[count]) {
   Ref successor = exchange.successor();
   Ref bound(successor ? python.get_attribute(successor.get(), method) : nullptr);
   return bound ? call(bound.get(), arguments) : Ref();
 }
 
-Ref callSuccessor(Exchange exchange, const char *method) {
+Ref callSuccessor(AsgiExchange exchange, const char *method) {
   Ref successor = exchange.successor();
   Ref bound(successor ? python.get_attribute(successor.get(), method) : nullptr);
   return Ref(bound ? python.vectorcall(bound.get(), nullptr, 0, nullptr) : nullptr);
@@ -189,7 +191,7 @@ Ref headerList(uWS::HttpRequest &request) {
   return list;
 }
 
-bool putPath(const Ref &scope, Route route, std::string_view raw, bool encoded) {
+bool putPath(const Ref &scope, AsgiRoute route, std::string_view raw, bool encoded) {
   std::string_view root;
   if (!take(route[SK_ASGI_ROOT_PATH], root)) {
     return false;
@@ -208,7 +210,7 @@ bool putPath(const Ref &scope, Route route, std::string_view raw, bool encoded) 
   return put(scope, names.path, path) && put(scope, names.raw_path, raw_path);
 }
 
-bool putEnds(const Ref &scope, Route route, const Slot &slot) {
+bool putEnds(const Ref &scope, AsgiRoute route, const Slot &slot) {
   std::string room;
   Ref text = newBytes(endsWithPathOf(slot, room));
   /* Fills what is missing, which a dict's own look-up does not. */
@@ -217,7 +219,7 @@ bool putEnds(const Ref &scope, Route route, const Slot &slot) {
          put(scope, names.server, Ref::borrowed(python.tuple_get(ends.get(), 1)));
 }
 
-bool putSecurity(const Ref &scope, Route route, const Slot &slot, int flags) {
+bool putSecurity(const Ref &scope, AsgiRoute route, const Slot &slot, int flags) {
   if ((flags & SK_SCOPE_OTHER_SCHEME) && !put(scope, names.scheme, Ref::borrowed(route[SK_ASGI_OTHER_SCHEME]))) {
     return false;
   }
@@ -230,7 +232,7 @@ bool putSecurity(const Ref &scope, Route route, const Slot &slot, int flags) {
   return facts && python.dict_set(python.dict_get(scope.get(), names.extensions), names.tls, facts.get()) == 0;
 }
 
-Ref makeScope(Route route, Slot &slot, uWS::HttpRequest &request, Target target, int flags) {
+Ref makeScope(AsgiRoute route, Slot &slot, uWS::HttpRequest &request, Target target, int flags) {
   Ref scope(python.dict_copy(route[SK_ASGI_TEMPLATE]));
   bool made = scope && copyInner(scope, names.asgi) && copyInner(scope, names.state) && copyInner(scope, names.extensions) &&
               putPath(scope, route, target.path, flags & SK_SCOPE_ENCODED) &&
@@ -293,7 +295,7 @@ bool appendHeaders(std::string &block, Object *headers, size_t &count) {
 /* The functions below first take from the message what they need, which may run Python (a key's __eq__, a status's __hash__), and
  * only then look at the exchange. False when the message is not as simple as they know: then Python, which knows all, takes it. */
 
-bool start(Exchange exchange, Object *message) {
+bool start(AsgiExchange exchange, Object *message) {
   Ref status = itemOf(message, names.status), headers = itemOf(message, names.headers), trailers = itemOf(message, names.trailers);
   if (!status || !isOff(trailers) || python.error_occurred() || !exchange.isIntact()) {
     return false;
@@ -308,7 +310,7 @@ bool start(Exchange exchange, Object *message) {
   return (!headers || appendHeaders(block, headers.get(), count)) && exchange.keepHead(block, count);
 }
 
-bool finish(Exchange exchange, Object *message) {
+bool finish(AsgiExchange exchange, Object *message) {
   Ref body = itemOf(message, names.body), more_body = itemOf(message, names.more_body);
   if (!isOff(more_body) || python.error_occurred() || !exchange.isIntact() || exchange.isTakenOver() ||
       !exchange.phaseIs(phases.head)) {
@@ -336,7 +338,7 @@ bool finish(Exchange exchange, Object *message) {
   return true;
 }
 
-bool sendSimply(Exchange exchange, Object *message) {
+bool sendSimply(AsgiExchange exchange, Object *message) {
   if (!isExactly(message, python.dict_type)) {
     return false;
   }
@@ -349,7 +351,7 @@ bool sendSimply(Exchange exchange, Object *message) {
 
 /* send(message) */
 Object *send(Object *self, Object *message) {
-  Exchange exchange(self);
+  AsgiExchange exchange(self);
   if (sendSimply(exchange, message)) {
     return newFinished();
   }
@@ -360,7 +362,7 @@ Object *send(Object *self, Object *message) {
 
 /* receive() */
 Object *receive(Object *self, Object *const *, ptrdiff_t count) {
-  return counts(count, 0) ? callSuccessor(Exchange(self), "receive").release() : nullptr;
+  return counts(count, 0) ? callSuccessor(AsgiExchange(self), "receive").release() : nullptr;
 }
 
 Method send_method = callWithOne("send", send);
@@ -369,14 +371,14 @@ Method receive_method = fastCall("receive", receive);
 /* ---- running the application */
 
 /* Tells Python of the exception that is set. */
-Ref reportFailure(Exchange exchange) {
+Ref reportFailure(AsgiExchange exchange) {
   RaisedError error;
   Object *arguments[] = {error.instance()};
   return callSuccessor(exchange, "_on_error", arguments);
 }
 
 /* The task in whose name coroutines are stepped; borrowed from the list that keeps it. */
-Object *currentTask(Route route) {
+Object *currentTask(AsgiRoute route) {
   Object *runner = route[SK_ASGI_RUNNER];
   Object *task = python.list_get(runner, 1);
   if (task == python.none) {
@@ -387,7 +389,7 @@ Object *currentTask(Route route) {
 }
 
 /* None when an exception is set that nobody was told of. */
-Ref run(Route route, Exchange exchange, Object *self, Ref scope) {
+Ref run(AsgiRoute route, AsgiExchange exchange, Object *self, Ref scope) {
   Ref receiver(python.new_function(&receive_method, self, nullptr));
   Ref sender(python.new_function(&send_method, self, nullptr));
   if (!scope || !receiver || !sender) {
@@ -446,7 +448,7 @@ Object *asgiScope(Object *self, Object *const *arguments, ptrdiff_t count) {
   }
   Target target = targetOf(*running.request);
   int flags = scopeFlags(*running.slot, *running.request, target.path);
-  return pair(Ref(python.from_long(flags)), makeScope(Route(self), *running.slot, *running.request, target, flags)).release();
+  return pair(Ref(python.from_long(flags)), makeScope(AsgiRoute(self), *running.slot, *running.request, target, flags)).release();
 }
 
 Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
@@ -454,20 +456,20 @@ Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
   if (!counts(count, 1) || !take(arguments[0], handle)) {
     return nullptr;
   }
-  Route route(self);
+  AsgiRoute route(self);
   Running running(handle);
   Target target = running ? targetOf(*running.request) : Target();
   int flags = running ? scopeFlags(*running.slot, *running.request, target.path) : 0;
   if (!running || (flags & (SK_SCOPE_BODY | SK_SCOPE_TRAILERS))) {
     return python.vectorcall(route[SK_ASGI_FALLBACK], arguments, 1, nullptr);
   }
-  Ref exchange = Exchange::create(route, arguments[0]);
+  Ref exchange = AsgiExchange::create(route, arguments[0]);
   if (!exchange) {
     return nullptr;
   }
   Ref scope = makeScope(route, *running.slot, *running.request, target, flags);
-  Ref told = run(route, Exchange(exchange.get()), exchange.get(), std::move(scope));
-  if (!told) {
+  Ref ran = run(route, AsgiExchange(exchange.get()), exchange.get(), std::move(scope));
+  if (!ran) {
     /* What is wrong is reported by the caller; the client must not wait for it. */
     failRequest(handle);
     return nullptr;

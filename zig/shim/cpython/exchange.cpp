@@ -1,11 +1,8 @@
 #include "cpython/exchange.h"
 
-#include "cpython/hidden_loop.h"
 #include "http/lending.h"
 
-#include <cassert>
-
-using namespace sk;
+namespace sk {
 
 namespace {
 
@@ -84,7 +81,7 @@ Ref ExchangeHandler::callHandler(uint32_t handle, Object *response, Object *requ
   return Ref(python.vectorcall(given.handler, arguments + 1, 2 | ROOM_BEFORE, nullptr));
 }
 
-int32_t ExchangeHandler::settle(uint32_t handle, Object *response, Object *request, Ref result) {
+int32_t ExchangeHandler::finish(uint32_t handle, Object *response, Object *request, Ref result) {
   bool nothing = result && (result.get() == python.none || result.get() == response);
   if (nothing && ended(response) && memberOf(request, exchange_python.request_yielded) == exchange_python.zero) {
     setMember(request, exchange_python.request_handle, Ref::borrowed(exchange_python.zero));
@@ -121,9 +118,9 @@ void ExchangeHandler::keepPair(Object *response, Object *request, bool are_ours)
 
 int32_t ExchangeHandler::handle(uint32_t handle) {
   if (busy) {
-    return RequestHandler{nullptr, given.otherwise, nullptr}(handle);
+    return ObjectHandler(given.otherwise).handle(handle);
   }
-  showLoop();
+  beforeCallback();
   if (!havePair()) {
     failRequest(handle);
     return 0;
@@ -132,18 +129,19 @@ int32_t ExchangeHandler::handle(uint32_t handle) {
   Ref request = Ref::borrowed(python.list_get(given.pair, 1));
   Object *types[] = {typeOf(response.get()), typeOf(request.get())};
   busy = true;
-  int32_t passed_on = settle(handle, response.get(), request.get(), callHandler(handle, response.get(), request.get()));
+  int32_t passed_on = finish(handle, response.get(), request.get(), callHandler(handle, response.get(), request.get()));
   busy = false;
   /* Whoever gives them another class means this request. */
   keepPair(response.get(), request.get(), isExactly(response.get(), types[0]) && isExactly(request.get(), types[1]));
   return passed_on;
 }
 
-sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type) {
-  assert(python.new_method && python.count_is_first);
-  exchange_python = *facts;
+Object *newEndMethod(const sk_exchange_python &facts, Object *type) {
+  exchange_python = facts;
   for (Object *each : {exchange_python.end, exchange_python.zero, exchange_python.not_dirty}) {
     python.inc_ref(each);
   }
   return newMethod(type, end_method, end, exchange_python.end_doc);
 }
+
+} // namespace sk

@@ -3,12 +3,12 @@
 #define SK_PYTHON_EXCHANGE_H
 
 #include "cpython/api.h"
-#include "cpython/functions.h"
+#include "cpython/handler.h"
 
 namespace sk {
 
 /* Calls handler(response, request) without Python between. Only where objects begin with their reference count. */
-class ExchangeHandler final : public NativeHandler {
+class ExchangeHandler final : public Handler {
 public:
   explicit ExchangeHandler(const sk_exchange_handler &given) : given(given) {}
 
@@ -18,12 +18,15 @@ private:
   /* False when it cannot be made; that was reported. */
   bool havePair();
   Ref callHandler(uint32_t handle, Object *response, Object *request);
-  int32_t settle(uint32_t handle, Object *response, Object *request, Ref result);
+  int32_t finish(uint32_t handle, Object *response, Object *request, Ref result);
   void keepPair(Object *response, Object *request, bool are_ours);
 
   sk_exchange_handler given;
   bool busy = false;
 };
+
+/* A new reference to the method `end` for a type of responses, or null with an exception set. */
+Object *newEndMethod(const sk_exchange_python &facts, Object *type);
 
 } // namespace sk
 #endif

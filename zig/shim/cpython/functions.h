@@ -1,28 +1,16 @@
-/* Calls between CPython and the shim without ctypes between: handlers are called, and responses sent, through the C API of
- * the interpreter that runs. Its functions come by address, so that no header and no library of it is needed. */
-#ifndef SK_PYTHON_CALLS_H
-#define SK_PYTHON_CALLS_H
+/* Functions for Python code that CPython calls without ctypes between. */
+#ifndef SK_CPYTHON_FUNCTIONS_H
+#define SK_CPYTHON_FUNCTIONS_H
 
-#include "abi/socketify.h"
-#include "cpython/hidden_loop.h"
+#include "cpython/api.h"
 
 namespace sk {
 
-/* Handles requests by itself, with the application it calls. */
-struct NativeHandler {
-  virtual ~NativeHandler() = default;
-  virtual int32_t handle(uint32_t handle) = 0;
-};
+/* How many there are. */
+extern const int32_t FUNCTIONS;
 
-/* Who handles the requests of a route: a C function, an object that CPython calls, or the shim. */
-struct RequestHandler {
-  sk_request_fn function = nullptr;
-  const void *object = nullptr;
-  NativeHandler *native = nullptr;
-
-  /* As sk_request_fn. An object's error is reported as unraisable, and the request counts as taken. */
-  int32_t operator()(uint32_t handle) const;
-};
+/* A new reference to one of SK_PYTHON_*, or null with an exception set. */
+Object *newFunction(int32_t which, Object *self);
 
 } // namespace sk
 #endif

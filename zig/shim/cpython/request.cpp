@@ -1,6 +1,6 @@
 #include "cpython/request.h"
-#include "http/ascii.h"
 
+#include "http/ascii.h"
 #include "http/body.h"
 #include "http/engine.h"
 #include "http/slot_table.h"
@@ -12,7 +12,7 @@ namespace sk {
 
 namespace {
 
-Object *gone() {
+Object *setRequestIsOver() {
   python.set_error(python.runtime_error, "the request is gone: call preserve() before the handler returns");
   return nullptr;
 }
@@ -25,7 +25,7 @@ uWS::HttpRequest *requestOf(Object *handle) {
   }
   uWS::HttpRequest *request = findRequest(number);
   if (!request) {
-    gone();
+    setRequestIsOver();
   }
   return request;
 }

@@ -1,14 +1,13 @@
 #include "cpython/websocket.h"
 
-#include "cpython/hidden_loop.h"
+#include "http/callback.h"
 #include "http/engine.h"
 #include "http/lending.h"
-#include "websocket/websocket.h"
+#include "websocket/topics.h"
 
-#include <cassert>
 #include <climits>
 
-using namespace sk;
+namespace sk {
 
 namespace {
 
@@ -44,20 +43,6 @@ Ref newMessage(std::string_view message, int opcode) {
 void fail(Object *callable, uint32_t handle) {
   python.write_unraisable(callable);
   sk_ws_end(handle, INTERNAL_ERROR, nullptr, 0);
-}
-
-void callHandler(const sk_ws_behavior &behavior, uint32_t handle, Object *object, Object *message, int opcode) {
-  /* The handler may close the connection, after which nothing else need hold it. */
-  Ref websocket = Ref::borrowed(object);
-  Object *opcode_object = opcode == uWS::OpCode::TEXT ? ws_python.opcode_text : ws_python.opcode_binary;
-  Object *arguments[] = {nullptr, object, message, opcode_object};
-  Ref result(python.vectorcall(behavior.on_message_handler, arguments + 1, 3 | ROOM_BEFORE, nullptr));
-  if (result && meansNothing(result.get())) {
-    return;
-  }
-  if (!tellOutcome(behavior.on_message_result, result, object)) {
-    fail(behavior.on_message_result, handle);
-  }
 }
 
 /* The arguments that the usual call has; others are for Python. */
@@ -123,23 +108,37 @@ Object *none() { return python.error_occurred() ? nullptr : newNone(); }
 
 } // namespace
 
-void sk::callWithMessage(const sk_ws_behavior &behavior, const Slot &slot, std::string_view message, int opcode) {
-  showLoop();
+void ObjectMessages::callHandler(uint32_t handle, Object *object, Object *message, int opcode) const {
+  /* The handler may close the connection, after which nothing else need hold it. */
+  Ref websocket = Ref::borrowed(object);
+  Object *opcode_object = opcode == uWS::OpCode::TEXT ? ws_python.opcode_text : ws_python.opcode_binary;
+  Object *arguments[] = {nullptr, object, message, opcode_object};
+  Ref result(python.vectorcall(on_message_handler, arguments + 1, 3 | ROOM_BEFORE, nullptr));
+  if (result && meansNothing(result.get())) {
+    return;
+  }
+  if (!tellOutcome(on_message_result, result, object)) {
+    fail(on_message_result, handle);
+  }
+}
+
+void ObjectMessages::handle(const Slot &slot, std::string_view message, int opcode) {
+  beforeCallback();
   uint32_t number = handleOf(slot);
   Ref content = newMessage(message, opcode);
-  if (content && behavior.on_message_handler && slot.object && isPlain(slot.object)) {
-    callHandler(behavior, number, slot.object, content.get(), opcode);
+  if (content && on_message_handler && slot.object && isPlain(slot.object)) {
+    callHandler(number, slot.object, content.get(), opcode);
     return;
   }
   Ref handle(python.from_unsigned_long(number));
   Ref kind(python.from_long(opcode));
   bool made = content && handle && kind;
-  if (!made || !callWith(behavior.on_message_object, handle.get(), content.get(), kind.get())) {
-    fail(behavior.on_message_object, number);
+  if (!made || !callWith(on_message_object, handle.get(), content.get(), kind.get())) {
+    fail(on_message_object, number);
   }
 }
 
-Object *sk::publishToAll(Object *, Object *const *arguments, ptrdiff_t count) {
+Object *publishToAll(Object *, Object *const *arguments, ptrdiff_t count) {
   Publication publication;
   if (!counts(count, 4) || !publication.from(arguments + 1)) {
     return none();
@@ -154,7 +153,7 @@ Object *sk::publishToAll(Object *, Object *const *arguments, ptrdiff_t count) {
                                          message.data.length(), message.opcode) == 1);
 }
 
-Object *sk::publishToOthers(Object *, Object *const *arguments, ptrdiff_t count) {
+Object *publishToOthers(Object *, Object *const *arguments, ptrdiff_t count) {
   Publication publication;
   uint32_t handle;
   if (!counts(count, 4) || !publication.from(arguments + 1) || !take(arguments[0], handle)) {
@@ -166,12 +165,13 @@ Object *sk::publishToOthers(Object *, Object *const *arguments, ptrdiff_t count)
                                         message.data.length(), message.opcode) == 1);
 }
 
-sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type) {
-  assert(python.new_method && python.count_is_first);
-  ws_python = *facts;
+Object *newSendMethod(const sk_ws_python &facts, Object *type) {
+  ws_python = facts;
   for (Object *each : {ws_python.opcode_text, ws_python.opcode_binary, ws_python.status_buffered, ws_python.status_sent,
                        ws_python.status_dropped, ws_python.send, ws_python.not_busy}) {
     python.inc_ref(each);
   }
   return newMethod(type, ws_send_method, send, ws_python.doc);
 }
+
+} // namespace sk

@@ -1,13 +1,15 @@
 #include "cpython/wsgi.h"
 
+#include "cpython/handler.h"
+#include "cpython/hidden_loop.h"
+#include "http/callback.h"
 #include "http/lending.h"
-#include "http/scope.h"
 
 #include <algorithm>
 #include <cassert>
 #include <vector>
 
-using namespace sk;
+namespace sk {
 
 namespace {
 
@@ -97,12 +99,12 @@ int32_t Wsgi::handle(uint32_t handle) {
   assert(request && slot);
   Ref made = environs.build(*slot, *request);
   if (!made) {
-    showLoop();
+    beforeCallback();
     fail(handle);
     return 0;
   }
   if (!options.application || request->hasBody()) {
-    showLoop();
+    beforeCallback();
     Ref number(python.from_unsigned_long(handle)), flags(python.from_long(request->hasBody() ? SK_SCOPE_BODY : 0));
     if (!number || !flags || !callWith(options.on_request, number.get(), flags.get(), made.get())) {
       fail(handle);
@@ -110,7 +112,7 @@ int32_t Wsgi::handle(uint32_t handle) {
     return 0;
   }
   if (!functions.write && !makeFunctions()) {
-    showLoop();
+    beforeCallback();
     fail(handle);
     return 0;
   }
@@ -249,15 +251,4 @@ Object *Wsgi::passOn(ptrdiff_t item, Object *const *arguments, ptrdiff_t count, 
   return instead ? callNamed(instead.get(), arguments, static_cast<size_t>(count), keywords) : nullptr;
 }
 
-void *sk_wsgi_create(const sk_wsgi_options *options) {
-  auto *wsgi = new Wsgi(*options);
-  if (!wsgi->ready()) {
-    delete wsgi;
-    return nullptr;
-  }
-  return wsgi;
-}
-
-void sk_wsgi_route(sk_app *app, void *wsgi) { app->addRoute("", "*", "/*", {nullptr, nullptr, static_cast<Wsgi *>(wsgi)}); }
-
-void sk_wsgi_destroy(void *wsgi) { delete static_cast<Wsgi *>(wsgi); }
+} // namespace sk

@@ -4,10 +4,11 @@
 
 #include "cpython/wsgi_environ.h"
 #include "cpython/wsgi_head.h"
+#include "http/handler.h"
 
 namespace sk {
 
-class Wsgi final : public NativeHandler {
+class Wsgi final : public Handler {
 public:
   explicit Wsgi(const sk_wsgi_options &options);
   ~Wsgi() override;

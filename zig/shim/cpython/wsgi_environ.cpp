@@ -1,6 +1,7 @@
 #include "cpython/wsgi_environ.h"
 
 #include "http/scope.h"
+#include "proxy/client.h"
 
 namespace sk {
 
@@ -67,7 +68,7 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
   std::string_view fields = request.fieldLines();
   std::string_view origin = request.origin();
   std::string_view target = request.getFullUrl();
-  Known &last = known[indexOf(slot) % KNOWN_MAX];
+  KnownRequest &last = known[indexOf(slot) % KNOWN_MAX];
   /* The origin takes the place of what Host says. */
   bool same = last.fields == fields && last.origin == origin && last.endpoints == endpoints &&
               last.ancient == request.isAncient() && last.other_scheme == other_scheme;

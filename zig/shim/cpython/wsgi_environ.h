@@ -23,7 +23,7 @@ public:
 
 private:
   /* What a connection's last request said: most clients repeat themselves. */
-  struct Known {
+  struct KnownRequest {
     std::string endpoints;
     std::string origin;
     std::string target;
@@ -58,7 +58,7 @@ private:
   Ref endpoint_keys[4], local_host, default_port;
   Ref get, ancient_version, version, empty, comma, semicolon, url_scheme, other;
   std::unordered_map<std::string, Ref, TextHash, std::equal_to<>> keys;
-  std::vector<Known> known;
+  std::vector<KnownRequest> known;
 };
 
 } // namespace sk

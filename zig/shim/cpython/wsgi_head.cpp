@@ -96,7 +96,7 @@ bool compile(GivenHead &head, Object *status, Object *headers, ptrdiff_t count) 
 
 } // namespace
 
-bool GivenHeads::matches(const Known &each, Object *status, Object *headers, ptrdiff_t count) const {
+bool GivenHeads::matches(const KnownHead &each, Object *status, Object *headers, ptrdiff_t count) const {
   if (each.status.get() != status || each.pairs.size() != static_cast<size_t>(count)) {
     return false;
   }
@@ -113,7 +113,7 @@ const GivenHead *GivenHeads::find(Object *status, Object *headers) {
     return nullptr;
   }
   ptrdiff_t count = python.list_length(headers);
-  for (const Known &each : known) {
+  for (const KnownHead &each : known) {
     if (matches(each, status, headers, count)) {
       return &each.head;
     }
@@ -129,8 +129,8 @@ const GivenHead *GivenHeads::find(Object *status, Object *headers) {
   if (!lasting) {
     return &fresh;
   }
-  Known &replaced = known[next++ % known.size()];
-  Known made{Ref::borrowed(status), {}, fresh};
+  KnownHead &replaced = known[next++ % known.size()];
+  KnownHead made{Ref::borrowed(status), {}, fresh};
   for (ptrdiff_t i = 0; i < count; i++) {
     made.pairs.push_back(Ref::borrowed(python.list_get(headers, i)));
   }
@@ -139,7 +139,7 @@ const GivenHead *GivenHeads::find(Object *status, Object *headers) {
 }
 
 void GivenHeads::clear() {
-  std::array<Known, 8> before;
+  std::array<KnownHead, 8> before;
   std::swap(before, known);
 }
 

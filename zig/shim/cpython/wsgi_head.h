@@ -30,14 +30,14 @@ public:
   void clear();
 
 private:
-  struct Known {
+  struct KnownHead {
     Ref status;
     std::vector<Ref> pairs;
     GivenHead head;
   };
-  bool matches(const Known &known, Object *status, Object *headers, ptrdiff_t count) const;
+  bool matches(const KnownHead &known, Object *status, Object *headers, ptrdiff_t count) const;
 
-  std::array<Known, 8> known;
+  std::array<KnownHead, 8> known;
   size_t next = 0;
   GivenHead fresh;
 };

@@ -1,10 +1,12 @@
 #include "http/app.h"
-#include "cpython/exchange.h"
 #include "http/ascii.h"
 #include "http/body.h"
 #include "http/bytes.h"
+#include "http/callback.h"
 #include "http/connection.h"
-#include "websocket/websocket.h"
+#include "http/response.h"
+#include "http/send.h"
+#include "websocket/upgrade.h"
 
 #include <algorithm>
 #include <cassert>
@@ -39,11 +41,6 @@ std::string hostNameOf(uWS::HttpRequest *request) {
   return name;
 }
 
-/* A response of the server's own. */
-void answer(Slot &slot, std::string_view head, int32_t fields, std::string_view body) {
-  sk_res_send(handleOf(slot), head.data(), static_cast<int32_t>(head.length()), fields, body.data(), body.length(), 0);
-}
-
 /* Pipelined requests wait while their connection owes a response, or more output than it should. */
 bool holdNextRequest(void *user) {
   auto *socket = static_cast<Socket *>(user);
@@ -69,13 +66,14 @@ bool holdNextRequest(void *user) {
 }
 
 void onWaiting(void *user, int reason, int waiting) {
-  showLoop();
+  beforeCallback();
   static_cast<App *>(user)->options.on_waiting(reason, waiting);
 }
 
 } // namespace
 
-App::App(const sk_app_options &given) : options(given), server_header(serverHeaderOf(given)) {
+App::App(const sk_app_options &given, std::unique_ptr<Handler> on_missing)
+    : options(given), on_missing(std::move(on_missing)), server_header(serverHeaderOf(given)) {
   if (options.server_header) {
     server_field = std::string(SERVER_PREFIX) + server_header + "\r\n";
   }
@@ -137,7 +135,7 @@ void App::onClose(HttpResponse *response) {
     if (observer) {
       observer->end(slot);
     }
-    showLoop();
+    beforeCallback();
     options.on_abort(handle);
   }
   connectionClosed(slot);
@@ -156,26 +154,26 @@ void App::connectionClosed(Slot &slot) {
     releaseSlot(indexOf(slot));
   }
   if (draining && connections == 0) {
-    showLoop();
+    beforeCallback();
     options.on_drained();
   }
 }
 
 bool App::admit(Slot &slot, uWS::HttpRequest *request) {
   if (options.max_concurrent_requests && busy > options.max_concurrent_requests) {
-    answer(slot, "503 Service Unavailable\nRetry-After\n1", 1, "Service Unavailable");
+    sendResponse(slot, {"503 Service Unavailable\nRetry-After\n1", 1}, "Service Unavailable", 0);
     return false;
   }
   if (secure && us_socket_context_tls_had_names(context())) {
     std::string name = hostNameOf(request);
     int configured = !hosts.empty() && findHost(name) != hosts.end();
     if (us_socket_tls_misdirected(raw(slot.socket), name.data(), name.length(), configured)) {
-      answer(slot, "421 Misdirected Request", 0, "Misdirected Request");
+      sendResponse(slot, {"421 Misdirected Request", 0}, "Misdirected Request", 0);
       return false;
     }
   }
   if (requests_left && --requests_left == 0) {
-    showLoop();
+    beforeCallback();
     on_last_request();
   }
   return true;
@@ -204,7 +202,7 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
     if (upgradable) {
       refuseUpgrade(slot, UpgradeRefusal::Required);
     } else {
-      RequestHandler{options.on_missing, options.on_missing_object, nullptr}(handleOf(slot));
+      on_missing->handle(handleOf(slot));
     }
   }
   dispatching = false;
@@ -219,12 +217,6 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   if (closed) {
     releaseSlot(indexOf(slot));
   }
-}
-
-bool isSecure(const Slot &slot) {
-  const Forwarded *forwarded = slot.app->observer ? slot.app->observer->forwarded(slot) : nullptr;
-  bool told = forwarded && forwarded->scheme != Forwarded::Unknown;
-  return told ? forwarded->scheme == Forwarded::Https : slot.app->secure;
 }
 
 std::string App::allowedMethods(uWS::HttpRequest *request) {
@@ -272,7 +264,12 @@ RouteTable &App::tableFor(std::string_view host) {
   return hosts[std::string(host)];
 }
 
-void App::addRoute(std::string_view host, std::string_view method, std::string_view pattern, RequestHandler handler) {
+Handler *App::keep(std::unique_ptr<Handler> handler) {
+  handlers.push_back(std::move(handler));
+  return handlers.back().get();
+}
+
+void App::addRoute(std::string_view host, std::string_view method, std::string_view pattern, Handler *handler) {
   if (dispatching) {
     pending_routes.push_back({std::string(host), std::string(method), std::string(pattern), handler, nullptr});
   } else {
@@ -282,7 +279,7 @@ void App::addRoute(std::string_view host, std::string_view method, std::string_v
 
 void App::addWebSocketRoute(std::string_view host, std::string_view pattern, WebSocketRoute *route) {
   if (dispatching) {
-    pending_routes.push_back({std::string(host), std::string(), std::string(pattern), {}, route});
+    pending_routes.push_back({std::string(host), std::string(), std::string(pattern), nullptr, route});
   } else {
     tableFor(host).addWebSocket(pattern, route);
   }
@@ -345,38 +342,3 @@ void App::renderCommonFields() {
 }
 
 } // namespace sk
-
-using namespace sk;
-
-/* Longer values would not fit the block of common fields; the caller checks too. */
-constexpr size_t SERVER_HEADER_MAX = 128;
-
-sk_app *sk_app_create(const sk_app_options *options) {
-  assert(options->on_missing || options->on_missing_object);
-  assert(options->on_abort && options->on_body && options->on_writable && options->on_drained && options->on_waiting);
-  if (options->server_header_length > SERVER_HEADER_MAX) {
-    return nullptr;
-  }
-  auto *app = new sk_app(*options);
-  if (app->engine.constructorFailed()) {
-    delete app;
-    return nullptr;
-  }
-  return app;
-}
-
-void sk_app_route(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length, const char *pattern,
-                  size_t pattern_length, sk_request_fn handler, const void *object) {
-  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length}, {handler, object, nullptr});
-}
-
-void sk_app_route_exchange(sk_app *app, const char *host, size_t host_length, const char *method, size_t method_length,
-                           const char *pattern, size_t pattern_length, const sk_exchange_handler *handler) {
-  app->exchanges.push_back(std::make_unique<ExchangeHandler>(*handler));
-  app->addRoute({host, host_length}, {method, method_length}, {pattern, pattern_length},
-                {nullptr, nullptr, app->exchanges.back().get()});
-}
-
-void sk_app_remove_host(sk_app *app, const char *host, size_t host_length) { app->removeHost({host, host_length}); }
-
-uint32_t sk_app_connections(sk_app *app) { return app->connections; }

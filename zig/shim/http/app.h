@@ -3,9 +3,10 @@
 #define SK_APP_H
 
 #include "abi/socketify.h"
-#include "cpython/functions.h"
 #include "http/engine.h"
+#include "http/handler.h"
 #include "http/observer.h"
+#include "http/route_table.h"
 #include "http/slot_table.h"
 
 #include <map>
@@ -16,81 +17,12 @@
 
 namespace sk {
 
-struct App;
-struct WebSocketRoute;
-
-/* Several handlers of one method and pattern form a chain: the engine's router takes one each. */
-using Chain = std::vector<RequestHandler>;
-
-/* What the parts of a path are that a pattern left open: the request's own, whatever the router walks for afterwards. */
-struct Parameters {
-  /* The engine's router knows no more parts of a path. */
-  static constexpr int MAX = 100;
-
-  Parameters() {}
-
-  int last;
-  /* Not set before they are known: most requests have none. */
-  union {
-    std::string_view values[MAX];
-  };
-};
-
-/* What is called when a route matches: handlers, or a websocket's handshake. */
-struct Match {
-  const Chain *handlers;
-  WebSocketRoute *websocket;
-};
-
-struct RouteSearch;
-using Router = uWS::HttpRouter<RouteSearch *>;
-
-/* One walk of a router, which calls nothing: it remembers the route that it found. */
-struct RouteSearch {
-  /* So many routes that match passed the request on already. */
-  uint32_t passed_over;
-  /* Where the parameters go; null when only asked whether there is a route. */
-  Parameters *parameters;
-  Match found;
-
-  /* Whether the walk ends at this route. */
-  bool takes(Router &walking, const Match &match);
-};
-
-/* A request on its way through the routes. */
-struct Dispatch {
-  Slot *slot;
-  uWS::HttpRequest *request;
-  /* The request asks for an upgrade to websocket. */
-  bool upgrades;
-  Parameters *parameters;
-};
-
-/* The routes of one host name, or of all others. */
-class RouteTable {
-public:
-  void add(std::string_view method, std::string_view pattern, RequestHandler handler);
-  /* Only for upgrades, which ask these routes before all others. */
-  void addWebSocket(std::string_view pattern, WebSocketRoute *route);
-  /* Calls the handlers of the routes that match; false when none took the request. */
-  bool route(const Dispatch &dispatch, std::string_view method, std::string_view url);
-  /* Whether a route would be asked; its handler is not. */
-  bool has(std::string_view method, std::string_view url);
-  bool hasWebSocket(std::string_view url);
-
-private:
-  bool upgrade(const Dispatch &dispatch, std::string_view url);
-
-  Router router;
-  Router websockets;
-  bool has_websockets = false;
-  std::map<std::string, std::unique_ptr<Chain>> chains;
-};
-
 struct App {
-  explicit App(const sk_app_options &options);
+  /* `on_missing` serves what no route took. */
+  App(const sk_app_options &options, std::unique_ptr<Handler> on_missing);
 
   sk_app_options options;
+  std::unique_ptr<Handler> on_missing;
   std::string server_header;
   uWS::HttpLimits limits;
   EngineApp engine;
@@ -114,12 +46,14 @@ struct App {
   sk_tls_missing_fn on_missing_name = nullptr;
   /* Contexts and behaviors of the websocket routes, by number. */
   std::vector<std::unique_ptr<WebSocketRoute>> websockets;
-  /* Handlers in Python; a route that is taken away leaves its own behind. */
-  std::vector<std::unique_ptr<NativeHandler>> exchanges;
+  /* A route that is taken away leaves its own behind. */
+  std::vector<std::unique_ptr<Handler>> handlers;
 
   ~App();
 
-  void addRoute(std::string_view host, std::string_view method, std::string_view pattern, RequestHandler handler);
+  /* Keeps a handler for a route. */
+  Handler *keep(std::unique_ptr<Handler> handler);
+  void addRoute(std::string_view host, std::string_view method, std::string_view pattern, Handler *handler);
   void addWebSocketRoute(std::string_view host, std::string_view pattern, WebSocketRoute *route);
   void removeHost(std::string_view host);
   us_socket_context_t *context() { return reinterpret_cast<us_socket_context_t *>(engine.httpContext); }
@@ -140,7 +74,7 @@ struct App {
 private:
   struct PendingRoute {
     std::string host, method, pattern;
-    RequestHandler handler;
+    Handler *handler;
     WebSocketRoute *websocket;
   };
 
@@ -164,15 +98,9 @@ private:
   char common[256];
 };
 
-/* Whether the client speaks TLS, with us or with a trusted proxy. */
-bool isSecure(const Slot &slot);
-/* A new request of the connection: the handles of the one before are stale from now on. */
-void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request);
-/* Reads the connection's held requests when enough of its output has been taken. */
-void continueWhenWritable(Slot &slot);
-
 } // namespace sk
 
+/* The engine's name for it in C. */
 struct sk_app : sk::App {
   using sk::App::App;
 };

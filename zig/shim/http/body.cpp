@@ -1,8 +1,10 @@
 #include "http/body.h"
 
-#include "abi/socketify.h"
 #include "http/app.h"
+#include "http/callback.h"
 #include "http/connection.h"
+#include "http/response.h"
+#include "http/send.h"
 
 #include <algorithm>
 #include <cstring>
@@ -24,7 +26,7 @@ bool keep(Slot &slot, std::string_view data) {
 void hold(Slot &slot, std::string_view data, bool last) {
   if (!keep(slot, data)) {
     /* What would follow is no continuation of what came before. */
-    sk_res_close(handleOf(slot));
+    cut(slot);
     return;
   }
   slot.held->complete = last;
@@ -39,10 +41,12 @@ void deliver(Slot &slot, std::string_view data, bool last) {
   if (last) {
     slot.flags |= BODY_DONE;
   }
-  showLoop();
+  beforeCallback();
   uint32_t handle = handleOf(slot);
   if (slot.app->options.on_body(handle, data.data(), data.length(), last) != 1) {
-    sk_res_close(handle);
+    if (Slot *still = findHttpSlot(handle)) {
+      cut(*still);
+    }
   }
 }
 
@@ -102,31 +106,25 @@ void dropBody(Slot &slot) {
   resumeHeld(slot);
 }
 
-} // namespace sk
-
-using namespace sk;
-
-int32_t sk_res_read_body(uint32_t handle) {
-  Slot *slot = findHttpSlot(handle);
-  if (!slot) {
-    return SK_GONE;
-  }
-  if (!(slot->flags & HAS_BODY) || (slot->flags & BODY_WANTED)) {
+int32_t readBody(Slot &slot) {
+  if (!(slot.flags & HAS_BODY) || (slot.flags & BODY_WANTED)) {
     return SK_ABSENT;
   }
-  slot->flags |= BODY_WANTED;
-  if ((slot->flags & EXPECTS_100) && !slot->held) {
-    sk_res_write_continue(handle);
+  slot.flags |= BODY_WANTED;
+  if ((slot.flags & EXPECTS_100) && !slot.held) {
+    sendContinue(slot);
   }
-  if (slot->request) {
+  if (slot.request) {
     /* Nothing of it was looked at yet. */
     return SK_OK;
   }
-  HeldBody *held = std::exchange(slot->held, nullptr);
-  resumeHeld(*slot);
+  HeldBody *held = std::exchange(slot.held, nullptr);
+  resumeHeld(slot);
   if (held) {
-    deliver(*slot, held->bytes(), held->complete);
+    deliver(slot, held->bytes(), held->complete);
     delete held;
   }
   return SK_OK;
 }
+
+} // namespace sk

@@ -32,6 +32,9 @@ private:
   size_t length = 0, capacity = 0;
 };
 
+/* The handler wants the body: what is here is handed over, and the rest as it arrives. SK_OK, or SK_ABSENT without a body or when
+ * it was asked for already. */
+int32_t readBody(Slot &slot);
 /* A piece from the client, for the handler or for later. */
 void receiveBody(Slot &slot, std::string_view data, bool last);
 /* The whole body of the request whose handler runs, if it came with its head and nobody asked for it yet; else nothing. It counts

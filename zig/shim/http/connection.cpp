@@ -2,6 +2,7 @@
 
 #include "http/app.h"
 #include "http/body.h"
+#include "http/callback.h"
 #include "http/half_closed.h"
 #include "http/response.h"
 
@@ -193,9 +194,9 @@ us_socket_t *onWritable(us_socket_t *s) {
 }
 
 /* The handler wrote nothing for too long. */
-void giveUp(Slot &slot) {
+void callTimeoutHandler(Slot &slot) {
   uint32_t handle = handleOf(slot);
-  showLoop();
+  beforeCallback();
   optionsOf(slot).on_timeout(handle);
   if (Slot *waits = findHttpSlot(handle)) {
     /* An error handler may take its time, too. */
@@ -207,7 +208,7 @@ us_socket_t *onTimeout(us_socket_t *s) {
   HttpResponse *response = responseOf(s);
   Slot &slot = slotOf(s);
   if ((slot.flags & PENDING) && !response->getBufferedAmount() && handlerActs(slot)) {
-    giveUp(slot);
+    callTimeoutHandler(slot);
     return s;
   }
   bool slow_body = (slot.flags & PENDING) && isBodyMissing(slot);

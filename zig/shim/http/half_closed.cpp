@@ -28,7 +28,7 @@ void askWhetherItReads(Slot &slot) {
     if (!std::exchange(slot.version_begun, true)) {
       writeAll(slot.socket, FIRST_BYTE);
     }
-  } else if (!(slot.flags & (SIZED | MUTE | ANCIENT | TUNNEL))) {
+  } else if (!(slot.flags & (SIZED | BODILESS | ANCIENT | TUNNEL))) {
     writeAll(slot.socket, LEADING_ZERO);
   }
 }

@@ -21,11 +21,11 @@ std::atomic<void *> reserve[BLOCKS];
 std::atomic<bool> used{true};
 
 /* Called by operator new, which tries again when this returns. */
-void giveUpReserve() {
+void releaseReserve() {
   used = true;
   for (auto &block : reserve) {
-    if (void *given = block.exchange(nullptr)) {
-      free(given);
+    if (void *kept = block.exchange(nullptr)) {
+      free(kept);
       return;
     }
   }
@@ -39,7 +39,7 @@ void keepReserve() {
   if (!used.load(std::memory_order_relaxed) || !used.exchange(false)) {
     return;
   }
-  std::set_new_handler(giveUpReserve);
+  std::set_new_handler(releaseReserve);
   for (auto &block : reserve) {
     void *nothing = nullptr;
     void *made = block.load() ? nullptr : malloc(BLOCK_BYTES);

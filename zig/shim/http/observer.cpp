@@ -1,8 +1,9 @@
 #include "http/observer.h"
 
-#include "http/app.h"
+#include "proxy/client.h"
 
 #include <ctime>
+#include <utility>
 
 namespace sk {
 
@@ -31,9 +32,11 @@ void Observer::begin(Slot &slot, HttpResponse *response, const uWS::HttpRequest 
   record.forwarded = {};
   record.ends.clear();
   if (believes && request) {
-    findPeer(record, response);
+    if (!std::exchange(record.peer_known, true)) {
+      record.peer_trusted = trusted.contain(peerOf(response));
+    }
     if (record.peer_trusted) {
-      readForwarded(record, *request);
+      record.forwarded = readForwarded(*request, trusted);
     }
   }
   if (!log) {
@@ -95,25 +98,3 @@ std::string_view Observer::ends(const Slot &slot, std::string_view of_connection
 }
 
 } // namespace sk
-
-using namespace sk;
-
-namespace {
-
-Observer &observerOf(sk_app *app) {
-  if (!app->observer) {
-    app->observer = std::make_unique<Observer>();
-  }
-  return *app->observer;
-}
-
-} // namespace
-
-void sk_app_log(sk_app *app, sk_log_fn callback) { observerOf(app).logTo(callback); }
-
-void sk_app_trust(sk_app *app, const char *networks, size_t length) { observerOf(app).trust({networks, length}); }
-
-void sk_app_limit_requests(sk_app *app, uint64_t count, sk_drained_fn callback) {
-  app->requests_left = count;
-  app->on_last_request = callback;
-}

@@ -1,29 +1,22 @@
-/* What an app looks at beside its handlers, where it was told to: who the client behind a proxy is, and what becomes of each
- * response. An app that was not told to has no observer, and pays a comparison with a null pointer. */
-#ifndef SK_OBSERVER_H
-#define SK_OBSERVER_H
+/* What an app looks at beside its handlers, where it was asked to: who the client behind a proxy is, and what becomes of each
+ * response. An app that was not asked to has no observer, and pays a comparison with a null pointer. */
+#ifndef SK_HTTP_OBSERVER_H
+#define SK_HTTP_OBSERVER_H
 
 #include "abi/socketify.h"
 #include "http/engine.h"
 #include "http/slot_table.h"
+#include "proxy/forwarded.h"
 
 #include <string>
 #include <string_view>
 #include <unordered_map>
-#include <vector>
 
 namespace sk {
 
-/* The client of one request, as trusted proxies say (X-Forwarded-For, X-Forwarded-Proto). */
-struct Forwarded {
-  std::string address; /* packed; empty when they say nothing */
-  int port = 0;
-  enum Scheme { Unknown, Http, Https } scheme = Unknown;
-};
-
 class Observer {
 public:
-  /* `networks` are 17 bytes each: an address, of IPv4 mapped into IPv6, and the length of its prefix in bits. */
+  /* Believes what proxies in these networks say of their clients. */
   void trust(std::string_view networks) {
     believes = true;
     trusted.assign(networks);
@@ -47,7 +40,6 @@ public:
 private:
   struct Record {
     bool peer_known = false, peer_trusted = false;
-    std::string peer; /* packed */
     Forwarded forwarded;
     std::string ends;
     /* Of the log: client, method, target and version, with LF between; empty when nothing is to be logged. */
@@ -58,20 +50,12 @@ private:
   };
 
   Record *find(const Slot &slot);
-  void findPeer(Record &record, HttpResponse *response) const;
-  void readForwarded(Record &record, const uWS::HttpRequest &request) const;
-  bool trusts(std::string_view packed) const;
 
   bool believes = false;
-  std::string trusted;
+  TrustedNetworks trusted;
   sk_log_fn log = nullptr;
   std::unordered_map<uint32_t, Record> records;
 };
-
-/* Both ends of a connection as text: "host port host port"; empty for Unix-domain sockets. Found once per connection. */
-std::string_view endpointsOf(HttpResponse *response);
-/* An address and port as they stand there; the address may be empty. */
-void appendEnd(std::string &out, std::string_view packed, int port);
 
 } // namespace sk
 #endif

@@ -136,7 +136,7 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
     length = 0;
   }
   if ((slot.flags & HEAD_REQUEST) || framing == Framing::None || facts.status == 205) {
-    slot.flags |= MUTE;
+    slot.flags |= BODILESS;
   }
   slot.flags |= HEAD_SENT;
   if (slot.app->observer) {
@@ -167,7 +167,7 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
   return SK_OK;
 }
 
-void finish(Slot &slot) {
+void completeResponse(Slot &slot) {
   assert(slot.flags & PENDING);
   HttpData *data = httpData(slot.socket);
   data->markDone();
@@ -184,7 +184,7 @@ void finish(Slot &slot) {
   }
 }
 
-int32_t settle(Slot &slot) {
+int32_t continueConnection(Slot &slot) {
   Socket *socket = slot.socket;
   /* Of the next one, which is here, the response may share a packet with this. */
   if (!requestFollows(slot)) {
@@ -250,6 +250,11 @@ void continueWhenWritable(Slot &slot) {
     awaitNextRequest(held);
     return true;
   });
+}
+
+void cut(Slot &slot) {
+  slot.socket->uncork();
+  slot.socket->close();
 }
 
 } // namespace sk

@@ -36,10 +36,16 @@ extern thread_local Socket *user_cork;
 /* What was packed while the connection's input is handled leaves before the handler goes on; not what a handler packs itself. */
 void leaveNow(Slot &slot);
 
+/* A new request of the connection: the handles of the one before are stale from now on. */
+void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request);
 /* The response is complete: its handle is stale from now on. */
-void finish(Slot &slot);
-/* After the last write of a call that ended a response. */
-int32_t settle(Slot &slot);
+void completeResponse(Slot &slot);
+/* After the last write of a call that completed a response: the connection closes, or reads on. SK_OK or SK_BUFFERED. */
+int32_t continueConnection(Slot &slot);
+/* Reads the connection's held requests when enough of its output has been taken. */
+void continueWhenWritable(Slot &slot);
+/* Cuts the connection; what was written before is on its way. */
+void cut(Slot &slot);
 
 } // namespace sk
 #endif

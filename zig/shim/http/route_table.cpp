@@ -1,6 +1,6 @@
-#include "http/app.h"
+#include "http/route_table.h"
 
-#include "websocket/websocket.h"
+#include "websocket/upgrade.h"
 
 #include <algorithm>
 
@@ -13,10 +13,10 @@ constexpr std::string_view OTHER_METHODS = "?";
 
 /* Calls one handler after the other, until one of them takes the request. */
 bool offer(const Dispatch &dispatch, const Chain &chain) {
-  for (RequestHandler each : chain) {
+  for (Handler *each : chain) {
     dispatch.request->setYield(false);
     /* The handler may end the response or lose the connection: what is read afterwards is the slot, which outlives both. */
-    if (each(handleOf(*dispatch.slot)) == 0) {
+    if (each->handle(handleOf(*dispatch.slot)) == 0) {
       return true;
     }
     if (!(dispatch.slot->flags & PENDING) || us_socket_is_closed(0, raw(dispatch.slot->socket))) {
@@ -42,7 +42,7 @@ bool RouteSearch::takes(Router &walking, const Match &match) {
   return true;
 }
 
-void RouteTable::add(std::string_view method, std::string_view pattern, RequestHandler handler) {
+void RouteTable::add(std::string_view method, std::string_view pattern, Handler *handler) {
   bool any = method == "*";
   std::string key = std::string(method) + ' ' + std::string(pattern);
   std::unique_ptr<Chain> &chain = chains[key];

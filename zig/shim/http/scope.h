@@ -10,9 +10,6 @@
 
 namespace sk {
 
-/* Of an IPv6 address. */
-constexpr int ADDRESS_BYTES_MAX = 16;
-
 struct Target {
   std::string_view path;
   std::string_view query;
@@ -28,12 +25,6 @@ bool isEncoded(std::string_view path);
 
 /* SK_SCOPE_*. */
 int scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path);
-
-/* Client and server as text (see endpointsOf), the client as a trusted proxy says. */
-std::string_view endsOf(const Slot &slot);
-/* The same for who wants to know of a Unix-domain socket, too: its path is one more word, LOCAL_PATH and hexadecimal digits.
- * `room` keeps what has to be put together. */
-std::string_view endsWithPathOf(const Slot &slot, std::string &room);
 
 } // namespace sk
 #endif

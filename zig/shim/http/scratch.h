@@ -38,8 +38,8 @@ private:
   char *out = begin;
 };
 
-/* Puts a text into the scratch buffer, and gives its length. */
-inline int32_t give(std::string_view text) {
+/* Puts a text into the scratch buffer, and returns its length. */
+inline int32_t toScratch(std::string_view text) {
   ScratchWriter writer;
   writer.text(text);
   return writer.length();

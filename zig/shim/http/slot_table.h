@@ -32,7 +32,7 @@ enum Flag : uint16_t {
   ANCIENT = 4,          /* HTTP/1.0: no chunked coding */
   HEAD_SENT = 8,        /* status line and fields are out */
   SIZED = 16,           /* the head announced a Content-Length */
-  MUTE = 32,            /* the answer has no body: HEAD, 204, 205, 304 */
+  BODILESS = 32,        /* the answer has no body: HEAD, 204, 205, 304 */
   HAS_BODY = 64,        /* the request carries content */
   BODY_WANTED = 128,    /* the handler asked for it */
   BODY_DONE = 256,      /* all of it was delivered */

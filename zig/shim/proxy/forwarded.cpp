@@ -1,7 +1,7 @@
-/* X-Forwarded-For and X-Forwarded-Proto, of proxies that are trusted. */
+#include "proxy/forwarded.h"
+
 #include "http/ascii.h"
 #include "http/bytes.h"
-#include "http/observer.h"
 
 #include <arpa/inet.h>
 #include <cstring>
@@ -83,7 +83,7 @@ bool equalsPrefix(const char *a, const char *b, unsigned bits) {
 
 } // namespace
 
-bool Observer::trusts(std::string_view packed) const {
+bool TrustedNetworks::contain(std::string_view packed) const {
   char address[V6_BYTES];
   if (packed.length() == V4_BYTES) {
     memcpy(address, V4_PREFIX, sizeof(V4_PREFIX));
@@ -94,34 +94,28 @@ bool Observer::trusts(std::string_view packed) const {
     /* Whoever can reach a Unix-domain socket may be believed. */
     return true;
   }
-  for (size_t i = 0; i + NETWORK_BYTES <= trusted.length(); i += NETWORK_BYTES) {
-    if (equalsPrefix(address, trusted.data() + i, static_cast<unsigned char>(trusted[i + V6_BYTES]))) {
+  for (size_t i = 0; i + NETWORK_BYTES <= networks.length(); i += NETWORK_BYTES) {
+    if (equalsPrefix(address, networks.data() + i, static_cast<unsigned char>(networks[i + V6_BYTES]))) {
       return true;
     }
   }
   return false;
 }
 
-void Observer::findPeer(Record &record, HttpResponse *response) const {
-  if (record.peer_known) {
-    return;
-  }
+std::string peerOf(HttpResponse *response) {
   std::string_view proxied = response->getProxiedRemoteAddress();
-  if (proxied.empty()) {
-    char address[V6_BYTES];
-    int length = sizeof(address);
-    us_socket_remote_address(0, raw(response), address, &length);
-    record.peer.assign(address, static_cast<size_t>(length));
-  } else {
-    record.peer.assign(proxied);
+  if (!proxied.empty()) {
+    return std::string(proxied);
   }
-  record.peer_known = true;
-  record.peer_trusted = trusts(record.peer);
+  char address[V6_BYTES];
+  int length = sizeof(address);
+  us_socket_remote_address(0, raw(response), address, &length);
+  return {address, static_cast<size_t>(length)};
 }
 
 /* The client is the last one that is no trusted proxy; when all of them are, the first. What is no address says that nobody
  * knows who was before: the proxy that wrote it counts as the client. */
-void Observer::readForwarded(Record &record, const uWS::HttpRequest &request) const {
+Forwarded readForwarded(const uWS::HttpRequest &request, const TrustedNetworks &trusted) {
   std::string chain;
   std::string_view protocol;
   for (auto [name, value] : request) {
@@ -133,7 +127,7 @@ void Observer::readForwarded(Record &record, const uWS::HttpRequest &request) co
       protocol = takeLast(list);
     }
   }
-  Forwarded &found = record.forwarded;
+  Forwarded found;
   /* Schemes are the same in either case (RFC 3986 section 3.1). */
   found.scheme = equalsLower(protocol, "https") || equalsLower(protocol, "wss") ? Forwarded::Https
                  : equalsLower(protocol, "http") || equalsLower(protocol, "ws") ? Forwarded::Http
@@ -143,14 +137,15 @@ void Observer::readForwarded(Record &record, const uWS::HttpRequest &request) co
   int port;
   for (std::string_view node = takeLast(rest); !node.empty(); node = takeLast(rest)) {
     if (!parseNode(node, address, port)) {
-      return;
+      break;
     }
     found.address = address;
     found.port = port;
-    if (!trusts(address)) {
-      return;
+    if (!trusted.contain(address)) {
+      break;
     }
   }
+  return found;
 }
 
 } // namespace sk

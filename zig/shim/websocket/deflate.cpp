@@ -1,6 +1,5 @@
 #include "websocket/deflate.h"
 
-#include "abi/socketify.h"
 #include "http/ascii.h"
 
 #include <algorithm>
@@ -203,5 +202,3 @@ Deflate negotiateDeflate(uWS::CompressOptions wanted, std::string_view offers) {
 }
 
 } // namespace sk
-
-int32_t sk_zlib_load(const char *path) { return sk::loadZlib(path); }

@@ -1,14 +1,17 @@
-/* The opening handshake, RFC 6455 section 4.2. */
+#include "websocket/upgrade.h"
+
 #include "http/ascii.h"
+#include "http/callback.h"
 #include "http/half_closed.h"
 #include "http/response.h"
-#include "websocket/websocket.h"
+#include "http/send.h"
+#include "websocket/connection.h"
 
 #include "WebSocketHandshake.h"
 
 #include <cstring>
 
-using namespace sk;
+namespace sk {
 
 namespace {
 
@@ -84,12 +87,6 @@ void appendFields(std::string &out, const Head &head) {
   }
 }
 
-/* What the client said, and what is answered. */
-struct Handshake {
-  Head head;
-  std::string_view key, protocol, extensions;
-};
-
 /* A client may send nothing before it has the answer: what it sent cannot be told from a smuggled request. */
 bool sentTooEarly(const Slot &slot) {
   HttpData *data = httpData(slot.socket);
@@ -112,8 +109,9 @@ Deflate negotiate(const Slot &slot, WebSocketRoute &route, std::string_view offe
   return wanted == uWS::CompressOptions::DISABLED || broken ? Deflate() : negotiateDeflate(wanted, offers);
 }
 
-/* The websocket's handle, or a negative result. */
-int64_t upgrade(Slot &slot, WebSocketRoute &route, const Handshake &handshake) {
+} // namespace
+
+int64_t upgradeResponse(Slot &slot, WebSocketRoute &route, const Handshake &handshake) {
   if (!isKey(handshake.key) || !isFieldText(handshake.protocol) || !inspect(handshake.head).valid) {
     return SK_BAD_HEAD;
   }
@@ -151,10 +149,6 @@ int64_t upgrade(Slot &slot, WebSocketRoute &route, const Handshake &handshake) {
   return handle;
 }
 
-} // namespace
-
-namespace sk {
-
 bool asksForWebSocket(const uWS::HttpRequest &request) {
   return request.rawMethod() == "GET" && !request.isAncient() && lists(request, "upgrade", "websocket") &&
          lists(request, "connection", "upgrade");
@@ -175,8 +169,7 @@ void refuseUpgrade(Slot &slot, UpgradeRefusal why) {
       {"503 Service Unavailable", 0, "Service Unavailable", SK_END_CONNECTION},
   };
   const Answer &answer = answers[static_cast<size_t>(why)];
-  sk_res_send(handleOf(slot), answer.head.data(), static_cast<int32_t>(answer.head.length()), answer.fields, answer.body.data(),
-              answer.body.length(), answer.flags);
+  sendResponse(slot, {answer.head, answer.fields}, answer.body, answer.flags);
 }
 
 bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &route) {
@@ -193,12 +186,12 @@ bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &r
     refuseUpgrade(slot, UpgradeRefusal::Malformed);
     return true;
   }
-  if (route.behavior.on_upgrade || route.behavior.on_upgrade_object) {
-    return RequestHandler{route.behavior.on_upgrade, route.behavior.on_upgrade_object, nullptr}(handleOf(slot)) == 0;
+  if (route.on_upgrade) {
+    return route.on_upgrade->handle(handleOf(slot)) == 0;
   }
-  showLoop();
-  int64_t handle =
-      upgrade(slot, route, {{{}, 0}, key, request.header("sec-websocket-protocol"), request.header("sec-websocket-extensions")});
+  beforeCallback();
+  int64_t handle = upgradeResponse(
+      slot, route, {{{}, 0}, key, request.header("sec-websocket-protocol"), request.header("sec-websocket-extensions")});
   if (handle > 0) {
     route.behavior.on_open(static_cast<uint32_t>(handle));
   }
@@ -206,25 +199,3 @@ bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &r
 }
 
 } // namespace sk
-
-int64_t sk_res_upgrade(uint32_t handle, int32_t route, const char *head, int32_t head_length, int32_t fields, const char *key,
-                       int32_t key_length, const char *protocol, int32_t protocol_length, const char *extensions,
-                       int32_t extensions_length) {
-  Slot *slot = findHttpSlot(handle);
-  if (!slot) {
-    return SK_GONE;
-  }
-  App *app = slot->app;
-  if (route < 0 || static_cast<size_t>(route) >= app->websockets.size() || (slot->flags & HAS_BODY)) {
-    return SK_BAD_HEAD;
-  }
-  if (slot->flags & HEAD_SENT) {
-    return SK_BUSY;
-  }
-  auto text = [](const char *data, int32_t length) { return std::string_view(data, static_cast<size_t>(length)); };
-  return upgrade(*slot, *app->websockets[static_cast<size_t>(route)],
-                 {{text(head, head_length), fields},
-                  text(key, key_length),
-                  text(protocol, protocol_length),
-                  text(extensions, extensions_length)});
-}

@@ -1,0 +1,54 @@
+/* sk_python_*: what CPython and the shim know of each other. */
+#include "abi/socketify.h"
+#include "cpython/asgi.h"
+#include "cpython/coroutine.h"
+#include "cpython/exchange.h"
+#include "cpython/functions.h"
+#include "cpython/websocket.h"
+
+#include <atomic>
+#include <cassert>
+
+namespace sk {
+
+namespace {
+
+sk_object *asResult(Object *object) { return static_cast<sk_object *>(const_cast<void *>(object)); }
+
+} // namespace
+
+extern "C" {
+
+int32_t sk_python_claim(int64_t interpreter) {
+  static std::atomic<int64_t> owner{-1};
+  int64_t nobody = -1;
+  return owner.compare_exchange_strong(nobody, interpreter) || nobody == interpreter;
+}
+
+void sk_python_load(const sk_python *api) {
+  python = *api;
+  assert(python.vectorcall && python.new_function && python.none && python.type_error);
+  if (python.iterator_send) {
+    prepareCoroutines();
+    prepareAsgi();
+  }
+}
+
+sk_object *sk_python_function(int32_t which, sk_object *self) {
+  assert(python.new_function && which >= 0 && which < FUNCTIONS);
+  return asResult(newFunction(which, self));
+}
+
+sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type) {
+  assert(python.new_method && python.count_is_first);
+  return asResult(newSendMethod(*facts, type));
+}
+
+sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type) {
+  assert(python.new_method && python.count_is_first);
+  return asResult(newEndMethod(*facts, type));
+}
+
+} // extern "C"
+
+} // namespace sk

@@ -1,0 +1,20 @@
+/* Messages and fragments of one websocket. The results are those of socketify.h. */
+#ifndef SK_WEBSOCKET_SEND_H
+#define SK_WEBSOCKET_SEND_H
+
+#include "websocket/websocket.h"
+
+#include <string_view>
+
+namespace sk {
+
+/* The bits of the flags that are an opcode. */
+constexpr int OPCODE_MASK = 15;
+
+/* Sends a whole message. */
+WebSocket::SendStatus sendWhole(WebSocket *socket, std::string_view message, int opcode, bool compress);
+/* Sends what sk_ws_send was given: a message, a fragment or a control frame. */
+int32_t sendByFlags(Slot &slot, std::string_view data, int32_t flags);
+
+} // namespace sk
+#endif
