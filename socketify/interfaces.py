@@ -1,7 +1,7 @@
 """What earlier versions had here; import it from :mod:`socketify`, or from the package of its interface."""
 
-from .asgi.common import ClientDisconnectedError
 from .asgi.lifespan import LifespanError
+from .asgi.protocol import ClientDisconnectedError
 from .server.asgi import ASGI
 from .server.base import InterfaceServer
 from .server.ssgi import SSGI

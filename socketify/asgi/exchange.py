@@ -1,87 +1,48 @@
-"""HTTP over ASGI: the life of one request and its response, without Request or Response objects."""
+"""HTTP over ASGI: one request and its response, without Request or Response objects."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import types
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
+from ..http.body_queue import BodyQueue
 from ..native import lib
-from ..native import send as _send
-from ..native import stream as _stream
-from ..native.abi import BAD_HEAD, BAD_LENGTH, BUFFERED, GONE, KEEP_LENGTH, OK
-from ..wire.headers import checked
-from .body import RequestBody
-from .common import ASGIApplication, ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
-from .files import send_descriptor, send_path
-from .head import STATUS_LINES, checked_fields, raise_no_pairs
-from .stop import end_told, tell
+from .protocol import ASGIApplication, Message, Scope, as_coroutine, is_disconnect
+from .response import DONE, FAILED, LEFT, START, ASGIResponse
+from .waiters import wait, wake
 
 if TYPE_CHECKING:
-    from ..app.app import App
+    from ..app.app import App as Core
 
-logger = logging.getLogger("socketify")
-
-# What a response waits for: its start message, its first body message, more of its body, its trailers, or nothing:
-# it is complete, or the client left.
-START, HEAD, STREAM, TRAILERS, DONE, LEFT, FAILED = range(7)
-
-#: Bodies up to this size are handed over whole; of larger ones only what the client takes.
-_WHOLE_MAX = 256 * 1024
-_COMPLETE, _TAKEN = 2, 1
-
-_EXPECTED = {START: "start", HEAD: "body", STREAM: "body", TRAILERS: "trailers"}
+#: How often an application is notified that the server stops before its event stream is ended.
+_STOP_NOTICES_MAX = 2
+#: When an application that did not notice that is cancelled.
+_CANCEL_SECONDS = 1.0
 
 _CoroutineType = types.CoroutineType
 
-
 #: The body of a request that has none, or whose body was received to its end.
-_NOTHING_MORE = RequestBody()
+_NOTHING_MORE = BodyQueue()
 
 
-class HTTPExchange:
-    """One request and its response."""
+class ASGIExchange(ASGIResponse):
+    """One request and its response, with the application that answers it."""
 
-    # Status line and fields, from the start message until they are sent.
-    _head: bytes
-    _fields: int
+    __slots__ = ("_application", "_stop_notices", "_task", "body", "scope")
 
-    #: Whether the connection is encrypted, by whoever routes to this class.
-    is_secure = False
-
-    __slots__ = (
-        "_application",
-        "_body",
-        "_fields",
-        "_handle",
-        "_head",
-        "_native",
-        "_readers",
-        "_state",
-        "_takes_trailers",
-        "_task",
-        "_told",
-        "_trailers",
-        "_writers",
-    )
-
-    def __init__(self, application: ASGIApplication, native: App, handle: int) -> None:
+    def __init__(self, core: Core, handle: int, application: ASGIApplication) -> None:
+        super().__init__(core, handle)
         self._application = application
-        self._native = native
-        self._handle = handle
-        self._state = START
-        self._body: Optional[RequestBody] = None
-        self._readers: Optional[list[asyncio.Future[None]]] = None
-        self._writers: Optional[list[asyncio.Future[None]]] = None
-        # Whether trailers follow, and then those that came.
-        self._trailers: Optional[list[bytes]] = None
-        self._takes_trailers = False
+        #: What was not received yet; None when that is the one empty message of a request without a body.
+        self.body: Optional[BodyQueue] = None
+        #: Of an application that is called when the first piece of the body is here.
+        self.scope: Optional[Scope] = None
         # Of an application that waits.
         self._task: Optional[asyncio.Task[None]] = None
-        # How often the application was told that the server stops, which is told as the client's leaving.
-        self._told = 0
+        # How often ``receive`` said that the client left, because the server stops.
+        self._stop_notices = 0
 
     # ---- running the application
 
@@ -90,364 +51,148 @@ class HTTPExchange:
         try:
             result = self._application(scope, self.receive, self.send)
         except BaseException as error:
-            self._on_error(error)
+            self.on_error(error)
             return
-        self._run_awaitable(result)
+        self.run_awaitable(result)
 
-    def _run_awaitable(self, coroutine: Any) -> None:
+    def run_awaitable(self, coroutine: Any) -> None:
         """Begin what the application returned."""
-        runner = self._native._runner
+        runner = self.core._runner
         try:
             if coroutine.__class__ is not _CoroutineType:
                 coroutine = as_coroutine(coroutine)
             assert runner is not None
             waits = runner.begin(coroutine)
         except BaseException as error:
-            self._on_error(error)
+            self.on_error(error)
             return
         if waits is not None:
-            self._carry_on(coroutine, *waits)
-        elif self._state < DONE:
-            self._on_return()
+            self.carry_on(coroutine, *waits)
+        elif self.phase < DONE:
+            self.on_return()
 
-    def _carry_on(self, coroutine: Any, yielded: Any, context: contextvars.Context) -> None:
+    def carry_on(self, coroutine: Any, yielded: Any, context: contextvars.Context) -> None:
         """Let a coroutine that waits go on in a task."""
-        runner = self._native._runner
+        runner = self.core._runner
         assert runner is not None
-        self._on_wait()
-        self._task = runner.carry_on(coroutine, (yielded, context), self._on_error, self._on_return)
+        self.follow()
+        self._task = runner.carry_on(coroutine, (yielded, context), self.on_error, self.on_return)
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether the head was sent."""
-        return self._state > HEAD
-
-    @property
-    def is_streaming(self) -> bool:
-        """Whether more of the body may come, and nothing behind it."""
-        return self._state == STREAM and self._trailers is None
-
-    @property
-    def has_whole_request(self) -> bool:
-        """Whether nothing of the request is left to receive."""
-        return self._body is None or self._body is _NOTHING_MORE
-
-    def _self(self) -> HTTPExchange:
+    def _itself(self) -> ASGIExchange:
         return self
 
-    def _on_wait(self) -> None:
-        """Be told of events from now on."""
-        if self._handle:
-            self._native._live[self._handle] = self._self
+    def follow(self) -> None:
+        """Be notified of events on the connection from now on."""
+        if self.handle:
+            self.core._live[self.handle] = self._itself
 
-    def _on_return(self) -> None:
-        if self._state >= DONE:
+    def on_return(self) -> None:
+        """Take note that the application returned."""
+        if self.phase >= DONE:
             return
-        if self._told:
-            end_told(self)
+        if self._stop_notices:
+            self.give_up()
             return
-        missing = "starting a response" if self._state == START else "completing its response"
-        self._on_error(RuntimeError(f"the ASGI application returned without {missing}"))
+        missing = "starting a response" if self.phase == START else "completing its response"
+        self.on_error(RuntimeError(f"the ASGI application returned without {missing}"))
 
-    def _on_error(self, error: BaseException) -> None:
-        if self._state == FAILED or (self._state == LEFT and is_disconnect(error)):
+    def on_error(self, error: BaseException) -> None:
+        """Take an error that the application raised."""
+        if self.phase == FAILED or (self.phase == LEFT and is_disconnect(error)):
             return
-        if self._told and (is_disconnect(error) or isinstance(error, asyncio.CancelledError)):
-            if self._state < DONE:
-                end_told(self)
+        if self._stop_notices and (is_disconnect(error) or isinstance(error, asyncio.CancelledError)):
+            if self.phase < DONE:
+                self.give_up()
             return
-        handle = self._handle
-        if self._state < DONE:
-            self._leave()
-        self._native._outcome.fail_handle(error, handle, "the ASGI application failed")
-
-    # ---- the end
-
-    def _on_stop(self, late: bool) -> None:
-        if self._state < DONE:
-            tell(self, late)
-
-    def _complete(self) -> None:
-        self._state = DONE
-        live = self._native._live
-        if live:
-            live.pop(self._handle, None)
-        self._handle = 0
-        if self._readers:
-            wake(self._readers)
-
-    def _leave(self) -> None:
-        self._state = LEFT
-        self._native._live.pop(self._handle, None)
-        self._handle = 0
-        if self._readers:
-            wake(self._readers)
-        if self._writers:
-            wake(self._writers)
+        handle = self.handle
+        if self.phase < DONE:
+            self.leave()
+        self.core._outcome.fail_handle(error, handle, "the ASGI application failed")
 
     # ---- events of the native side
 
     def _on_abort(self) -> None:
-        if self._state < DONE:
-            self._leave()
+        if self.phase < DONE:
+            self.leave()
 
     def _on_failure(self) -> None:
         self._on_abort()
-        if self._state == LEFT:
-            self._state = FAILED
+        if self.phase == LEFT:
+            self.phase = FAILED
 
     def _on_writable(self) -> None:
-        if self._writers:
-            wake(self._writers)
+        if self.writers:
+            wake(self.writers)
 
     def _on_body(self, chunk: bytes, last: bool) -> None:
-        body = self._body
+        body = self.body
         assert body is not None
-        if body.add(chunk, last) and self._handle:
-            lib.sk_res_pause(self._handle)
-        scope, body.scope = body.scope, None
+        if body.add(chunk, last) and self.handle:
+            lib.sk_res_pause(self.handle)
+        scope, self.scope = self.scope, None
         if scope is not None:
             self.run(scope)
-        elif self._readers:
-            wake(self._readers)
+        elif self.readers:
+            wake(self.readers)
+
+    def _on_stop(self, late: bool) -> None:
+        """Let ``receive`` say that the client left: at once to event streams, late to those who have their request."""
+        if self.phase >= DONE:
+            return
+        if self.is_event_stream:
+            if self._stop_notices >= _STOP_NOTICES_MAX:
+                # It goes on in spite of it. To send is an error from now on, and who never does is cancelled.
+                self.give_up()
+                if self._task is not None:
+                    asyncio.get_running_loop().call_later(_CANCEL_SECONDS, self._task.cancel)
+                return
+        elif not late or not (self.body is None or self.body is _NOTHING_MORE):
+            return
+        self._stop_notices += 1
+        if self.readers:
+            wake(self.readers)
 
     # ---- receive
 
-    async def receive(self) -> Message:
-        """Give the next piece of the body; after its end wait until the client leaves or the response is complete.
+    def end_body(self) -> None:
+        """Take note that the whole request was received."""
+        self.body = _NOTHING_MORE
 
-        When the server stops it is as if the client left; see :func:`tell`.
+    async def receive(self) -> Message:
+        """Return the next piece of the body; after its end wait until the client leaves or the response is complete.
+
+        When the server stops it is as if the client left.
         """
-        body = self._body
+        body = self.body
         if body is None:
-            self._body = _NOTHING_MORE
-            if self._state < DONE:
+            self.body = _NOTHING_MORE
+            if self.phase < DONE:
                 return {"type": "http.request", "body": b"", "more_body": False}
         elif body is not _NOTHING_MORE:
-            while self._state < DONE and not self._told:
+            while self.phase < DONE and not self._stop_notices:
                 if body.is_ready:
                     return self._take(body)
-                if not body.asked:
-                    body.asked = True
-                    # Gives at once what is here.
-                    self._on_wait()
-                    lib.sk_res_read_body(self._handle)
+                if body.is_asked:
+                    await self._event()
                     continue
-                if self._readers is None:
-                    self._readers = []
-                await wait(self._readers)
-        while self._state < DONE and not self._told:
-            if self._readers is None:
-                self._readers = []
-            await wait(self._readers)
+                body.is_asked = True
+                self.follow()
+                # What is here already is delivered at once.
+                lib.sk_res_read_body(self.handle)
+        while self.phase < DONE and not self._stop_notices:
+            await self._event()
         return {"type": "http.disconnect"}
 
-    def _take(self, body: RequestBody) -> Message:
+    async def _event(self) -> None:
+        """Wait for more of the body, or the end of the exchange."""
+        if self.readers is None:
+            self.readers = []
+        await wait(self.readers)
+
+    def _take(self, body: BodyQueue) -> Message:
         data, more, resume = body.take()
         if resume:
-            lib.sk_res_resume(self._handle)
+            lib.sk_res_resume(self.handle)
         if not more:
-            self._body = _NOTHING_MORE
+            self.body = _NOTHING_MORE
         return {"type": "http.request", "body": data, "more_body": more}
-
-    # ---- send
-
-    async def send(self, message: Message) -> None:
-        """Take the next message of the response; waits while the client is slow.
-
-        Raises:
-            ClientDisconnectedError: the client left; not for a last body message that is empty, as nothing is lost.
-            TypeError, ValueError: the message is not as the specification has it.
-            RuntimeError: it does not come in its order, or the body is not as long as its Content-Length.
-
-        """
-        kind = message["type"]
-        state = self._state
-        if state == HEAD and kind == "http.response.body":
-            body = message.get("body", b"")
-            # The usual response: one native call.
-            if (
-                body.__class__ is bytes
-                and len(body) <= _WHOLE_MAX
-                and not message.get("more_body", False)
-                and self._trailers is None
-            ):
-                head = self._head
-                result = _send(self._handle, head, self._fields, body, KEEP_LENGTH)
-                if result in (OK, BUFFERED):
-                    self._complete()
-                else:
-                    self._refused(result)
-                return
-            await self._send_body(message)
-        elif state == START and kind == "http.response.start":
-            parts = [STATUS_LINES[message["status"]]]
-            for pair in message.get("headers", ()):
-                parts += pair
-            try:
-                self._head = b"\n".join(parts)
-            except TypeError:
-                self._head = b"\n".join(checked_fields(parts))
-            if len(parts) & 1 == 0:
-                raise_no_pairs()
-            self._fields = len(parts) >> 1
-            if message.get("trailers", False):
-                self._trailers = []
-            self._state = HEAD
-        else:
-            await self._send_other(kind, message)
-
-    async def _send_other(self, kind: str, message: Message) -> None:
-        state = self._state
-        if state >= LEFT:
-            # An end that brings nothing is what an application says that did not hear of it yet.
-            if kind == "http.response.body" and not message.get("body") and not message.get("more_body", False):
-                return
-            error = "the client left before the response was complete"
-            raise ClientDisconnectedError(error)
-        if state == DONE:
-            logger.warning("the ASGI application sent %r after its response was complete: it is ignored", kind)
-        elif state == STREAM and kind == "http.response.body":
-            await self._send_body(message)
-        elif state == START and kind == "http.response.early_hint":
-            self._send_hints(message)
-        elif state in (HEAD, STREAM) and kind == "http.response.pathsend":
-            await send_path(self, message)
-        elif state in (HEAD, STREAM) and kind == "http.response.zerocopysend":
-            await send_descriptor(self, message)
-        elif state == TRAILERS and kind == "http.response.trailers":
-            self._send_trailers(message)
-        else:
-            error = f"expected the ASGI message 'http.response.{_EXPECTED[state]}', not {kind!r}"
-            raise RuntimeError(error)
-
-    def _send_hints(self, message: Message) -> None:
-        """Send 103 (Early Hints, RFC 8297) before the response starts; HTTP/1.0 knows none, and gets none."""
-        parts = [b"200"]
-        for link in message.get("links", ()):
-            parts += (b"Link", link)
-        head = b"\n".join(checked_fields(parts))
-        lib.sk_res_early_hints(self._handle, head, len(head), len(parts) // 2)
-
-    def _send_trailers(self, message: Message) -> None:
-        parts = [b"200", *(self._trailers or [])]
-        for pair in message.get("headers", ()):
-            parts += pair
-        parts = checked_fields(parts)
-        if message.get("more_trailers", False):
-            self._trailers = parts[1:]
-            return
-        if not self._takes_trailers:
-            parts = parts[:1]
-        head = b"\n".join(parts)
-        result = lib.sk_res_end_trailers(self._handle, head, len(head), len(parts) // 2)
-        if result not in (OK, BUFFERED):
-            self._refused(result)
-        self._complete()
-
-    def _refused(self, result: int) -> None:
-        """Raise what a result of the native side means."""
-        if result == GONE:
-            if self._state < DONE:
-                self._leave()
-            error = "the client left before the response was complete"
-            raise ClientDisconnectedError(error)
-        if result == BAD_LENGTH:
-            error = "the body is not as long as the Content-Length of the response says"
-            raise RuntimeError(error)
-        assert result == BAD_HEAD
-        if self._state == HEAD:
-            lines = self._head.split(b"\n")
-            # Of lines that a line feed split, the last may be a name alone.
-            checked(lines if len(lines) % 2 else lines[:-1])
-            error = "a name or value of the headers of the response holds a line feed"
-            raise ValueError(error)
-        # The connection is cut already: the client must not take what follows for the rest.
-        self._leave()
-        error = "the body is shorter than the Content-Length of the response says"
-        raise RuntimeError(error)
-
-    async def _drained(self, ask: Callable[[int], int] = lib.sk_res_want_writable) -> None:
-        """Wait until the client has taken what was sent."""
-        if self._writers is None:
-            self._writers = []
-        self._on_wait()
-        ask(self._handle)
-        await wait(self._writers)
-        if self._state >= LEFT:
-            error = "the client left before the response was complete"
-            raise ClientDisconnectedError(error)
-
-    async def _send_body(self, message: Message) -> None:
-        body = message.get("body", b"")
-        if body.__class__ is not bytes:
-            if not isinstance(body, (bytes, bytearray, memoryview)):
-                error = f"'body' of 'http.response.body' must be bytes, not {type(body).__name__}"
-                raise TypeError(error)
-            body = bytes(body)
-        more = message.get("more_body", False)
-        if not more and self._state == HEAD and self._trailers is None and len(body) > _WHOLE_MAX:
-            await self._send_large(body)
-            return
-        for start in range(0, max(len(body), 1), _WHOLE_MAX):
-            piece = body if len(body) <= _WHOLE_MAX else body[start : start + _WHOLE_MAX]
-            last = not more and start + _WHOLE_MAX >= len(body)
-            if last and self._trailers is None:
-                self._end_stream(piece)
-            else:
-                await self._send_piece(piece)
-        if not more and self._trailers is not None:
-            self._state = TRAILERS
-
-    async def _send_piece(self, piece: bytes) -> None:
-        if self._state == HEAD:
-            head = self._head
-            result = _stream(self._handle, head, self._fields, piece)
-        else:
-            result = _stream(self._handle, None, 0, piece)
-        if result not in (OK, BUFFERED):
-            self._refused(result)
-        self._state = STREAM
-        if result == BUFFERED:
-            await self._drained()
-
-    def _end_stream(self, piece: bytes) -> None:
-        if self._state == HEAD:
-            head = self._head
-            result = _send(self._handle, head, self._fields, piece, KEEP_LENGTH)
-        else:
-            result = _send(self._handle, None, 0, piece, 0)
-        if result == GONE and not piece:
-            self._leave()
-            return
-        if result not in (OK, BUFFERED):
-            self._refused(result)
-        self._complete()
-
-    def _begin_sized(self, length: int) -> None:
-        """Send the head of a body of a known length."""
-        head = self._head
-        result = lib.sk_res_try_end(self._handle, head, len(head), self._fields, b"", 0, length, KEEP_LENGTH)
-        if result <= GONE:
-            self._refused(result)
-        self._state = STREAM
-        if result & _COMPLETE:
-            self._complete()
-
-    async def _send_large(self, body: bytes) -> None:
-        """Send a whole body without a copy of all of it: pieces are cut as the client takes them."""
-        head, fields, taken = self._head, self._fields, 0
-        while True:
-            piece = body[taken : taken + _WHOLE_MAX]
-            result = lib.sk_res_try_end(self._handle, head, len(head), fields, piece, len(piece), len(body), KEEP_LENGTH)
-            if result <= GONE:
-                self._refused(result)
-            self._state = STREAM
-            head, fields = b"", 0
-            if result & _COMPLETE:
-                self._complete()
-                return
-            taken = lib.sk_res_write_offset(self._handle)
-            if not result & _TAKEN:
-                await self._drained()
-                taken = lib.sk_res_write_offset(self._handle)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable, Optional, Protocol
 
 from ..http.file_copy import copy_to_connection
 from ..native import lib
-from .common import ClientDisconnectedError, Message
+from .protocol import Message, raise_client_left
 
 if TYPE_CHECKING:
-    from .exchange import HTTPExchange
+    from ..app.app import App as Core
 
 #: Smaller files are read and sent as other bodies are.
 _SMALL_MAX = 256 * 1024
@@ -21,7 +21,31 @@ _TURN_BYTES = 16 * 1024 * 1024
 _PIECE_BYTES = 256 * 1024
 
 
-async def send_path(exchange: HTTPExchange, message: Message) -> None:
+class FileResponse(Protocol):
+    """The response that a file is the body of."""
+
+    core: Core
+    handle: int
+    trailers: Optional[list[bytes]]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the head was sent."""
+
+    async def send(self, message: Message) -> None:
+        """Take a message of the application."""
+
+    def begin_sized(self, length: int) -> None:
+        """Send the head of a body of a known length."""
+
+    async def drained(self, ask: Callable[[int], int]) -> None:
+        """Wait until the client has taken what was sent."""
+
+    def refused(self, result: int) -> None:
+        """Raise the error for a result of the native side."""
+
+
+async def send_path(response: FileResponse, message: Message) -> None:
     """Send the file of a path as the rest of the body.
 
     Raises:
@@ -37,14 +61,14 @@ async def send_path(exchange: HTTPExchange, message: Message) -> None:
     descriptor, size, head = await loop.run_in_executor(None, _open, os.fspath(path))
     try:
         if head:
-            await exchange.send({"type": "http.response.body", "body": head})
+            await response.send({"type": "http.response.body", "body": head})
         else:
-            await _send_file(exchange, descriptor, 0, size, more=False)
+            await _send_file(response, descriptor, 0, size, more=False)
     finally:
         os.close(descriptor)
 
 
-async def send_descriptor(exchange: HTTPExchange, message: Message) -> None:
+async def send_descriptor(response: FileResponse, message: Message) -> None:
     """Send what an open file holds, or a part of it.
 
     Raises:
@@ -61,41 +85,41 @@ async def send_descriptor(exchange: HTTPExchange, message: Message) -> None:
     start: int = os.lseek(descriptor, 0, os.SEEK_CUR) if offset is None else offset
     size = max(0, os.fstat(descriptor).st_size - start)
     length = size if count is None else min(count, size)
-    await _send_file(exchange, descriptor, start, length, more=bool(message.get("more_body", False)))
+    await _send_file(response, descriptor, start, length, more=bool(message.get("more_body", False)))
     if moves:
         os.lseek(descriptor, start + length, os.SEEK_SET)
 
 
-async def _send_file(exchange: HTTPExchange, descriptor: int, offset: int, length: int, *, more: bool) -> None:
-    if not exchange.has_begun and not more and exchange._trailers is None:
-        exchange._begin_sized(length)
-        if not exchange._handle:
+async def _send_file(response: FileResponse, descriptor: int, offset: int, length: int, *, more: bool) -> None:
+    if not response.has_begun and not more and response.trailers is None:
+        response.begin_sized(length)
+        if not response.handle:
             # There is nothing to send, which the head tells, or the request was HEAD.
             return
-    elif not exchange.has_begun:
-        await exchange.send({"type": "http.response.body", "body": b"", "more_body": True})
-    if exchange.is_secure or lib.sk_res_descriptor(exchange._handle) < 0:
-        await _read_and_send(exchange, descriptor, offset, length)
+    elif not response.has_begun:
+        await response.send({"type": "http.response.body", "body": b"", "more_body": True})
+    if response.core.is_secure or lib.sk_res_descriptor(response.handle) < 0:
+        await _read_and_send(response, descriptor, offset, length)
     else:
-        await _copy(exchange, descriptor, offset, length)
+        await _copy(response, descriptor, offset, length)
     if not more:
-        await exchange.send({"type": "http.response.body"})
+        await response.send({"type": "http.response.body"})
 
 
-async def _copy(exchange: HTTPExchange, descriptor: int, offset: int, length: int) -> None:
+async def _copy(response: FileResponse, descriptor: int, offset: int, length: int) -> None:
     loop = asyncio.get_running_loop()
     # The connection may be closed, and its number given to another, while a thread writes to it.
-    connection = os.dup(lib.sk_res_descriptor(exchange._handle))
+    connection = os.dup(lib.sk_res_descriptor(response.handle))
     try:
         while length > 0:
             sent, full = await loop.run_in_executor(
                 None, copy_to_connection, connection, descriptor, offset, min(length, _TURN_BYTES)
             )
-            _count(exchange, sent)
+            _count(response, sent)
             offset += sent
             length -= sent
             if full:
-                await exchange._drained(lib.sk_res_await_room)
+                await response.drained(lib.sk_res_await_room)
             elif sent == 0:
                 error = "the file became shorter while it was sent"
                 raise RuntimeError(error)
@@ -103,23 +127,22 @@ async def _copy(exchange: HTTPExchange, descriptor: int, offset: int, length: in
         os.close(connection)
 
 
-def _count(exchange: HTTPExchange, sent: int) -> None:
-    if not exchange._handle:
-        error = "the client left before the response was complete"
-        raise ClientDisconnectedError(error)
-    result = lib.sk_res_count_sent(exchange._handle, sent)
+def _count(response: FileResponse, sent: int) -> None:
+    if not response.handle:
+        raise_client_left()
+    result = lib.sk_res_count_sent(response.handle, sent)
     if result != 1:
-        exchange._refused(result)
+        response.refused(result)
 
 
-async def _read_and_send(exchange: HTTPExchange, descriptor: int, offset: int, length: int) -> None:
+async def _read_and_send(response: FileResponse, descriptor: int, offset: int, length: int) -> None:
     loop = asyncio.get_running_loop()
     while length > 0:
         piece = await loop.run_in_executor(None, os.pread, descriptor, min(length, _PIECE_BYTES), offset)
         if not piece:
             error = "the file became shorter while it was sent"
             raise RuntimeError(error)
-        await exchange.send({"type": "http.response.body", "body": piece, "more_body": True})
+        await response.send({"type": "http.response.body", "body": piece, "more_body": True})
         offset += len(piece)
         length -= len(piece)
 

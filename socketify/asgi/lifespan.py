@@ -7,7 +7,7 @@ import logging
 from typing import Optional
 
 from ..loop.coroutines import new_task
-from .common import ASGIApplication, Message, Scope
+from .protocol import ASGIApplication, Message, Scope
 
 logger = logging.getLogger("socketify")
 

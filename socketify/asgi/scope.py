@@ -9,7 +9,7 @@ from ..native import asgi_scope, capabilities
 from ..native import scope as _scope_bytes
 from ..native.abi import SCOPE_ANCIENT, SCOPE_OTHER_SCHEME
 from ..wire.ends import split_ends
-from .common import Scope
+from .protocol import Scope
 from .tls import TLSFacts
 
 #: Flags of the request (SCOPE_*), the scope, and what of it the server must know by itself.

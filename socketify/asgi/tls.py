@@ -23,7 +23,7 @@ class TLSFacts(dict[int, dict[str, Any]]):
         self._server_certificates: dict[bytes, str] = {}
 
     def of(self, handle: int) -> dict[str, Any]:
-        """Give a connection's extension; the dict is the caller's own."""
+        """Return a connection's extension; the dict is the caller's own."""
         number = lib.sk_res_tls_number(handle)
         found = self.get(number)
         if found is None:
@@ -57,7 +57,7 @@ class TLSFacts(dict[int, dict[str, Any]]):
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
-    """Give those that are whole."""
+    """Return those that are whole."""
     while len(data) >= 4:
         (length,) = struct.unpack_from("!I", data)
         if length > len(data) - 4:
@@ -67,7 +67,7 @@ def _blocks(data: bytes) -> Iterator[bytes]:
 
 
 def _pem(der: bytes) -> str:
-    """Give a certificate as text (RFC 7468)."""
+    """Return a certificate as text (RFC 7468)."""
     text = base64.b64encode(der).decode("ascii")
     lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
     return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))

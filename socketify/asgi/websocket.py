@@ -6,20 +6,24 @@ import asyncio
 import logging
 import types
 from collections import deque
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 from ..native import abi, lib
 from ..native import send_message as _send
-from .common import ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect, wait, wake
-from .exchange import DONE, HTTPExchange
+from ..websocket.admission import Admission
+from .exchange import ASGIExchange
+from .guest import Guest
 from .head import checked_fields
+from .protocol import ASGIApplication, ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect
+from .response import DONE
+from .waiters import wait, wake
 
 if TYPE_CHECKING:
-    from .websocket_route import Guest, WebSocketRoute
+    from ..app.app import App as Core
 
 logger = logging.getLogger("socketify")
 
-# A handshake that nobody answered, an open websocket, the HTTP answer to a handshake, and the end.
+# A handshake that is not answered, an open websocket, the HTTP answer to a handshake, and the end.
 CONNECTING, OPEN, DENIED, CLOSED = range(4)
 
 #: What may wait for the application before reading from the connection pauses.
@@ -31,11 +35,34 @@ _FORBIDDEN = b"403 Forbidden"
 _PREFIX = "websocket."
 
 
-class WebSocketExchange:
+class WebSocketContext:
+    """What the websockets of a route have in common."""
+
+    __slots__ = ("admission", "application", "binary", "buffered_max", "core", "number", "open", "text")
+
+    def __init__(
+        self, core: Core, application: ASGIApplication, admission: Admission, text: int, binary: int, buffered_max: int
+    ) -> None:
+        self.core = core
+        self.application = application
+        self.admission = admission
+        #: Opcodes with their flags.
+        self.text = text
+        self.binary = binary
+        #: Bytes that may wait for a client before senders wait.
+        self.buffered_max = buffered_max
+        #: Of the route.
+        self.number = -1
+        #: Open websockets by their handles.
+        self.open: dict[int, ASGIWebSocket] = {}
+
+
+class ASGIWebSocket:
     """One websocket, from its handshake to its end."""
 
     __slots__ = (
         "_close",
+        "_context",
         "_denial",
         "_extensions",
         "_failed",
@@ -46,24 +73,23 @@ class WebSocketExchange:
         "_inbox_bytes",
         "_key",
         "_paused",
+        "_phase",
         "_readers",
-        "_route",
         "_said_close",
         "_said_connect",
-        "_state",
         "_turns",
     )
 
-    def __init__(self, route: WebSocketRoute, handle: int, scope: Scope) -> None:
-        self._route = route
+    def __init__(self, context: WebSocketContext, handle: int, scope: Scope, guest: Optional[Guest]) -> None:
+        self._context = context
         self._handle = handle
-        self._state = CONNECTING
-        # Whether the handshake failed, and that was told.
+        self._phase = CONNECTING
+        # Whether the handshake failed, which was reported.
         self._failed = False
         self._said_connect = False
         self._said_close = False
-        self._denial: Optional[HTTPExchange] = None
-        self._guest: Optional[Guest] = None
+        self._denial: Optional[ASGIExchange] = None
+        self._guest = guest
         self._inbox: deque[Message] = deque()
         self._inbox_bytes = 0
         self._paused = False
@@ -85,9 +111,9 @@ class WebSocketExchange:
 
     def run(self, scope: Scope) -> None:
         """Step the application; nothing is raised."""
-        runner = self._route.native._runner
+        runner = self._context.core._runner
         try:
-            coroutine: Any = self._route.application(scope, self.receive, self.send)
+            coroutine: Any = self._context.application(scope, self.receive, self.send)
             if coroutine.__class__ is not types.CoroutineType:
                 coroutine = as_coroutine(coroutine)
             assert runner is not None
@@ -96,50 +122,51 @@ class WebSocketExchange:
             self._on_error(error)
             return
         if waits is not None:
-            self._on_wait()
+            self._follow()
             runner.carry_on(coroutine, waits, self._on_error, self._on_return)
-        elif self._state != CLOSED:
+        elif self._phase != CLOSED:
             self._on_return()
 
-    def _self(self) -> WebSocketExchange:
+    def _itself(self) -> ASGIWebSocket:
         return self
 
-    def _on_wait(self) -> None:
-        """Be told when the client leaves before the handshake is answered."""
-        if self._state == CONNECTING and self._handle:
-            self._route.native._live[self._handle] = self._self
+    def _follow(self) -> None:
+        """Be notified when the client leaves before the handshake is answered."""
+        if self._phase == CONNECTING and self._handle:
+            self._context.core._live[self._handle] = self._itself
 
     def _on_return(self) -> None:
-        if self._state == CONNECTING:
+        if self._phase == CONNECTING:
             self._on_error(RuntimeError("the ASGI application returned without answering the handshake of a websocket"))
-        elif self._state == OPEN:
+        elif self._phase == OPEN:
             lib.sk_ws_end(self._handle, 1000, b"", 0)
-        elif self._state == DENIED and self._denial is not None:
-            self._denial._on_return()
+        elif self._phase == DENIED and self._denial is not None:
+            self._denial.on_return()
 
     def _on_error(self, error: BaseException) -> None:
-        if self._state == CLOSED and (self._failed or is_disconnect(error)):
+        if self._phase == CLOSED and (self._failed or is_disconnect(error)):
             return
-        outcome, what = self._route.native._outcome, "the ASGI application failed"
+        outcome, what = self._context.core._outcome, "the ASGI application failed"
         handle = self._handle
-        if self._state == OPEN:
+        if self._phase == OPEN:
             outcome.fail_websocket(error, handle, what)
-        elif self._state == DENIED and self._denial is not None:
-            self._denial._on_error(error)
+        elif self._phase == DENIED and self._denial is not None:
+            self._denial.on_error(error)
         else:
-            if self._state == CONNECTING:
+            if self._phase == CONNECTING:
                 self._end(_ABNORMAL, "")
             outcome.fail_handle(error, handle, what)
 
-    def _deny(self, status: bytes) -> None:
+    def deny(self, status: bytes) -> None:
+        """Answer the handshake with a status line and its text."""
         handle = self._handle
         self._end(_ABNORMAL, "")
         lib.sk_res_send(handle, status, len(status), 0, status[4:], len(status) - 4, 0)
 
     def _end(self, code: int, reason: str) -> None:
-        if self._state == CONNECTING:
-            self._route.native._live.pop(self._handle, None)
-        self._state = CLOSED
+        if self._phase == CONNECTING:
+            self._context.core._live.pop(self._handle, None)
+        self._phase = CLOSED
         self._handle = 0
         self._close = (code, reason)
         wake(self._readers)
@@ -151,7 +178,7 @@ class WebSocketExchange:
     # ---- events of the native side
 
     def _on_abort(self) -> None:
-        if self._state == CONNECTING:
+        if self._phase == CONNECTING:
             self._end(_ABNORMAL, "")
 
     def _on_failure(self) -> None:
@@ -176,12 +203,15 @@ class WebSocketExchange:
 
     def on_drain(self) -> None:
         """Let those send who waited for the client."""
-        if self._full and lib.sk_ws_buffered_bytes(self._handle) <= self._route.buffered_max:
+        if self._full and lib.sk_ws_buffered_bytes(self._handle) <= self._context.buffered_max:
             self._full = False
             self._next_turn()
 
     def on_close(self, code: int, reason: str) -> None:
         """Take the end of the connection."""
+        if self._guest is not None:
+            guest: Any = self._guest
+            self._context.admission.leave(guest)
         self._end(code, reason)
 
     def _next_turn(self) -> None:
@@ -194,18 +224,18 @@ class WebSocketExchange:
     # ---- receive
 
     async def receive(self) -> Message:
-        """Give the next event of the websocket; after its end always that it is disconnected."""
+        """Return the next event of the websocket; after its end always that it is disconnected."""
         if not self._said_connect:
             self._said_connect = True
             return {"type": "websocket.connect"}
         while not self._inbox:
-            if self._state == CLOSED:
+            if self._phase == CLOSED:
                 code, reason = self._close
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
-            if self._state == DENIED and self._denial is not None and self._denial._state >= DONE:
+            if self._phase == DENIED and self._denial is not None and self._denial.phase >= DONE:
                 return {"type": "websocket.disconnect", "code": _ABNORMAL, "reason": ""}
-            if self._state == DENIED and self._denial is not None:
-                self._denial._readers = self._readers
+            if self._phase == DENIED and self._denial is not None:
+                self._denial.readers = self._readers
             await wait(self._readers)
         message = self._inbox.popleft()
         if not self._inbox:
@@ -227,41 +257,44 @@ class WebSocketExchange:
 
         """
         kind = message["type"]
-        state = self._state
-        if state == OPEN and kind == "websocket.send":
+        phase = self._phase
+        if phase == OPEN and kind == "websocket.send":
             await self._send_message(message)
-        elif state == OPEN and kind == "websocket.close":
+        elif phase == OPEN and kind == "websocket.close":
             self._send_close(message)
-        elif state == CONNECTING and kind == "websocket.accept":
+        elif phase == CONNECTING and kind == "websocket.accept":
             self._accept(message)
-        elif state == CONNECTING and kind == "websocket.close":
+        elif phase == CONNECTING and kind == "websocket.close":
             self._said_close = True
-            self._deny(_FORBIDDEN)
-        elif state in (CONNECTING, DENIED) and kind in ("websocket.http.response.start", "websocket.http.response.body"):
+            self.deny(_FORBIDDEN)
+        elif phase in (CONNECTING, DENIED) and kind in ("websocket.http.response.start", "websocket.http.response.body"):
             await self._send_denial(message)
-        elif state == CLOSED and not self._said_close:
+        elif phase == CLOSED and not self._said_close:
             if kind != "websocket.close":
-                error = f"the websocket is closed, with code {self._close[0]}"
-                raise ClientDisconnectedError(error)
+                self._raise_closed()
         else:
             expected = (
                 "'websocket.accept' or 'websocket.close'",
                 "'websocket.send' or 'websocket.close'",
                 "'websocket.http.response.body'",
                 "no message after 'websocket.close'",
-            )[state]
+            )[phase]
             error = f"expected the ASGI message {expected}, not {kind!r}"
             raise RuntimeError(error)
 
+    def _raise_closed(self) -> NoReturn:
+        error = f"the websocket is closed, with code {self._close[0]}"
+        raise ClientDisconnectedError(error)
+
     async def _send_message(self, message: Message) -> None:
         data = message.get("bytes")
-        opcode = self._route.binary
+        opcode = self._context.binary
         if data is None:
             text = message.get("text")
             if not isinstance(text, str):
                 error = f"'websocket.send' needs 'bytes' or 'text' of its type, not {text!r}"
                 raise TypeError(error)
-            data, opcode = text.encode(), self._route.text
+            data, opcode = text.encode(), self._context.text
         elif data.__class__ is not bytes:
             if not isinstance(data, (bytes, bytearray, memoryview)):
                 error = f"'bytes' of 'websocket.send' must be bytes, not {type(data).__name__}"
@@ -279,9 +312,8 @@ class WebSocketExchange:
                 raise
             if not self._full:
                 break
-        if self._state == CLOSED:
-            error = f"the websocket is closed, with code {self._close[0]}"
-            raise ClientDisconnectedError(error)
+        if self._phase == CLOSED:
+            self._raise_closed()
         result = _send(self._handle, data, opcode)
         if result != abi.OK:
             await self._sent(result)
@@ -293,7 +325,7 @@ class WebSocketExchange:
             error = "the websocket is closed"
             raise ClientDisconnectedError(error)
         assert result == abi.BUFFERED
-        if lib.sk_ws_buffered_bytes(self._handle) <= self._route.buffered_max:
+        if lib.sk_ws_buffered_bytes(self._handle) <= self._context.buffered_max:
             self._next_turn()
             return
         self._full = True
@@ -302,9 +334,8 @@ class WebSocketExchange:
         self._turns.appendleft(turn)
         await turn
         self._next_turn()
-        if self._state == CLOSED:
-            error = f"the websocket is closed, with code {self._close[0]}"
-            raise ClientDisconnectedError(error)
+        if self._phase == CLOSED:
+            self._raise_closed()
 
     def _send_close(self, message: Message) -> None:
         code = message.get("code")
@@ -324,10 +355,9 @@ class WebSocketExchange:
         fields = checked_fields([b"200", *parts[1:]])
         protocol = (message.get("subprotocol") or "").encode("latin-1")
         head = b"\n".join(fields)
-        native = self._route.native
-        native._live.pop(self._handle, None)
+        self._context.core._live.pop(self._handle, None)
         handle = lib.sk_res_upgrade(
-            self._handle, self._route.number, head, len(head), len(fields) // 2,
+            self._handle, self._context.number, head, len(head), len(fields) // 2,
             self._key, len(self._key), protocol, len(protocol), self._extensions, len(self._extensions),
         )  # fmt: skip
         if handle < 0:
@@ -338,18 +368,21 @@ class WebSocketExchange:
             error = "the client left before the handshake was answered"
             raise ClientDisconnectedError(error)
         self._handle = handle
-        self._state = OPEN
-        self._route.open(self)
+        self._phase = OPEN
+        self._context.open[handle] = self
+        if self._guest is not None:
+            guest: Any = self._guest
+            self._context.admission.enter(guest)
 
     async def _send_denial(self, message: Message) -> None:
-        if self._state == CONNECTING:
-            self._route.native._live.pop(self._handle, None)
-            self._denial = HTTPExchange(self._route.application, self._route.native, self._handle)
-            self._denial._on_wait()
-            self._state = DENIED
+        if self._phase == CONNECTING:
+            self._context.core._live.pop(self._handle, None)
+            self._denial = ASGIExchange(self._context.core, self._handle, self._context.application)
+            self._denial.follow()
+            self._phase = DENIED
             self._handle = 0
         assert self._denial is not None
         await self._denial.send({**message, "type": message["type"][len(_PREFIX) :]})
-        if self._denial._state >= DONE:
+        if self._denial.phase >= DONE:
             self._said_close = True
             self._end(_ABNORMAL, "")

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Optional, Union
 
 from ..app.app import App
-from ..asgi.callback import http_callback
-from ..asgi.common import ASGIApplication, Scope
-from ..asgi.lifespan import Lifespan
-from ..asgi.scope import ScopeParts
-from ..asgi.websocket_route import WebSocketRoute
+from ..asgi import mount
+from ..asgi.protocol import ASGIApplication, Scope
 from ..core.options import AppOptions
 from .base import InterfaceServer
 
@@ -20,11 +17,11 @@ class ASGI(InterfaceServer):
 
     Args:
         app: the application.
-        options: TLS files; None for plain HTTP.
+        options: as for all servers, see :class:`InterfaceServer`, and so are those that are not described here.
         websocket: True for the application's own websockets; else see :class:`InterfaceServer`.
-        websocket_options: see :class:`InterfaceServer`.
-        task_factory_max_items: as for :class:`socketify.App`.
-        lifespan: see :class:`InterfaceServer`.
+        websocket_options: of the websockets.
+        task_factory_max_items: of the app.
+        lifespan: of the application.
         pathsend: whether scopes announce ``http.response.pathsend`` and ``http.response.zerocopysend``, which let an
             application name a file that the kernel copies to the connection. False by default: most middlewares that compress
             or change bodies lose such a file.
@@ -47,63 +44,10 @@ class ASGI(InterfaceServer):
         self._pathsend = pathsend
         super().__init__(app, options, websocket, websocket_options, task_factory_max_items, lifespan, **keywords)
 
-    def _serve_http(self, native: App) -> None:
-        # Of this native app: several of them do not share it.
+    def _serve_http(self, app: App) -> None:
+        # Of this app: several of them do not share it.
         self._state: Scope = {}
-        secure = is_secure(self._options)
-        serve_http(native, self.app, self._root_path, self._lifespan_mode, self._state, secure, pathsend=self._pathsend)
+        mount.serve_http(app, self.app, self._root_path, self._lifespan_mode, self._state, pathsend=self._pathsend)
 
-    def _serve_own_websockets(self, native: App) -> None:
-        route_websockets(native, self.app, self._websocket_options, self._root_path, self._state, is_secure(self._options))
-
-
-def is_secure(options: Optional[AppOptions]) -> bool:
-    """Tell whether options make connections TLS."""
-    return options is not None and options.wants_tls
-
-
-def follow_lifespan(native: App, application: ASGIApplication, mode: str, state: Scope) -> None:
-    """Let an application start before the first request of an app, and stop after the last."""
-    lifespan = Lifespan(application, mode, state)
-    native.on_start(lifespan.startup)
-    native.on_shutdown(lifespan.shutdown)
-
-
-def serve_http(
-    native: App,
-    application: ASGIApplication,
-    root_path: str,
-    lifespan_mode: str,
-    state: Scope,
-    secure: bool,
-    *,
-    pathsend: bool = False,
-) -> None:
-    """Give all requests of an app to an ASGI application."""
-    if lifespan_mode != "off":
-        follow_lifespan(native, application, lifespan_mode, state)
-    parts = ScopeParts("http", secure, root_path, state, pathsend)
-    native._route_native("*", "/*", http_callback(application, native, parts, secure))
-
-
-def serve_websockets(
-    native: App,
-    application: ASGIApplication,
-    websocket_options: Mapping[str, Any],
-    root_path: str,
-    lifespan_mode: str,
-    secure: bool,
-) -> None:
-    """Give all websockets of an app to an ASGI application, beside whatever serves its requests."""
-    state: Scope = {}
-    if lifespan_mode != "off":
-        follow_lifespan(native, application, lifespan_mode, state)
-    route_websockets(native, application, websocket_options, root_path, state, secure)
-
-
-def route_websockets(
-    native: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, state: Scope, secure: bool
-) -> None:
-    """Give all websockets of an app to an ASGI application that is started and stopped otherwise."""
-    parts = ScopeParts("websocket", secure, root_path, state)
-    WebSocketRoute(native, application, parts.builder(), options)
+    def _serve_own_websockets(self, app: App) -> None:
+        mount.route_websockets(app, self.app, self._websocket_options, self._root_path, self._state)

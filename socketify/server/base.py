@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..app.app import App
 from ..asgi.lifespan import LifespanError
+from ..asgi.mount import serve_websockets
 from ..core.limits import Limits
 from ..core.options import AppListenOptions, AppOptions
 from ..loop.loop_thread import forget_loop
@@ -26,7 +26,7 @@ logger = logging.getLogger("socketify")
 
 ListenHandler = Callable[[AppListenOptions], Any]
 
-_WORKERS_FAILED = "the workers do not serve: what they logged tells why"
+_WORKERS_FAILED = "the workers do not serve: what they logged says why"
 
 #: The modes of lifespan, and what True and False mean.
 LIFESPAN_MODES = ("auto", "on", "off")
@@ -43,7 +43,7 @@ class InterfaceServer(ABC):
         websocket_options: options of :meth:`socketify.App.ws` without handlers, such as ``max_payload_length``, for
             websockets that are not given as a dict.
         task_factory_max_items: as for :class:`socketify.App`.
-        lifespan: True or ``"auto"``, ``"on"``, False or ``"off"``: whether an ASGI application is told of start and
+        lifespan: True or ``"auto"``, ``"on"``, False or ``"off"``: whether an ASGI application is notified of start and
             shutdown. ``"on"`` makes it fatal that it does not know.
         root_path: where the application is mounted, as ``/api``; a proxy in front has taken it off the path.
         setup: called as ``setup(app)`` with the :class:`socketify.App` that does the work, to add routes that go before the
@@ -99,16 +99,16 @@ class InterfaceServer(ABC):
         self.native_app: App = self._build()
 
     def _build(self) -> App:
-        native = App(self._options, **self._app_options)
+        app = App(self._options, **self._app_options)
         try:
-            self._serve_http(native)
-            self._serve_websockets(native)
+            self._serve_http(app)
+            self._serve_websockets(app)
             if self._setup is not None:
-                self._setup(native)
+                self._setup(app)
         except BaseException:
-            native.close()
+            app.close()
             raise
-        return native
+        return app
 
     # ---- what the interfaces say
 
@@ -118,28 +118,24 @@ class InterfaceServer(ABC):
             raise TypeError(message)
 
     @abstractmethod
-    def _serve_http(self, native: App) -> None:
+    def _serve_http(self, app: App) -> None:
         """Route all requests to the application."""
 
-    def _serve_own_websockets(self, _native: App) -> None:
+    def _serve_own_websockets(self, _app: App) -> None:
         """Route websockets to the application itself."""
         message = f"websocket=True: applications of {type(self).__name__} have no websockets of their own"
         raise ValueError(message)
 
-    def _serve_websockets(self, native: App) -> None:
+    def _serve_websockets(self, app: App) -> None:
         websocket = self._websocket
         if websocket is None or websocket is False:
             return
         if websocket is True:
-            self._serve_own_websockets(native)
+            self._serve_own_websockets(app)
         elif isinstance(websocket, Mapping):
-            native.ws("/*", {**self._websocket_options, **websocket})
+            app.ws("/*", {**self._websocket_options, **websocket})
         else:
-            # The ASGI server has this class as its base.
-            asgi = importlib.import_module("socketify.server.asgi")
-            secure = self._options is not None and self._options.wants_tls
-            options = self._websocket_options
-            asgi.serve_websockets(native, websocket, options, self._root_path, self._lifespan_mode, secure)
+            serve_websockets(app, websocket, self._websocket_options, self._root_path, self._lifespan_mode)
 
     # ---- listening and running
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 from ..app.app import App
+from ..asgi.mount import serve_websockets
 from ..core.options import AppListenOptions, AppOptions
-from .asgi import ASGI, serve_websockets
+from .asgi import ASGI
 from .base import InterfaceServer, ListenHandler
 from .detection import detect_interface
 from .ssgi import SSGI
@@ -54,8 +55,8 @@ class NativeServer(InterfaceServer):
         self._app_options["lifespan"] = self._lifespan_mode != "off"
         return super()._build()
 
-    def _serve_http(self, native: App) -> None:
-        self.app(native)
+    def _serve_http(self, app: App) -> None:
+        self.app(app)
 
 
 def _native_server(app: Any, websocket: Any, options: dict[str, Any]) -> Union[InterfaceServer, App]:
@@ -71,7 +72,7 @@ def _native_server(app: Any, websocket: Any, options: dict[str, Any]) -> Union[I
     if isinstance(websocket, dict):
         app.ws("/*", {**(websocket_options or {}), **websocket})
     elif websocket is not None:
-        serve_websockets(app, websocket, websocket_options or {}, "", "auto", app.is_secure)
+        serve_websockets(app, websocket, websocket_options or {}, "", "auto")
     return app
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Callable, Optional, Union
+from typing import Any, Optional, Union
 
 from ..app.app import App
+from ..asgi import mount as asgi
 from ..asgi.scope import SPEC_VERSIONS
 from ..core.options import AppOptions
-from ..http.request import Request
-from ..http.response import Response
-from ..ssgi.http import SSGIHttpResponse
-from ..ssgi.scope import scope_builder
-from ..ssgi.websocket import SSGIWebSocket, closed, opened, received
-from . import asgi, wsgi
+from ..ssgi import mount as ssgi
+from ..wsgi import mount as wsgi
+from ..wsgi.thread_pool import checked_threads
 from .base import InterfaceServer
 
-SSGIApplication = Callable[..., Any]
 #: What this server offers to frameworks.
 SUPPORTED_INTERFACES = {"asgi": SPEC_VERSIONS["http"], "wsgi": "1.0", "ssgi": "1.0"}
 
@@ -28,15 +25,13 @@ class SSGI(InterfaceServer):
         app: called as ``app(type, server_address, remote_address, method, path, query_string, get_header, res)``, sync or
             async; or an object with ``get_supported(supported_interfaces)``, which gives
             ``{"http": (name, handler), "websockets": (name, handler)}``: what is missing or None is not served.
-        options: TLS files; None for plain HTTP.
-        websocket: True for the application's own websockets; None or False for none, a dict as :meth:`socketify.App.ws`
-            takes it, or an ASGI application that gets all websockets.
-        websocket_options: options of :meth:`socketify.App.ws` for the application's websockets.
-        task_factory_max_items: as for :class:`socketify.App`.
+        options: as for all servers, see :class:`InterfaceServer`, and so are those that are not described here.
+        websocket: True for the application's own websockets; else see :class:`InterfaceServer`.
+        websocket_options: of the websockets.
+        task_factory_max_items: of the app.
         lifespan: of ASGI handlers.
         threads: of a WSGI handler; see :class:`socketify.WSGI`.
-        root_path: where WSGI and ASGI handlers are mounted.
-        **app_options: keyword-only options of :class:`socketify.App`, such as ``server_header`` or ``limits``.
+        **keywords: see :class:`InterfaceServer`; ``root_path`` is of WSGI and ASGI handlers.
 
     Raises:
         TypeError: app is neither callable nor a framework, a handler is not callable, or an option is unknown.
@@ -54,46 +49,35 @@ class SSGI(InterfaceServer):
         lifespan: Union[bool, str] = True,
         *,
         threads: int = 1,
-        root_path: str = "",
-        **app_options: Any,
+        **keywords: Any,
     ) -> None:
-        self._threads = wsgi.checked_threads(threads)
+        self._threads = checked_threads(threads)
         self._http, self._websockets = _handlers(app)
-        super().__init__(
-            app,
-            options,
-            websocket,
-            websocket_options,
-            task_factory_max_items,
-            lifespan,
-            root_path=root_path,
-            **app_options,
-        )
+        super().__init__(app, options, websocket, websocket_options, task_factory_max_items, lifespan, **keywords)
 
     def _check_application(self, app: Any) -> None:
         """Accept what :func:`_handlers` found handlers of."""
 
-    def _serve_http(self, native: App) -> None:
+    def _serve_http(self, app: App) -> None:
         self._state: dict[str, Any] = {}
         name, handler = self._http
         if name == "ssgi":
-            serve_http(native, handler)
+            ssgi.serve_http(app, handler)
         elif name == "wsgi":
-            wsgi.serve_http(native, handler, self._options, self._root_path, self._threads)
+            wsgi.serve_http(app, handler, self._root_path, self._threads)
         elif name == "asgi":
-            asgi.serve_http(native, handler, self._root_path, self._lifespan_mode, self._state, asgi.is_secure(self._options))
+            asgi.serve_http(app, handler, self._root_path, self._lifespan_mode, self._state)
 
-    def _serve_own_websockets(self, native: App) -> None:
+    def _serve_own_websockets(self, app: App) -> None:
         name, handler = self._websockets
+        options = self._websocket_options
         if name == "ssgi":
-            serve_websockets(native, handler, self._websocket_options)
+            ssgi.serve_websockets(app, handler, options)
+        elif name == "asgi" and self._http[0] == "asgi" and handler is self._http[1]:
+            # Its lifespan is followed already.
+            asgi.route_websockets(app, handler, options, self._root_path, self._state)
         elif name == "asgi":
-            secure = asgi.is_secure(self._options)
-            if self._http[0] == "asgi" and handler is self._http[1]:
-                # It is started and stopped already.
-                asgi.route_websockets(native, handler, self._websocket_options, self._root_path, self._state, secure)
-            else:
-                asgi.serve_websockets(native, handler, self._websocket_options, self._root_path, self._lifespan_mode, secure)
+            asgi.serve_websockets(app, handler, options, self._root_path, self._lifespan_mode)
 
 
 _Handler = tuple[Optional[str], Any]
@@ -131,28 +115,3 @@ def _checked(offer: Any, kind: str, known: tuple[str, ...]) -> _Handler:
         message = f"get_supported: the handler of {kind!r} must be callable, not {handler!r}"
         raise TypeError(message)
     return name, handler
-
-
-def serve_http(native: App, application: SSGIApplication) -> None:
-    """Route all requests of a native app to an SSGI application."""
-    build = scope_builder()
-
-    def handler(res: Response, _req: Request) -> Any:
-        return application("http", *build(res._handle), SSGIHttpResponse(res))
-
-    native._route_native("*", "/*", native._make_callback(handler, ()))
-
-
-def serve_websockets(native: App, application: SSGIApplication, websocket_options: Mapping[str, Any]) -> None:
-    """Route all websockets of a native app to an SSGI application."""
-    build = scope_builder()
-
-    def upgrade(res: Response, _req: Request, socket_context: Any) -> Any:
-        scope = build(res._handle)
-        return application("websocket", *scope, SSGIWebSocket(res, socket_context, scope.get_header))
-
-    for key in ("upgrade", "open", "message", "close"):
-        if key in websocket_options:
-            message = f"websocket_options cannot have the handler {key!r}: the application handles its websockets"
-            raise ValueError(message)
-    native.ws("/*", {**websocket_options, "upgrade": upgrade, "open": opened, "message": received, "close": closed})

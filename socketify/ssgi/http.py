@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections import deque
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Any, Callable, Optional, TypeVar, Union
 
+from ..http.body_queue import BodyQueue
 from ..http.response import Response
 from ..native import lib
 
 Self = TypeVar("Self", bound="SSGIHttpResponse")
-
-#: Bytes of a body that wait for get_chunk before reading from the connection pauses.
-_WAITING_MAX = 256 * 1024
 
 
 class SSGIHttpResponse:
@@ -26,16 +23,13 @@ class SSGIHttpResponse:
 
     """
 
-    __slots__ = ("__weakref__", "_chunks", "_complete", "_paused", "_res", "_waiter", "_waiting", "extensions")
+    __slots__ = ("__weakref__", "_body", "_res", "_waiter", "extensions")
 
     def __init__(self, res: Response) -> None:
         self._res = res
         #: For servers and frameworks to put things in.
         self.extensions: dict[str, Any] = {}
-        self._chunks: Optional[deque[bytes]] = None
-        self._waiting = 0
-        self._complete = False
-        self._paused = False
+        self._body: Optional[BodyQueue] = None
         self._waiter: Optional[asyncio.Future[None]] = None
 
     @property
@@ -97,8 +91,8 @@ class SSGIHttpResponse:
         return run_async(self._res, handler, arguments)
 
     async def get_data(self) -> BytesIO:
-        """Give the request's body, or what came of it when the client left."""
-        if self._chunks is not None:
+        """Return the request's body, or what came of it when the client left."""
+        if self._body is not None:
             parts = []
             while (chunk := await self.get_chunk()) is not None:
                 parts.append(chunk)
@@ -106,41 +100,35 @@ class SSGIHttpResponse:
         return await self._res.get_data()
 
     async def get_chunk(self) -> Optional[bytes]:
-        """Give the next piece of the request's body; None at the end, and when the client left."""
-        if self._chunks is None:
-            self._chunks = deque()
+        """Return the next piece of the request's body; None at the end, and when the client left."""
+        body = self._body
+        if body is None:
+            body = self._body = BodyQueue()
             if self._res.has_responded():
-                self._complete = True
+                body.end()
             else:
                 self._res.on_aborted(lambda _: self._wake())
                 self._res.on_data(self._take)
-        chunks = self._chunks
-        while not chunks:
-            if self._complete or self._res.has_responded():
+        while not body.is_ready:
+            if self._res.has_responded():
                 return None
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        chunk = chunks.popleft()
-        self._waiting -= len(chunk)
-        if self._paused and self._waiting < _WAITING_MAX:
-            self._paused = False
+        chunk, _, resume = body.take()
+        if resume:
             self._res.resume()
-        return chunk
+        return chunk or None
 
     def _take(self, _res: Response, chunk: bytes, is_end: bool) -> None:
-        assert self._chunks is not None
-        if chunk:
-            try:
-                self._chunks.append(chunk)
-            except MemoryError:
-                # The response fails; who waits must know.
-                self._complete = True
-                self._wake()
-                raise
-            self._waiting += len(chunk)
-        self._complete = is_end
-        if not is_end and not self._paused and self._waiting >= _WAITING_MAX:
-            self._paused = True
+        assert self._body is not None
+        try:
+            pause = self._body.add(chunk, is_end)
+        except MemoryError:
+            # The response fails, which who waits for the body must see.
+            self._body.end()
+            self._wake()
+            raise
+        if pause:
             self._res.pause()
         self._wake()
 
@@ -155,7 +143,7 @@ class SSGIHttpResponse:
 
 
 def run_async(res: Response, handler: Any, arguments: tuple[Any, ...]) -> asyncio.Task[Any]:
-    """Run what the application gives as a task.
+    """Run what an application passes to ``run_async`` as a task.
 
     Raises:
         TypeError: it is no coroutine function, and no coroutine.

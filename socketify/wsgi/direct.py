@@ -14,38 +14,38 @@ from .head import Head
 from .loop_exchange import LoopExchange
 
 if TYPE_CHECKING:
-    from ..app.app import App
-    from .gateway import Gateway
+    from .application import WSGIApplication
 
 #: Takes a request whose application Python calls: handle, SCOPE_BODY or 0, environ.
 OnRequest = Callable[[int, int, Environ], None]
 
 
 class DirectRoute:
-    """What the native side needs to serve an application. It must live as long as the apps it was routed to.
+    """What the native side needs to serve an application. It lives as long as the app.
 
     Args:
-        gateway: of the application.
+        application: what its requests have in common.
         base: what all environs have in common, with the keys of the request line.
         on_request: gets requests with a body, or all of them.
         everything: whether on_request gets all of them.
 
     """
 
-    def __init__(self, gateway: Gateway, base: Environ, on_request: OnRequest, *, everything: bool) -> None:
+    def __init__(self, application: WSGIApplication, base: Environ, on_request: OnRequest, *, everything: bool) -> None:
         root_path, mounted = _latin1(base["SCRIPT_NAME"])
         objects = {
-            "application": None if everything else gateway.application,
+            "application": None if everything else application.function,
             "base": base,
             "field_key": _passed_on,
             "on_request": on_request,
-            "new_exchange": _exchange_maker(gateway),
+            "new_exchange": _exchange_maker(application),
             "on_result": _on_result,
             "on_error": LoopExchange.fail,
-            "on_failure": gateway.fail,
+            "on_failure": application.fail,
             "get_running_loop": asyncio._get_running_loop,
             "set_running_loop": asyncio._set_running_loop,
         }
+        self._core = application.core
         self._objects = objects
         options = abi.WsgiOptionsStruct(
             root_path=root_path,
@@ -55,20 +55,20 @@ class DirectRoute:
             **{name: None if each is None else id(each) for name, each in objects.items()},
         )
         self._destroy = lib.sk_wsgi_destroy
-        self._native: Optional[int] = None
-        self._native = lib.sk_wsgi_create(ctypes.byref(options))
-        if not self._native:
+        self._address: Optional[int] = None
+        self._address = lib.sk_wsgi_create(ctypes.byref(options))
+        if not self._address:
             message = "cannot create the native side of WSGI"
             raise MemoryError(message)
 
-    def route(self, native: App) -> None:
-        """Route all requests of an app that no route takes before."""
-        native._callbacks.append(self)
-        native._configure(lambda app: lib.sk_wsgi_route(app, self._native))
+    def route(self) -> None:
+        """Take all requests that no route took before."""
+        self._core._callbacks.append(self)
+        self._core._configure(lambda app: lib.sk_wsgi_route(app, self._address))
 
     def __del__(self) -> None:
-        if self._native:
-            self._destroy(self._native)
+        if self._address:
+            self._destroy(self._address)
 
 
 def _latin1(root_path: str) -> tuple[Optional[bytes], bool]:
@@ -84,13 +84,13 @@ def _passed_on(name: str) -> Optional[str]:
     return None if key is None else sys.intern(key)
 
 
-def _exchange_maker(gateway: Gateway) -> Callable[..., tuple[Any, ...]]:
+def _exchange_maker(application: WSGIApplication) -> Callable[..., tuple[Any, ...]]:
     """Make the function by which Python takes over a request."""
 
     def new_exchange(
         handle: int, environ: Environ, block: Optional[bytes], fields: int, length: Optional[int], answered: int
     ) -> tuple[Any, ...]:
-        exchange = LoopExchange(gateway, handle, environ)
+        exchange = LoopExchange(application, handle, environ)
         if block is not None:
             exchange.head = Head(block, fields, length)
         if answered:

@@ -14,7 +14,7 @@ from .file import FileWrapper
 from .input import NO_INPUT
 
 Environ = dict[str, Any]
-#: Gives the flags of the request (SCOPE_*) and its environ, inside the request callback.
+#: Returns the flags of the request (SCOPE_*) and its environ, inside the request callback.
 EnvironBuilder = Callable[[int], tuple[int, Environ]]
 
 _FLAGS_BASE = ord("@")
@@ -76,7 +76,7 @@ class _Sections(dict[str, Environ]):
 
 
 def field_key(name: str) -> Optional[str]:
-    """Give the key of a field by its name in lower case; None for fields that are not passed on."""
+    """Return the key of a field by its name in lower case; None for fields that are not passed on."""
     if "_" in name or name == "proxy":
         # X_Y would pass for X-Y, which a proxy in front may have checked; HTTP_PROXY is read by HTTP clients as their
         # own configuration.
@@ -86,7 +86,7 @@ def field_key(name: str) -> Optional[str]:
 
 
 def base_environ(scheme: str, root_path: str, multithread: bool, multiprocess: bool) -> Environ:
-    """Give what the environs of all requests have in common."""
+    """Return what the environs of all requests have in common."""
     base: Environ = {
         "SCRIPT_NAME": root_path,
         "SERVER_SOFTWARE": "socketify",

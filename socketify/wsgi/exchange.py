@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -13,13 +15,13 @@ from .input import BodyBuffer
 from .sending import end_response
 
 if TYPE_CHECKING:
+    from .application import WSGIApplication
     from .environ import Environ
-    from .gateway import Gateway
     from .head import Head
 
 logger = logging.getLogger("socketify")
 
-#: Larger bodies are given to the connection in pieces of this size, as it takes them.
+#: Larger bodies are handed to the connection in pieces of this size, as it takes them.
 PIECE_BYTES = 256 * 1024
 #: Statuses without a body: what an application gives for one is not what its length would be about.
 _BODILESS = (b"204", b"304")
@@ -29,11 +31,11 @@ class ClientLeftError(BrokenPipeError):
     """What ``write`` raises, so that an application that only writes ends; it is no error of the application."""
 
 
-class Exchange(ABC):
+class WSGIExchange(ABC):
     """What start_response, write and the result of the application do, in terms of what the connection takes."""
 
     __slots__ = (
-        "_gateway",
+        "_application",
         "body",
         "environ",
         "failed",
@@ -46,17 +48,17 @@ class Exchange(ABC):
         "started",
     )
 
-    def __init__(self, gateway: Gateway, handle: int, environ: Environ) -> None:
-        self._gateway = gateway
+    def __init__(self, application: WSGIApplication, handle: int, environ: Environ) -> None:
+        self._application = application
         self.handle = handle
         self.environ: Optional[Environ] = environ
         self.method: str = environ["REQUEST_METHOD"]
         self.head: Optional[Head] = None
-        #: Whether the head was given to the connection.
+        #: Whether the head was handed to the connection.
         self.started = False
         #: Whether the client left.
         self.left = False
-        #: Whether the request failed, and that was told: what comes of it is told nobody.
+        #: Whether the request failed, which was reported: nothing more of it is.
         self.failed = False
         #: Whether nothing more can be sent, as the response is complete or has failed.
         self.over = False
@@ -85,7 +87,7 @@ class Exchange(ABC):
         elif self.head is not None:
             message = "start_response was called before: only with exc_info can it be called again"
             raise AssertionError(message)
-        self.head = self._gateway.heads.head(status, headers)
+        self.head = self._application.heads.head(status, headers)
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -112,15 +114,19 @@ class Exchange(ABC):
 
     @abstractmethod
     def _transmit(self, head: Optional[Head], data: bytes) -> None:
-        """Give a piece, before it the head, to the connection: it leaves without waiting for more."""
+        """Hand a piece, before it the head, to the connection: it leaves without waiting for more."""
 
     @abstractmethod
     def _send_whole(self, head: Head, data: bytes) -> None:
-        """Give the whole response to the connection."""
+        """Hand the whole response to the connection."""
 
     @abstractmethod
     def _end(self, cut: bool) -> None:
         """End a response that was begun, or cut the connection when it must not look complete."""
+
+    @abstractmethod
+    async def _drained(self) -> None:
+        """Wait until the connection has taken what it was given."""
 
     @abstractmethod
     def _on_abort(self) -> None:
@@ -133,12 +139,12 @@ class Exchange(ABC):
     def _on_stop(self, _late: bool) -> None:
         """End an event stream when the server stops: for the application the client left."""
         if self.started and not self.left and self.head is not None and is_event_stream(self.head.block.split(b"\n")[1:]):
-            self._gateway.native._live.pop(self.handle, None)
+            self._application.core._live.pop(self.handle, None)
             end_response(self.handle, False)
             self._on_abort()
 
     def put(self, data: bytes) -> int:
-        """Send what the Content-Length leaves room for; how much that was.
+        """Send what the Content-Length leaves room for; return how much that was.
 
         Raises:
             AssertionError: there is no head.
@@ -171,7 +177,7 @@ class Exchange(ABC):
         if self.remaining == 0:
             self.finish()
         # A response without a body and with no length has all that the client waits for.
-        return not (self.left or beyond or (self.remaining is None and self._is_mute()))
+        return not (self.left or beyond or (self.remaining is None and self._is_bodiless()))
 
     def finish(self) -> None:
         """End the response."""
@@ -192,9 +198,9 @@ class Exchange(ABC):
 
     def _expects(self, length: Optional[int]) -> bool:
         """Tell whether the client waits for more of the body."""
-        return bool(length) and not self._is_mute()
+        return bool(length) and not self._is_bodiless()
 
-    def _is_mute(self) -> bool:
+    def _is_bodiless(self) -> bool:
         """Tell whether the response has no body, whatever the application gives."""
         head = self.head
         return self.method == "HEAD" or head is None or head.block[:3] in _BODILESS
@@ -204,6 +210,29 @@ class Exchange(ABC):
             message = "start_response was not called before the first block of the body"
             raise AssertionError(message)
         return self.head
+
+    # ---- the request's body
+
+    def _collect(self, chunk: bytes, last: bool) -> bool:
+        """Add a piece of the request's body; return whether it is complete."""
+        body, environ = self.body, self.environ
+        assert body is not None
+        assert environ is not None
+        if self.over:
+            return False
+        try:
+            body.add(chunk)
+            if last:
+                environ["wsgi.input"] = body.finish()
+                # A chunked body was decoded: to the application it looks like any other.
+                if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
+                    environ["CONTENT_LENGTH"] = str(body.size)
+        except BaseException as error:
+            # A body with a hole is never handed on.
+            self.fail(error)
+            body.close()
+            return False
+        return last
 
     # ---- what the application returned
 
@@ -228,7 +257,7 @@ class Exchange(ABC):
         return True
 
     def blocks_of(self, result: Any) -> Iterator[bytes]:
-        """Give what is to be sent of a result."""
+        """Yield what is to be sent of a result."""
         if self._lacks_length(self.head) and _has_one_block(result):
             return self._only_block(result)
         return self._pieces(result)
@@ -247,7 +276,7 @@ class Exchange(ABC):
             yield from self._pieces((data,))
 
     def _pieces(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        """Give blocks that are not empty, in pieces that are not large."""
+        """Yield blocks that are not empty, in pieces that are not large."""
         size = self._piece_bytes
         for data in blocks:
             if type(data) is not bytes and not isinstance(data, bytes):
@@ -260,7 +289,7 @@ class Exchange(ABC):
                     yield data[start : start + size]
 
     def file_of(self, result: Any) -> Optional[FilePart]:
-        """Give the file that the server sends by itself, if the result is one."""
+        """Return the file that the server sends by itself, if the result is one."""
         if type(result) is not FileWrapper or self.head is None or self.started:
             return None
         part = result.part()
@@ -272,16 +301,33 @@ class Exchange(ABC):
             return part
         return part._replace(length=min(part.length, head.length))
 
+    async def _send_part(self, part: FilePart) -> None:
+        """Send a part of a file that threads of the loop's executor read, and end the response."""
+        loop = asyncio.get_running_loop()
+        descriptor, offset, length = part
+        end = offset + (length if self.method != "HEAD" else 0)
+        try:
+            while offset < end and not (self.left or self.over):
+                data = await loop.run_in_executor(None, os.pread, descriptor, min(PIECE_BYTES, end - offset), offset)
+                if not data:
+                    break
+                offset += len(data)
+                self.put(data)
+                await self._drained()
+            self.finish()
+        except BaseException as error:
+            self.fail(error)
+
     def fail(self, error: BaseException) -> None:
-        """Answer 500, or cut what was begun; what the client's leaving caused is told nobody."""
-        gone = self.left or self.over
+        """Answer 500, or cut what was begun; what the client's leaving caused is not reported."""
+        is_lost = self.left or self.over
         self.over = True
         if self.failed or (isinstance(error, ClientLeftError) and self.left):
             return
-        self._tell(0 if gone else self.handle, error)
+        self._report(0 if is_lost else self.handle, error)
 
-    def _tell(self, handle: int, error: BaseException) -> None:
-        self._gateway.fail(handle, error)
+    def _report(self, handle: int, error: BaseException) -> None:
+        self._application.fail(handle, error)
 
     def close_result(self, result: Any) -> None:
         """Call the result's close, as it must be called in any case, and let the body go."""
@@ -290,7 +336,7 @@ class Exchange(ABC):
             if close is not None:
                 close()
         except BaseException as error:  # the body must be let go
-            self._tell(0, error)
+            self._report(0, error)
         if self.body is not None:
             self.body.close()
 

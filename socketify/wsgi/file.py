@@ -43,7 +43,7 @@ class FileWrapper:
             close()
 
     def part(self) -> Optional[FilePart]:
-        """Give what is left of a regular file, or None for what must be read by its methods."""
+        """Return what is left of a regular file, or None for what must be read by its methods."""
         try:
             descriptor = self.filelike.fileno()
             offset = self.filelike.tell()

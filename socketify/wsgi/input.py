@@ -22,15 +22,15 @@ class NoInput:
     __slots__ = ()
 
     def read(self, _size: int = -1) -> bytes:
-        """Give nothing."""
+        """Return nothing: there is no body."""
         return b""
 
     def readline(self, _size: int = -1) -> bytes:
-        """Give nothing."""
+        """Return nothing: there is no body."""
         return b""
 
     def readlines(self, _hint: int = -1) -> list[bytes]:
-        """Give nothing."""
+        """Return nothing: there is no body."""
         return []
 
     def __iter__(self) -> Iterator[bytes]:
@@ -41,7 +41,7 @@ class NoInput:
         return 0
 
     def tell(self) -> int:
-        """Give the only place there is."""
+        """Return the only place there is."""
         return 0
 
     def readable(self) -> bool:
@@ -107,7 +107,7 @@ class BodyBuffer:
         file.write(memory.getbuffer())
 
     def finish(self) -> IO[bytes]:
-        """Give the body from its begin."""
+        """Return the body from its begin."""
         self._file.seek(0)
         return self._file
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -12,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from ..native import lib
 from ..native import send as _send
 from ..native.abi import BUFFERED, GONE, KEEP_LENGTH, SCOPE_BODY
-from .exchange import PIECE_BYTES, Exchange
+from .exchange import PIECE_BYTES, WSGIExchange
 from .file import FilePart
+from .input import BodyBuffer
 from .sending import end_response, send_response, stream_response
 
 if TYPE_CHECKING:
-    from .environ import Environ
-    from .gateway import Gateway
+    from .application import WSGIApplication
+    from .environ import Environ, EnvironBuilder
     from .head import Head
 
 #: Seconds that one response may take until others get their turn; one block may take longer.
@@ -29,7 +29,7 @@ _now = time.perf_counter
 _set_running_loop: Callable[[Optional[asyncio.AbstractEventLoop]], None] = asyncio._set_running_loop
 
 
-class LoopExchange(Exchange):
+class LoopExchange(WSGIExchange):
     """A request whose application is called by the loop.
 
     While the application runs, no event loop does as far as :mod:`asyncio` is concerned: it may run one itself, and
@@ -38,8 +38,8 @@ class LoopExchange(Exchange):
 
     __slots__ = ("_blocks", "_buffered", "_result", "_suspended", "_waiter")
 
-    def __init__(self, gateway: Gateway, handle: int, environ: Environ) -> None:
-        super().__init__(gateway, handle, environ)
+    def __init__(self, application: WSGIApplication, handle: int, environ: Environ) -> None:
+        super().__init__(application, handle, environ)
         self._result: Any = None
         self._blocks: Optional[Iterator[bytes]] = None
         self._suspended = False
@@ -47,10 +47,10 @@ class LoopExchange(Exchange):
         self._waiter: Optional[asyncio.Future[None]] = None
 
     def itself(self) -> LoopExchange:
-        """Give this; what the app knows handles by."""
+        """Return this; what the app knows handles by."""
         return self
 
-    def again(self, handle: int, environ: Environ) -> None:
+    def reuse(self, handle: int, environ: Environ) -> None:
         """Begin another request after one that :meth:`run` answered."""
         self.handle = handle
         self.environ = environ
@@ -60,10 +60,10 @@ class LoopExchange(Exchange):
 
     def run(self) -> bool:
         """Call the application; True when a short list answered at once."""
-        gateway = self._gateway
+        application = self._application
         _set_running_loop(None)
         try:
-            result = gateway.application(self.environ, self.start_response)
+            result = application.function(self.environ, self.start_response)
             head = self.head
             if type(result) is list and len(result) == 1 and head is not None and not self.started:
                 data = result[0]
@@ -81,7 +81,7 @@ class LoopExchange(Exchange):
             self.fail(error)
             self.close_result(None)
         finally:
-            _set_running_loop(gateway.native._asyncio_loop)
+            _set_running_loop(application.core._asyncio_loop)
         return False
 
     def respond(self, result: Any) -> None:
@@ -91,7 +91,7 @@ class LoopExchange(Exchange):
             part = self.file_of(result)
             if part is not None:
                 self._track()
-                self._gateway.native.run_async(self._send_file(part))
+                self._application.core.run_async(self._send_file(part))
                 return
             if not self.answer_whole(result):
                 self._blocks = self.blocks_of(result)
@@ -114,7 +114,7 @@ class LoopExchange(Exchange):
                 return False
             if _now() >= turn_ends:
                 self._suspend()
-                loop = self._gateway.native._asyncio_loop
+                loop = self._application.core._asyncio_loop
                 assert loop is not None
                 loop.call_soon(self._on_writable)
                 return False
@@ -127,43 +127,32 @@ class LoopExchange(Exchange):
             self._track()
 
     async def _send_file(self, part: FilePart) -> None:
-        """Send a file that worker threads read."""
+        await self._send_part(part)
         loop = asyncio.get_running_loop()
-        descriptor, offset, length = part
-        end = offset + (length if self.method != "HEAD" else 0)
-        try:
-            while offset < end and not (self.left or self.over):
-                wanted = min(PIECE_BYTES, end - offset)
-                data = await loop.run_in_executor(None, os.pread, descriptor, wanted, offset)
-                if not data:
-                    break
-                offset += len(data)
-                self.put(data)
-                if self._buffered and not self.left:
-                    self._waiter = loop.create_future()
-                    lib.sk_res_want_writable(self.handle)
-                    await self._waiter
-            self.finish()
-        except BaseException as error:
-            self.fail(error)
         _set_running_loop(None)
         try:
             self._complete()
         finally:
             _set_running_loop(loop)
 
+    async def _drained(self) -> None:
+        if self._buffered and not self.left:
+            self._waiter = asyncio.get_running_loop().create_future()
+            lib.sk_res_want_writable(self.handle)
+            await self._waiter
+
     def _track(self) -> None:
-        self._gateway.native._live[self.handle] = self.itself
+        self._application.core._live[self.handle] = self.itself
 
     def _complete(self) -> None:
         result, self._result, self._blocks = self._result, None, None
-        self._gateway.native._live.pop(self.handle, None)
+        self._application.core._live.pop(self.handle, None)
         self.over = True
         self.close_result(result)
 
     def fail(self, error: BaseException) -> None:
         """Answer 500, or cut what was begun."""
-        super().fail(self._gateway.native._ended_by(error))
+        super().fail(self._application.core._ended_by(error))
 
     # ---- what the connection takes
 
@@ -177,20 +166,20 @@ class LoopExchange(Exchange):
         send_response(self.handle, head, data, self.method)
 
     def _end(self, cut: bool) -> None:
-        self._gateway.native._live.pop(self.handle, None)
+        self._application.core._live.pop(self.handle, None)
         end_response(self.handle, cut)
 
     # ---- events
 
     def read_body(self) -> None:
         """Collect the body, then call the application."""
-        self.body = self._gateway.new_body()
+        self.body = BodyBuffer()
         self._track()
         lib.sk_res_read_body(self.handle)
 
     def _on_body(self, chunk: bytes, last: bool) -> None:
-        if self._gateway.collect(self, chunk, last):
-            self._gateway.native._live.pop(self.handle, None)
+        if self._collect(chunk, last):
+            self._application.core._live.pop(self.handle, None)
             self.run()
 
     def _on_writable(self) -> None:
@@ -209,7 +198,7 @@ class LoopExchange(Exchange):
                 self.fail(error)
             self._complete()
         finally:
-            _set_running_loop(self._gateway.native._asyncio_loop)
+            _set_running_loop(self._application.core._asyncio_loop)
 
     def _on_abort(self) -> None:
         self.left = True
@@ -221,24 +210,23 @@ class LoopExchange(Exchange):
             try:
                 self._complete()
             finally:
-                _set_running_loop(self._gateway.native._asyncio_loop)
+                _set_running_loop(self._application.core._asyncio_loop)
         elif self._blocks is None and self.body is not None:
             # It left before its body was complete: the application never knew.
             self.body.close()
 
 
-def loop_request(gateway: Gateway) -> Callable[[int, int, Environ], None]:
+def loop_request(application: WSGIApplication) -> Callable[[int, int, Environ], None]:
     """Make the function that takes requests with a body."""
 
     def on_request(handle: int, _flags: int, environ: Environ) -> None:
-        LoopExchange(gateway, handle, environ).read_body()
+        LoopExchange(application, handle, environ).read_body()
 
     return on_request
 
 
-def loop_callback(gateway: Gateway) -> Callable[[int], int]:
+def loop_callback(application: WSGIApplication, build: EnvironBuilder) -> Callable[[int], int]:
     """Make what takes every request where the native side cannot call the application itself."""
-    build = gateway.build
     getrefcount = _getrefcount or (lambda _: 0)
     # An exchange that nobody else holds serves the next request too.
     spare: Optional[LoopExchange] = None
@@ -248,17 +236,17 @@ def loop_callback(gateway: Gateway) -> Callable[[int], int]:
         try:
             flags, environ = build(handle)
             if flags & SCOPE_BODY:
-                LoopExchange(gateway, handle, environ).read_body()
+                LoopExchange(application, handle, environ).read_body()
                 return 0
             exchange, spare = spare, None
             if exchange is None:
-                exchange = LoopExchange(gateway, handle, environ)
+                exchange = LoopExchange(application, handle, environ)
             else:
-                exchange.again(handle, environ)
+                exchange.reuse(handle, environ)
             if exchange.run() and getrefcount(exchange) == _OWN_REFERENCES:
                 spare = exchange
         except BaseException as error:
-            gateway.fail(handle, error)
+            application.fail(handle, error)
         return 0
 
     return on_request

@@ -6,82 +6,41 @@ import asyncio
 import os
 import sys
 import threading
-import time
 from collections import deque
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..native import lib
 from ..native.abi import BUFFERED, GONE, SCOPE_BODY
-from .exchange import PIECE_BYTES, Exchange, logger
+from .exchange import PIECE_BYTES, WSGIExchange, logger
 from .file import FilePart
+from .input import BodyBuffer
 from .sending import end_response, send_response, stream_response
 
 if TYPE_CHECKING:
-    from .environ import Environ
-    from .gateway import Gateway
+    from .application import WSGIApplication
+    from .environ import Environ, EnvironBuilder
     from .head import Head
+    from .thread_pool import ThreadPool
 
 #: Bytes that a thread may be ahead of its connection.
 _AHEAD_MAX = 256 * 1024
-#: Seconds that threads get to finish when the server stops.
-_STOP_SECONDS = 5.0
 
 
-class Workers:
-    """Threads that take work in the order of its coming."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._queue: SimpleQueue[Optional[Callable[[], None]]] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self.submit = self._queue.put
-
-    def start(self) -> None:
-        """Start the threads."""
-        for number in range(self._count):
-            # A daemon: what hangs in the application cannot keep the process from ending.
-            thread = threading.Thread(target=self._work, name=f"socketify-wsgi-{number}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
-
-    def _work(self) -> None:
-        get = self._queue.get
-        while True:
-            work = get()
-            if work is None:
-                return
-            work()
-            # Not held while it waits for more.
-            del work
-
-    async def stop(self) -> None:
-        """Let the threads finish what they do, for a while."""
-        for _ in self._threads:
-            self._queue.put(None)
-        await asyncio.get_running_loop().run_in_executor(None, self._join)
-
-    def _join(self) -> None:
-        deadline = time.monotonic() + _STOP_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        self._threads.clear()
-
-
-class ThreadedExchange(Exchange):
+class ThreadedExchange(WSGIExchange):
     """A request whose application is called by a thread of the pool.
 
     The thread is free as soon as the application is done: what it gave waits here for the client. While the application
     goes on, it waits for the client with every block, as soon as much is ahead.
     """
 
-    __slots__ = ("_ahead", "_bounded", "_buffered", "_end_cuts", "_outbox", "_room", "_sent", "_waiter")
+    __slots__ = ("_ahead", "_bounded", "_buffered", "_end_cuts", "_outbox", "_pool", "_room", "_sent", "_waiter")
 
     # Taken apart by the loop's thread, as the connection takes it.
     _piece_bytes = sys.maxsize
 
-    def __init__(self, gateway: Gateway, handle: int, environ: Environ) -> None:
-        super().__init__(gateway, handle, environ)
+    def __init__(self, application: WSGIApplication, pool: ThreadPool, handle: int, environ: Environ) -> None:
+        super().__init__(application, handle, environ)
+        self._pool = pool
         # Most responses are sent whole, and need nothing of this.
         self._room: Optional[threading.Condition] = None
         # Whether the application could give more than the client takes.
@@ -102,7 +61,7 @@ class ThreadedExchange(Exchange):
         return self._room
 
     def itself(self) -> ThreadedExchange:
-        """Give this; what the app knows handles by."""
+        """Return this; what the app knows handles by."""
         return self
 
     # ---- on a thread of the pool
@@ -111,7 +70,7 @@ class ThreadedExchange(Exchange):
         """Call the application and send its result."""
         result: Any = None
         try:
-            result = self._gateway.application(self.environ, self.start_response)
+            result = self._application.function(self.environ, self.start_response)
             part = self.file_of(result)
             posted = part is not None and self._post_file(part)
             if not posted and not self.answer_whole(result):
@@ -132,7 +91,7 @@ class ThreadedExchange(Exchange):
             descriptor = os.dup(part.descriptor)
         except OSError:
             return False
-        if not self._gateway.post(self._send_file_now, part._replace(descriptor=descriptor)):
+        if not self._pool.post(self.handle, self._send_file_now, part._replace(descriptor=descriptor)):
             os.close(descriptor)
             self.left = True
         return True
@@ -145,17 +104,17 @@ class ThreadedExchange(Exchange):
             while self._bounded and self._ahead > _AHEAD_MAX and not self.left:
                 room.wait()
             self._ahead += len(data)
-        if not self.left and not self._gateway.post(self._stream_now, head, data):
+        if not self.left and not self._pool.post(self.handle, self._stream_now, head, data):
             self.left = True
 
     def _send_whole(self, head: Head, data: bytes) -> None:
-        self._gateway.post(self._send_now, head, data)
+        self._pool.post(self.handle, self._send_now, head, data)
 
     def _end(self, cut: bool) -> None:
-        self._gateway.post(self._end_now, cut)
+        self._pool.post(self.handle, self._end_now, cut)
 
-    def _tell(self, handle: int, error: BaseException) -> None:
-        if not self._gateway.post(self._gateway.fail, handle, error):
+    def _report(self, handle: int, error: BaseException) -> None:
+        if not self._pool.post(0, self._application.fail, handle, error):
             logger.error("the WSGI application failed, after its server", exc_info=error)
 
     # ---- on the loop's thread
@@ -202,53 +161,42 @@ class ThreadedExchange(Exchange):
             waiter.set_result(None)
 
     def _send_now(self, head: Head, data: bytes) -> None:
-        self._gateway.native._live.pop(self.handle, None)
+        self._application.core._live.pop(self.handle, None)
         send_response(self.handle, head, data, self.method)
 
     def _end_now(self, cut: bool) -> None:
         if (self._outbox or self._buffered) and not self.left:
             self._end_cuts = cut
             return
-        self._gateway.native._live.pop(self.handle, None)
+        self._application.core._live.pop(self.handle, None)
         end_response(self.handle, cut)
 
     def _send_file_now(self, part: FilePart) -> None:
-        self._gateway.native.run_async(self._send_file(part))
+        self._application.core.run_async(self._send_file(part))
 
     async def _send_file(self, part: FilePart) -> None:
-        """Send a file of our own that worker threads read."""
-        loop = asyncio.get_running_loop()
-        descriptor, offset, length = part
-        end = offset + (length if self.method != "HEAD" else 0)
+        """Send a file of our own."""
         try:
-            while offset < end and not self.left:
-                data = await loop.run_in_executor(None, os.pread, descriptor, min(PIECE_BYTES, end - offset), offset)
-                if not data:
-                    break
-                offset += len(data)
-                self.put(data)
-                while not self.left and self._ahead:
-                    self._waiter = loop.create_future()
-                    await self._waiter
-            self.finish()
-        except BaseException as error:
-            self.fail(error)
+            await self._send_part(part)
         finally:
-            os.close(descriptor)
+            os.close(part.descriptor)
+
+    async def _drained(self) -> None:
+        while not self.left and self._ahead:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
 
     def submit(self) -> None:
         """Let the pool call the application."""
-        workers = self._gateway.workers
-        assert workers is not None
-        workers.submit(self.run)
+        self._pool.submit(self.run)
 
     def read_body(self) -> None:
         """Collect the body, then let the pool call the application."""
-        self.body = self._gateway.new_body()
+        self.body = BodyBuffer()
         lib.sk_res_read_body(self.handle)
 
     def _on_body(self, chunk: bytes, last: bool) -> None:
-        if self._gateway.collect(self, chunk, last):
+        if self._collect(chunk, last):
             self.submit()
 
     def _on_writable(self) -> None:
@@ -265,12 +213,12 @@ class ThreadedExchange(Exchange):
             self._wake()
 
 
-def threaded_request(gateway: Gateway) -> Callable[[int, int, Environ], None]:
+def threaded_request(application: WSGIApplication, pool: ThreadPool) -> Callable[[int, int, Environ], None]:
     """Make the function that takes requests."""
-    live = gateway.native._live
+    live = application.core._live
 
     def on_request(handle: int, flags: int, environ: Environ) -> None:
-        exchange = ThreadedExchange(gateway, handle, environ)
+        exchange = ThreadedExchange(application, pool, handle, environ)
         live[handle] = exchange.itself
         if flags & SCOPE_BODY:
             exchange.read_body()
@@ -280,17 +228,16 @@ def threaded_request(gateway: Gateway) -> Callable[[int, int, Environ], None]:
     return on_request
 
 
-def threaded_callback(gateway: Gateway) -> Callable[[int], int]:
+def threaded_callback(application: WSGIApplication, pool: ThreadPool, build: EnvironBuilder) -> Callable[[int], int]:
     """Make what takes every request where the native side cannot make the environ itself."""
-    build = gateway.build
-    take = threaded_request(gateway)
+    take = threaded_request(application, pool)
 
     def on_request(handle: int) -> int:
         try:
             flags, environ = build(handle)
             take(handle, flags, environ)
         except BaseException as error:
-            gateway.fail(handle, error)
+            application.fail(handle, error)
         return 0
 
     return on_request

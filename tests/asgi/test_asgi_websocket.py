@@ -159,8 +159,8 @@ def test_many_connections_come_and_go(serve_asgi: Callable[..., Any]) -> None:
     """What the server knows of a websocket goes with it."""
     import gc  # noqa: PLC0415
 
-    from socketify.asgi.exchange import HTTPExchange  # noqa: PLC0415
-    from socketify.asgi.websocket import WebSocketExchange  # noqa: PLC0415
+    from socketify.asgi.exchange import ASGIExchange  # noqa: PLC0415
+    from socketify.asgi.websocket import ASGIWebSocket  # noqa: PLC0415
 
     server = serve_asgi(raw(echo), lifespan=False)
     for number in range(30):
@@ -173,7 +173,7 @@ def test_many_connections_come_and_go(serve_asgi: Callable[..., Any]) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         gc.collect()
-        left = [each for each in gc.get_objects() if isinstance(each, (HTTPExchange, WebSocketExchange))]
+        left = [each for each in gc.get_objects() if isinstance(each, (ASGIExchange, ASGIWebSocket))]
         if not left:
             break
         time.sleep(0.05)

@@ -374,7 +374,7 @@ Method receive_method = fastCall("receive", receive);
 Ref reportFailure(AsgiExchange exchange) {
   RaisedError error;
   Object *arguments[] = {error.instance()};
-  return callSuccessor(exchange, "_on_error", arguments);
+  return callSuccessor(exchange, "on_error", arguments);
 }
 
 /* The task in whose name coroutines are stepped; borrowed from the list that keeps it. */
@@ -402,7 +402,7 @@ Ref run(AsgiRoute route, AsgiExchange exchange, Object *self, Ref scope) {
   }
   if (!isExactly(coroutine.get(), python.coroutine_type)) {
     Object *awaitable[] = {coroutine.get()};
-    return callSuccessor(exchange, "_run_awaitable", awaitable);
+    return callSuccessor(exchange, "run_awaitable", awaitable);
   }
   /* Held here: what runs may let the list forget it. */
   Object *found = currentTask(route);
@@ -417,10 +417,10 @@ Ref run(AsgiRoute route, AsgiExchange exchange, Object *self, Ref scope) {
   }
   if (stepped.outcome == Step::Waits) {
     Object *waits[] = {coroutine.get(), stepped.yielded.get(), stepped.context.get()};
-    return callSuccessor(exchange, "_carry_on", waits);
+    return callSuccessor(exchange, "carry_on", waits);
   }
   if (!exchange.isIntact() || exchange.isTakenOver() || !exchange.phaseIs(phases.done)) {
-    return callSuccessor(exchange, "_on_return");
+    return callSuccessor(exchange, "on_return");
   }
   return Ref::borrowed(python.none);
 }

@@ -1,10 +1,9 @@
-"""What the protocols of ASGI share."""
+"""The types of ASGI, and the error by which an application learns that its client left."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Coroutine
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NoReturn, Optional
 
 Message = dict[str, Any]
 Scope = dict[str, Any]
@@ -17,23 +16,19 @@ class ClientDisconnectedError(OSError):
     """The client left before the response was complete, or the websocket closed: nothing can be sent."""
 
 
-async def wait(waiters: list[asyncio.Future[None]]) -> None:
-    """Wait for what :func:`wake` tells. Everybody has a future: one that is cancelled must not cancel the others."""
-    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    waiters.append(waiter)
-    await waiter
-
-
-def wake(waiters: list[asyncio.Future[None]]) -> None:
-    """Wake all who wait."""
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
-    waiters.clear()
+def raise_client_left() -> NoReturn:
+    """Say that a response can't be completed."""
+    message = "the client left before the response was complete"
+    raise ClientDisconnectedError(message)
 
 
 def as_coroutine(result: Any) -> Coroutine[Any, Any, Any]:
-    """Make a coroutine of what else can be awaited."""
+    """Make a coroutine of what an application returned instead of one.
+
+    Raises:
+        TypeError: it cannot be awaited.
+
+    """
 
     async def awaiting() -> Any:
         return await result
@@ -45,7 +40,7 @@ def as_coroutine(result: Any) -> Coroutine[Any, Any, Any]:
 
 
 def is_disconnect(error: Optional[BaseException]) -> bool:
-    """Tell whether an error is the client's leaving, which is none of the application's, or says that it comes from that.
+    """Return whether an error is the client's leaving, which is no fault of the application, or names that as its cause.
 
     What is merely raised while that was handled (``__context__``) may be any bug.
     """
