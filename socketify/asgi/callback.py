@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable
 
 from ..http.body_queue import BodyQueue
-from ..native import asgi_request, capabilities, lib
+from ..native import abi, asgi_request, capabilities, lib
 from ..native import body_here as _body_here
 from ..native.abi import SCOPE_BODY, SCOPE_BODY_HERE, SCOPE_TRAILERS
 from .exchange import ASGIExchange
@@ -59,6 +59,14 @@ def http_callback(core: Core, application: ASGIApplication, parts: ScopeParts) -
 
     if not capabilities.iterator_send:
         return on_request
-    # In the order of ASGI_*.
-    own = (application, on_request, STATUS_LINES, take_over, core._current, prepare)
-    return asgi_request((*parts.native, *own))
+    return asgi_request(
+        {
+            **parts.native,
+            abi.ASGI_APPLICATION: application,
+            abi.ASGI_FALLBACK: on_request,
+            abi.ASGI_STATUS_LINES: STATUS_LINES,
+            abi.ASGI_TAKE_OVER: take_over,
+            abi.ASGI_RUNNER: core._current,
+            abi.ASGI_NEW_TASK: prepare,
+        }
+    )

@@ -7,10 +7,10 @@ import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Callable, Optional
 
-from ..native import lib
+from ..native import abi, lib
 from ..native import send as _send
 from ..native import stream as _stream
-from ..native.abi import BAD_HEAD, BAD_LENGTH, BUFFERED, GONE, KEEP_LENGTH, OK
+from ..native.abi import BAD_HEAD, BAD_LENGTH, BUFFERED, GONE, KEEP_LENGTH, OK, TRIED_COMPLETE, TRIED_TAKEN, WHOLE_BODY_MAX
 from ..wire.event_streams import is_event_stream
 from ..wire.headers import checked
 from .files import send_descriptor, send_path
@@ -25,11 +25,8 @@ logger = logging.getLogger("socketify")
 
 # What a response waits for: its start message, its first body message, more of its body, its trailers, or nothing:
 # it is complete, or the client left.
-START, HEAD, STREAM, TRAILERS, DONE, LEFT, FAILED = range(7)
-
-#: Bodies up to this size are handed over whole; of larger ones only what the client takes.
-_WHOLE_MAX = 256 * 1024
-_COMPLETE, _TAKEN = 2, 1
+START, HEAD, STREAM, TRAILERS = abi.ASGI_PHASE_START, abi.ASGI_PHASE_HEAD, abi.ASGI_PHASE_STREAM, abi.ASGI_PHASE_TRAILERS
+DONE, LEFT, FAILED = abi.ASGI_PHASE_DONE, abi.ASGI_PHASE_LEFT, abi.ASGI_PHASE_FAILED
 
 _EXPECTED = {START: "start", HEAD: "body", STREAM: "body", TRAILERS: "trailers"}
 
@@ -145,7 +142,7 @@ class ASGIResponse(ABC):
             # The usual response: one native call.
             if (
                 body.__class__ is bytes
-                and len(body) <= _WHOLE_MAX
+                and len(body) <= WHOLE_BODY_MAX
                 and not message.get("more_body", False)
                 and self.trailers is None
             ):
@@ -245,12 +242,12 @@ class ASGIResponse(ABC):
                 raise TypeError(error)
             body = bytes(body)
         more = message.get("more_body", False)
-        if not more and self.phase == HEAD and self.trailers is None and len(body) > _WHOLE_MAX:
+        if not more and self.phase == HEAD and self.trailers is None and len(body) > WHOLE_BODY_MAX:
             await self._send_large(body)
             return
-        for start in range(0, max(len(body), 1), _WHOLE_MAX):
-            piece = body if len(body) <= _WHOLE_MAX else body[start : start + _WHOLE_MAX]
-            last = not more and start + _WHOLE_MAX >= len(body)
+        for start in range(0, max(len(body), 1), WHOLE_BODY_MAX):
+            piece = body if len(body) <= WHOLE_BODY_MAX else body[start : start + WHOLE_BODY_MAX]
+            last = not more and start + WHOLE_BODY_MAX >= len(body)
             if last and self.trailers is None:
                 self._end_stream(piece)
             else:
@@ -290,23 +287,23 @@ class ASGIResponse(ABC):
         if result <= GONE:
             self.refused(result)
         self.phase = STREAM
-        if result & _COMPLETE:
+        if result & TRIED_COMPLETE:
             self.complete()
 
     async def _send_large(self, body: bytes) -> None:
         """Send a whole body without a copy of all of it: pieces are cut as the client takes them."""
         head, fields, taken = self.head, self.fields, 0
         while True:
-            piece = body[taken : taken + _WHOLE_MAX]
+            piece = body[taken : taken + WHOLE_BODY_MAX]
             result = lib.sk_res_try_end(self.handle, head, len(head), fields, piece, len(piece), len(body), KEEP_LENGTH)
             if result <= GONE:
                 self.refused(result)
             self.phase = STREAM
             head, fields = b"", 0
-            if result & _COMPLETE:
+            if result & TRIED_COMPLETE:
                 self.complete()
                 return
             taken = lib.sk_res_write_offset(self.handle)
-            if not result & _TAKEN:
+            if not result & TRIED_TAKEN:
                 await self.drained()
                 taken = lib.sk_res_write_offset(self.handle)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 from urllib.parse import unquote_to_bytes
 
-from ..native import asgi_scope, capabilities
+from ..native import abi, asgi_scope, capabilities
 from ..native import scope as _scope_bytes
-from ..native.abi import SCOPE_ANCIENT, SCOPE_OTHER_SCHEME
 from ..wire.ends import split_ends
 from .protocol import Scope
 from .tls import TLSFacts
@@ -16,7 +15,6 @@ from .tls import TLSFacts
 ScopeBuilder = Callable[[int], tuple[int, Scope]]
 End = Optional[tuple[str, Optional[int]]]
 
-_FLAGS_BASE = ord("@")
 _ENDS_MAX = 16384
 
 #: The version of the protocol that scopes name. From 2.4 on Starlette's StreamingResponse waits for no `http.disconnect`, and
@@ -85,8 +83,15 @@ class ScopeParts:
         self._ends = _Ends()
         self._other_scheme = _SCHEMES[kind][not secure]
         self._tls = TLSFacts().of if secure else None
-        #: The first items of what :func:`asgi_scope` and :func:`asgi_request` take.
-        self.native = (self._template, self._raw_root, self._ends, self._decode, self._other_scheme, self._tls)
+        #: What :func:`asgi_scope` takes, and of what :func:`asgi_request` does.
+        self.native: dict[int, Any] = {
+            abi.ASGI_TEMPLATE: self._template,
+            abi.ASGI_ROOT_PATH: self._raw_root,
+            abi.ASGI_ENDS: self._ends,
+            abi.ASGI_DECODE: self._decode,
+            abi.ASGI_OTHER_SCHEME: self._other_scheme,
+            abi.ASGI_TLS: self._tls,
+        }
 
     def _decode(self, raw_path: bytes) -> str:
         """Unescape a path behind the mount."""
@@ -98,22 +103,22 @@ class ScopeParts:
 
     def _build(self, handle: int) -> tuple[int, Scope]:
         parts = _scope_bytes(handle).split(b"\n")
-        flags = parts[0][0] - _FLAGS_BASE
-        fields = iter(parts[5:])
+        flags = parts[abi.SCOPE_LINE_FLAGS][0] - abi.SCOPE_FLAGS_BASE
+        fields = iter(parts[abi.SCOPE_LINE_FIELDS :])
         scope = self._template.copy()
         for inner in ("asgi", "state", "extensions"):
             scope[inner] = scope[inner].copy()
-        scope["raw_path"] = raw_path = self._raw_root + parts[2]
+        scope["raw_path"] = raw_path = self._raw_root + parts[abi.SCOPE_LINE_PATH]
         scope["path"] = self._decode(raw_path)
-        scope["query_string"] = parts[3]
+        scope["query_string"] = parts[abi.SCOPE_LINE_QUERY]
         scope["headers"] = list(zip(fields, fields))
-        scope["client"], scope["server"] = self._ends[parts[4]]
-        if flags & SCOPE_ANCIENT:
+        scope["client"], scope["server"] = self._ends[parts[abi.SCOPE_LINE_ENDS]]
+        if flags & abi.SCOPE_ANCIENT:
             scope["http_version"] = "1.0"
-        if flags & SCOPE_OTHER_SCHEME:
+        if flags & abi.SCOPE_OTHER_SCHEME:
             scope["scheme"] = self._other_scheme
         if self._tls is not None:
             scope["extensions"]["tls"] = self._tls(handle)
         if "method" in scope:
-            scope["method"] = parts[1].decode("latin-1")
+            scope["method"] = parts[abi.SCOPE_LINE_METHOD].decode("latin-1")
         return flags, scope

@@ -29,8 +29,6 @@ CONNECTING, OPEN, DENIED, CLOSED = range(4)
 #: What may wait for the application before reading from the connection pauses.
 _WAITING_MAX_MESSAGES = 64
 _WAITING_MAX_BYTES = 1024 * 1024
-_ABNORMAL = 1006
-_REASON_MAX = 123
 _FORBIDDEN = b"403 Forbidden"
 _PREFIX = "websocket."
 
@@ -93,7 +91,7 @@ class ASGIWebSocket:
         self._inbox: deque[Message] = deque()
         self._inbox_bytes = 0
         self._paused = False
-        self._close = (_ABNORMAL, "")
+        self._close = (abi.WS_CODE_ABNORMAL, "")
         self._readers: list[asyncio.Future[None]] = []
         # Senders that wait for a slow client take turns.
         self._full = False
@@ -139,7 +137,7 @@ class ASGIWebSocket:
         if self._phase == CONNECTING:
             self._on_error(RuntimeError("the ASGI application returned without answering the handshake of a websocket"))
         elif self._phase == OPEN:
-            lib.sk_ws_end(self._handle, 1000, b"", 0)
+            lib.sk_ws_end(self._handle, abi.WS_CODE_NORMAL, b"", 0)
         elif self._phase == DENIED and self._denial is not None:
             self._denial.on_return()
 
@@ -154,13 +152,13 @@ class ASGIWebSocket:
             self._denial.on_error(error)
         else:
             if self._phase == CONNECTING:
-                self._end(_ABNORMAL, "")
+                self._end(abi.WS_CODE_ABNORMAL, "")
             outcome.fail_handle(error, handle, what)
 
     def deny(self, status: bytes) -> None:
         """Answer the handshake with a status line and its text."""
         handle = self._handle
-        self._end(_ABNORMAL, "")
+        self._end(abi.WS_CODE_ABNORMAL, "")
         lib.sk_res_send(handle, status, len(status), 0, status[4:], len(status) - 4, 0)
 
     def _end(self, code: int, reason: str) -> None:
@@ -179,7 +177,7 @@ class ASGIWebSocket:
 
     def _on_abort(self) -> None:
         if self._phase == CONNECTING:
-            self._end(_ABNORMAL, "")
+            self._end(abi.WS_CODE_ABNORMAL, "")
 
     def _on_failure(self) -> None:
         self._on_abort()
@@ -233,7 +231,7 @@ class ASGIWebSocket:
                 code, reason = self._close
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             if self._phase == DENIED and self._denial is not None and self._denial.phase >= DONE:
-                return {"type": "websocket.disconnect", "code": _ABNORMAL, "reason": ""}
+                return {"type": "websocket.disconnect", "code": abi.WS_CODE_ABNORMAL, "reason": ""}
             if self._phase == DENIED and self._denial is not None:
                 self._denial.readers = self._readers
             await wait(self._readers)
@@ -339,10 +337,10 @@ class ASGIWebSocket:
 
     def _send_close(self, message: Message) -> None:
         code = message.get("code")
-        code = 1000 if code is None else code
+        code = abi.WS_CODE_NORMAL if code is None else code
         reason = (message.get("reason") or "").encode()
-        if len(reason) > _REASON_MAX:
-            reason = reason[:_REASON_MAX].decode(errors="ignore").encode()
+        if len(reason) > abi.WS_REASON_MAX:
+            reason = reason[: abi.WS_REASON_MAX].decode(errors="ignore").encode()
         if not isinstance(code, int) or lib.sk_ws_end(self._handle, code, reason, len(reason)) == abi.BAD_HEAD:
             error = f"'code' of 'websocket.close' must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {code!r}"
             raise ValueError(error)
@@ -364,7 +362,7 @@ class ASGIWebSocket:
             error = f"'subprotocol' of 'websocket.accept' is not valid: {message.get('subprotocol')!r}"
             raise ValueError(error)
         if handle == abi.GONE:
-            self._end(_ABNORMAL, "")
+            self._end(abi.WS_CODE_ABNORMAL, "")
             error = "the client left before the handshake was answered"
             raise ClientDisconnectedError(error)
         self._handle = handle
@@ -385,4 +383,4 @@ class ASGIWebSocket:
         await self._denial.send({**message, "type": message["type"][len(_PREFIX) :]})
         if self._denial.phase >= DONE:
             self._said_close = True
-            self._end(_ABNORMAL, "")
+            self._end(abi.WS_CODE_ABNORMAL, "")

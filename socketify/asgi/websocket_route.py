@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..app.app import App as Core
     from .scope import ScopeBuilder
 
-_TEXT, _BINARY = 1, 2
 #: What may wait for the client before `send` waits too.
 _BUFFERED_MAX = 64 * 1024
 _MAX_BACKPRESSURE = 16 * 1024 * 1024
@@ -52,8 +51,8 @@ class ASGIWebSocketRoute:
             core,
             application,
             Admission(options["allowed_origins"], options["max_connections"], options["max_connections_per_address"]),
-            _TEXT | flags,
-            _BINARY | flags,
+            abi.WS_TEXT | flags,
+            abi.WS_BINARY | flags,
             min(_BUFFERED_MAX, limit) if limit else _BUFFERED_MAX,
         )
         self._on_message = self._make_on_message()
@@ -113,7 +112,7 @@ class ASGIWebSocketRoute:
             if websocket is None:
                 return
             try:
-                kind = "text" if opcode == _TEXT else "bytes"
+                kind = "text" if opcode == abi.WS_TEXT else "bytes"
                 websocket.on_message({"type": "websocket.receive", kind: message}, len(message))
             except BaseException as error:  # native code is the caller
                 outcome.fail_websocket(error, handle, "a message could not be handed to the ASGI application")

@@ -10,6 +10,7 @@ from typing import Any, Callable, NoReturn, Optional, Union
 
 from .. import __version__
 from ..core.limits import Limits
+from ..native.abi import WS_IDLE_TIMEOUT_MAX, WS_IDLE_TIMEOUT_MIN, WS_LIFETIME_MAX
 from ..server.serve import INTERFACES
 
 _PREFIX = "SOCKETIFY_"
@@ -43,9 +44,9 @@ def boolean_or_text(text: str) -> Union[bool, str]:
 
 def idle_seconds(text: str) -> int:
     """Read the idle time-out of websockets."""
-    value = at_least(0, 960)(text)
-    if 0 < value < 8:
-        message = f"must be 0, or from 8 to 960, not {value}"
+    value = at_least(0, WS_IDLE_TIMEOUT_MAX)(text)
+    if 0 < value < WS_IDLE_TIMEOUT_MIN:
+        message = f"must be 0, or from {WS_IDLE_TIMEOUT_MIN} to {WS_IDLE_TIMEOUT_MAX}, not {value}"
         raise argparse.ArgumentTypeError(message)
     return value
 
@@ -118,7 +119,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--ws", default="auto", metavar="WS", help="auto, none, or module:ws (default: %(default)s)")
     add("--ws-max-size", type=at_least(0), default=16777216, metavar="BYTES", help="of a message (default: %(default)s)")
     add("--ws-idle-timeout", type=idle_seconds, default=20, metavar="SECONDS", help="0 for none (default: %(default)s)")
-    add("--ws-max-lifetime", type=at_least(0, 240), default=0, metavar="MINUTES", help="0 for no limit (default: %(default)s)")
+    add(
+        "--ws-max-lifetime",
+        type=at_least(0, WS_LIFETIME_MAX),
+        default=0,
+        metavar="MINUTES",
+        help="0 for no limit (default: %(default)s)",
+    )
     add("--ws-max-backpressure", type=at_least(0), default=16777216, metavar="BYTES", help="default: %(default)s")
     for name, default in (
         ("--ws-auto-ping", True),

@@ -10,7 +10,6 @@ from ..native import abi
 _INT32_MAX = 2**31 - 1
 _TIMEOUT_MAX = 24 * 60 * 60
 _BACKLOG_MAX = 65535
-_NO_BODY_LIMIT = 2**64 - 1
 
 #: Name: least and greatest value.
 _RANGES = {
@@ -108,7 +107,7 @@ class Limits:
             "max_target_bytes": self.max_target_bytes,
             "max_header_bytes": self.max_header_bytes,
             "max_header_count": self.max_header_count,
-            "max_body_bytes": _NO_BODY_LIMIT if self.max_body_size is None else self.max_body_size,
+            "max_body_bytes": abi.NO_BODY_LIMIT if self.max_body_size is None else self.max_body_size,
             "max_chunk_extension_bytes": self.max_chunk_extension_bytes,
             "max_trailer_bytes": self.max_trailer_bytes,
             "header_timeout_s": self.header_timeout,

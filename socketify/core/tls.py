@@ -17,10 +17,13 @@ from ..native import abi, lib
 if TYPE_CHECKING:
     from .options import AppOptions, StrPath
 
-_LOADED, _ABSENT, _TOO_OLD = 1, 0, -1
 #: Stands for the running program where a library could be named.
 _PROGRAM = ""
-_CLIENT_CERTIFICATE = {None: 0, "optional": 1, "required": 2}
+_CLIENT_CERTIFICATE = {
+    None: abi.TLS_CLIENT_NONE,
+    "optional": abi.TLS_CLIENT_OPTIONAL,
+    "required": abi.TLS_CLIENT_REQUIRED,
+}
 #: RFC 8446 appendix B.4.
 _TLS13_SUITES = frozenset(
     (
@@ -33,19 +36,19 @@ _TLS13_SUITES = frozenset(
 )
 #: What the native library says is wrong: the option, and the words for it.
 _PROBLEMS = {
-    1: ("cert_file_name", "OpenSSL cannot make a context"),
-    2: ("cert_file_name", "no certificate that can be used"),
-    3: ("cert_file_name", "the certificate has expired"),
-    4: ("cert_file_name", "the certificate is not valid yet"),
-    5: ("key_file_name", "no private key that can be used"),
-    6: ("passphrase", "is missing: the private key is encrypted"),
-    7: ("passphrase", "is wrong for the private key"),
-    8: ("key_file_name", "the key does not belong to the certificate"),
-    9: ("dh_params_file_name", "no DH parameters that can be used"),
-    10: ("ca_file_name", "no CA certificates that can be used"),
-    11: ("ssl_ciphers", "no TLS 1.2 cipher that can be used"),
-    12: ("ssl_ciphers", "no TLS 1.3 cipher suite that can be used"),
-    13: ("key_file_name", "another key is of the same kind; one of each is served"),
+    abi.TLS_MEMORY: ("cert_file_name", "OpenSSL cannot make a context"),
+    abi.TLS_CERTIFICATE: ("cert_file_name", "no certificate that can be used"),
+    abi.TLS_CERTIFICATE_EXPIRED: ("cert_file_name", "the certificate has expired"),
+    abi.TLS_CERTIFICATE_EARLY: ("cert_file_name", "the certificate is not valid yet"),
+    abi.TLS_KEY: ("key_file_name", "no private key that can be used"),
+    abi.TLS_PASSPHRASE_MISSING: ("passphrase", "is missing: the private key is encrypted"),
+    abi.TLS_PASSPHRASE_WRONG: ("passphrase", "is wrong for the private key"),
+    abi.TLS_KEY_MISMATCH: ("key_file_name", "the key does not belong to the certificate"),
+    abi.TLS_DH_PARAMS: ("dh_params_file_name", "no DH parameters that can be used"),
+    abi.TLS_CA: ("ca_file_name", "no CA certificates that can be used"),
+    abi.TLS_CIPHERS: ("ssl_ciphers", "no TLS 1.2 cipher that can be used"),
+    abi.TLS_CIPHERSUITES: ("ssl_ciphers", "no TLS 1.3 cipher suite that can be used"),
+    abi.TLS_SAME_KIND: ("key_file_name", "another key is of the same kind; one of each is served"),
 }
 
 
@@ -78,10 +81,10 @@ def load_openssl() -> None:
     tried = []
     for name in _libraries():
         result = lib.sk_tls_load(os.fsencode(name))
-        if result == _LOADED:
+        if result == abi.TLS_LOADED:
             return
-        reasons = {_ABSENT: "not found", _TOO_OLD: "without OpenSSL 3"}
-        tried.append(f"{name or 'the Python program'} ({reasons.get(result, 'incomplete')})")
+        reasons = {abi.TLS_ABSENT: "not found", abi.TLS_TOO_OLD: "without OpenSSL 3", abi.TLS_INCOMPLETE: "incomplete"}
+        tried.append(f"{name or 'the Python program'} ({reasons[result]})")
     message = (
         "TLS needs OpenSSL 3, which was not found; install it (libssl.so.3) or name it in the environment variable "
         f"SOCKETIFY_LIBSSL. Tried: {', '.join(tried)}"
@@ -168,8 +171,8 @@ def set_certificate(native: int, hostname: str, options: AppOptions) -> None:
     result = lib.sk_app_tls(native, host, len(host), ctypes.byref(given))
     if result == 0:
         return
-    index, problem = divmod(result, 256)
-    reason = bytes(scratch_view()[:256]).partition(b"\0")[0].decode(errors="replace")
+    index, problem = divmod(result, abi.TLS_INDEX_STEP)
+    reason = bytes(scratch_view()[: abi.TLS_REASON_BYTES]).partition(b"\0")[0].decode(errors="replace")
     option, text = _PROBLEMS[problem]
     subject = f" (server name {hostname})" if hostname else ""
     message = f"{option}{_where(options, option, index)} {text}{reason and ': ' + reason}{subject}"

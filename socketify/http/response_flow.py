@@ -6,16 +6,12 @@ import asyncio
 from typing import Any, Callable, Optional, TypeVar
 
 from ..native import lib
-from ..native.abi import END_CONNECTION, GONE
+from ..native.abi import END_CONNECTION, GONE, NO_OFFSET, TRIED_COMPLETE, TRIED_TAKEN
 from .response_head import ResponseHead
 
 Self = TypeVar("Self", bound="ResponseFlow")
 
 _PIECE_BYTES = 1024 * 1024
-#: What sk_res_write_offset gives without a response.
-_NO_OFFSET = 2**64 - 1
-#: What sk_res_try_end adds to its result when everything was taken, and when the response is complete.
-_TAKEN, _COMPLETE = 1, 2
 
 
 class ResponseFlow(ResponseHead):
@@ -75,11 +71,11 @@ class ResponseFlow(ResponseHead):
                 self._mark_aborted()
                 return False, True
             self._started = self._sized = True
-            if result & _COMPLETE:
+            if result & TRIED_COMPLETE:
                 self._app._forget(self)
                 return True, True
             given += len(piece)
-            if not result & _TAKEN:
+            if not result & TRIED_TAKEN:
                 return False, False
             if given >= len(view):
                 return True, False
@@ -131,7 +127,7 @@ class ResponseFlow(ResponseHead):
         if not self._handle or not self._started:
             return 0
         offset = int(lib.sk_res_write_offset(self._handle))
-        if offset == _NO_OFFSET:
+        if offset == NO_OFFSET:
             self._check_thread("get_write_offset")
             return 0
         return offset

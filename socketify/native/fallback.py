@@ -13,9 +13,6 @@ from .lending import lent
 from .library import lib
 from .signatures import OnMessage
 
-#: The close code (RFC 6455, erratum 3473).
-_INTERNAL_ERROR = 1011
-
 
 def _text(length: int) -> str:
     if length == abi.STALE:
@@ -134,10 +131,10 @@ def message_callback(function: OnMessage) -> Any:
     def on_message(handle: int, address: Optional[int], length: int, opcode: int) -> None:
         try:
             data = ctypes.string_at(address or 0, length)
-            function(handle, data.decode() if opcode == 1 else data, opcode)
+            function(handle, data.decode() if opcode == abi.WS_TEXT else data, opcode)
         except MemoryError:
             # Nobody shall take the messages that follow for all there are.
-            lib.sk_ws_end(handle, _INTERNAL_ERROR, b"", 0)
+            lib.sk_ws_end(handle, abi.WS_CODE_INTERNAL_ERROR, b"", 0)
             raise
 
     return abi.WebSocketMessageCallback(on_message)

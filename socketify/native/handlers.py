@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
 from . import abi, fallback
@@ -64,15 +65,14 @@ def message_handler(
     return members
 
 
-def asgi_scope(parts: tuple[Any, ...]) -> Callable[[int], tuple[int, dict[str, Any]]]:
-    """Make a function of a handle that makes flags (``SCOPE_*``) and scope; of ``parts`` (``ASGI_*``) the first will do."""
-    return function(abi.PYTHON_ASGI_SCOPE, parts)
+def asgi_scope(parts: Mapping[int, Any]) -> Callable[[int], tuple[int, dict[str, Any]]]:
+    """Make a function of a handle that makes flags (``SCOPE_*``) and scope; ``parts`` by ``ASGI_*`` but for an application."""
+    return function(abi.PYTHON_ASGI_SCOPE, tuple(parts[item] for item in range(abi.ASGI_APPLICATION)))
 
 
-def asgi_request(parts: tuple[Any, ...]) -> Callable[[int], int]:
+def asgi_request(parts: Mapping[int, Any]) -> Callable[[int], int]:
     """Make a function of a handle that serves a request by an ASGI application; ``parts`` by ``ASGI_*``."""
-    assert len(parts) == abi.ASGI_ITEMS
-    return function(abi.PYTHON_ASGI_REQUEST, parts)
+    return function(abi.PYTHON_ASGI_REQUEST, tuple(parts[item] for item in range(abi.ASGI_ITEMS)))
 
 
 def _documentation(signature: str, method: Callable[..., Any]) -> bytes:

@@ -8,8 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Optional, Union
 
-#: Of what is shorter nothing is ever referred to.
-LENT_MIN = 16 * 1024
+from . import abi
 
 _Content = Union[bytes, "ctypes.Array[ctypes.c_char]"]
 _OwnerCallback = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
@@ -52,7 +51,7 @@ def lend_by(library: Any, addresses: Optional[tuple[int, int]]) -> None:
 @contextmanager
 def lent(data: bytes) -> Generator[_Content, None, None]:
     """Give what a call within the block may pass to the native side, which refers to it if it has to wait."""
-    if len(data) < LENT_MIN:
+    if len(data) < abi.LENT_MIN:
         yield data
         return
     # Other interpreters move their bytes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Optional, Union
 
+from ..native import abi
 from ..native import scope_text as _scope_text
 from ..wire.ends import split_ends
 from ..wire.headers import joined
@@ -23,7 +24,7 @@ class Fields:
         headers = self._headers
         if headers is None:
             headers = self._headers = {}
-            for key, value in zip(self._lines[5::2], self._lines[6::2]):
+            for key, value in zip(self._lines[abi.SCOPE_LINE_FIELDS :: 2], self._lines[abi.SCOPE_LINE_FIELDS + 1 :: 2]):
                 headers[key] = joined(key, headers[key], value) if key in headers else value
         return headers.copy() if name is None else headers.get(name.lower())
 
@@ -50,12 +51,20 @@ def scope_builder() -> Callable[[int], Scope]:
 
     def build(handle: int) -> Scope:
         lines = _scope_text(handle).split("\n")
-        ends = known.get(lines[4])
+        text = lines[abi.SCOPE_LINE_ENDS]
+        ends = known.get(text)
         if ends is None:
             if len(known) > 4096:
                 known.clear()
-            ends = known[lines[4]] = _addresses(lines[4])
-        return Scope(ends[1], ends[0], lines[1], lines[2], lines[3], Fields(lines))
+            ends = known[text] = _addresses(text)
+        return Scope(
+            ends[1],
+            ends[0],
+            lines[abi.SCOPE_LINE_METHOD],
+            lines[abi.SCOPE_LINE_PATH],
+            lines[abi.SCOPE_LINE_QUERY],
+            Fields(lines),
+        )
 
     return build
 

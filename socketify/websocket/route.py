@@ -29,6 +29,7 @@ Handler = Callable[..., Any]
 
 HANDLERS = ("upgrade", "open", "message", "drain", "ping", "pong", "close", "subscription")
 _PAYLOAD_MAX = 2**31 - 1
+_IDLE_MIN, _IDLE_MAX, _LIFETIME_MAX = abi.WS_IDLE_TIMEOUT_MIN, abi.WS_IDLE_TIMEOUT_MAX, abi.WS_LIFETIME_MAX
 #: What may wait for a handler of the same connection before reading from it pauses.
 _PENDING_MAX_MESSAGES = 64
 _PENDING_MAX_BYTES = 1024 * 1024
@@ -53,6 +54,10 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _PAYLOAD_MAX
 
 
+def _is_idle_timeout(value: Any) -> bool:
+    return _is_size(value) and (value == 0 or _IDLE_MIN <= value <= _IDLE_MAX)
+
+
 def _are_origins(value: Any) -> bool:
     return value is None or (
         isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(each, str) and "://" in each for each in value)
@@ -67,12 +72,12 @@ _OPTIONS: dict[str, tuple[Any, str, Callable[[Any], bool]]] = {
         lambda value: isinstance(value, int) and is_compression(value),
     ),
     "max_payload_length": (16 * 1024 * 1024, f"an int from 0 to {_PAYLOAD_MAX}", _is_size),
-    "idle_timeout": (20, "0, or an int from 8 to 960", lambda value: _is_size(value) and (value == 0 or 8 <= value <= 960)),
+    "idle_timeout": (20, f"0, or an int from {_IDLE_MIN} to {_IDLE_MAX}", _is_idle_timeout),
     "max_backpressure": (64 * 1024, f"an int from 0 to {_PAYLOAD_MAX}", _is_size),
     "close_on_backpressure_limit": (False, "a bool", _is_flag),
     "reset_idle_timeout_on_send": (False, "a bool", _is_flag),
     "send_pings_automatically": (True, "a bool", _is_flag),
-    "max_lifetime": (0, "an int from 0 to 240", lambda value: _is_size(value) and value <= 240),
+    "max_lifetime": (0, f"an int from 0 to {_LIFETIME_MAX}", lambda value: _is_size(value) and value <= _LIFETIME_MAX),
     "allowed_origins": (None, "None, or a list of origins such as 'https://example.org'", _are_origins),
     "max_connections": (0, f"an int from 0 to {_PAYLOAD_MAX}", _is_size),
     "max_connections_per_address": (0, f"an int from 0 to {_PAYLOAD_MAX}", _is_size),

@@ -14,7 +14,7 @@ from ..http.connection import address_text, elsewhere
 from ..native import lib, websocket_send
 from ..native import publish_from as _publish_from
 from ..native import send_message as _send
-from ..native.abi import BAD_HEAD, GONE, OK, STALE, WS_COMPRESS, WS_MORE
+from ..native.abi import BAD_HEAD, GONE, OK, STALE, WS_COMPRESS, WS_MORE, WS_OPCODE_MASK, WS_REASON_MAX, WS_TOPIC_MAX
 from ..native.lending import lent
 from .constants import OpCode, SendStatus
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 Self = TypeVar("Self", bound="WebSocket")
 Message = Union[str, bytes]
 
-_CLOSE_REASON_MAX = 123
-_TOPIC_MAX = 65535
-_OPCODE_BITS = 15
 _STATUS = (SendStatus.BACKPRESSURE, SendStatus.SUCCESS, SendStatus.DROPPED)
 
 
@@ -135,10 +132,10 @@ class WebSocket:
             opcode = opcode | (WS_COMPRESS if compress else 0) | (0 if fin else WS_MORE)
         status = _send(self._handle, data, opcode)
         if status == GONE and self._is_elsewhere():
-            self._forward(self.send, data, opcode & _OPCODE_BITS, compress, fin)
+            self._forward(self.send, data, opcode & WS_OPCODE_MASK, compress, fin)
             return SendStatus.SUCCESS
         if status < 0:
-            message = f"opcode cannot be sent now: {OpCode(opcode & 15).name} with {len(data)} bytes"
+            message = f"opcode cannot be sent now: {OpCode(opcode & WS_OPCODE_MASK).name} with {len(data)} bytes"
             raise ValueError(message)
         return _STATUS[status]
 
@@ -390,8 +387,8 @@ def encode_topic(topic: str) -> bytes:
         message = f"topic must be str, not {type(topic).__name__}"
         raise TypeError(message)
     name = topic.encode()
-    if len(name) > _TOPIC_MAX:
-        message = f"topic must have at most {_TOPIC_MAX} bytes, not {len(name)}"
+    if len(name) > WS_TOPIC_MAX:
+        message = f"topic must have at most {WS_TOPIC_MAX} bytes, not {len(name)}"
         raise ValueError(message)
     return name
 
@@ -427,7 +424,7 @@ def _close_reason(message: Optional[Union[str, bytes]]) -> bytes:
         text = f"message must be UTF-8: {error}"
         raise ValueError(text) from None
     encoded = reason.encode()
-    if len(encoded) > _CLOSE_REASON_MAX:
+    if len(encoded) > WS_REASON_MAX:
         # Not in the middle of a character.
-        return encoded[:_CLOSE_REASON_MAX].decode(errors="ignore").encode()
+        return encoded[:WS_REASON_MAX].decode(errors="ignore").encode()
     return encoded

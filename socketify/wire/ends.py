@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 
-#: Before the path of a Unix-domain socket, in hexadecimal digits: the last word.
-_LOCAL_PATH = "unix:"
+from ..native.abi import SCOPE_LOCAL_PATH
 
 
 def split_ends(text: str) -> tuple[list[str], str]:
@@ -19,7 +18,7 @@ def split_ends(text: str) -> tuple[list[str], str]:
 
     """
     words = text.split()
-    if not words or not words[-1].startswith(_LOCAL_PATH):
+    if not words or not words[-1].startswith(SCOPE_LOCAL_PATH):
         return words, ""
-    path = words.pop()[len(_LOCAL_PATH) :]
+    path = words.pop()[len(SCOPE_LOCAL_PATH) :]
     return words, os.fsdecode(bytes.fromhex(path))

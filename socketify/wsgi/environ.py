@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from ..native import scope_text as _scope_text
 from ..native import sent_target as _sent_target
-from ..native.abi import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_OTHER_SCHEME, SCOPE_SENT_TARGET
+from ..native.abi import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_FLAGS_BASE, SCOPE_OTHER_SCHEME, SCOPE_SENT_TARGET
 from ..wire.ends import split_ends
 from .file import FileWrapper
 from .input import NO_INPUT
@@ -17,7 +17,6 @@ Environ = dict[str, Any]
 #: Returns the flags of the request (SCOPE_*) and its environ, inside the request callback.
 EnvironBuilder = Callable[[int], tuple[int, Environ]]
 
-_FLAGS_BASE = ord("@")
 _KNOWN_NAMES_MAX = 1024
 _ROOM = 3
 # Together at most some MB.
@@ -130,7 +129,7 @@ def environ_builder(base: Environ) -> EnvironBuilder:
 
     def build(handle: int) -> tuple[int, Environ]:
         text, method, path, query, section = _scope_text(handle).split("\n", 4)
-        flags = ord(text) - _FLAGS_BASE
+        flags = ord(text) - SCOPE_FLAGS_BASE
         environ = sections[section].copy()
         environ["REQUEST_METHOD"] = method
         environ["QUERY_STRING"] = query

@@ -222,7 +222,7 @@ print(*{{line.split("/")[-1] for line in open("/proc/self/maps") if "libssl" in 
 def test_without_openssl_the_error_says_what_to_do(files: Files) -> None:
     given = files.issue("absent")
     code = f"""
-import socketify.tls as tls, socketify
+import socketify.core.tls as tls, socketify
 tls._libraries = lambda: ["/nowhere/libssl.so.3", "libc.so.6"]
 socketify.App().close()
 try:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from socketify.asgi.exchange import ASGIExchange
 from socketify.native import abi, lib, library
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,12 @@ def test_a_constant_with_another_value_is_found() -> None:
 def test_what_the_generator_does_not_know_is_refused(text: str) -> None:
     with pytest.raises((generator.HeaderError, SyntaxError)):
         generator.Contract(HEADER + text + "\n")
+
+
+def test_exchanges_have_the_methods_that_the_native_side_calls() -> None:
+    names = [value for name, value in vars(abi).items() if name.startswith("ASGI_") and isinstance(value, str)]
+    assert len(names) == 6
+    assert all(callable(getattr(ASGIExchange, name)) for name in names)
 
 
 def test_only_our_functions_are_exported() -> None:

@@ -6,6 +6,9 @@ namespace sk {
 
 extern "C" {
 
+/* What Python and the functions called by it lend is what the engine refers to. */
+static_assert(SK_LENT_MIN == uWS::BackPressure::HELD_MIN);
+
 void sk_lend_by(const void *retain, const void *release) {
   using Function = void (*)(const void *owner);
   uWS::owners = {reinterpret_cast<Function>(const_cast<void *>(retain)), reinterpret_cast<Function>(const_cast<void *>(release))};

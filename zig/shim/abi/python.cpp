@@ -35,7 +35,7 @@ void sk_python_load(const sk_python *api) {
 }
 
 sk_object *sk_python_function(int32_t which, sk_object *self) {
-  assert(python.new_function && which >= 0 && which < FUNCTIONS);
+  assert(python.new_function && which >= 0 && which < SK_PYTHON_FUNCTIONS);
   return asResult(newFunction(which, self));
 }
 

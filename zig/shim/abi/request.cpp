@@ -15,7 +15,6 @@ static_assert(SK_MAX_HEADER_COUNT == uWS::HttpHead::MAX_FIELDS);
 namespace {
 
 /* So that the flags of a scope are a character. */
-constexpr char FLAGS_BASE = '@';
 
 } // namespace
 
@@ -105,14 +104,18 @@ int32_t sk_req_scope(uint32_t handle) {
   /* Of the parts that follow nobody can tell what was sent. */
   bool lone_mark = query.empty() && path.length() < request->getFullUrl().length();
   int sent = request->origin().empty() && !lone_mark ? 0 : SK_SCOPE_SENT_TARGET;
-  char flags = static_cast<char>(FLAGS_BASE + (scopeFlags(*slot, *request, path) | sent));
+  char flags = static_cast<char>(SK_SCOPE_FLAGS_BASE + (scopeFlags(*slot, *request, path) | sent));
   std::string ends;
   ScratchWriter writer;
-  writer.line({&flags, 1});
-  writer.line(request->rawMethod());
-  writer.line(path);
-  writer.line(query);
-  writer.line(endsWithPathOf(*slot, ends));
+  std::string_view lines[SK_SCOPE_LINE_FIELDS];
+  lines[SK_SCOPE_LINE_FLAGS] = {&flags, 1};
+  lines[SK_SCOPE_LINE_METHOD] = request->rawMethod();
+  lines[SK_SCOPE_LINE_PATH] = path;
+  lines[SK_SCOPE_LINE_QUERY] = query;
+  lines[SK_SCOPE_LINE_ENDS] = endsWithPathOf(*slot, ends);
+  for (std::string_view line : lines) {
+    writer.line(line);
+  }
   for (auto [name, value] : *request) {
     writer.line(name);
     writer.line(value);

@@ -79,7 +79,6 @@ int32_t sk_res_flush(uint32_t handle) {
 
 int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data, size_t length,
                        uint64_t total_length, int32_t flags) {
-  constexpr int32_t RESULT = 4, TAKEN = 1, COMPLETE = 2;
   Slot *slot = findHttpSlot(handle);
   if (!slot) {
     return SK_GONE;
@@ -119,7 +118,7 @@ int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, i
   } else {
     awaitHandler(*slot);
   }
-  return RESULT + (taken ? TAKEN : 0) + (complete ? COMPLETE : 0);
+  return SK_TRIED | (taken ? SK_TRIED_TAKEN : 0) | (complete ? SK_TRIED_COMPLETE : 0);
 }
 
 int32_t sk_res_has_begun(uint32_t handle) {
@@ -189,7 +188,7 @@ int32_t sk_res_want_writable(uint32_t handle) {
 
 uint64_t sk_res_write_offset(uint32_t handle) {
   Slot *slot = findHttpSlot(handle);
-  return slot ? httpData(slot->socket)->offset : UINT64_MAX;
+  return slot ? httpData(slot->socket)->offset : SK_NO_OFFSET;
 }
 
 int64_t sk_res_buffered_bytes(uint32_t handle) {

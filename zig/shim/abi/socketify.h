@@ -32,12 +32,18 @@ extern "C" {
 #define SK_MAX_TARGET_BYTES 1048576
 #define SK_MAX_HEADER_BYTES 1048576
 #define SK_MAX_HEADER_COUNT 128
+/* The max_body_bytes of an app that has no such limit. */
+#define SK_NO_BODY_LIMIT UINT64_MAX
 
 /* Bytes of the scratch buffer; no text that a function returns is ever longer: the longest is a request with the highest
  * limits, whose target is told whole and as parameters or as Host. */
 #define SK_SCRATCH_BYTES 3211264
 /* Longer messages are read where they are: copying them twice takes longer than asking for an address. */
 #define SK_WS_SCRATCH_BYTES 4096
+/* Of what is shorter nothing is ever referred to instead of copied, see sk_lend. */
+#define SK_LENT_MIN (16 * 1024)
+/* Bodies up to this size are handed over whole; of longer ones only what the client takes. */
+#define SK_WHOLE_BODY_MAX (256 * 1024)
 
 /* Results of the response functions. */
 #define SK_BUFFERED 0      /* accepted; part of it waits in memory for the client to read */
@@ -49,9 +55,37 @@ extern "C" {
 #define SK_STALE (-4)      /* what SK_GONE says, where a result can be a length or a number */
 #define SK_BAD_LENGTH (-5) /* the body is not as long as its Content-Length says; nothing was sent */
 
+/* Results of sk_res_try_end, beside SK_GONE and SK_BAD_HEAD: the first, and flags. */
+#define SK_TRIED 4
+#define SK_TRIED_TAKEN 1    /* everything that was passed was taken */
+#define SK_TRIED_COMPLETE 2 /* the response is complete */
+/* What sk_res_write_offset returns without a response. */
+#define SK_NO_OFFSET UINT64_MAX
+
+/* Opcodes of websockets (RFC 6455 section 5.2). */
+#define SK_WS_CONTINUATION 0
+#define SK_WS_TEXT 1
+#define SK_WS_BINARY 2
+#define SK_WS_CLOSE 8
+#define SK_WS_PING 9
+#define SK_WS_PONG 10
+#define SK_WS_OPCODE_MASK 15
 /* Flags of sk_ws_send, beside the opcode. */
 #define SK_WS_COMPRESS 16 /* where it was negotiated; fragments never are compressed */
 #define SK_WS_MORE 32     /* fragments follow */
+/* Close codes (RFC 6455 section 7.4.1, and its erratum 3473). */
+#define SK_WS_CODE_NORMAL 1000
+#define SK_WS_CODE_GOING_AWAY 1001
+#define SK_WS_CODE_ABNORMAL 1006
+#define SK_WS_CODE_TOO_BIG 1009
+#define SK_WS_CODE_INTERNAL_ERROR 1011
+/* Bytes of the reason of a close frame, and of the name of a topic. */
+#define SK_WS_REASON_MAX 123
+#define SK_WS_TOPIC_MAX 65535
+/* What idle_timeout_s and max_lifetime_min of a route may be, besides 0. */
+#define SK_WS_IDLE_TIMEOUT_MIN 8
+#define SK_WS_IDLE_TIMEOUT_MAX 960
+#define SK_WS_LIFETIME_MAX 240
 
 /* Flags of sk_res_send and sk_res_try_end. */
 #define SK_END_CONNECTION 1 /* close the connection after this response */
@@ -68,6 +102,21 @@ extern "C" {
 #define SK_SCOPE_OTHER_SCHEME 32 /* a trusted proxy says https and the app speaks plain HTTP, or the other way round */
 /* Only of sk_req_scope: the target that was sent is not what path and query say, see sk_req_sent_target. */
 #define SK_SCOPE_SENT_TARGET 64
+
+/* The lines of sk_req_scope. */
+enum {
+  SK_SCOPE_LINE_FLAGS, /* a character: SK_SCOPE_FLAGS_BASE plus SK_SCOPE_* */
+  SK_SCOPE_LINE_METHOD,
+  SK_SCOPE_LINE_PATH,
+  SK_SCOPE_LINE_QUERY,
+  /* "host port host port": the client as a PROXY header or the socket says, and this server; nothing for Unix-domain sockets but
+   * the path of the server's, as SK_SCOPE_LOCAL_PATH and hexadecimal digits. */
+  SK_SCOPE_LINE_ENDS,
+  /* From here on, name and value of each field. */
+  SK_SCOPE_LINE_FIELDS
+};
+#define SK_SCOPE_FLAGS_BASE 64
+#define SK_SCOPE_LOCAL_PATH "unix:"
 
 /* Flags of sk_req_dump. */
 #define SK_DUMP_ANCIENT 1
@@ -107,9 +156,9 @@ typedef void (*sk_ws_subscription_fn)(uint32_t handle, const char *topic, size_t
 typedef struct sk_ws_behavior {
   uint32_t compression;                /* the engine's CompressOptions */
   uint32_t max_payload_bytes;          /* larger messages fail the connection with 1009 */
-  uint32_t idle_timeout_s;             /* 8 to 960; 0 for none */
+  uint32_t idle_timeout_s;             /* 0 for none */
   uint32_t max_backpressure_bytes;     /* further messages are dropped; 0 for no limit */
-  uint32_t max_lifetime_min;           /* up to 240; 0 for no limit */
+  uint32_t max_lifetime_min;           /* 0 for no limit */
   int32_t close_on_backpressure_limit; /* 1 to close instead */
   int32_t reset_idle_timeout_on_send;
   int32_t send_pings_automatically;
@@ -132,6 +181,13 @@ typedef struct sk_ws_behavior {
 /* A client asked for a server name that has no certificate; sk_app_tls may add one now. */
 typedef void (*sk_tls_missing_fn)(const char *name, size_t length);
 
+/* Whether clients are asked for a certificate. */
+enum {
+  SK_TLS_CLIENT_NONE,     /* no */
+  SK_TLS_CLIENT_OPTIONAL, /* yes, and it is checked if there is one */
+  SK_TLS_CLIENT_REQUIRED  /* yes, and there must be one */
+};
+
 /* Certificates and choices of TLS. Text ends with NUL, is not kept, and is NULL for what is not given; files hold PEM. */
 typedef struct sk_tls_options {
   /* Paths one behind the other, each ended by NUL, and an empty one at last; as many keys as certificates. */
@@ -142,7 +198,7 @@ typedef struct sk_tls_options {
   const char *ca_file;
   const char *ciphers;          /* of TLS 1.2; empty for TLS 1.3 only */
   const char *ciphersuites;     /* of TLS 1.3 */
-  int32_t client_certificate;   /* 0 is not asked for, 1 is checked if there is one, 2 must be there */
+  int32_t client_certificate;   /* SK_TLS_CLIENT_* */
   int32_t low_memory;           /* 1 to free the buffers of connections that wait */
   uint32_t handshake_timeout_s; /* 0 for no limit; only of the app itself */
 } sk_tls_options;
@@ -239,16 +295,38 @@ SK_API void sk_app_remove_host(sk_app *app, const char *host, size_t host_length
 SK_API int32_t sk_app_listen_fd(sk_app *app, int32_t fd, int32_t shared);
 /* Accepts no more, from any descriptor. Connections that exist live on. */
 SK_API void sk_app_stop_listening(sk_app *app);
-/* Loads OpenSSL 3 from a library, or from one that it needs: 1, or 0 when there is no such library, -1 when it has no OpenSSL 3,
- * -2 when that lacks functions. The path ends with NUL; an empty one means the program itself. Any thread may call it. */
+#define SK_TLS_LOADED 1
+#define SK_TLS_ABSENT 0        /* there is no such library */
+#define SK_TLS_TOO_OLD (-1)    /* it has no OpenSSL 3 */
+#define SK_TLS_INCOMPLETE (-2) /* that lacks functions */
+/* Loads OpenSSL 3 from a library, or from one that it needs: SK_TLS_LOADED, or why not. The path ends with NUL; an empty one means
+ * the program itself. Any thread may call it. */
 SK_API int32_t sk_tls_load(const char *path);
 /* 1 when a cipher's name or keyword (NUL-terminated) means something in TLS 1.2. After sk_tls_load. */
 SK_API int32_t sk_tls_knows_cipher(const char *name);
+/* What can be wrong with options of TLS. */
+enum {
+  SK_TLS_MEMORY = 1,
+  SK_TLS_CERTIFICATE,
+  SK_TLS_CERTIFICATE_EXPIRED,
+  SK_TLS_CERTIFICATE_EARLY,
+  SK_TLS_KEY,
+  SK_TLS_PASSPHRASE_MISSING,
+  SK_TLS_PASSPHRASE_WRONG,
+  SK_TLS_KEY_MISMATCH, /* key and certificate are no pair */
+  SK_TLS_DH_PARAMS,
+  SK_TLS_CA,
+  SK_TLS_CIPHERS,      /* of TLS 1.2 */
+  SK_TLS_CIPHERSUITES, /* of TLS 1.3 */
+  SK_TLS_SAME_KIND     /* two keys are of one kind */
+};
+/* It is added so often as the index of the certificate says. */
+#define SK_TLS_INDEX_STEP 256
+/* Bytes of the reason in the scratch buffer, with the NUL that ends it. */
+#define SK_TLS_REASON_BYTES 256
 /* Makes the app's listeners speak TLS, or changes the certificate of connections to come: all of them, or those that ask for
- * a host name (lower case, may be a wildcard). Returns 0, or which part is wrong: 1 memory, 2 certificate, 3 it is expired, 4 not
- * yet valid, 5 key, 6 it needs a passphrase, 7 the passphrase is wrong, 8 key and certificate are no pair, 9 DH parameters, 10 CA,
- * 11 ciphers of TLS 1.2, 12 those of 1.3, 13 two keys are of one kind; plus 256 times the index of the certificate. Then the
- * scratch buffer holds the reason, ended by NUL. After sk_tls_load. */
+ * a host name (lower case, may be a wildcard). Returns 0, or SK_TLS_MEMORY and so on, plus SK_TLS_INDEX_STEP times the index of the
+ * certificate: then the scratch buffer holds the reason. After sk_tls_load. */
 SK_API int32_t sk_app_tls(sk_app *app, const char *host, size_t host_length, const sk_tls_options *options);
 /* Forgets the certificate of a host name. */
 SK_API void sk_app_tls_remove(sk_app *app, const char *host, size_t host_length);
@@ -307,9 +385,7 @@ SK_API int32_t sk_req_is_secure(uint32_t handle);
  * name and value of each field. No part can hold an LF. */
 SK_API int32_t sk_req_dump(uint32_t handle);
 
-/* The same as interfaces between servers and applications want it: a character of flags, method, path, query, both ends
- * of the connection ("host port host port": the client as a PROXY header or the socket says, and this server; empty for
- * Unix-domain sockets), then name and value of each field. The flags are '@' plus SK_SCOPE_*. */
+/* The same as interfaces between servers and applications want it: SK_SCOPE_LINE_*. */
 SK_API int32_t sk_req_scope(uint32_t handle);
 
 /* ---- Response ------------------------------------------------------------------------------------------------------
@@ -343,7 +419,7 @@ SK_API int32_t sk_res_end_trailers(uint32_t handle, const char *head, int32_t he
 /* An informational 103 (Early Hints, RFC 8297). SK_BUSY after the head, and for HTTP/1.0. */
 SK_API int32_t sk_res_early_hints(uint32_t handle, const char *head, int32_t head_length, int32_t fields);
 /* Writes what fits of a body of total_length bytes; `data` continues at the write offset. Returns SK_GONE, SK_BAD_HEAD, or
- * 4 plus 1 when everything passed was taken plus 2 when the response is complete. */
+ * SK_TRIED with its flags. */
 SK_API int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data,
                               size_t length, uint64_t total_length, int32_t flags);
 /* Asks for the body: on_body is called at once with what is here, and later with the rest.
@@ -360,7 +436,7 @@ SK_API int32_t sk_res_descriptor(uint32_t handle);
 SK_API int32_t sk_res_count_sent(uint32_t handle, uint64_t length);
 /* Asks for on_writable when the kernel takes data, also when nothing of ours waits. */
 SK_API int32_t sk_res_await_room(uint32_t handle);
-/* Bytes of the body given so far to try_end; (uint64_t)-1 when gone. */
+/* Bytes of the body given so far to try_end; SK_NO_OFFSET when gone. */
 SK_API uint64_t sk_res_write_offset(uint32_t handle);
 /* Bytes that wait in memory for the client to read, or SK_ABSENT when gone. */
 SK_API int64_t sk_res_buffered_bytes(uint32_t handle);
@@ -417,7 +493,7 @@ SK_API int32_t sk_ws_set_object(uint32_t handle, const void *object);
 /* Sends a message or fragment: flags are the opcode and SK_WS_*. Returns SK_BUFFERED, SK_OK, SK_GONE (also when it was
  * dropped because of the backpressure limit), or SK_BAD_HEAD for an opcode or length that cannot be sent now. */
 SK_API int32_t sk_ws_send(uint32_t handle, const char *data, size_t length, int32_t flags);
-/* The close handshake; at most 123 bytes of the reason are sent. 0 sends no code. on_close is called at once. */
+/* The close handshake; at most SK_WS_REASON_MAX bytes of the reason are sent. 0 sends no code. on_close is called at once. */
 SK_API int32_t sk_ws_end(uint32_t handle, int32_t code, const char *reason, int32_t length);
 /* Cuts the connection; on_close is called with 1006. */
 SK_API int32_t sk_ws_close(uint32_t handle);

@@ -127,49 +127,73 @@ typedef struct sk_exchange_handler {
 } sk_exchange_handler;
 
 /* Functions of sk_python_function. */
-#define SK_PYTHON_SEND 0         /* send(handle, head, fields, body, flags): sk_res_send of bytes; head may be None */
-#define SK_PYTHON_WRITE 1        /* write(handle, head, fields, data): sk_res_write */
-#define SK_PYTHON_STREAM 2       /* stream(handle, head, fields, data): sk_res_stream */
-#define SK_PYTHON_SEND_MESSAGE 3 /* send_message(handle, data, flags): sk_ws_send */
-#define SK_PYTHON_SCOPE 4        /* scope(handle): what sk_req_scope says, as bytes */
-#define SK_PYTHON_SCOPE_TEXT 5   /* scope_text(handle): the same as str, of latin-1 */
-/* send_with(handle, status, content_type, gives_way, headers, body, flags): a whole response. Status, content type (None for none;
- * it may give way to one among the headers) and the pairs of a list or tuple (or None) are str or bytes. Gives a result as
- * sk_res_send, or None, with nothing sent, for what only Python can judge: other types, text outside ASCII. */
-#define SK_PYTHON_SEND_WITH 6
-/* Of a handle, as str; RuntimeError when the request is gone. */
-#define SK_PYTHON_METHOD 7
-#define SK_PYTHON_URL 8
-#define SK_PYTHON_FULL_URL 9
-#define SK_PYTHON_HEADER 10    /* header(handle, name): a field's first value, or None */
-#define SK_PYTHON_PARAMETER 11 /* parameter(handle, index): as it was sent, or None */
-/* body_here(handle): the whole body as bytes, if it came with the head and was not asked for yet, else None; it counts as read. */
-#define SK_PYTHON_BODY_HERE 12
-/* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the context; None when it finished, else
- * (what it waits for, the context). */
-#define SK_PYTHON_BEGIN 13
-#define SK_PYTHON_ASGI_SCOPE 14   /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
-#define SK_PYTHON_ASGI_REQUEST 15 /* asgi_request(handle), likewise: serves a request, and returns 0 */
-/* publish(app, topic, data, opcode) and publish_from(handle, topic, data, opcode): sk_app_publish and sk_ws_publish. Gives a bool,
- * or None, with nothing sent, for what only Python can judge. After sk_python_websocket. */
-#define SK_PYTHON_PUBLISH 16
-#define SK_PYTHON_PUBLISH_FROM 17
-#define SK_PYTHON_PUMP 18 /* pump(): sk_loop_pump, and gives None */
+enum {
+  SK_PYTHON_SEND,         /* send(handle, head, fields, body, flags): sk_res_send of bytes; head may be None */
+  SK_PYTHON_WRITE,        /* write(handle, head, fields, data): sk_res_write */
+  SK_PYTHON_STREAM,       /* stream(handle, head, fields, data): sk_res_stream */
+  SK_PYTHON_SEND_MESSAGE, /* send_message(handle, data, flags): sk_ws_send */
+  SK_PYTHON_SCOPE,        /* scope(handle): what sk_req_scope says, as bytes */
+  SK_PYTHON_SCOPE_TEXT,   /* scope_text(handle): the same as str, of latin-1 */
+  /* send_with(handle, status, content_type, gives_way, headers, body, flags): a whole response. Status, content type (None for
+   * none; it may give way to one among the headers) and the pairs of a list or tuple (or None) are str or bytes. Gives a result as
+   * sk_res_send, or None, with nothing sent, for what only Python can judge: other types, text outside ASCII. */
+  SK_PYTHON_SEND_WITH,
+  /* Of a handle, as str; RuntimeError when the request is gone. */
+  SK_PYTHON_METHOD,
+  SK_PYTHON_URL,
+  SK_PYTHON_FULL_URL,
+  SK_PYTHON_HEADER,    /* header(handle, name): a field's first value, or None */
+  SK_PYTHON_PARAMETER, /* parameter(handle, index): as it was sent, or None */
+  /* body_here(handle): the whole body as bytes, if it came with the head and was not asked for yet, else None; it counts as read.
+   */
+  SK_PYTHON_BODY_HERE,
+  /* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the context; None when it finished, else
+   * (what it waits for, the context). */
+  SK_PYTHON_BEGIN,
+  SK_PYTHON_ASGI_SCOPE,   /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
+  SK_PYTHON_ASGI_REQUEST, /* asgi_request(handle), likewise: serves a request, and returns 0 */
+  /* publish(app, topic, data, opcode) and publish_from(handle, topic, data, opcode): sk_app_publish and sk_ws_publish. Gives a
+   * bool, or None, with nothing sent, for what only Python can judge. After sk_python_websocket. */
+  SK_PYTHON_PUBLISH,
+  SK_PYTHON_PUBLISH_FROM,
+  SK_PYTHON_PUMP,     /* pump(): sk_loop_pump, and gives None */
+  SK_PYTHON_FUNCTIONS /* how many there are */
+};
 
 /* Items of the tuple that tells how an ASGI application is served. */
-#define SK_ASGI_TEMPLATE 0     /* the scope, with what is the same for all requests */
-#define SK_ASGI_ROOT_PATH 1    /* bytes */
-#define SK_ASGI_ENDS 2         /* mapping of what sk_req_scope says of client and server to a tuple of both */
-#define SK_ASGI_DECODE 3       /* decode(bytes): the path, unescaped */
-#define SK_ASGI_OTHER_SCHEME 4 /* str */
-#define SK_ASGI_TLS 5          /* tls(handle): what the extension of that name says, or None without TLS */
-#define SK_ASGI_APPLICATION 6  /* application(scope, receive, send) */
-#define SK_ASGI_FALLBACK 7     /* fallback(handle): serves requests with a body */
-#define SK_ASGI_STATUS_LINES 8 /* dict of int to bytes */
-#define SK_ASGI_TAKE_OVER 9    /* take_over(handle, phase, head, fields): the exchange that goes on */
-#define SK_ASGI_RUNNER 10      /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
-#define SK_ASGI_NEW_TASK 11    /* new_task(): puts a task there */
-#define SK_ASGI_ITEMS 12
+enum {
+  SK_ASGI_TEMPLATE,     /* the scope, with what is the same for all requests */
+  SK_ASGI_ROOT_PATH,    /* bytes */
+  SK_ASGI_ENDS,         /* mapping of what sk_req_scope says of client and server to a tuple of both */
+  SK_ASGI_DECODE,       /* decode(bytes): the path, unescaped */
+  SK_ASGI_OTHER_SCHEME, /* str */
+  SK_ASGI_TLS,          /* tls(handle): what the extension of that name says, or None without TLS */
+  SK_ASGI_APPLICATION,  /* application(scope, receive, send) */
+  SK_ASGI_FALLBACK,     /* fallback(handle): serves requests with a body */
+  SK_ASGI_STATUS_LINES, /* dict of int to bytes */
+  SK_ASGI_TAKE_OVER,    /* take_over(handle, SK_ASGI_PHASE_*, head, fields): the exchange that goes on */
+  SK_ASGI_RUNNER,       /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
+  SK_ASGI_NEW_TASK,     /* new_task(): puts a task there */
+  SK_ASGI_ITEMS         /* how many there are */
+};
+
+/* What the response of an exchange of ASGI waits for, or how it ended. */
+enum {
+  SK_ASGI_PHASE_START,    /* its start message */
+  SK_ASGI_PHASE_HEAD,     /* its first body message */
+  SK_ASGI_PHASE_STREAM,   /* more of its body */
+  SK_ASGI_PHASE_TRAILERS, /* its trailers */
+  SK_ASGI_PHASE_DONE,     /* nothing: it is complete */
+  SK_ASGI_PHASE_LEFT,     /* nothing: the client left */
+  SK_ASGI_PHASE_FAILED    /* nothing: the application failed */
+};
+/* Methods of what take_over returns. */
+#define SK_ASGI_RECEIVE "receive"
+#define SK_ASGI_SEND "send"
+#define SK_ASGI_ON_ERROR "on_error"           /* (what the application raised) */
+#define SK_ASGI_ON_RETURN "on_return"         /* () */
+#define SK_ASGI_RUN_AWAITABLE "run_awaitable" /* (what the application returned, which is no coroutine) */
+#define SK_ASGI_CARRY_ON "carry_on"           /* (the coroutine, what it waits for, its context) */
 
 /* Whether the library belongs to the interpreter of this number, as CPython counts them: the first that asks has it until the
  * process ends, as objects of one interpreter must not be used by another, and outlive no interpreter. Thread-safe. */

@@ -7,9 +7,6 @@ namespace sk {
 
 namespace {
 
-/* Reasons of OpenSSL are short. */
-constexpr size_t REASON_BYTES = 256;
-
 void onMissingName(void *user, const char *name, size_t length) {
   beforeCallback();
   static_cast<App *>(user)->on_missing_name(name, length);
@@ -35,7 +32,7 @@ int32_t sk_app_tls(sk_app *app, const char *host, size_t host_length, const sk_t
   given.client_certificate = options->client_certificate;
   given.low_memory = options->low_memory;
   given.handshake_timeout_s = options->handshake_timeout_s;
-  int32_t problem = us_socket_context_tls(app->context(), host, host_length, &given, sk_loop_scratch(), REASON_BYTES);
+  int32_t problem = us_socket_context_tls(app->context(), host, host_length, &given, sk_loop_scratch(), SK_TLS_REASON_BYTES);
   app->secure |= problem == 0;
   return problem;
 }

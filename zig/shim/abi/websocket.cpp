@@ -15,6 +15,11 @@ namespace sk {
 
 namespace {
 
+/* The engine has the numbers of RFC 6455 by itself. */
+static_assert(SK_WS_CONTINUATION == uWS::OpCode::CONTINUATION && SK_WS_TEXT == uWS::OpCode::TEXT &&
+              SK_WS_BINARY == uWS::OpCode::BINARY && SK_WS_CLOSE == uWS::OpCode::CLOSE && SK_WS_PING == uWS::OpCode::PING &&
+              SK_WS_PONG == uWS::OpCode::PONG && SK_WS_CODE_ABNORMAL == uWS::protocol::CODE_ABNORMAL);
+
 /* What the program holds corked across several calls: it must be let go even when its connection dies meanwhile. */
 thread_local WebSocket *corked_websocket = nullptr;
 

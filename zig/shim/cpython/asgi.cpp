@@ -14,9 +14,6 @@ namespace sk {
 
 namespace {
 
-/* Longer bodies are handed over as the client takes them. */
-constexpr size_t WHOLE_BODY_MAX = 256 * 1024;
-
 /* Py_EQ. */
 constexpr int EQUAL = 2;
 
@@ -322,7 +319,7 @@ bool finish(AsgiExchange exchange, Object *message) {
   }
   uint32_t handle, fields;
   Ref head = exchange.head();
-  if (content.length() > WHOLE_BODY_MAX || !take(head.get(), block) || !exchange.take(handle, fields)) {
+  if (content.length() > SK_WHOLE_BODY_MAX || !take(head.get(), block) || !exchange.take(handle, fields)) {
     return false;
   }
   Lent lent(body.get(), content);
@@ -357,12 +354,12 @@ Object *send(Object *self, Object *message) {
   }
   python.error_clear();
   Object *arguments[] = {message};
-  return callSuccessor(exchange, "send", arguments).release();
+  return callSuccessor(exchange, SK_ASGI_SEND, arguments).release();
 }
 
 /* receive() */
 Object *receive(Object *self, Object *const *, ptrdiff_t count) {
-  return counts(count, 0) ? callSuccessor(AsgiExchange(self), "receive").release() : nullptr;
+  return counts(count, 0) ? callSuccessor(AsgiExchange(self), SK_ASGI_RECEIVE).release() : nullptr;
 }
 
 Method send_method = callWithOne("send", send);
@@ -374,7 +371,7 @@ Method receive_method = fastCall("receive", receive);
 Ref reportFailure(AsgiExchange exchange) {
   RaisedError error;
   Object *arguments[] = {error.instance()};
-  return callSuccessor(exchange, "on_error", arguments);
+  return callSuccessor(exchange, SK_ASGI_ON_ERROR, arguments);
 }
 
 /* The task in whose name coroutines are stepped; borrowed from the list that keeps it. */
@@ -402,7 +399,7 @@ Ref run(AsgiRoute route, AsgiExchange exchange, Object *self, Ref scope) {
   }
   if (!isExactly(coroutine.get(), python.coroutine_type)) {
     Object *awaitable[] = {coroutine.get()};
-    return callSuccessor(exchange, "run_awaitable", awaitable);
+    return callSuccessor(exchange, SK_ASGI_RUN_AWAITABLE, awaitable);
   }
   /* Held here: what runs may let the list forget it. */
   Object *found = currentTask(route);
@@ -417,10 +414,10 @@ Ref run(AsgiRoute route, AsgiExchange exchange, Object *self, Ref scope) {
   }
   if (stepped.outcome == Step::Waits) {
     Object *waits[] = {coroutine.get(), stepped.yielded.get(), stepped.context.get()};
-    return callSuccessor(exchange, "carry_on", waits);
+    return callSuccessor(exchange, SK_ASGI_CARRY_ON, waits);
   }
   if (!exchange.isIntact() || exchange.isTakenOver() || !exchange.phaseIs(phases.done)) {
-    return callSuccessor(exchange, "on_return");
+    return callSuccessor(exchange, SK_ASGI_ON_RETURN);
   }
   return Ref::borrowed(python.none);
 }
@@ -507,7 +504,7 @@ void prepareAsgi() {
       python.from_bytes("", 0),
       python.from_bool(0),
   };
-  phases = {python.from_long(0), python.from_long(1), python.from_long(4)};
+  phases = {python.from_long(SK_ASGI_PHASE_START), python.from_long(SK_ASGI_PHASE_HEAD), python.from_long(SK_ASGI_PHASE_DONE)};
 }
 
 } // namespace sk

@@ -7,6 +7,8 @@
 #include "cpython/websocket.h"
 #include "http/lending.h"
 
+#include <array>
+
 namespace sk {
 
 namespace {
@@ -88,33 +90,36 @@ Object *pump(Object *, Object *const *, ptrdiff_t count) {
   return newNone();
 }
 
-/* By SK_PYTHON_*. */
-Method methods[] = {
-    fastCall("send", send),
-    fastCall("write", piece<sk_res_write>),
-    fastCall("stream", piece<sk_res_stream>),
-    fastCall("send_message", sendMessage),
-    fastCall("scope", scope<false>),
-    fastCall("scope_text", scope<true>),
-    fastCall("send_with", sendWith),
-    fastCall("method", requestMethod),
-    fastCall("url", requestUrl),
-    fastCall("full_url", requestFullUrl),
-    fastCall("header", requestHeader),
-    fastCall("parameter", requestParameter),
-    fastCall("body_here", requestBodyHere),
-    fastCall("begin", beginCoroutine),
-    fastCall("asgi_scope", asgiScope),
-    fastCall("asgi_request", asgiRequest),
-    fastCall("publish", publishToAll),
-    fastCall("publish_from", publishToOthers),
-    fastCall("pump", pump),
-};
+std::array<Method, SK_PYTHON_FUNCTIONS> makeMethods() {
+  std::array<Method, SK_PYTHON_FUNCTIONS> made;
+  made[SK_PYTHON_SEND] = fastCall("send", send);
+  made[SK_PYTHON_WRITE] = fastCall("write", piece<sk_res_write>);
+  made[SK_PYTHON_STREAM] = fastCall("stream", piece<sk_res_stream>);
+  made[SK_PYTHON_SEND_MESSAGE] = fastCall("send_message", sendMessage);
+  made[SK_PYTHON_SCOPE] = fastCall("scope", scope<false>);
+  made[SK_PYTHON_SCOPE_TEXT] = fastCall("scope_text", scope<true>);
+  made[SK_PYTHON_SEND_WITH] = fastCall("send_with", sendWith);
+  made[SK_PYTHON_METHOD] = fastCall("method", requestMethod);
+  made[SK_PYTHON_URL] = fastCall("url", requestUrl);
+  made[SK_PYTHON_FULL_URL] = fastCall("full_url", requestFullUrl);
+  made[SK_PYTHON_HEADER] = fastCall("header", requestHeader);
+  made[SK_PYTHON_PARAMETER] = fastCall("parameter", requestParameter);
+  made[SK_PYTHON_BODY_HERE] = fastCall("body_here", requestBodyHere);
+  made[SK_PYTHON_BEGIN] = fastCall("begin", beginCoroutine);
+  made[SK_PYTHON_ASGI_SCOPE] = fastCall("asgi_scope", asgiScope);
+  made[SK_PYTHON_ASGI_REQUEST] = fastCall("asgi_request", asgiRequest);
+  made[SK_PYTHON_PUBLISH] = fastCall("publish", publishToAll);
+  made[SK_PYTHON_PUBLISH_FROM] = fastCall("publish_from", publishToOthers);
+  made[SK_PYTHON_PUMP] = fastCall("pump", pump);
+  return made;
+}
+
+std::array<Method, SK_PYTHON_FUNCTIONS> methods = makeMethods();
 
 } // namespace
 
-const int32_t FUNCTIONS = sizeof(methods) / sizeof(*methods);
-
-Object *newFunction(int32_t which, Object *self) { return python.new_function(&methods[which], self, nullptr); }
+Object *newFunction(int32_t which, Object *self) {
+  return python.new_function(&methods[static_cast<size_t>(which)], self, nullptr);
+}
 
 } // namespace sk

@@ -6,9 +6,6 @@
 
 namespace sk {
 
-/* How many there are. */
-extern const int32_t FUNCTIONS;
-
 /* A new reference to one of SK_PYTHON_*, or null with an exception set. */
 Object *newFunction(int32_t which, Object *self);
 

@@ -11,9 +11,6 @@ namespace sk {
 
 namespace {
 
-/* RFC 6455 section 7.4.1. */
-constexpr int32_t INTERNAL_ERROR = 1011;
-
 /* All null until a type of websockets is known. */
 sk_ws_python ws_python = {};
 
@@ -42,7 +39,7 @@ Ref newMessage(std::string_view message, int opcode) {
 /* Reports the exception that is set: a message was lost, and nobody may go on as if it had come. */
 void fail(Object *callable, uint32_t handle) {
   python.write_unraisable(callable);
-  sk_ws_end(handle, INTERNAL_ERROR, nullptr, 0);
+  sk_ws_end(handle, SK_WS_CODE_INTERNAL_ERROR, nullptr, 0);
 }
 
 /* The arguments that the usual call has; others are for Python. */
@@ -99,7 +96,7 @@ struct Publication {
   Message message;
 
   bool from(Object *const *arguments) {
-    return isExactly(arguments[0], python.text_type) && takeText(arguments[0], topic) && topic.length() <= TOPIC_MAX &&
+    return isExactly(arguments[0], python.text_type) && takeText(arguments[0], topic) && topic.length() <= SK_WS_TOPIC_MAX &&
            message.from(arguments[1], arguments[2]);
   }
 };

@@ -11,7 +11,6 @@ namespace sk {
 
 namespace {
 
-constexpr std::string_view LOCAL_PATH = "unix:";
 constexpr char HEX[] = "0123456789abcdef";
 
 /* What proxies say of the request, or nullptr. */
@@ -28,7 +27,7 @@ void findLocalPath(us_socket_t *s, std::string &out) {
   size_t bytes = length > offsetof(sockaddr_un, sun_path) ? length - offsetof(sockaddr_un, sun_path) : 0;
   std::string_view path(address.sun_path, bytes);
   /* A name in the file system ends with NUL; one that begins with NUL is in a space of its own, and as long as it is. */
-  out = LOCAL_PATH;
+  out = SK_SCOPE_LOCAL_PATH;
   for (char c : path.substr(0, path.empty() || path[0] ? path.find('\0') : path.length())) {
     unsigned char byte = static_cast<unsigned char>(c);
     out += {HEX[byte >> 4], HEX[byte & 15]};

@@ -12,7 +12,6 @@ namespace sk {
 
 namespace {
 
-constexpr int CODE_GOING_AWAY = 1001;
 /* Seconds that the peer gets to close its side after our close frame, and to answer a ping: as the engine has them. */
 constexpr unsigned short MARGIN_MIN = 4, MARGIN_MAX = 16;
 /* What the engine puts behind a compressed message that was assembled. */
@@ -74,7 +73,7 @@ void endAllWebSockets(App &app) {
   for (size_t i = 0; i < app.websockets.size(); i++) {
     us_socket_context_for_each(
         app.websockets[i]->context->getSocketContext(),
-        [](us_socket_t *s, void *) { webSocket(s)->end(CODE_GOING_AWAY, "the server stops"); }, nullptr);
+        [](us_socket_t *s, void *) { webSocket(s)->end(SK_WS_CODE_GOING_AWAY, "the server stops"); }, nullptr);
   }
 }
 

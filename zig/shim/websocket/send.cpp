@@ -23,7 +23,7 @@ WebSocket::SendStatus sendFragment(WebSocket *socket, WebSocketRoute &route, std
 }
 
 int32_t sendControl(Slot &slot, std::string_view data, int flags) {
-  int opcode = flags & OPCODE_MASK;
+  int opcode = flags & SK_WS_OPCODE_MASK;
   bool sendable = opcode == uWS::OpCode::PING || opcode == uWS::OpCode::PONG;
   if (!sendable || (flags & SK_WS_MORE) || data.length() > CONTROL_MAX) {
     return SK_BAD_HEAD;
@@ -32,7 +32,7 @@ int32_t sendControl(Slot &slot, std::string_view data, int flags) {
 }
 
 int32_t sendMessage(Slot &slot, std::string_view data, int flags) {
-  int opcode = flags & OPCODE_MASK;
+  int opcode = flags & SK_WS_OPCODE_MASK;
   bool fin = !(flags & SK_WS_MORE);
   bool continues = opcode == uWS::OpCode::CONTINUATION;
   if (continues != static_cast<bool>(slot.flags & WS_FRAGMENTS) || (!continues && !isMessage(opcode))) {
@@ -68,7 +68,7 @@ WebSocket::SendStatus sendWhole(WebSocket *socket, std::string_view message, int
 }
 
 int32_t sendByFlags(Slot &slot, std::string_view data, int32_t flags) {
-  bool control = (flags & OPCODE_MASK) >= uWS::OpCode::CLOSE;
+  bool control = (flags & SK_WS_OPCODE_MASK) >= uWS::OpCode::CLOSE;
   return control ? sendControl(slot, data, flags) : sendMessage(slot, data, flags);
 }
 

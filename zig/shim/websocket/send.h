@@ -9,7 +9,6 @@
 namespace sk {
 
 /* The bits of the flags that are an opcode. */
-constexpr int OPCODE_MASK = 15;
 
 /* Sends a whole message. */
 WebSocket::SendStatus sendWhole(WebSocket *socket, std::string_view message, int opcode, bool compress);

@@ -74,7 +74,7 @@ void createTopicTree(App &app) {
 }
 
 int32_t publish(App &app, uWS::Subscriber *sender, std::string_view topic, std::string_view data, int32_t flags) {
-  int opcode = flags & OPCODE_MASK;
+  int opcode = flags & SK_WS_OPCODE_MASK;
   if (opcode != uWS::OpCode::TEXT && opcode != uWS::OpCode::BINARY) {
     return SK_BAD_HEAD;
   }
@@ -108,7 +108,7 @@ void sendDeferred(Slot &slot) {
 }
 
 int32_t subscribe(Slot &slot, std::string_view topic) {
-  if (topic.length() > TOPIC_MAX) {
+  if (topic.length() > SK_WS_TOPIC_MAX) {
     return SK_BAD_HEAD;
   }
   WebSocket *socket = webSocketOf(slot);

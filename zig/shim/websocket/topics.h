@@ -10,7 +10,6 @@
 namespace sk {
 
 /* Bytes of a topic's name. */
-constexpr int32_t TOPIC_MAX = 65535;
 
 /* Once for each app, before its first websocket. */
 void createTopicTree(App &app);

@@ -10,8 +10,6 @@ namespace sk {
 
 namespace {
 
-constexpr size_t CLOSE_REASON_MAX = 123;
-constexpr int CODE_TOO_BIG = 1009;
 /* What zlib can count. */
 constexpr size_t DEFLATED_MAX = UINT32_MAX;
 
@@ -28,13 +26,13 @@ bool inflatedTooMuch(WebSocket *socket) {
 /* The close code for the engine's and the parser's reasons. */
 int codeOf(WebSocket *socket, std::string_view reason) {
   if (reason == uWS::ERR_TOO_BIG_MESSAGE) {
-    return CODE_TOO_BIG;
+    return SK_WS_CODE_TOO_BIG;
   }
   if (reason == uWS::ERR_INVALID_TEXT) {
     return uWS::protocol::CODE_INVALID_DATA;
   }
   if (reason == uWS::ERR_TOO_BIG_MESSAGE_INFLATION) {
-    return inflatedTooMuch(socket) ? CODE_TOO_BIG : uWS::protocol::CODE_INVALID_DATA;
+    return inflatedTooMuch(socket) ? SK_WS_CODE_TOO_BIG : uWS::protocol::CODE_INVALID_DATA;
   }
   return uWS::protocol::CODE_PROTOCOL_ERROR;
 }
@@ -84,9 +82,9 @@ template <> void uWS::WebSocket<false, true, sk::NoUserData>::end(int code, std:
   }
   data->isShuttingDown = true;
   auto *context = sk::contextData(sk::raw(this));
-  char payload[sk::CLOSE_REASON_MAX + 2];
+  char payload[SK_WS_REASON_MAX + 2];
   size_t length = protocol::formatClosePayload(payload, static_cast<uint16_t>(code), message.data(),
-                                               std::min(message.length(), sk::CLOSE_REASON_MAX));
+                                               std::min<size_t>(message.length(), SK_WS_REASON_MAX));
   size_t limit = std::exchange(context->maxBackpressure, 0);
   send({payload, length}, OpCode::CLOSE);
   context->maxBackpressure = limit;
