@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Callable, Optional
 from urllib.parse import unquote_to_bytes
 
+from ..http.ends import split_ends
 from ..native import abi, asgi_scope, capabilities
 from ..native import scope as _scope_bytes
-from ..wire.ends import split_ends
 from .protocol import Scope
 from .tls import TLSFacts
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Callable, NamedTuple, Optional, Union
 
+from ..http.ends import split_ends
 from ..native import abi
 from ..native import scope_text as _scope_text
-from ..wire.ends import split_ends
 from ..wire.headers import joined
 
 

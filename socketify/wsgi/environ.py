@@ -6,10 +6,10 @@ import sys
 from typing import Any, Callable, Optional
 from urllib.parse import unquote_to_bytes
 
+from ..http.ends import split_ends
 from ..native import scope_text as _scope_text
 from ..native import sent_target as _sent_target
 from ..native.abi import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_FLAGS_BASE, SCOPE_OTHER_SCHEME, SCOPE_SENT_TARGET
-from ..wire.ends import split_ends
 from .file import FileWrapper
 from .input import NO_INPUT
 
