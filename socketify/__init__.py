@@ -11,13 +11,13 @@ from .app.extensions import AppExtension
 from .app.middleware import middleware
 from .app.routers import MiddlewareRouter
 from .app.templates import Jinja2Template, MakoTemplate
+from .core.bridge import Loop
 from .core.limits import Limits
 from .core.options import AppListenOptions, AppOptions
 from .http.files import sendfile
 from .http.request import Request
 from .http.response import Response
 from .interfaces import ASGI, SSGI, WSGI
-from .loop.event_loop import Loop
 from .server.serve import serve
 from .websocket.admission import is_same_origin
 from .websocket.constants import CompressOptions, OpCode, SendStatus

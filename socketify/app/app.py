@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-import ctypes
-import json
+import asyncio
 import os
-from collections.abc import Iterable, Iterator
-from typing import Any, Callable, Optional, Union
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..core.access_log import AccessLog
-from ..core.exchange import Handler
+from ..core.bridge import Loop
+from ..core.core import Core
+from ..core.lifecycle import Lifecycle
 from ..core.limits import Limits
-from ..core.options import AppOptions
+from ..core.listeners import Listener
+from ..core.native_options import native_options
+from ..core.options import AppListenOptions, AppOptions
 from ..core.outcome import ErrorHandler
-from ..core.server_names import ServerNames
-from ..core.waiting_clients import WaitingClients
-from ..http.request import Request
+from ..core.server_names import MissingNameHandler, ServerNames, checked_hostname
+from ..core.stopping import LifecycleHandler
+from ..http.handlers import Handler, Handlers
+from ..http.no_route import no_route
 from ..http.response import Response
 from ..http.static import StaticFiles
-from ..loop.backend import open_loop
-from ..native import abi, capabilities, lib, request_handler
+from ..loop.event_loop import new_event_loop
+from ..native import abi, lib
 from ..system.standard_streams import fill_standard_descriptors
-from ..topics.topics import checked_path
+from ..system.stop_signals import raise_again
+from ..topics.topics import Topics
+from ..websocket.constants import OpCode
+from ..websocket.routes import WebSocketRoutes
 from ..wire.networks import packed_networks
 from .extensions import AppExtension
 from .middleware import Middleware
-from .routers import DecoratorRouter, Verbs
+from .routers import DecoratorRouter, DomainRouter, Verbs
 
-_METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
+Function = TypeVar("Function", bound=LifecycleHandler)
 
 
-class App(Verbs, ServerNames):
+class App(Verbs):
     """A web server and its routes.
 
     Args:
@@ -96,64 +103,111 @@ class App(Verbs, ServerNames):
         fill_standard_descriptors()
         networks = None if trusted_proxies is None else packed_networks(trusted_proxies)
         log = None if access_log is None else AccessLog(access_log)
-        super().__init__(request_response_factory_max_items, debug, lifespan, shutdown_timeout)
-        self._init_websockets(websocket_factory_max_items)
-        self._dumps: Callable[[Any], Union[str, bytes]] = json.dumps
-        self._loads: Callable[[bytes], Any] = json.loads
-        self._template: Any = None
-        # Everything that native code calls must live as long as the native app.
-        self._callbacks: list[object] = []
-        self._native_options = self._options_struct(limits or Limits(), server_header, date_header, accept_proxy_protocol)
-        self._native = self._make_native()
-        self._trusts_proxies = networks is not None
+        limits = limits or Limits()
+        #: What the parts of the framework share; not for handlers.
+        self.core = core = Core(debug)
+        #: How it listens, is served and stops; for what runs it.
+        self.lifecycle = Lifecycle(core, lifespan, shutdown_timeout)
+        self._backlog = limits.backlog
+        self._handlers = Handlers(core, request_response_factory_max_items)
+        self.websocket_routes = WebSocketRoutes(core, self._handlers, websocket_factory_max_items)
+        self._topics = Topics(core)
+        self._loop = Loop(core)
+        on_missing = self._handlers.callback(no_route, ())
+        on_drained = self.lifecycle.on_drained
+        core.open(native_options(core, limits, server_header, date_header, accept_proxy_protocol, on_missing, on_drained))
+        core.trusts_proxies = networks is not None
         if networks is not None:
-            self._configure(lambda native: lib.sk_app_trust(native, networks, len(networks)))
+            core.configure(lambda native: lib.sk_app_trust(native, networks, len(networks)))
         if log is not None:
             callback = abi.LogCallback(log)
-            self._callbacks.append(callback)
-            self._configure(lambda native: lib.sk_app_log(native, callback))
+            core.callbacks.append(callback)
+            core.configure(lambda native: lib.sk_app_log(native, callback))
         try:
-            self._init_server_names(options)
+            self._server_names = ServerNames(core, options)
         except BaseException:
             self.close()
             raise
+        if core.is_secure:
+            self.lifecycle.on_hangup = self._server_names.reload_on_hangup
 
-    def _options_struct(self, limits: Limits, server: Optional[str], date: bool, proxy: bool) -> abi.AppOptionsStruct:
-        self._backlog = limits.backlog
-        self._waiting_clients = WaitingClients(limits.max_connections)
-        server_header = None if server is None else server.encode("latin-1")
-        missing = self._make_callback(_no_route, ())
-        on_missing, on_missing_object = request_handler(missing)
-        self._callbacks.append(missing)
-        return abi.AppOptionsStruct(
-            **limits.native(),
-            date_header=1 if date else 0,
-            accept_proxy_protocol=1 if proxy else 0,
-            server_header=server_header,
-            server_header_length=len(server_header or b""),
-            on_missing=on_missing,
-            on_missing_object=on_missing_object,
-            on_abort=abi.AbortCallback(self._on_abort),
-            on_body=abi.BodyCallback(self._on_body),
-            on_writable=abi.WritableCallback(self._on_writable),
-            on_timeout=abi.TimeoutCallback(self._on_timeout),
-            on_drained=abi.DrainedCallback(self._on_drained),
-            on_waiting=abi.WaitingCallback(self._on_waiting),
-        )
+    # ---- its life
 
-    def _make_native(self) -> int:
-        open_loop()
-        native = lib.sk_app_create(ctypes.byref(self._native_options))
-        if not native:
-            message = "cannot create the native app: server_header is longer than 128 bytes, or memory is exhausted"
-            raise RuntimeError(message)
-        return int(native)
+    def on_start(self, handler: Function) -> Function:
+        """Run a function, sync or async, before the first request. Usable as a decorator."""
+        self.lifecycle.add_start_handler(handler)
+        return handler
 
-    def _on_waiting(self, reason: int, waiting: int) -> None:
-        try:
-            self._waiting_clients(reason, waiting)
-        except BaseException as error:  # native code is the caller
-            self._fail(error, None, None)
+    def on_shutdown(self, handler: Function) -> Function:
+        """Run a function, sync or async, after the last request. Usable as a decorator."""
+        self.lifecycle.add_shutdown_handler(handler)
+        return handler
+
+    def listen(
+        self,
+        port_or_options: Union[int, AppListenOptions, None] = None,
+        handler: Optional[Callable[[AppListenOptions], Any]] = None,
+    ) -> App:
+        """Listen, at once.
+
+        Args:
+            port_or_options: a port, or options; None picks a port.
+            handler: called with the options, the bound port in them.
+
+        Raises:
+            OSError: the port is taken, the host unknown, or the path not permitted; the message says which.
+
+        """
+        given = port_or_options
+        config = given if isinstance(given, AppListenOptions) else AppListenOptions(port=0 if given is None else given)
+        self.lifecycle.check_may_listen()
+        listener = Listener(config, self._backlog)
+        self.core.listen(listener)
+        if handler is not None:
+            handler(AppListenOptions(port=listener.port, host=config.host, options=config.options, domain=config.domain))
+        return self
+
+    def run(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop) -> None:
+        """Serve until SIGINT, SIGTERM or :meth:`close`.
+
+        A second signal does not wait for requests in flight, and ends start and shutdown handlers that wait. The signal that
+        stopped it is raised again when all is done: by default SIGTERM then ends the process.
+
+        An app that serves TLS reads its certificates again on SIGHUP and SIGUSR1.
+
+        Args:
+            loop_factory: makes the event loop; uvloop's where it is installed, else asyncio's own.
+
+        Raises:
+            KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
+            BaseException: what a start or shutdown handler raised; see :meth:`serve`.
+
+        """
+        raise_again(self.lifecycle.run(loop_factory))
+
+    async def serve(self) -> None:
+        """Serve inside a running event loop until :meth:`close`.
+
+        Raises:
+            RuntimeError: the app is closed, or served already.
+            BaseException: what a start or shutdown handler raised, when everything is released. All shutdown handlers run;
+                when several failed, the first error is raised, and the others are logged.
+
+        """
+        await self.lifecycle.serve()
+
+    def close(self) -> App:
+        """Stop serving: requests in flight may finish. A second call does not wait for them. Thread-safe.
+
+        An app that nobody serves is closed at once. Where the loop of another app of its thread took its connections, they are
+        cut in that loop's next turn: a handler that calls this may still answer.
+        """
+        self.lifecycle.close()
+        return self
+
+    def dispose(self) -> App:
+        """Do the same as :meth:`close`."""
+        return self.close()
 
     def close_after(self, requests: int) -> App:
         """Stop gracefully after so many more requests.
@@ -166,35 +220,35 @@ class App(Verbs, ServerNames):
             message = f"close_after takes an int of 1 or more, not {requests!r}"
             raise ValueError(message)
         callback = abi.DrainedCallback(self.close)
-        self._callbacks.append(callback)
-        self._configure(lambda native: lib.sk_app_limit_requests(native, requests, callback))
+        self.core.callbacks.append(callback)
+        self.core.configure(lambda native: lib.sk_app_limit_requests(native, requests, callback))
         return self
+
+    @property
+    def loop(self) -> Loop:
+        """The bridge to the event loop that serves the app."""
+        return self._loop
+
+    def get_native_handle(self) -> int:
+        """Return the address of the native app; 0 when it is closed."""
+        return self.core.native
+
+    def run_async(self, coroutine: Any, response: Optional[Response] = None) -> asyncio.Task[Any]:
+        """Run a coroutine as a task; an error in it goes to the error handler with that response.
+
+        Raises:
+            RuntimeError: the app does not run.
+            TypeError: it is not awaitable.
+
+        """
+        return self.core.run_async(coroutine, response)
 
     # ---- routes
 
-    def _route(self, method: str, path: str, handler: Handler) -> App:
-        self._add_route("", method, path, handler)
+    def route(self, method: str, path: str, handler: Handler) -> App:
+        """Route requests of a method; ``*`` is all of them."""
+        self._handlers.route("", method, path, handler)
         return self
-
-    def _add_route(self, hostname: str, method: str, path: str, handler: Handler) -> None:
-        names = checked_path(path)
-        if not callable(handler):
-            message = f"handler must be callable as handler(res, req), not {handler!r}"
-            raise TypeError(message)
-        if capabilities.members:
-            native_handler = self._make_handler(handler, names)
-            self._callbacks.append(native_handler)
-            place = tuple(_place(hostname, method, path))
-            self._configure(lambda native: lib.sk_app_route_exchange(native, *place, native_handler))
-            return
-        self._route_native(method, path, self._make_callback(handler, names), hostname)
-
-    def _route_native(self, method: str, path: str, callback: Callable[[int], int], hostname: str = "") -> None:
-        """Route to a function that gets the handle of the response, and returns 1 to pass the request on."""
-        function, address = request_handler(callback)
-        self._callbacks += (callback, function)
-        place = tuple(_place(hostname, method, path))
-        self._configure(lambda native: lib.sk_app_route(native, *place, function, address))
 
     def static(
         self,
@@ -234,7 +288,152 @@ class App(Verbs, ServerNames):
         """
         return DecoratorRouter(self, prefix, *middlewares)
 
+    def ws(self, path: str, behavior: Mapping[str, Any]) -> App:
+        """Route websockets.
+
+        Args:
+            path: as for HTTP routes, which may have the same path: requests that are no upgrades are theirs.
+            behavior: options and handlers. The options are ``compression`` (``CompressOptions.DISABLED``),
+                ``max_payload_length`` (16 MiB; larger messages end the connection with 1009), ``idle_timeout`` (20 seconds;
+                0 for none), ``max_backpressure`` (64 KiB), ``close_on_backpressure_limit`` (False),
+                ``reset_idle_timeout_on_send`` (False), ``send_pings_automatically`` (True), ``max_lifetime`` (0, in
+                minutes; 0 for no limit), ``allowed_origins`` (None for all; others get 403), ``max_connections`` (0 for no
+                limit; more get 503) and ``max_connections_per_address`` (0; more get 429). The handlers, sync or async, are
+                ``upgrade(res, req, socket_context)``, ``open(ws)``, ``message(ws, message, opcode)``, ``drain(ws)``,
+                ``ping(ws, message)``, ``pong(ws, message)``, ``close(ws, code, message)`` and
+                ``subscription(ws, topic, subscriptions, subscriptions_before)``.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong; the message names the key.
+
+        """
+        self.websocket_routes.add("", path, behavior)
+        return self
+
+    # ---- topics
+
+    def publish(self, topic: str, data: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
+        """Send to all websockets that are subscribed to a topic. Thread-safe.
+
+        Args:
+            topic: its name.
+            data: str (sent as UTF-8), bytes, bytearray, memoryview, or anything else, which goes through the JSON serializer.
+            opcode: TEXT or BINARY.
+            compress: whether to compress it, where that was negotiated.
+
+        Returns:
+            Whether there was anybody; from another thread than the app's, whether the app runs.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+
+        """
+        return self._topics.publish(topic, data, opcode, compress)
+
+    def num_subscribers(self, topic: str) -> int:
+        """Return the number of websockets that are subscribed to a topic.
+
+        Raises:
+            RuntimeError: another thread asks, and the app's does not get to it.
+
+        """
+        return self._topics.num_subscribers(topic)
+
+    # ---- host names
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the app serves HTTPS and wss."""
+        return self.core.is_secure
+
+    def domain(self, hostname: str) -> DomainRouter:
+        """Return the router of one host name, or of a wildcard as ``*.example.org``. What it does not match goes on here.
+
+        Raises:
+            ValueError: it is no host name.
+
+        """
+        return DomainRouter(self._handlers, self.websocket_routes, checked_hostname(hostname))
+
+    def add_server_name(self, hostname: str, options: Optional[AppOptions] = None) -> App:
+        """Know a host name, with a certificate of its own (RFC 6066 section 3); :meth:`domain` gives its routes.
+
+        Args:
+            hostname: a name, or a wildcard as ``*.example.org``, which also stands for deeper names that have no nearer one.
+            options: TLS files of this name; None for those of the app. ``handshake_timeout`` is always the app's.
+
+        Raises:
+            OSError: a file cannot be read.
+            RuntimeError: options name TLS files, and the app serves plain HTTP.
+            ValueError: it is no host name, or an option is wrong; the message names it.
+
+        """
+        self._server_names.add(hostname, options)
+        return self
+
+    def remove_server_name(self, hostname: str) -> App:
+        """Forget a host name, its routes and its certificate. Connections that exist live on.
+
+        Raises:
+            ValueError: it is no host name.
+
+        """
+        self._server_names.remove(hostname)
+        return self
+
+    def missing_server_name(self, handler: Optional[MissingNameHandler]) -> App:
+        """Call back when a client asks for a server name without a certificate, in the middle of its handshake.
+
+        Args:
+            handler: ``handler(hostname)`` may call :meth:`add_server_name`, whose certificate this client gets; else the
+                app's own. A coroutine runs as a task, and serves later clients. None for no handler.
+
+        Raises:
+            TypeError: it is not callable.
+            RuntimeError: the app serves plain HTTP.
+
+        """
+        self._server_names.on_missing(handler)
+        return self
+
+    def reload_certificates(self) -> App:
+        """Read all TLS files again, for the connections to come; those that exist live on. SIGHUP does it too.
+
+        Raises:
+            OSError: a file cannot be read.
+            RuntimeError: the app serves plain HTTP.
+            ValueError: the content of a file is wrong. Names whose files are right are renewed all the same, and what was
+                there before stays for the others.
+
+        """
+        self._server_names.reload()
+        return self
+
+    def get_failed_handshakes(self) -> int:
+        """Tell how many TLS handshakes failed since the app exists."""
+        return self._server_names.count_failed_handshakes()
+
     # ---- what handlers use
+
+    def on_error(self, handler: ErrorHandler) -> ErrorHandler:
+        """Handle errors of handlers: ``handler(error, res, req)``, sync or async; res and req may be None.
+
+        What it leaves unanswered gets a 500. Usable as a decorator.
+
+        Raises:
+            TypeError: it is not callable.
+
+        """
+        if not callable(handler):
+            message = f"an error handler must be callable as handler(error, res, req), not {handler!r}"
+            raise TypeError(message)
+        self.core.outcome.handler = handler
+        return handler
+
+    def set_error_handler(self, handler: ErrorHandler) -> App:
+        """Do the same as :meth:`on_error`."""
+        self.on_error(handler)
+        return self
 
     def json_serializer(self, module: Any) -> App:
         """Use another serializer than :mod:`json`, such as ujson or orjson.
@@ -250,7 +449,7 @@ class App(Verbs, ServerNames):
             if not callable(getattr(module, name, None)):
                 message = f"a JSON serializer needs functions dumps and loads: {module!r} has no {name}"
                 raise TypeError(message)
-        self._dumps, self._loads = module.dumps, module.loads
+        self.core.dumps, self.core.loads = module.dumps, module.loads
         return self
 
     def template(self, engine: Any) -> App:
@@ -266,7 +465,7 @@ class App(Verbs, ServerNames):
         if not callable(getattr(engine, "render", None)):
             message = f"a template engine needs a method render(name, **kwargs): {engine!r} has none"
             raise TypeError(message)
-        self._template = engine
+        self.core.template = engine
         return self
 
     def register(self, extension: Callable[[AppExtension, AppExtension, AppExtension], Any]) -> App:
@@ -283,30 +482,10 @@ class App(Verbs, ServerNames):
         if not callable(extension):
             message = f"an extension must be callable as extension(request, response, ws), not {extension!r}"
             raise TypeError(message)
-        extension(AppExtension(self._request_class), AppExtension(self._response_class), AppExtension(self._websocket_class))
+        handlers = self._handlers
+        extension(
+            AppExtension(handlers.request_class, lambda req: req.exchange.own_request_extras()),
+            AppExtension(handlers.response_class, lambda res: res.exchange.own_response_extras()),
+            AppExtension(self.websocket_routes.pool.websocket_class, lambda ws: ws.session.own_extras()),
+        )
         return self
-
-    def set_error_handler(self, handler: ErrorHandler) -> App:
-        """Do the same as :meth:`on_error`."""
-        self.on_error(handler)
-        return self
-
-
-def _place(*texts: str) -> Iterator[Union[bytes, int]]:
-    """Give each text as the native side takes it: its bytes, and how many."""
-    for text in texts:
-        encoded = text.encode()
-        yield encoded
-        yield len(encoded)
-
-
-def _no_route(res: Response, req: Request) -> None:
-    """Tell why no route took the request (RFC 9110 sections 15.5.5, 15.5.6 and 15.6.2)."""
-    allowed = req.allowed_methods()
-    method = req.get_method()
-    if not allowed or method in allowed:
-        res.write_status(404).end(b"Not Found")
-    elif method in _METHODS:
-        res.write_status(405).write_header("Allow", ", ".join(allowed)).end(b"Method Not Allowed")
-    else:
-        res.write_status(501).end(b"Not Implemented")

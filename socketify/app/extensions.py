@@ -11,31 +11,26 @@ import keyword
 from typing import Any, Callable, Optional, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Class = TypeVar("Class", bound=type)
+ExtrasOf = Callable[[Any], dict[str, Any]]
 
 #: What cannot change is shared; anything else is copied for every request.
 _IMMUTABLE = (str, bytes, int, float, complex, bool, frozenset, type(None))
 
 
-def own_class(base: Class) -> Class:
-    """Make an app's own subclass, which looks like its base."""
-    members = {"__slots__": (), "__module__": base.__module__, "__qualname__": base.__qualname__, "__doc__": base.__doc__}
-    return type(base)(base.__name__, (base,), members)
-
-
 class _Property:
     """A value that begins with its default for every request or websocket."""
 
-    __slots__ = ("_default", "_name")
+    __slots__ = ("_default", "_extras_of", "_name")
 
-    def __init__(self, name: str, default: Any) -> None:
+    def __init__(self, name: str, default: Any, extras_of: ExtrasOf) -> None:
         self._name = name
         self._default = default
+        self._extras_of = extras_of
 
     def __get__(self, instance: Any, owner: Optional[type] = None) -> Any:
         if instance is None:
             return self
-        extras = instance._own_extras()
+        extras = self._extras_of(instance)
         try:
             return extras[self._name]
         except KeyError:
@@ -45,7 +40,7 @@ class _Property:
             return value
 
     def __set__(self, instance: Any, value: Any) -> None:
-        instance._own_extras()[self._name] = value
+        self._extras_of(instance)[self._name] = value
 
 
 class AppExtension:
@@ -53,11 +48,13 @@ class AppExtension:
 
     Args:
         target: the app's own class of them.
+        extras_of: returns the values of the properties of one of them.
 
     """
 
-    def __init__(self, target: type) -> None:
+    def __init__(self, target: type, extras_of: ExtrasOf) -> None:
         self._target = target
+        self._extras_of = extras_of
 
     def _add(self, name: str, member: object) -> None:
         if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
@@ -93,5 +90,5 @@ class AppExtension:
             ValueError: the name exists already.
 
         """
-        self._add(name, _Property(name, default_value))
+        self._add(name, _Property(name, default_value, self._extras_of))
         return self

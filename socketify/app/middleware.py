@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
-if TYPE_CHECKING:
-    from ..http.request import Request
-    from ..http.response import Response
+from ..http.request import Request
+from ..http.response import Response
 
 Middleware = Callable[..., Any]
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -55,7 +54,7 @@ def middleware(*functions: Middleware) -> Callable[[Response, Request], Any]:
             data = step(res, req, data)
             if inspect.iscoroutine(data):
                 return _go_on(data, steps[index + 1 :], res, req)
-            if not data or not res._handle:
+            if not data or res.has_responded():
                 break
         return None
 
@@ -65,7 +64,7 @@ def middleware(*functions: Middleware) -> Callable[[Response, Request], Any]:
 async def _go_on(waiting: Coroutine[Any, Any, Any], steps: tuple[Middleware, ...], res: Response, req: Request) -> None:
     data = await waiting
     for step in steps:
-        if not data or not res._handle:
+        if not data or res.has_responded():
             return
         data = step(res, req, data)
         if inspect.iscoroutine(data):

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, Protocol, TypeVar
 
+from ..http.handlers import Handler, Handlers
+from ..http.request import Request
+from ..http.response import Response
+from ..websocket.routes import WebSocketRoutes
 from .middleware import Middleware, middleware
 
-if TYPE_CHECKING:
-    from ..http.request import Request
-    from ..http.response import Response
-    from .app import App
-
-    Handler = Callable[[Response, Request], Any]
-    Self = TypeVar("Self", bound="Verbs")
-
+Self = TypeVar("Self", bound="Verbs")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -23,64 +20,66 @@ class Verbs(ABC):
     """One method a verb, each ``(path, handler)``; the handler is ``(res, req)``, sync or async."""
 
     @abstractmethod
-    def _route(self: Self, method: str, path: str, handler: Handler) -> Self:
-        """Add a route: what each of the methods below does."""
+    def route(self: Self, method: str, path: str, handler: Handler) -> Self:
+        """Route requests of a method; ``*`` is all of them."""
 
     def get(self: Self, path: str, handler: Handler) -> Self:
         """Route GET, and HEAD where no HEAD route matches (RFC 9110 section 9.3.2)."""
-        return self._route("GET", path, handler)
+        return self.route("GET", path, handler)
 
     def post(self: Self, path: str, handler: Handler) -> Self:
         """Route POST."""
-        return self._route("POST", path, handler)
+        return self.route("POST", path, handler)
 
     def put(self: Self, path: str, handler: Handler) -> Self:
         """Route PUT."""
-        return self._route("PUT", path, handler)
+        return self.route("PUT", path, handler)
 
     def patch(self: Self, path: str, handler: Handler) -> Self:
         """Route PATCH."""
-        return self._route("PATCH", path, handler)
+        return self.route("PATCH", path, handler)
 
     def delete(self: Self, path: str, handler: Handler) -> Self:
         """Route DELETE."""
-        return self._route("DELETE", path, handler)
+        return self.route("DELETE", path, handler)
 
     def head(self: Self, path: str, handler: Handler) -> Self:
         """Route HEAD."""
-        return self._route("HEAD", path, handler)
+        return self.route("HEAD", path, handler)
 
     def options(self: Self, path: str, handler: Handler) -> Self:
         """Route OPTIONS."""
-        return self._route("OPTIONS", path, handler)
+        return self.route("OPTIONS", path, handler)
 
     def connect(self: Self, path: str, handler: Handler) -> Self:
         """Route CONNECT."""
-        return self._route("CONNECT", path, handler)
+        return self.route("CONNECT", path, handler)
 
     def trace(self: Self, path: str, handler: Handler) -> Self:
         """Route TRACE."""
-        return self._route("TRACE", path, handler)
+        return self.route("TRACE", path, handler)
 
     def any(self: Self, path: str, handler: Handler) -> Self:
         """Route every method, also those that have no method of this name here."""
-        return self._route("*", path, handler)
+        return self.route("*", path, handler)
 
 
 class DomainRouter(Verbs):
     """Routes of one host name, made by :meth:`socketify.App.domain`. They come before the routes of the app."""
 
-    def __init__(self, app: App, hostname: str) -> None:
-        self._app = app
+    def __init__(self, handlers: Handlers, websocket_routes: WebSocketRoutes, hostname: str) -> None:
+        self._handlers = handlers
+        self._websocket_routes = websocket_routes
         self._hostname = hostname
 
-    def _route(self, method: str, path: str, handler: Handler) -> DomainRouter:
-        self._app._add_route(self._hostname, method, path, handler)
+    def route(self, method: str, path: str, handler: Handler) -> DomainRouter:
+        """Route requests of a method; ``*`` is all of them."""
+        self._handlers.route(self._hostname, method, path, handler)
         return self
 
     def ws(self, path: str, behavior: Mapping[str, Any]) -> DomainRouter:
         """Route websockets; see :meth:`socketify.App.ws`."""
-        self._app._add_websocket(self._hostname, path, behavior)
+        self._websocket_routes.add(self._hostname, path, behavior)
         return self
 
 
@@ -97,9 +96,20 @@ class MiddlewareRouter(Verbs):
         self._target = app
         self._middlewares = middlewares
 
-    def _route(self, method: str, path: str, handler: Handler) -> MiddlewareRouter:
-        self._target._route(method, path, middleware(*self._middlewares, handler) if self._middlewares else handler)
+    def route(self, method: str, path: str, handler: Handler) -> MiddlewareRouter:
+        """Route requests of a method; ``*`` is all of them."""
+        self._target.route(method, path, middleware(*self._middlewares, handler) if self._middlewares else handler)
         return self
+
+
+class RoutedApp(Protocol):
+    """What a router adds to."""
+
+    def route(self, method: str, path: str, handler: Handler) -> Any:
+        """Route requests of a method."""
+
+    def ws(self, path: str, behavior: Mapping[str, Any]) -> Any:
+        """Route websockets."""
 
 
 class DecoratorRouter:
@@ -112,19 +122,14 @@ class DecoratorRouter:
     ...     res.end(req.get_parameter(0))
     """
 
-    def __init__(self, app: App, prefix: str = "", *middlewares: Middleware) -> None:
-        if not isinstance(prefix, str) or (prefix and not prefix.startswith("/")):
-            message = f"prefix must be a str that is empty or begins with '/', not {prefix!r}"
-            raise ValueError(message)
+    def __init__(self, app: RoutedApp, prefix: str = "", *middlewares: Middleware) -> None:
         self._app = app
-        self._prefix = prefix.rstrip("/")
+        self._prefix = _checked_prefix(prefix)
         self._middlewares = middlewares
 
     def router(self, prefix: str = "", *middlewares: Middleware) -> DecoratorRouter:
         """Make a router below this one, behind its middlewares."""
-        below = DecoratorRouter(self._app, prefix, *self._middlewares, *middlewares)
-        below._prefix = self._prefix + below._prefix
-        return below
+        return DecoratorRouter(self._app, self._prefix + _checked_prefix(prefix), *self._middlewares, *middlewares)
 
     def _full_path(self, path: str) -> str:
         if not isinstance(path, str) or (path and not path.startswith("/")):
@@ -136,7 +141,7 @@ class DecoratorRouter:
         full_path = self._full_path(path)
 
         def decorate(function: Function) -> Function:
-            self._app._route(method, full_path, middleware(*self._middlewares, function) if self._middlewares else function)
+            self._app.route(method, full_path, middleware(*self._middlewares, function) if self._middlewares else function)
             return function
 
         return decorate
@@ -209,6 +214,13 @@ class DecoratorRouter:
     def any(self, path: str) -> Callable[[Function], Function]:
         """Route every method to the decorated function."""
         return self._decorator("*", path)
+
+
+def _checked_prefix(prefix: str) -> str:
+    if not isinstance(prefix, str) or (prefix and not prefix.startswith("/")):
+        message = f"prefix must be a str that is empty or begins with '/', not {prefix!r}"
+        raise ValueError(message)
+    return prefix.rstrip("/")
 
 
 def _upgrade_behind(middlewares: tuple[Middleware, ...], upgrade: Optional[Callable[..., Any]]) -> Callable[..., Any]:

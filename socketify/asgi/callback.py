@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable
 
+from ..core.core import Core
 from ..http.body_queue import BodyQueue
 from ..native import abi, asgi_request, capabilities, lib
 from ..native import body_here as _body_here
@@ -14,7 +15,6 @@ from .protocol import ASGIApplication
 from .response import DONE
 
 if TYPE_CHECKING:
-    from ..app.app import App as Core
     from .scope import ScopeParts
 
 
@@ -50,12 +50,12 @@ def http_callback(core: Core, application: ASGIApplication, parts: ScopeParts) -
                     return 0
             exchange.run(scope)
         except BaseException as error:  # native code is the caller
-            core._outcome.fail_handle(error, handle, "a request could not be handed to the ASGI application")
+            core.outcome.fail_handle(error, handle, "a request could not be handed to the ASGI application")
         return 0
 
     def prepare() -> object:
-        assert core._runner is not None
-        return core._runner.prepare()
+        assert core.runner is not None
+        return core.runner.prepare()
 
     if not capabilities.iterator_send:
         return on_request
@@ -66,7 +66,7 @@ def http_callback(core: Core, application: ASGIApplication, parts: ScopeParts) -
             abi.ASGI_FALLBACK: on_request,
             abi.ASGI_STATUS_LINES: STATUS_LINES,
             abi.ASGI_TAKE_OVER: take_over,
-            abi.ASGI_RUNNER: core._current,
+            abi.ASGI_RUNNER: core.current,
             abi.ASGI_NEW_TASK: prepare,
         }
     )

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import types
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
+from ..core.core import Core
 from ..http.body_queue import BodyQueue
 from ..native import lib
 from .protocol import ASGIApplication, Message, Scope, as_coroutine, is_disconnect
 from .response import DONE, FAILED, LEFT, START, ASGIResponse
 from .waiters import wait, wake
-
-if TYPE_CHECKING:
-    from ..app.app import App as Core
 
 #: How often an application is notified that the server stops before its event stream is ended.
 _STOP_NOTICES_MAX = 2
@@ -57,7 +55,7 @@ class ASGIExchange(ASGIResponse):
 
     def run_awaitable(self, coroutine: Any) -> None:
         """Begin what the application returned."""
-        runner = self.core._runner
+        runner = self.core.runner
         try:
             if coroutine.__class__ is not _CoroutineType:
                 coroutine = as_coroutine(coroutine)
@@ -73,7 +71,7 @@ class ASGIExchange(ASGIResponse):
 
     def carry_on(self, coroutine: Any, yielded: Any, context: contextvars.Context) -> None:
         """Let a coroutine that waits go on in a task."""
-        runner = self.core._runner
+        runner = self.core.runner
         assert runner is not None
         self.follow()
         self._task = runner.carry_on(coroutine, (yielded, context), self.on_error, self.on_return)
@@ -84,7 +82,7 @@ class ASGIExchange(ASGIResponse):
     def follow(self) -> None:
         """Be notified of events on the connection from now on."""
         if self.handle:
-            self.core._live[self.handle] = self._itself
+            self.core.live[self.handle] = self._itself
 
     def on_return(self) -> None:
         """Take note that the application returned."""
@@ -107,24 +105,24 @@ class ASGIExchange(ASGIResponse):
         handle = self.handle
         if self.phase < DONE:
             self.leave()
-        self.core._outcome.fail_handle(error, handle, "the ASGI application failed")
+        self.core.outcome.fail_handle(error, handle, "the ASGI application failed")
 
     # ---- events of the native side
 
-    def _on_abort(self) -> None:
+    def on_abort(self) -> None:
         if self.phase < DONE:
             self.leave()
 
-    def _on_failure(self) -> None:
-        self._on_abort()
+    def on_failure(self) -> None:
+        self.on_abort()
         if self.phase == LEFT:
             self.phase = FAILED
 
-    def _on_writable(self) -> None:
+    def on_writable(self) -> None:
         if self.writers:
             wake(self.writers)
 
-    def _on_body(self, chunk: bytes, last: bool) -> None:
+    def on_body(self, chunk: bytes, last: bool) -> None:
         body = self.body
         assert body is not None
         if body.add(chunk, last) and self.handle:
@@ -135,7 +133,7 @@ class ASGIExchange(ASGIResponse):
         elif self.readers:
             wake(self.readers)
 
-    def _on_stop(self, late: bool) -> None:
+    def on_stop(self, late: bool) -> None:
         """Let ``receive`` say that the client left: at once to event streams, late to those who have their request."""
         if self.phase >= DONE:
             return

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from typing import TYPE_CHECKING, Callable, Optional, Protocol
+from typing import Callable, Optional, Protocol
 
+from ..core.core import Core
 from ..http.file_copy import copy_to_connection
 from ..native import lib
 from .protocol import Message, raise_client_left
-
-if TYPE_CHECKING:
-    from ..app.app import App as Core
 
 #: Smaller files are read and sent as other bodies are.
 _SMALL_MAX = 256 * 1024

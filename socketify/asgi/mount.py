@@ -29,7 +29,7 @@ def serve_http(
     if lifespan_mode != "off":
         follow_lifespan(app, application, lifespan_mode, state)
     parts = ScopeParts("http", app.is_secure, root_path, state, pathsend)
-    app._route_native("*", "/*", http_callback(app, application, parts))
+    app.core.route("*", "/*", http_callback(app.core, application, parts))
 
 
 def serve_websockets(
@@ -45,4 +45,4 @@ def serve_websockets(
 def route_websockets(app: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, state: Scope) -> None:
     """Give all websockets of an app to an ASGI application whose lifespan is followed elsewhere."""
     parts = ScopeParts("websocket", app.is_secure, root_path, state)
-    ASGIWebSocketRoute(app, application, parts.builder(), options)
+    ASGIWebSocketRoute(app.core, application, parts.builder(), options)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import Callable, Optional
 
+from ..core.core import Core
 from ..native import abi, lib
 from ..native import send as _send
 from ..native import stream as _stream
@@ -17,9 +18,6 @@ from .files import send_descriptor, send_path
 from .head import STATUS_LINES, checked_fields, raise_no_pairs
 from .protocol import Message, raise_client_left
 from .waiters import wait, wake
-
-if TYPE_CHECKING:
-    from ..app.app import App as Core
 
 logger = logging.getLogger("socketify")
 
@@ -75,7 +73,7 @@ class ASGIResponse(ABC):
     def complete(self) -> None:
         """Take note that the response is complete."""
         self.phase = DONE
-        live = self.core._live
+        live = self.core.live
         if live:
             live.pop(self.handle, None)
         self.handle = 0
@@ -85,7 +83,7 @@ class ASGIResponse(ABC):
     def leave(self) -> None:
         """Take note that nothing more can be sent, though the response is not complete."""
         self.phase = LEFT
-        self.core._live.pop(self.handle, None)
+        self.core.live.pop(self.handle, None)
         self.handle = 0
         if self.readers:
             wake(self.readers)

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import types
 from collections import deque
-from typing import TYPE_CHECKING, Any, NoReturn, Optional
+from typing import Any, NoReturn, Optional
 
+from ..core.core import Core
 from ..native import abi, lib
 from ..native import send_message as _send
 from ..websocket.admission import Admission
@@ -17,9 +18,6 @@ from .head import checked_fields
 from .protocol import ASGIApplication, ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect
 from .response import DONE
 from .waiters import wait, wake
-
-if TYPE_CHECKING:
-    from ..app.app import App as Core
 
 logger = logging.getLogger("socketify")
 
@@ -109,7 +107,7 @@ class ASGIWebSocket:
 
     def run(self, scope: Scope) -> None:
         """Step the application; nothing is raised."""
-        runner = self._context.core._runner
+        runner = self._context.core.runner
         try:
             coroutine: Any = self._context.application(scope, self.receive, self.send)
             if coroutine.__class__ is not types.CoroutineType:
@@ -131,7 +129,7 @@ class ASGIWebSocket:
     def _follow(self) -> None:
         """Be notified when the client leaves before the handshake is answered."""
         if self._phase == CONNECTING and self._handle:
-            self._context.core._live[self._handle] = self._itself
+            self._context.core.live[self._handle] = self._itself
 
     def _on_return(self) -> None:
         if self._phase == CONNECTING:
@@ -144,7 +142,7 @@ class ASGIWebSocket:
     def _on_error(self, error: BaseException) -> None:
         if self._phase == CLOSED and (self._failed or is_disconnect(error)):
             return
-        outcome, what = self._context.core._outcome, "the ASGI application failed"
+        outcome, what = self._context.core.outcome, "the ASGI application failed"
         handle = self._handle
         if self._phase == OPEN:
             outcome.fail_websocket(error, handle, what)
@@ -163,7 +161,7 @@ class ASGIWebSocket:
 
     def _end(self, code: int, reason: str) -> None:
         if self._phase == CONNECTING:
-            self._context.core._live.pop(self._handle, None)
+            self._context.core.live.pop(self._handle, None)
         self._phase = CLOSED
         self._handle = 0
         self._close = (code, reason)
@@ -175,18 +173,18 @@ class ASGIWebSocket:
 
     # ---- events of the native side
 
-    def _on_abort(self) -> None:
+    def on_abort(self) -> None:
         if self._phase == CONNECTING:
             self._end(abi.WS_CODE_ABNORMAL, "")
 
-    def _on_failure(self) -> None:
-        self._on_abort()
+    def on_failure(self) -> None:
+        self.on_abort()
         self._failed = True
 
-    def _on_body(self, _chunk: bytes, _last: bool) -> None:
+    def on_body(self, _chunk: bytes, _last: bool) -> None:
         """Do nothing: a handshake has no body."""
 
-    def _on_writable(self) -> None:
+    def on_writable(self) -> None:
         """Do nothing: a handshake is answered with a response of its own."""
 
     def on_message(self, message: Message, size: int) -> None:
@@ -208,8 +206,7 @@ class ASGIWebSocket:
     def on_close(self, code: int, reason: str) -> None:
         """Take the end of the connection."""
         if self._guest is not None:
-            guest: Any = self._guest
-            self._context.admission.leave(guest)
+            self._context.admission.leave(self._guest.get_remote_address_bytes())
         self._end(code, reason)
 
     def _next_turn(self) -> None:
@@ -353,7 +350,7 @@ class ASGIWebSocket:
         fields = checked_fields([b"200", *parts[1:]])
         protocol = (message.get("subprotocol") or "").encode("latin-1")
         head = b"\n".join(fields)
-        self._context.core._live.pop(self._handle, None)
+        self._context.core.live.pop(self._handle, None)
         handle = lib.sk_res_upgrade(
             self._handle, self._context.number, head, len(head), len(fields) // 2,
             self._key, len(self._key), protocol, len(protocol), self._extensions, len(self._extensions),
@@ -369,12 +366,11 @@ class ASGIWebSocket:
         self._phase = OPEN
         self._context.open[handle] = self
         if self._guest is not None:
-            guest: Any = self._guest
-            self._context.admission.enter(guest)
+            self._context.admission.enter(self._guest.get_remote_address_bytes())
 
     async def _send_denial(self, message: Message) -> None:
         if self._phase == CONNECTING:
-            self._context.core._live.pop(self._handle, None)
+            self._context.core.live.pop(self._handle, None)
             self._denial = ASGIExchange(self._context.core, self._handle, self._context.application)
             self._denial.follow()
             self._phase = DENIED

@@ -6,16 +6,14 @@ import ctypes
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
+from ..core.core import Core
 from ..native import OnMessage, abi, lib, message_handler, request_handler
-from ..websocket.admission import Admission
-from ..websocket.constants import CompressOptions
-from ..websocket.route import HANDLERS, checked_options, find_zlib
+from ..websocket.options import HANDLERS, WebSocketOptions
 from .guest import Guest
 from .protocol import ASGIApplication
 from .websocket import ASGIWebSocket, WebSocketContext
 
 if TYPE_CHECKING:
-    from ..app.app import App as Core
     from .scope import ScopeBuilder
 
 #: What may wait for the client before `send` waits too.
@@ -42,15 +40,14 @@ class ASGIWebSocketRoute:
             if key in given:
                 message = f"websocket_options cannot have the handler {key!r}: the application handles its websockets"
                 raise ValueError(message)
-        options = checked_options({"max_backpressure": _MAX_BACKPRESSURE, **given})
+        options = WebSocketOptions({"max_backpressure": _MAX_BACKPRESSURE, **given})
         self._build = build
-        compress = options["compression"] != CompressOptions.DISABLED and find_zlib()
-        flags = abi.WS_COMPRESS if compress else 0
-        limit = options["max_backpressure"]
+        flags = abi.WS_COMPRESS if options.compresses else 0
+        limit = options.max_backpressure
         self._context = WebSocketContext(
             core,
             application,
-            Admission(options["allowed_origins"], options["max_connections"], options["max_connections_per_address"]),
+            options.admission(),
             abi.WS_TEXT | flags,
             abi.WS_BINARY | flags,
             min(_BUFFERED_MAX, limit) if limit else _BUFFERED_MAX,
@@ -60,14 +57,7 @@ class ASGIWebSocketRoute:
         self._upgrade_callback = self._on_upgrade
         on_upgrade, on_upgrade_object = request_handler(self._upgrade_callback)
         self.struct = abi.WebSocketBehaviorStruct(
-            compression=options["compression"],
-            max_payload_bytes=options["max_payload_length"],
-            idle_timeout_s=options["idle_timeout"],
-            max_backpressure_bytes=limit,
-            max_lifetime_min=options["max_lifetime"],
-            close_on_backpressure_limit=options["close_on_backpressure_limit"],
-            reset_idle_timeout_on_send=options["reset_idle_timeout_on_send"],
-            send_pings_automatically=options["send_pings_automatically"],
+            **options.native(),
             on_upgrade=on_upgrade,
             on_upgrade_object=on_upgrade_object,
             on_open=abi.WebSocketOpenCallback(),
@@ -78,8 +68,8 @@ class ASGIWebSocketRoute:
             on_close=abi.WebSocketCloseCallback(self._on_close),
             on_subscription=abi.WebSocketSubscriptionCallback(),
         )
-        core._callbacks.append(self)
-        number = self._context.number = lib.sk_app_ws(core._alive(), b"", 0, b"/*", 2, ctypes.byref(self.struct))
+        core.callbacks.append(self)
+        number = self._context.number = lib.sk_app_ws(core.alive(), b"", 0, b"/*", 2, ctypes.byref(self.struct))
         if number < 0:
             message = "cannot add the route: memory is exhausted"
             raise MemoryError(message)
@@ -92,20 +82,22 @@ class ASGIWebSocketRoute:
             _, scope = self._build(handle)
             offered = b",".join(value for name, value in scope["headers"] if name == b"sec-websocket-protocol")
             scope["subprotocols"] = [each.strip() for each in offered.decode("latin-1").split(",") if each.strip()]
-            guest: Any = Guest(scope) if context.admission.is_limited else None
+            guest = Guest(scope) if context.admission.is_limited else None
             websocket = ASGIWebSocket(context, handle, scope, guest)
-            refusal = None if guest is None else context.admission.refusal(guest, guest)
+            refusal = None
+            if guest is not None:
+                refusal = context.admission.refusal(guest.get_header("origin"), guest.get_remote_address_bytes())
             if refusal is None:
                 websocket.run(scope)
             else:
                 websocket.deny(b"%d %b" % refusal)
         except BaseException as error:  # native code is the caller
-            context.core._outcome.fail_handle(error, handle, "a websocket could not be handed to the ASGI application")
+            context.core.outcome.fail_handle(error, handle, "a websocket could not be handed to the ASGI application")
         return 0
 
     def _make_on_message(self) -> OnMessage:
         open_websockets = self._context.open
-        outcome = self._context.core._outcome
+        outcome = self._context.core.outcome
 
         def on_message(handle: int, message: Any, opcode: int) -> None:
             websocket = open_websockets.get(handle)

@@ -170,7 +170,7 @@ def _work(
         native = server if isinstance(server, App) else server.native_app
         # The last one: it runs when the application has started.
         native.on_start(on_start)
-        native._is_replaced = is_replaced
+        native.lifecycle.is_replaced = is_replaced
         return -(serve_on(server, listening, settings) or 0)
     except KeyboardInterrupt:
         # It came before the server had the signals, or after.

@@ -188,4 +188,4 @@ def serve_on(
         server.listen(AppListenOptions(fd=each.fileno()))
         # The server has its own now: when it stops listening nobody else shall, and clients that come then are refused.
         each.close()
-    return native._run(loop_factory(settings.loop))
+    return native.lifecycle.run(loop_factory(settings.loop))

@@ -21,7 +21,7 @@ class Drain:
     """Ends the connections of an app that stops.
 
     Event streams (``text/event-stream``) are told at once, and ended half a second later; what else waits for its client's
-    leaving is told when half of the time-out is over. Exchanges that have it are told by ``_on_stop(late)``, again and again.
+    leaving is told when half of the time-out is over. Exchanges that have it are told by ``on_stop(late)``, again and again.
 
     Args:
         native: the native app.
@@ -65,7 +65,7 @@ class Drain:
     def _tell(self, late: bool) -> None:
         for reference in tuple(self._live.values()):
             exchange = reference()
-            on_stop = getattr(exchange, "_on_stop", None)
+            on_stop = getattr(exchange, "on_stop", None)
             if on_stop is not None:
                 try:
                     on_stop(late)

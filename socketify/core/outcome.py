@@ -2,29 +2,71 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import threading
 import traceback
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable, Optional, Protocol
 
 from ..loop.coroutines import StoppedError
-from ..native import lib
-from ..websocket.constants import GOING_AWAY, INTERNAL_ERROR
+from ..native import abi, lib
 from ..wire.errors import HTTPError
 from ..wire.headers import status_line
-
-if TYPE_CHECKING:
-    from ..app.app import App
-    from ..http.request import Request
-    from ..http.response import Response
+from .live import LiveExchanges
 
 logger = logging.getLogger("socketify")
 
-ErrorHandler = Callable[[BaseException, Optional["Response"], Optional["Request"]], Any]
+#: ``handler(error, res, req)``; res and req may be None.
+ErrorHandler = Callable[[BaseException, Any, Any], Any]
 
-_TEXT = "text/plain; charset=utf-8"
+_TEXT = b"text/plain; charset=utf-8"
+_FAILED = "a handler failed"
+
+
+class AnsweredExchange(Protocol):
+    """An exchange that an outcome ends."""
+
+    handle: int
+    failed: bool
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the head of the response is out."""
+
+    def preserve(self) -> None:
+        """Copy what the request says, while it can be read."""
+
+    def answer(self, status: bytes, content_type: bytes, text: str) -> None:
+        """Send a whole response in place of what was written before."""
+
+    def cut(self, res: Any) -> None:
+        """Close the connection, as what was begun cannot be completed."""
+
+
+class ExchangeOwner(Protocol):
+    """A response, or a request."""
+
+    @property
+    def exchange(self) -> AnsweredExchange:
+        """What is behind it."""
+
+
+class OutcomeHost(Protocol):
+    """Who has the exchanges."""
+
+    live: LiveExchanges
+    loop: Optional[asyncio.AbstractEventLoop]
+    thread: int
+    #: Makes a response for a handle that nobody else knows.
+    new_response: Callable[[int], Any]
+
+    def run_async(self, coroutine: Any, response: Any = None) -> Any:
+        """Run a coroutine as a task."""
+
+    def ended_by(self, error: BaseException) -> BaseException:
+        """Tell what ended a coroutine: the error, or that the server stops."""
 
 
 class Outcome:
@@ -35,19 +77,23 @@ class Outcome:
     the error handler does: most callers are called by native code.
 
     Args:
-        app: whose requests and websockets these are.
+        host: whose requests and websockets these are.
         debug: whether the client sees the error.
 
     """
 
-    def __init__(self, app: Any, debug: bool) -> None:
-        self._app: App = app
+    def __init__(self, host: OutcomeHost, debug: bool) -> None:
+        self._host = host
         self._debug = debug
-        #: Called as ``handler(error, res, req)``; what it leaves unanswered is logged and gets the answer of everybody.
+        #: Called as ``handler(error, res, req)``; what it leaves unanswered is logged and gets the usual answer.
         self.handler: Optional[ErrorHandler] = None
 
     def fail(
-        self, error: BaseException, res: Optional[Response], req: Optional[Request] = None, what: str = "a handler failed"
+        self,
+        error: BaseException,
+        res: Optional[ExchangeOwner],
+        req: Optional[ExchangeOwner] = None,
+        what: str = _FAILED,
     ) -> None:
         """Report an error, and answer for it.
 
@@ -61,38 +107,40 @@ class Outcome:
         if isinstance(error, StoppedError):
             self._answer(error, res)
             return
-        if res is not None and res._failed:
+        if res is not None and res.exchange.failed:
             return
         if self.handler is not None:
-            waits = res is not None and bool(res._handle)
+            waits = _waits(res)
             try:
                 result = self.handler(error, res, req)
                 if inspect.iscoroutine(result):
-                    if req is not None and req._handle:
-                        req.preserve()
-                    self._app.run_async(self._await_handler(result, error, res, what))
+                    if req is not None:
+                        req.exchange.preserve()
+                    self._host.run_async(self._await_handler(result, error, res, what))
                     return
             except BaseException as another:  # see the class
                 _log_both(another, error)
                 self._answer(error, res)
                 return
-            if waits and res is not None and not res._handle:
+            if waits and not _waits(res):
                 return
         self._conclude(error, res, what)
 
-    async def _await_handler(self, handling: Awaitable[Any], error: BaseException, res: Optional[Response], what: str) -> None:
-        waits = res is not None and bool(res._handle)
+    async def _await_handler(
+        self, handling: Awaitable[Any], error: BaseException, res: Optional[ExchangeOwner], what: str
+    ) -> None:
+        waits = _waits(res)
         try:
             await handling
         except BaseException as another:  # see the class
-            if not isinstance(self._app._ended_by(another), StoppedError):
+            if not isinstance(self._host.ended_by(another), StoppedError):
                 _log_both(another, error)
             self._answer(error, res)
         else:
-            if not (waits and res is not None and not res._handle):
+            if not waits or _waits(res):
                 self._conclude(error, res, what)
 
-    def _conclude(self, error: BaseException, res: Optional[Response], what: str) -> None:
+    def _conclude(self, error: BaseException, res: Optional[ExchangeOwner], what: str) -> None:
         if self.handler is None:
             if isinstance(error, HTTPError):
                 logger.info("answered with %d: %s", error.status_code, error)
@@ -103,7 +151,7 @@ class Outcome:
             logger.error("%s, and the error handler did not answer\n%s", what, _as_text(error))
         self._answer(error, res)
 
-    def fail_handle(self, error: BaseException, handle: int, what: str = "a handler failed") -> None:
+    def fail_handle(self, error: BaseException, handle: int, what: str = _FAILED) -> None:
         """Do the same for a response that is known by its handle.
 
         Args:
@@ -115,31 +163,28 @@ class Outcome:
         if not handle:
             self.fail(error, None, None, what)
             return
-        app = self._app
-        app._live.pop(handle, None)
+        self._host.live.pop(handle, None)
         try:
-            res = app._response_class(app)
-            res._handle = handle
-            res._started = lib.sk_res_has_begun(handle) == 1
+            res = self._host.new_response(handle)
         except MemoryError:
             logger.exception(what, exc_info=error)
             lib.sk_res_fail(handle)
             return
         self.fail(error, res, None, what)
 
-    def fail_websocket(self, error: BaseException, handle: int, what: str = "a handler failed") -> None:
+    def fail_websocket(self, error: BaseException, handle: int, what: str = _FAILED) -> None:
         """Report an error of a websocket's handler, and close with 1011 (RFC 6455 section 7.4.1, and its erratum 3473)."""
         self.fail(error, None, None, what)
-        lib.sk_ws_end(handle, GOING_AWAY if isinstance(error, StoppedError) else INTERNAL_ERROR, b"", 0)
+        lib.sk_ws_end(handle, abi.WS_CODE_GOING_AWAY if isinstance(error, StoppedError) else abi.WS_CODE_INTERNAL_ERROR, b"", 0)
 
     def drop(self, handle: int) -> None:
         """Answer for a response that nobody holds any more. Any thread may call it, and the garbage collector.
 
         The response fails soon, on the loop's thread: who lets it go may be in the middle of anything.
         """
-        loop = self._app._asyncio_loop
+        loop = self._host.loop
         if loop is None:
-            if threading.get_ident() == self._app._thread:
+            if threading.get_ident() == self._host.thread:
                 self._fail_dropped(handle)
             return
         try:
@@ -156,19 +201,19 @@ class Outcome:
 
     # ---- the client
 
-    def _answer(self, error: BaseException, res: Optional[Response]) -> None:
-        if res is None or not res._handle:
+    def _answer(self, error: BaseException, res: Optional[ExchangeOwner]) -> None:
+        if res is None:
             return
-        handle = res._handle
+        exchange = res.exchange
+        handle = exchange.handle
+        if not handle:
+            return
         try:
-            if res._started:
-                res.close()
+            if exchange.has_begun:
+                exchange.cut(res)
                 return
             status, text = self._page(error)
-            res._dirty = True
-            res._status = status
-            res._fields = [b"Content-Type", _TEXT.encode()]
-            res.end(text)
+            exchange.answer(status, _TEXT, text)
         except BaseException:  # see the class
             logger.exception("an error could not be answered")
             lib.sk_res_fail(handle)
@@ -182,6 +227,11 @@ class Outcome:
         if self._debug:
             text = _as_text(error)
         return status, text
+
+
+def _waits(res: Optional[ExchangeOwner]) -> bool:
+    """Tell whether a client waits for the response."""
+    return res is not None and bool(res.exchange.handle)
 
 
 def _as_text(error: BaseException) -> str:

@@ -1,161 +1,218 @@
-"""The connection behind a response."""
+"""The client behind a response: what it sends, its leaving, and who it is."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+from io import BytesIO
+from typing import Any, Callable, Optional, TypeVar
 
 from ..native import lib
 from ..native.abi import GONE
+from ..wire.addresses import address_text
+from ..wire.errors import BadRequestError
+from ..wire.forms import FormData, FormReader, parse_urlencoded
+from .body_reader import BodyReader
+from .exchange import Exchange
+from .request import Request
+from .request_body import read_form, read_whole
 
-if TYPE_CHECKING:
-    from ..app.app import App
-
-    Self = TypeVar("Self", bound="Connection")
+Self = TypeVar("Self", bound="ClientConnection")
 
 
-class Connection:
-    """What a response knows of its client. After the client left, methods do nothing; see :attr:`aborted`."""
+class ClientConnection:
+    """What a response knows of its client. The body is read once, by one of the methods.
 
-    __slots__ = ("__weakref__", "_abort_handlers", "_aborted", "_app", "_dirty", "_handle")
+    After the client left, methods do nothing; see :attr:`aborted`.
+    """
 
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self._handle = 0
-        self._reset()
+    #: What the framework knows of the response; not for handlers.
+    exchange: Exchange
 
-    def _reset(self) -> None:
-        self._dirty = False
-        self._abort_handlers: list[Callable[[Any], Any]] = []
-        self._aborted = False
+    __slots__ = ("__weakref__", "exchange")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
 
     @property
     def aborted(self) -> bool:
         """Whether the client left before the response ended. What a program sets here is gone with the request."""
-        return self._aborted
+        return self.exchange.aborted
 
     @aborted.setter
     def aborted(self, value: bool) -> None:
-        self._dirty = True
-        self._aborted = value
+        self.exchange.dirty = True
+        self.exchange.aborted = value
 
-    def _late(self: Self, what: str) -> Self:
-        if self._aborted:
+    # ---- what it sends
+
+    def on_data(self: Self, handler: Callable[[Self, bytes, bool], Any]) -> Self:
+        """Call back with every piece of the request's body: ``handler(res, chunk, is_end)``."""
+        exchange = self.exchange
+        if not exchange.handle:
+            exchange.refuse_late("on_data")
             return self
-        message = f"{what}: the response has ended already"
-        raise RuntimeError(message)
 
-    def _is_elsewhere(self) -> bool:
-        """Tell whether another thread than the app's calls: native code does not know the response there."""
-        return threading.get_ident() != self._app._thread
+        def sink(chunk: bytes, last: bool) -> None:
+            if not exchange.core.guard(self, handler, self, chunk, last):
+                # What follows would be a body with a hole.
+                reader.stop()
 
-    def _forward(self: Self, function: Callable[..., object], *arguments: Any) -> Self:
-        """Let the app's thread call a function, after all that was forwarded before; an error goes to the error handler."""
-        self._app._forward(self._forwarded, function, arguments)
+        reader = BodyReader(sink)
+        exchange.read(self, reader, keep=True)
         return self
 
-    def _forwarded(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        if not self.aborted:
-            self._app._guard(self, function, *arguments)
+    async def get_data(self) -> BytesIO:
+        """Return the request's body, or what came of it when the client left."""
+        if not self.exchange.handle:
+            self.exchange.refuse_late("get_data")
+            return BytesIO()
+        return BytesIO(await read_whole(self.exchange, self))
 
-    def _check_thread(self, what: str) -> None:
-        """Raise a RuntimeError when another thread than the app's calls what has a result, or cannot be forwarded."""
-        if self._handle and self._is_elsewhere():
-            raise RuntimeError(elsewhere(what))
+    async def get_text(self, encoding: str = "utf-8") -> Optional[str]:
+        """Return the request's body as text, or None when the client left before all of it came.
 
-    def _mark_aborted(self) -> None:
-        self._dirty = True
-        self._aborted = True
+        Raises:
+            BadRequestError: it is not of that encoding; unhandled, the client gets a 400.
+
+        """
+        data = (await self.get_data()).getvalue()
+        if self.aborted:
+            return None
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError as error:
+            message = f"the body is not {encoding}: {error.reason} at byte {error.start}"
+            raise BadRequestError(message) from error
+
+    async def get_json(self) -> Any:
+        """Return the request's body through the JSON serializer, or None when the client left before all of it came.
+
+        Raises:
+            BadRequestError: it is not JSON, which the serializer says by a ValueError; unhandled, the client gets a 400.
+
+        """
+        data = (await self.get_data()).getvalue()
+        if self.aborted:
+            return None
+        try:
+            return self.exchange.core.loads(data)
+        except ValueError as error:
+            message = f"the body is not JSON: {error}"
+            raise BadRequestError(message) from error
+
+    async def get_form_urlencoded(self, encoding: str = "utf-8") -> Optional[dict[str, str]]:
+        """Return the first value of every field of an urlencoded form, or None when the client left.
+
+        Raises:
+            BadRequestError: it is no such form; unhandled, the client gets a 400.
+
+        """
+        data = (await self.get_data()).getvalue()
+        if self.aborted:
+            return None
+        values: dict[str, str] = {}
+        for name, value in parse_urlencoded(data, encoding):
+            values.setdefault(name, value)
+        return values
+
+    async def get_form(self, req: Request, *, max_files: int = 100, max_file_size: Optional[int] = None) -> Optional[FormData]:
+        """Return an urlencoded or multipart form, or None when the client left. Large files go to disk as they come.
+
+        Args:
+            req: the request, for its Content-Type.
+            max_files: files of the form; more are answered with 413.
+            max_file_size: bytes of each; larger ones are answered with 413. None for no limit but the body's.
+
+        Raises:
+            HTTPError: 400, 413 or 415 for what is no such form; unhandled, the client gets that status.
+
+        """
+        reader = FormReader(req.get_header("content-type"), max_files, max_file_size)
+        if not self.exchange.handle:
+            self.exchange.refuse_late("get_form")
+            return None
+        return await read_form(self.exchange, self, reader)
+
+    # ---- its leaving
 
     def on_aborted(self: Self, handler: Callable[[Self], Any]) -> Self:
         """Call back when the client leaves before the response ended.
 
         Who answers later holds the response himself: one that nobody holds ends at once, with a 500 or a cut.
         """
-        if not self._handle:
-            return self._late("on_aborted")
-        self._dirty = True
-        self._abort_handlers.append(handler)
-        self._app._follow(self)
+        exchange = self.exchange
+        if not exchange.handle:
+            exchange.refuse_late("on_aborted")
+            return self
+        exchange.dirty = True
+        exchange.abort_handlers.append(handler)
+        exchange.follow(self)
         return self
 
     def grab_aborted_handler(self: Self) -> Self:
         """Follow the client, so that :attr:`aborted` tells whether it left: needed nowhere, kept for those who call it."""
-        if not self._handle:
-            return self._late("grab_aborted_handler")
-        self._app._follow(self)
+        if not self.exchange.handle:
+            self.exchange.refuse_late("grab_aborted_handler")
+            return self
+        self.exchange.follow(self)
         return self
 
     def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine as a task; an error in it goes to the app's error handler with this response."""
-        return self._app.run_async(coroutine, self)
+        return self.exchange.core.run_async(coroutine, self)
 
     def has_responded(self: Self) -> bool:
         """Tell whether the response has ended, or the client left."""
-        return not self._handle
+        return not self.exchange.handle
 
     def _address(self, ask: Callable[[int], int], what: str) -> bytes:
-        length = ask(self._handle) if self._handle else 0
+        exchange = self.exchange
+        length = ask(exchange.handle) if exchange.handle else 0
         if length > 0:
-            return bytes(self._app._view[:length])
-        self._check_thread(what)
+            return bytes(exchange.core.view[:length])
+        exchange.check_thread(what)
         return b""
 
     def get_proxied_remote_address_bytes(self: Self) -> bytes:
-        """Give the address that a PROXY protocol v2 header named, packed; empty without one."""
+        """Return the address that a PROXY protocol v2 header named, packed; empty without one."""
         return self._address(lib.sk_res_proxied_address, "get_proxied_remote_address")
 
     def get_proxied_remote_address(self: Self) -> str:
-        """Give the address that a PROXY protocol v2 header named, as text; empty without one."""
+        """Return the address that a PROXY protocol v2 header named, as text; empty without one."""
         return address_text(self.get_proxied_remote_address_bytes())
 
     def get_remote_address_bytes(self: Self) -> bytes:
-        """Give the client's address, packed into 4 or 16 bytes; empty for Unix-domain sockets and after the end."""
+        """Return the client's address, packed into 4 or 16 bytes; empty for Unix-domain sockets and after the end."""
         return self._address(lib.sk_res_remote_address, "get_remote_address")
 
     def get_remote_address(self: Self) -> str:
-        """Give the client's address as text; empty for Unix-domain sockets and after the end."""
+        """Return the client's address as text; empty for Unix-domain sockets and after the end."""
         return address_text(self.get_remote_address_bytes())
 
     def get_client_certificate(self: Self) -> Optional[bytes]:
-        """Give the client's certificate as DER, which was checked against ``ca_file_name``; None without one."""
+        """Return the client's certificate as DER, which was checked against ``ca_file_name``; None without one."""
         return self._address(lib.sk_res_client_certificate, "get_client_certificate") or None
 
     def pause(self: Self) -> Self:
         """Stop reading from the connection."""
-        if self._handle and lib.sk_res_pause(self._handle) == GONE and self._is_elsewhere():
-            return self._forward(self.pause)
+        exchange = self.exchange
+        if exchange.handle and lib.sk_res_pause(exchange.handle) == GONE and exchange.is_elsewhere:
+            exchange.forward(self, self.pause)
         return self
 
     def resume(self: Self) -> Self:
         """Go on reading from the connection."""
-        if self._handle and lib.sk_res_resume(self._handle) == GONE and self._is_elsewhere():
-            return self._forward(self.resume)
+        exchange = self.exchange
+        if exchange.handle and lib.sk_res_resume(exchange.handle) == GONE and exchange.is_elsewhere:
+            exchange.forward(self, self.resume)
         return self
 
     def close(self: Self) -> Self:
         """Cut the connection; abort handlers are called."""
-        if self._handle:
-            self._app._keep(self)
-            if lib.sk_res_close(self._handle) == GONE and self._is_elsewhere():
-                return self._forward(self.close)
+        self.exchange.cut(self)
         return self
 
     def get_native_handle(self: Self) -> int:
-        """Give the number by which the native library knows this response; 0 after the end."""
-        return self._handle
-
-
-def elsewhere(what: str) -> str:
-    """Say what is to be done instead of calling a method from another thread than the app's."""
-    return f"{what} was called from another thread than the app's: use app.loop.loop.call_soon_threadsafe(...)"
-
-
-def address_text(packed: bytes) -> str:
-    """Give a packed address as text."""
-    if not packed:
-        return ""
-    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
+        """Return the number by which the native library knows this response; 0 after the end."""
+        return self.exchange.handle

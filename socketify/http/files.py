@@ -17,6 +17,7 @@ from ..wire.conditional import Answer, Representation, accepted_encodings, answe
 from .file_copy import copy_to_connection, is_in_memory
 from .request import Request
 from .response import Response
+from .sized_body import wait_writable
 
 #: Up to here a file is read at once and sent with its head; larger ones are copied by the kernel.
 _SMALL_MAX = 128 * 1024
@@ -224,7 +225,9 @@ async def _send_waiting(res: Response, descriptor: int, result: Answer, fields: 
             content = await loop.run_in_executor(None, os.pread, descriptor, result.length, result.start)
             return _send_small(res, content, result, fields)
         _write_head(res, result, fields)
-        complete = await (_read_and_send if res._app.is_secure else _copy)(res, descriptor, result.start, result.length)
+        complete = await (_read_and_send if res.exchange.core.is_secure else _copy)(
+            res, descriptor, result.start, result.length
+        )
         # Where the file became shorter, what was announced cannot be sent.
         return res if complete else res.close()
     finally:
@@ -257,13 +260,14 @@ async def _send_piece(res: Response, descriptor: int, offset: int, end: int, len
 async def _copy(res: Response, descriptor: int, offset: int, length: int) -> bool:
     """Have the kernel copy; False where the file ends too early."""
     end = offset + length
+    exchange = res.exchange
     res.try_end(b"", length)
-    while res._handle:
+    while exchange.handle:
         # Also to let the head leave before, and other connections have their turn between.
-        await res._writable(lib.sk_res_await_room)
-        if not res._handle:
+        await wait_writable(exchange, res, lib.sk_res_await_room)
+        if not exchange.handle:
             break
-        connection = lib.sk_res_descriptor(res._handle)
+        connection = lib.sk_res_descriptor(exchange.handle)
         if connection < 0:
             # Something waits in memory still, which the body must come after.
             taken, done = await _send_piece(res, descriptor, offset, end, length)
@@ -276,8 +280,8 @@ async def _copy(res: Response, descriptor: int, offset: int, length: int) -> boo
             sent, full = copy_to_connection(connection, descriptor, offset, turn)
         else:
             sent, full = await _copy_in_thread(connection, descriptor, offset, turn)
-        if res._handle and sent:
-            lib.sk_res_count_sent(res._handle, sent)
+        if exchange.handle and sent:
+            lib.sk_res_count_sent(exchange.handle, sent)
         offset += sent
         if offset == end:
             res.try_end(b"", length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, Callable, Optional, Union
 from urllib.parse import quote
 
@@ -11,12 +12,14 @@ from ..native import send as _send
 from ..native import send_with as _send_with
 from ..native import write as _write
 from ..native.abi import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
-from ..websocket.route import upgrade
-from ..wire.event_streams import is_event_stream
-from ..wire.headers import LINES, Headers, Text, checked, flatten, join, status_line
+from ..wire.cookies import set_cookie_field
+from ..wire.headers import LINES, Headers, Text, checked, field_name, field_value, flatten, join, status_line
+from .connection import ClientConnection
+from .exchange import Exchange
+from .head import has_content_type
 from .request import Request
-from .response_flow import ResponseFlow
-from .response_head import has_content_type
+from .sized_body import as_view, bytes_taken, checked_size, drain, send_chunk, try_end
+from .upgrade import UpgradeContext
 
 # Defaults of send, told from what a user gives by their identity.
 _TEXT_PLAIN = bytes(bytearray(b"text/plain"))
@@ -29,26 +32,58 @@ _REDIRECTS = range(300, 400)
 _REFERENCE = "!#$%&'()*+,/:;=?@[]~"
 
 
-class Response(ResponseFlow):
+class Response(ClientConnection):
     """A response to one request.
 
     Methods without another result return the response, so that calls chain. After the client left they do nothing
     (see :attr:`aborted`); after the response ended they raise RuntimeError.
     """
 
-    __slots__ = ("_extras", "_failed")
+    __slots__ = ()
 
-    def _reset(self) -> None:
-        super()._reset()
-        self._failed = False
-        self._extras: Optional[dict[str, Any]] = None
+    # ---- the head
 
-    def _own_extras(self) -> dict[str, Any]:
-        """Give the values of the properties that extensions added."""
-        if self._extras is None:
-            self._dirty = True
-            self._extras = {}
-        return self._extras
+    def write_status(self, status: Union[int, str, bytes]) -> Response:
+        """Set the status, as 200, "200 OK" or b"200 OK".
+
+        Raises:
+            ValueError, TypeError: see :func:`socketify.wire.headers.status_line`.
+            RuntimeError: the head was sent already.
+
+        """
+        line = status_line(status)
+        if self.exchange.may_change_head("write_status"):
+            self.exchange.head.status = line
+        return self
+
+    def write_header(self, name: Union[str, bytes], value: Union[str, bytes, int]) -> Response:
+        """Add a field. Content-Length and Transfer-Encoding are the server's own and ignored where it counts itself.
+
+        Raises:
+            ValueError, TypeError: the name is not a token, or the value holds control characters.
+            RuntimeError: the head was sent already.
+
+        """
+        encoded = field_name(name)
+        value_encoded = field_value(encoded, value)
+        if self.exchange.may_change_head("write_header"):
+            self.exchange.head.fields += (encoded, value_encoded)
+        return self
+
+    def set_cookie(self, name: str, value: str, options: Optional[Mapping[str, Any]] = None) -> Response:
+        """Add a Set-Cookie field (RFC 6265 section 4.1).
+
+        Args:
+            name: a token.
+            value: any text without control characters.
+            options: attributes, see :func:`socketify.wire.cookies.set_cookie_field`.
+
+        Raises:
+            TypeError, ValueError: the name, the value or an option cannot be sent.
+            RuntimeError: the head was sent already.
+
+        """
+        return self.write_header(b"Set-Cookie", set_cookie_field(name, value, options))
 
     # ---- sending
 
@@ -85,67 +120,37 @@ class Response(ResponseFlow):
         elif type(message) is str:
             data = message.encode()
         else:
-            data, is_json = self._encoded(message)
+            data, is_json = self.exchange.core.encoded(message)
             if is_json and content_type is _TEXT_PLAIN:
                 content_type = _JSON
+        exchange = self.exchange
         flags = END_CONNECTION if end_connection else 0
         result: Optional[int] = None
         parts: Optional[list[Any]] = None
-        if not self._dirty and self._handle:
+        if not exchange.dirty and exchange.handle:
             gives_way = content_type is _TEXT_PLAIN or content_type is _JSON
             line = LINES.get(status) if type(status) is int else status
             pairs = list(headers.items()) if type(headers) is dict else headers
-            result = _send_with(self._handle, line, content_type, gives_way, pairs, data, flags)
+            result = _send_with(exchange.handle, line, content_type, gives_way, pairs, data, flags)
         if result is None or result == BAD_HEAD:
-            parts = self._head_parts(content_type, status, headers)
-            handle = self._handle
+            parts = _head_parts(exchange, content_type, status, headers)
+            handle = exchange.handle
             if not handle:
-                return self._late("send")
+                exchange.refuse_late("send")
+                return self
             result = _send(handle, join(parts), len(parts) // 2, data, flags)
-        if result == GONE and self._is_elsewhere():
-            parts = parts or self._head_parts(content_type, status, headers)
-            return self._forward(self._send_parts, join(parts), len(parts) // 2, data, flags)
+        if result == GONE and exchange.is_elsewhere:
+            parts = parts or _head_parts(exchange, content_type, status, headers)
+            exchange.forward(self, exchange.send_parts, join(parts), len(parts) // 2, data, flags)
+            return self
         if result == BAD_HEAD and parts is not None:
             checked(parts)
             message = "the native side refused the head of the response"
             raise ValueError(message)
-        if self._dirty or result == GONE:
-            self._finish(result)
-        self._handle = 0
+        if exchange.dirty or result == GONE:
+            exchange.finish(result)
+        exchange.handle = 0
         return self
-
-    def _send_parts(self, head: bytes, fields: int, data: bytes, flags: int) -> Response:
-        if not self._handle:
-            return self._late("send")
-        if self._started:
-            message = "send: the head of the response was sent already"
-            raise RuntimeError(message)
-        result = _send(self._handle, head, fields, data, flags)
-        if result == BAD_HEAD:
-            message = "the native side refused the head of the response"
-            raise ValueError(message)
-        self._finish(result)
-        return self
-
-    def _head_parts(
-        self, content_type: Optional[Text], status: Union[int, str, bytes], headers: Optional[Headers]
-    ) -> list[Any]:
-        given: list[Any] = []
-        if headers is not None:
-            flatten(headers, given)
-        if self._dirty:
-            if self._started and self._handle:
-                message = "send: the head of the response was sent already"
-                raise RuntimeError(message)
-            given[0:0] = self._fields
-            if status is _OK_LINE:
-                status = self._status
-        parts: list[Any] = [_as_str(status)]
-        gives_way = content_type is _TEXT_PLAIN or content_type is _JSON
-        if content_type is not None and not (gives_way and given and has_content_type(given)):
-            parts += ("Content-Type", _as_str(content_type))
-        parts += given
-        return parts
 
     def cork_send(
         self,
@@ -188,12 +193,12 @@ class Response(ResponseFlow):
             RuntimeError: the app has no template engine.
 
         """
-        engine = self._app._template
+        engine = self.exchange.core.template
         if engine is None:
             message = "render needs a template engine: app.template(engine)"
             raise RuntimeError(message)
         page = engine.render(name, **kwargs)
-        return self.send(page, None if has_content_type(self._fields) else _HTML)
+        return self.send(page, None if self.exchange.head.has_content_type() else _HTML)
 
     def end(self, message: Any = b"", end_connection: bool = False) -> Response:
         """Send the response, or the rest of it.
@@ -207,9 +212,11 @@ class Response(ResponseFlow):
             RuntimeError: the response ended before.
 
         """
-        handle = self._handle
+        exchange = self.exchange
+        handle = exchange.handle
         if not handle:
-            return self._late("end")
+            exchange.refuse_late("end")
+            return self
         head: Optional[bytes] = None
         fields = 0
         if type(message) is str:
@@ -217,26 +224,29 @@ class Response(ResponseFlow):
         elif type(message) is bytes:
             data = message
         else:
-            data, is_json = self._encoded(message)
-            if self._handle != handle:
-                return self._late("end")
+            data, is_json = exchange.core.encoded(message)
+            if exchange.handle != handle:
+                exchange.refuse_late("end")
+                return self
             if is_json:
-                if not self._dirty:
+                if not exchange.dirty:
                     head, fields = _JSON_HEAD, 1
-                elif not self._started and not has_content_type(self._fields):
-                    self._fields += (b"Content-Type", _JSON)
-        if self._dirty:
-            return self._end_slowly(data, END_CONNECTION if end_connection else 0)
+                elif not exchange.head.is_out and not exchange.head.has_content_type():
+                    exchange.head.fields += (b"Content-Type", _JSON)
         flags = END_CONNECTION if end_connection else 0
+        if exchange.dirty:
+            exchange.end(self, data, flags)
+            return self
         result = _send(handle, head, fields, data, flags)
-        if result == GONE and self._is_elsewhere():
+        if result == GONE and exchange.is_elsewhere:
             if head is not None:
                 self.write_header(b"Content-Type", _JSON)
             # A piece that was forwarded before takes the head along.
-            return self._forward(self._end_slowly, data, flags)
-        self._handle = 0
+            exchange.forward(self, exchange.end, self, data, flags)
+            return self
+        exchange.handle = 0
         if result == GONE:
-            self._mark_aborted()
+            exchange.mark_aborted()
         return self
 
     def cork_end(self, message: Any = b"", end_connection: bool = False) -> Response:
@@ -245,18 +255,11 @@ class Response(ResponseFlow):
 
     def end_without_body(self, end_connection: bool = False) -> Response:
         """Send the head only; a Content-Length that was written is kept."""
-        if not self._handle:
-            return self._late("end_without_body")
-        return self._end_slowly(b"", NO_BODY | (END_CONNECTION if end_connection else 0))
-
-    def _end_slowly(self, data: bytes, flags: int) -> Response:
-        if not self._handle:
-            return self._late("end")
-        head, fields = self._take_head()
-        result = _send(self._handle, head, fields, data, flags)
-        if result == GONE and self._is_elsewhere():
-            return self._forward(self._end_slowly, data, flags)
-        self._finish(result)
+        exchange = self.exchange
+        if exchange.handle:
+            exchange.end(self, b"", NO_BODY | (END_CONNECTION if end_connection else 0))
+        else:
+            exchange.refuse_late("end_without_body")
         return self
 
     def upgrade(
@@ -284,20 +287,16 @@ class Response(ResponseFlow):
             RuntimeError: the response ended before.
 
         """
-        if not self._handle:
-            return self._late("upgrade")
-        self._check_thread("upgrade")
-        upgrade(self, sec_web_socket_key, sec_web_socket_protocol, sec_web_socket_extensions, socket_context, user_data)
+        exchange = self.exchange
+        if not exchange.handle:
+            exchange.refuse_late("upgrade")
+            return self
+        exchange.check_thread("upgrade")
+        if not isinstance(socket_context, UpgradeContext):
+            message = f"socket_context must be what the upgrade handler of this app was given, not {socket_context!r}"
+            raise TypeError(message)
+        socket_context.upgrade(self, sec_web_socket_key, sec_web_socket_protocol, sec_web_socket_extensions, user_data)
         return self
-
-    def _finish(self, result: int) -> None:
-        if result == BAD_HEAD:
-            self._app._forget(self)
-            message = "the body is shorter than the length that was announced: the connection is closed"
-            raise RuntimeError(message)
-        self._app._forget(self)
-        if result == GONE:
-            self._mark_aborted()
 
     def write(self, message: Any) -> Response:
         """Send a piece of a body whose length is not known (chunked coding, RFC 9112 section 7.1).
@@ -306,29 +305,32 @@ class Response(ResponseFlow):
             RuntimeError: the response ended before.
 
         """
-        handle = self._handle
+        exchange = self.exchange
+        handle = exchange.handle
         if not handle:
-            return self._late("write")
-        if self._sized:
+            exchange.refuse_late("write")
+            return self
+        if exchange.is_sized:
             message = "write: the body was begun by try_end, with a size: go on with try_end"
             raise RuntimeError(message)
-        data = message if type(message) is bytes else self._encode(message)
-        head, fields = self._take_head()
+        data = message if type(message) is bytes else exchange.encode(message)
+        head, fields = exchange.head.take()
         result = _write(handle, head, fields, data)
-        if result == GONE and self._is_elsewhere():
-            return self._forward(self.write, data)
-        self._started = self._dirty = True
+        if result == GONE and exchange.is_elsewhere:
+            exchange.forward(self, self.write, data)
+            return self
+        exchange.head.is_out = exchange.dirty = True
         if result == GONE:
-            self._handle = 0
-            self._mark_aborted()
+            exchange.mark_aborted()
         return self
 
     def write_continue(self) -> Response:
         """Tell the client to send its body (100 Continue, RFC 9110 section 10.1.1). Reading the body does so too."""
-        if not self._handle:
-            return self._late("write_continue")
-        if lib.sk_res_write_continue(self._handle) == GONE and self._is_elsewhere():
-            return self._forward(self.write_continue)
+        exchange = self.exchange
+        if not exchange.handle:
+            exchange.refuse_late("write_continue")
+        elif lib.sk_res_write_continue(exchange.handle) == GONE and exchange.is_elsewhere:
+            exchange.forward(self, self.write_continue)
         return self
 
     def cork(self, callback: Callable[[Response], Any]) -> Response:
@@ -338,11 +340,14 @@ class Response(ResponseFlow):
             TypeError: the callback is a coroutine function.
 
         """
-        if not self._handle:
-            return self._late("cork")
-        result = lib.sk_res_cork(self._handle)
-        if result == GONE and self._is_elsewhere():
-            return self._forward(self.cork, callback)
+        exchange = self.exchange
+        if not exchange.handle:
+            exchange.refuse_late("cork")
+            return self
+        result = lib.sk_res_cork(exchange.handle)
+        if result == GONE and exchange.is_elsewhere:
+            exchange.forward(self, self.cork, callback)
+            return self
         corked = result == OK
         try:
             result = callback(self)
@@ -352,39 +357,114 @@ class Response(ResponseFlow):
                 raise TypeError(message)
         finally:
             if corked:
-                lib.sk_res_uncork(self._handle)
+                lib.sk_res_uncork(exchange.handle)
         return self
 
-    # ---- events
+    # ---- bodies at the pace of their client
 
-    def _awaits_event(self) -> bool:
-        """Tell whether something of the user's is called that may end the response, if nobody else does."""
-        return self._writable_handler is not None or self._hears_body()
+    def try_end(self, message: Any, total_size: int, end_connection: bool = False) -> tuple[bool, bool]:
+        """Write what the connection takes now of a body of a known size.
 
-    def _on_abort(self) -> None:
-        self._app._kept.discard(self)
-        self._handle = 0
-        self._mark_aborted()
-        for waiter in (self._body_waiter, self._write_waiter):
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
-        for handler in self._abort_handlers:
-            self._app._guard(self, handler, self)
+        Args:
+            message: what comes at the write offset, as for :meth:`end`.
+            total_size: bytes of the whole body, the same in every call; it becomes the Content-Length.
+            end_connection: close the connection after the response.
 
-    def _on_failure(self) -> None:
-        self._on_abort()
-        self._failed = True
+        Returns:
+            Whether all of the message was taken, and whether the response is complete. What was not taken must be given
+            again, from :meth:`get_write_offset` on, when :meth:`on_writable` calls. (False, True) after the client left.
 
-    def _on_stop(self, _late: bool) -> None:
-        """End an event stream when the app stops: for its handler the client left."""
-        if self._handle and self._started and not self._sized and is_event_stream(self._fields):
-            self._app._live.pop(self._handle, None)
-            _send(self._handle, b"", 0, b"", 0)
-            self._on_abort()
+        Raises:
+            ValueError: total_size is negative, or the message goes beyond it.
+            RuntimeError: the response ended before.
+
+        """
+        checked_size(total_size)
+        flags = END_CONNECTION if end_connection else 0
+        return try_end(self.exchange, as_view(self.exchange, message), total_size, flags)
+
+    async def send_chunk(self, buffer: Any, total_size: int) -> tuple[bool, bool]:
+        """Write a piece of a body of a known size, and wait until the connection has taken it.
+
+        Args:
+            buffer: the next piece, as for :meth:`end`.
+            total_size: bytes of the whole body, the same in every call.
+
+        Returns:
+            Whether it was taken, and whether the response is complete; (False, True) when the client left.
+
+        Raises:
+            ValueError, RuntimeError: see :meth:`try_end`.
+
+        """
+        return await send_chunk(self.exchange, self, as_view(self.exchange, buffer), total_size)
+
+    async def drain(self) -> Response:
+        """Wait until the kernel has taken everything that was written, or the client left."""
+        await drain(self.exchange, self)
+        return self
+
+    def get_write_offset(self) -> int:
+        """Return the number of bytes of a sized body that the connection has taken."""
+        return self.exchange.offset_base + bytes_taken(self.exchange)
+
+    def write_offset(self, offset: int) -> Response:
+        """Count from another number: what :meth:`get_write_offset` returns now is this offset.
+
+        Raises:
+            ValueError: the offset is negative or no int.
+
+        """
+        if not isinstance(offset, int) or offset < 0:
+            message = f"offset must be an int of 0 or more, not {offset!r}"
+            raise ValueError(message)
+        exchange = self.exchange
+        if exchange.handle:
+            exchange.dirty = True
+            exchange.offset_base = offset - bytes_taken(exchange)
+        else:
+            exchange.refuse_late("write_offset")
+        return self
+
+    def on_writable(self, handler: Callable[[Any, int], Any]) -> Response:
+        """Call back when the connection takes data again: ``handler(res, offset)``, with the write offset."""
+        exchange = self.exchange
+        if not exchange.handle:
+            exchange.refuse_late("on_writable")
+            return self
+        exchange.dirty = True
+        exchange.writable_handler = handler
+        exchange.keep(self)
+        if lib.sk_res_want_writable(exchange.handle) == GONE and exchange.is_elsewhere:
+            exchange.forward(self, self.on_writable, handler)
+        return self
 
 
 # The usual call, with str or bytes for a response of which nothing else was set, needs nothing of Python.
-setattr(Response, "end", response_end(Response, Request, Response.end))  # noqa: B010
+setattr(Response, "end", response_end(Response, Request, Exchange, Response.end))  # noqa: B010
+
+
+def _head_parts(
+    exchange: Exchange, content_type: Optional[Text], status: Union[int, str, bytes], headers: Optional[Headers]
+) -> list[Any]:
+    """Return status, names and values of a whole response, for what the native side does not take as it is."""
+    given: list[Any] = []
+    if headers is not None:
+        flatten(headers, given)
+    if exchange.dirty:
+        head = exchange.head
+        if head.is_out and exchange.handle:
+            message = "send: the head of the response was sent already"
+            raise RuntimeError(message)
+        given[0:0] = head.fields
+        if status is _OK_LINE:
+            status = head.status
+    parts: list[Any] = [_as_str(status)]
+    gives_way = content_type is _TEXT_PLAIN or content_type is _JSON
+    if content_type is not None and not (gives_way and given and has_content_type(given)):
+        parts += ("Content-Type", _as_str(content_type))
+    parts += given
+    return parts
 
 
 def _as_str(text: Union[int, str, bytes]) -> Any:

@@ -30,10 +30,10 @@ Work = tuple[Callable[..., object], tuple[Any, ...]]
 class Tenant(Protocol):
     """An app that listens."""
 
-    def _loop_attached(self) -> None:
+    def loop_attached(self) -> None:
         """Accept connections: the thread's native loop is driven from now on."""
 
-    def _loop_detached(self) -> None:
+    def loop_detached(self) -> None:
         """Accept no more, but stay reachable: nothing drives the thread's native loop from now on."""
 
 
@@ -138,13 +138,13 @@ class LoopThread:
             loop.remove_reader(lib.sk_loop_fd())
             if not users:
                 for tenant in tuple(self.tenants):
-                    tenant._loop_detached()
+                    tenant.loop_detached()
             self.run_pending()
 
         try:
             self.run_pending()
             for tenant in tuple(self.tenants):
-                tenant._loop_attached()
+                tenant.loop_attached()
         except BaseException:
             detach()
             raise

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0xB87980B2A88DA3E7
+DIGEST = 0x14B563FAD22A3EC9
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -320,6 +320,9 @@ class WebSocketPythonStruct(ctypes.Structure):
         ("status_dropped", c_void_p),
         ("send", c_void_p),
         ("doc", c_char_p),
+        ("session_member", c_size_t),
+        ("session_type", c_void_p),
+        ("socket_member", c_size_t),
         ("handle_member", c_size_t),
         ("inbox_member", c_size_t),
         ("busy_member", c_size_t),
@@ -335,11 +338,13 @@ class ExchangePythonStruct(ctypes.Structure):
         ("end_doc", c_char_p),
         ("zero", c_void_p),
         ("not_dirty", c_void_p),
-        ("response_handle", c_size_t),
-        ("response_dirty", c_size_t),
+        ("exchange_type", c_void_p),
+        ("handle", c_size_t),
         ("request_handle", c_size_t),
-        ("request_dirty", c_size_t),
-        ("request_yielded", c_size_t),
+        ("dirty", c_size_t),
+        ("passes_on", c_size_t),
+        ("response_exchange", c_size_t),
+        ("request_exchange", c_size_t),
         ("response_weak", c_int64),
         ("request_weak", c_int64),
     ]
@@ -350,11 +355,11 @@ class ExchangeHandlerStruct(ctypes.Structure):
 
     _fields_ = [
         ("handler", c_void_p),
-        ("pair", c_void_p),
-        ("renew", c_void_p),
-        ("settle", c_void_p),
-        ("clean", c_void_p),
-        ("otherwise", c_void_p),
+        ("spare", c_void_p),
+        ("refill", c_void_p),
+        ("conclude", c_void_p),
+        ("reset", c_void_p),
+        ("fallback", c_void_p),
     ]
 
 

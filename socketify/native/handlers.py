@@ -20,20 +20,20 @@ class ExchangeHandler(abi.ExchangeHandlerStruct):
     def __init__(
         self,
         handler: Callable[[Any, Any], Any],
-        pair: list[Any],
-        renew: Callable[[], None],
-        settle: Callable[[Any, Any, Any, Optional[BaseException]], int],
-        clean: Callable[[Any, Any], None],
-        otherwise: Callable[[int], int],
+        spare: list[Any],
+        refill: Callable[[], None],
+        conclude: Callable[[Any, Any, Any, Optional[BaseException]], int],
+        reset: Callable[[Any], None],
+        fallback: Callable[[int], int],
     ) -> None:
         #: What the members refer to.
         self.parts = {
             "handler": handler,
-            "pair": pair,
-            "renew": renew,
-            "settle": settle,
-            "clean": clean,
-            "otherwise": otherwise,
+            "spare": spare,
+            "refill": refill,
+            "conclude": conclude,
+            "reset": reset,
+            "fallback": fallback,
         }
         super().__init__(**{name: id(part) for name, part in self.parts.items()})
 
@@ -52,9 +52,9 @@ def message_handler(
 
     Args:
         take: takes every message that ``handler`` does not.
-        handler: takes those of a websocket that is in its usual state, as ``handler(ws, message, opcode)``; see
+        handler: takes those of a session that is in its usual state, as ``handler(session.socket, message, opcode)``; see
             :func:`websocket_send`.
-        on_result: called as ``on_result(ws, result, error)`` with what a handler returned or raised.
+        on_result: called as ``on_result(session, result, error)`` with what a handler returned or raised.
 
     """
     if not capabilities.c_api:
@@ -82,11 +82,14 @@ def _documentation(signature: str, method: Callable[..., Any]) -> bytes:
     return doc
 
 
-def websocket_send(kind: type, send: Callable[..., Any], opcodes: tuple[Any, Any], statuses: tuple[Any, Any, Any]) -> Any:
+def websocket_send(
+    kind: type, session: type, send: Callable[..., Any], opcodes: tuple[Any, Any], statuses: tuple[Any, Any, Any]
+) -> Any:
     """Make a method for a class of websockets that sends without Python, or leaves the call to ``send``.
 
     Args:
-        kind: has the slots ``_handle``, ``_inbox`` and ``_busy``.
+        kind: has the slot ``session``.
+        session: what is there; it has the slots ``socket``, ``handle``, ``inbox`` and ``busy``.
         send: the method as a function.
         opcodes: TEXT and BINARY.
         statuses: BUFFERED, OK and GONE.
@@ -104,20 +107,24 @@ def websocket_send(kind: type, send: Callable[..., Any], opcodes: tuple[Any, Any
         status_dropped=id(dropped),
         send=id(send),
         doc=_documentation("send($self, data, opcode=2, compress=False, fin=True)", send),
-        handle_member=find_member(kind, "_handle"),
-        inbox_member=find_member(kind, "_inbox"),
-        busy_member=find_member(kind, "_busy"),
+        session_member=find_member(kind, "session"),
+        session_type=id(session),
+        socket_member=find_member(session, "socket"),
+        handle_member=find_member(session, "handle"),
+        inbox_member=find_member(session, "inbox"),
+        busy_member=find_member(session, "busy"),
         not_busy=id(False),
     )
     return lib.sk_python_websocket(facts, kind)
 
 
-def response_end(response: type, request: type, end: Callable[..., Any]) -> Any:
+def response_end(response: type, request: type, exchange: type, end: Callable[..., Any]) -> Any:
     """Make a method for a class of responses that ends them without Python, or leaves the call to ``end``.
 
     Args:
-        response: has the slots ``_handle`` and ``_dirty``.
-        request: has the slots ``_handle``, ``_dirty`` and ``_yielded``.
+        response: has the slot ``exchange``.
+        request: has the slot ``exchange``.
+        exchange: what these are; has the slots ``handle``, ``request_handle``, ``dirty`` and ``passes_on``.
         end: the method as a function.
 
     """
@@ -128,12 +135,11 @@ def response_end(response: type, request: type, end: Callable[..., Any]) -> Any:
         end_doc=_documentation("end($self, message=b'', end_connection=False)", end),
         zero=id(0),
         not_dirty=id(False),
-        response_handle=find_member(response, "_handle"),
-        response_dirty=find_member(response, "_dirty"),
-        request_handle=find_member(request, "_handle"),
-        request_dirty=find_member(request, "_dirty"),
-        request_yielded=find_member(request, "_yielded"),
+        exchange_type=id(exchange),
+        response_exchange=find_member(response, "exchange"),
+        request_exchange=find_member(request, "exchange"),
         response_weak=find_weak_references(response),
         request_weak=find_weak_references(request),
+        **{name: find_member(exchange, name) for name in ("handle", "request_handle", "dirty", "passes_on")},
     )
     return lib.sk_python_response(facts, response)

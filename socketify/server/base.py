@@ -16,6 +16,7 @@ from ..asgi.lifespan import LifespanError
 from ..asgi.mount import serve_websockets
 from ..core.limits import Limits
 from ..core.options import AppListenOptions, AppOptions
+from ..loop.event_loop import new_event_loop
 from ..loop.loop_thread import forget_loop
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, end_with_parent, is_replaced
 from ..process.worker_sockets import ReservedPort, WorkerSockets
@@ -239,9 +240,9 @@ class InterfaceServer(ABC):
             # Only the supervisor keeps them: when this worker stops its clients are its successor's, or refused.
             sockets.close()
             self.native_app.on_start(announce_ready)
-            self.native_app._is_replaced = is_replaced
+            self.native_app.lifecycle.is_replaced = is_replaced
             try:
-                self.native_app._run()
+                self.native_app.lifecycle.run(new_event_loop)
             except LifespanError as error:
                 # Another worker would be refused too.
                 logger.error("%s", error)  # noqa: TRY400 - it tells itself

@@ -51,7 +51,7 @@ class SSGIHttpResponse:
         if has_more:
             self._res.write(payload)
             # Before the application goes on: it may block.
-            lib.sk_res_flush(self._res._handle)
+            lib.sk_res_flush(self._res.exchange.handle)
         else:
             self._res.end(payload)
         return self

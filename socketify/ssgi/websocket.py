@@ -8,8 +8,9 @@ from collections.abc import Generator, Iterable
 from typing import Any, Callable, Optional, Union
 
 from ..http.response import Response
-from ..native import lib
+from ..native import abi, lib
 from ..websocket.constants import OpCode, SendStatus
+from ..websocket.order import call_in_turn
 from ..websocket.socket import WebSocket
 from .http import run_async
 from .scope import Fields
@@ -128,7 +129,7 @@ class SSGIWebSocket:
             return SendStatus.DROPPED
         return ws.send(payload, OpCode.TEXT if isinstance(payload, str) else OpCode.BINARY)
 
-    def close(self, code: int = 1000) -> bool:
+    def close(self, code: int = abi.WS_CODE_NORMAL) -> bool:
         """Begin the close handshake; False when there is no open websocket.
 
         Raises:
@@ -150,13 +151,14 @@ class SSGIWebSocket:
         while self._waiting:
             message = self._waiting.popleft()
             ws = self._ws
-            if ws is not None and ws._route is not None:
-                ws._route._call(ws, received, message, OpCode.TEXT if isinstance(message, str) else OpCode.BINARY)
+            if ws is not None:
+                opcode = OpCode.TEXT if isinstance(message, str) else OpCode.BINARY
+                call_in_turn(ws.session, received, ws, message, opcode)
             else:
-                self._res._app._guard(None, handler, self, message, *arguments)
+                self._res.exchange.core.guard(None, handler, self, message, *arguments)
         if self._paused and self._ws is not None:
             self._paused = False
-            lib.sk_ws_resume(self._ws._handle)
+            lib.sk_ws_resume(self._ws.session.handle)
         return self
 
     def on_close(self, handler: Callable[..., Any], *arguments: Any) -> SSGIWebSocket:
@@ -177,7 +179,7 @@ class SSGIWebSocket:
         self._waiting.append(message)
         if len(self._waiting) >= _WAITING_MAX and not self._paused and self._ws is not None:
             self._paused = True
-            lib.sk_ws_pause(self._ws._handle)
+            lib.sk_ws_pause(self._ws.session.handle)
         return None
 
     def _closed(self, code: int, reason: str) -> Any:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Optional
 
 if TYPE_CHECKING:
     from ..http.request import Request
-    from ..http.response import Response
-    from .socket import WebSocket
 
 
 def is_same_origin(req: Request) -> bool:
@@ -39,28 +37,32 @@ class Admission:
         self._addresses: Counter[bytes] = Counter()
         self.is_limited = origins is not None or total > 0 or per_address > 0
 
-    def refusal(self, res: Response, req: Request) -> Optional[tuple[int, bytes]]:
-        """Give the status and text to refuse a request with, or None to let it in."""
-        origin = req.get_header("origin")
+    def refusal(self, origin: Optional[str], address: bytes) -> Optional[tuple[int, bytes]]:
+        """Return the status and text to refuse a request with, or None to let it in.
+
+        Args:
+            origin: what the request says; None when it says none.
+            address: of the client, packed.
+
+        """
         if self._origins is not None and origin is not None and origin.lower() not in self._origins:
             return 403, b"Forbidden"
         if self._total and self._count >= self._total:
             return 503, b"Service Unavailable"
-        if self._per_address and self._addresses[res.get_remote_address_bytes()] >= self._per_address:
+        if self._per_address and self._addresses[address] >= self._per_address:
             return 429, b"Too Many Requests"
         return None
 
-    def enter(self, ws: WebSocket) -> None:
+    def enter(self, address: bytes) -> None:
         """Count a connection that opened."""
         self._count += 1
         if self._per_address:
-            self._addresses[ws.get_remote_address_bytes()] += 1
+            self._addresses[address] += 1
 
-    def leave(self, ws: WebSocket) -> None:
+    def leave(self, address: bytes) -> None:
         """Count it no more."""
         self._count -= 1
         if self._per_address:
-            address = ws.get_remote_address_bytes()
             self._addresses[address] -= 1
             if self._addresses[address] <= 0:
                 del self._addresses[address]

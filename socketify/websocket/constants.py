@@ -1,35 +1,30 @@
-"""Numbers of the WebSocket protocol and of the engine."""
+"""Numbers of the WebSocket protocol and of the engine that programs use."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-from ..native import abi
-
-#: Close codes (RFC 6455 section 7.4.1, and its erratum 3473).
-GOING_AWAY, INTERNAL_ERROR = abi.WS_CODE_GOING_AWAY, abi.WS_CODE_INTERNAL_ERROR
-
 
 class OpCode(IntEnum):
     """What a frame holds (RFC 6455 section 5.2)."""
 
-    CONTINUATION = abi.WS_CONTINUATION
-    TEXT = abi.WS_TEXT
-    BINARY = abi.WS_BINARY
-    CLOSE = abi.WS_CLOSE
-    PING = abi.WS_PING
-    PONG = abi.WS_PONG
+    CONTINUATION = 0
+    TEXT = 1
+    BINARY = 2
+    CLOSE = 8
+    PING = 9
+    PONG = 10
 
 
 class SendStatus(IntEnum):
     """What became of a message."""
 
     #: Accepted; part of it waits in memory until the client reads more.
-    BACKPRESSURE = abi.BUFFERED
+    BACKPRESSURE = 0
     #: Accepted, and handed to the system or to the packet that leaves when the handler returns.
-    SUCCESS = abi.OK
+    SUCCESS = 1
     #: Not sent: the connection is closed, or owes the client more than ``max_backpressure`` bytes.
-    DROPPED = abi.GONE
+    DROPPED = 2
 
 
 class CompressOptions(IntEnum):

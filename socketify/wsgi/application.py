@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
+from ..core.core import Core
 from .head import Heads
-
-if TYPE_CHECKING:
-    from ..app.app import App as Core
 
 
 class WSGIApplication:
@@ -28,4 +26,4 @@ class WSGIApplication:
 
     def fail(self, handle: int, error: BaseException) -> None:
         """Report an error, and answer for it; see :class:`socketify.core.outcome.Outcome`. 0 is no response."""
-        self.core._outcome.fail_handle(error, handle, "the WSGI application failed")
+        self.core.outcome.fail_handle(error, handle, "the WSGI application failed")

@@ -63,8 +63,8 @@ class DirectRoute:
 
     def route(self) -> None:
         """Take all requests that no route took before."""
-        self._core._callbacks.append(self)
-        self._core._configure(lambda app: lib.sk_wsgi_route(app, self._address))
+        self._core.callbacks.append(self)
+        self._core.configure(lambda app: lib.sk_wsgi_route(app, self._address))
 
     def __del__(self) -> None:
         if self._address:

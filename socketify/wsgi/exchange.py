@@ -129,19 +129,19 @@ class WSGIExchange(ABC):
         """Wait until the connection has taken what it was given."""
 
     @abstractmethod
-    def _on_abort(self) -> None:
+    def on_abort(self) -> None:
         """Handle that the client left."""
 
-    def _on_failure(self) -> None:
+    def on_failure(self) -> None:
         self.failed = True
-        self._on_abort()
+        self.on_abort()
 
-    def _on_stop(self, _late: bool) -> None:
+    def on_stop(self, _late: bool) -> None:
         """End an event stream when the server stops: for the application the client left."""
         if self.started and not self.left and self.head is not None and is_event_stream(self.head.block.split(b"\n")[1:]):
-            self._application.core._live.pop(self.handle, None)
+            self._application.core.live.pop(self.handle, None)
             end_response(self.handle, False)
-            self._on_abort()
+            self.on_abort()
 
     def put(self, data: bytes) -> int:
         """Send what the Content-Length leaves room for; return how much that was.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from ..core.references import count_references, references_of
 from ..native import lib
 from ..native import send as _send
 from ..native.abi import BUFFERED, GONE, KEEP_LENGTH, SCOPE_BODY
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Seconds that one response may take until others get their turn; one block may take longer.
 _TURN_SECONDS = 0.001
 
-_getrefcount: Optional[Callable[[object], int]] = getattr(sys, "getrefcount", None)
+_ALONE = references_of(1)
 _now = time.perf_counter
 _set_running_loop: Callable[[Optional[asyncio.AbstractEventLoop]], None] = asyncio._set_running_loop
 
@@ -81,7 +81,7 @@ class LoopExchange(WSGIExchange):
             self.fail(error)
             self.close_result(None)
         finally:
-            _set_running_loop(application.core._asyncio_loop)
+            _set_running_loop(application.core.loop)
         return False
 
     def respond(self, result: Any) -> None:
@@ -114,9 +114,9 @@ class LoopExchange(WSGIExchange):
                 return False
             if _now() >= turn_ends:
                 self._suspend()
-                loop = self._application.core._asyncio_loop
+                loop = self._application.core.loop
                 assert loop is not None
-                loop.call_soon(self._on_writable)
+                loop.call_soon(self.on_writable)
                 return False
         self.finish()
         return True
@@ -142,17 +142,17 @@ class LoopExchange(WSGIExchange):
             await self._waiter
 
     def _track(self) -> None:
-        self._application.core._live[self.handle] = self.itself
+        self._application.core.live[self.handle] = self.itself
 
     def _complete(self) -> None:
         result, self._result, self._blocks = self._result, None, None
-        self._application.core._live.pop(self.handle, None)
+        self._application.core.live.pop(self.handle, None)
         self.over = True
         self.close_result(result)
 
     def fail(self, error: BaseException) -> None:
         """Answer 500, or cut what was begun."""
-        super().fail(self._application.core._ended_by(error))
+        super().fail(self._application.core.ended_by(error))
 
     # ---- what the connection takes
 
@@ -166,7 +166,7 @@ class LoopExchange(WSGIExchange):
         send_response(self.handle, head, data, self.method)
 
     def _end(self, cut: bool) -> None:
-        self._application.core._live.pop(self.handle, None)
+        self._application.core.live.pop(self.handle, None)
         end_response(self.handle, cut)
 
     # ---- events
@@ -177,12 +177,12 @@ class LoopExchange(WSGIExchange):
         self._track()
         lib.sk_res_read_body(self.handle)
 
-    def _on_body(self, chunk: bytes, last: bool) -> None:
+    def on_body(self, chunk: bytes, last: bool) -> None:
         if self._collect(chunk, last):
-            self._application.core._live.pop(self.handle, None)
+            self._application.core.live.pop(self.handle, None)
             self.run()
 
-    def _on_writable(self) -> None:
+    def on_writable(self) -> None:
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -198,19 +198,19 @@ class LoopExchange(WSGIExchange):
                 self.fail(error)
             self._complete()
         finally:
-            _set_running_loop(self._application.core._asyncio_loop)
+            _set_running_loop(self._application.core.loop)
 
-    def _on_abort(self) -> None:
+    def on_abort(self) -> None:
         self.left = True
         if self._waiter is not None:
-            self._on_writable()
+            self.on_writable()
         elif self._suspended:
             self._suspended = False
             _set_running_loop(None)
             try:
                 self._complete()
             finally:
-                _set_running_loop(self._application.core._asyncio_loop)
+                _set_running_loop(self._application.core.loop)
         elif self._blocks is None and self.body is not None:
             # It left before its body was complete: the application never knew.
             self.body.close()
@@ -227,7 +227,6 @@ def loop_request(application: WSGIApplication) -> Callable[[int, int, Environ], 
 
 def loop_callback(application: WSGIApplication, build: EnvironBuilder) -> Callable[[int], int]:
     """Make what takes every request where the native side cannot call the application itself."""
-    getrefcount = _getrefcount or (lambda _: 0)
     # An exchange that nobody else holds serves the next request too.
     spare: Optional[LoopExchange] = None
 
@@ -243,19 +242,10 @@ def loop_callback(application: WSGIApplication, build: EnvironBuilder) -> Callab
                 exchange = LoopExchange(application, handle, environ)
             else:
                 exchange.reuse(handle, environ)
-            if exchange.run() and getrefcount(exchange) == _OWN_REFERENCES:
+            if exchange.run() and count_references(exchange) == _ALONE:
                 spare = exchange
         except BaseException as error:
             application.fail(handle, error)
         return 0
 
     return on_request
-
-
-def _count_own_references() -> int:
-    """Count the references to an object that only one variable holds; interpreters differ."""
-    alone = object()
-    return -1 if _getrefcount is None else _getrefcount(alone)
-
-
-_OWN_REFERENCES = _count_own_references()

@@ -27,7 +27,7 @@ def serve_http(app: App, application: Callable[..., Any], root_path: str, thread
         multiprocess: whether other processes run it too.
 
     """
-    core = app
+    core = app.core
     scheme = "https" if app.is_secure else "http"
     base = base_environ(scheme, root_path, threads > 1, multiprocess)
     shared = WSGIApplication(core, application)
@@ -41,7 +41,7 @@ def serve_http(app: App, application: Callable[..., Any], root_path: str, thread
         DirectRoute(shared, base, take, everything=pool is not None).route()
         return
     build = environ_builder(base)
-    if core._trusts_proxies:
+    if core.trusts_proxies:
         build = with_forwarded_scheme(build, scheme)
     callback = loop_callback(shared, build) if pool is None else threaded_callback(shared, pool, build)
-    core._route_native("*", "/*", callback)
+    core.route("*", "/*", callback)

@@ -7,10 +7,9 @@ import threading
 import time
 from collections import deque
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable, Optional
 
-if TYPE_CHECKING:
-    from ..app.app import App as Core
+from ..core.core import Core
 
 #: Seconds that threads get to finish when the server stops.
 _STOP_SECONDS = 5.0
@@ -97,7 +96,7 @@ class ThreadPool:
         self._posted.append((handle, function, arguments))
         if not self._is_awake:
             self._is_awake = True
-            loop = self._core._asyncio_loop
+            loop = self._core.loop
             try:
                 if loop is None:
                     self._is_awake = False
@@ -116,4 +115,4 @@ class ThreadPool:
             try:
                 function(*arguments)
             except BaseException as error:  # the rest must be called, too
-                self._core._fail_exchange(handle, error)
+                self._core.fail_exchange(handle, error)

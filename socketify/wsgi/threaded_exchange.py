@@ -133,7 +133,7 @@ class ThreadedExchange(WSGIExchange):
             piece = data if len(data) <= PIECE_BYTES else data[begin:end]
             result = stream_response(self.handle, None if begin else head, piece)
             if result == GONE:
-                self._on_abort()
+                self.on_abort()
                 return
             self._sent += len(piece)
             self._buffered += len(piece)
@@ -161,14 +161,14 @@ class ThreadedExchange(WSGIExchange):
             waiter.set_result(None)
 
     def _send_now(self, head: Head, data: bytes) -> None:
-        self._application.core._live.pop(self.handle, None)
+        self._application.core.live.pop(self.handle, None)
         send_response(self.handle, head, data, self.method)
 
     def _end_now(self, cut: bool) -> None:
         if (self._outbox or self._buffered) and not self.left:
             self._end_cuts = cut
             return
-        self._application.core._live.pop(self.handle, None)
+        self._application.core.live.pop(self.handle, None)
         end_response(self.handle, cut)
 
     def _send_file_now(self, part: FilePart) -> None:
@@ -195,15 +195,15 @@ class ThreadedExchange(WSGIExchange):
         self.body = BodyBuffer()
         lib.sk_res_read_body(self.handle)
 
-    def _on_body(self, chunk: bytes, last: bool) -> None:
+    def on_body(self, chunk: bytes, last: bool) -> None:
         if self._collect(chunk, last):
             self.submit()
 
-    def _on_writable(self) -> None:
+    def on_writable(self) -> None:
         self._took()
         self._send_more()
 
-    def _on_abort(self) -> None:
+    def on_abort(self) -> None:
         self.left = True
         room = self._room
         if room is not None:
@@ -215,7 +215,7 @@ class ThreadedExchange(WSGIExchange):
 
 def threaded_request(application: WSGIApplication, pool: ThreadPool) -> Callable[[int, int, Environ], None]:
     """Make the function that takes requests."""
-    live = application.core._live
+    live = application.core.live
 
     def on_request(handle: int, flags: int, environ: Environ) -> None:
         exchange = ThreadedExchange(application, pool, handle, environ)

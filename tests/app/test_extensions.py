@@ -64,7 +64,7 @@ def test_extensions_compose_and_stay_with_their_app(serve: Callable[..., Any]) -
     assert got.text == "False"
 
 
-@pytest.mark.parametrize("name", ["get_header", "_handle", "not an identifier", "class"])
+@pytest.mark.parametrize("name", ["get_header", "exchange", "not an identifier", "class"])
 def test_names_that_cannot_be_added(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         App().register(lambda request, _response, _ws: request.property(name, 1))

@@ -178,4 +178,4 @@ def test_many_connections_come_and_go(serve_asgi: Callable[..., Any]) -> None:
             break
         time.sleep(0.05)
     assert not left
-    assert not server.server.native_app._live
+    assert not server.server.native_app.core.live

@@ -304,7 +304,7 @@ def test_what_cannot_even_be_told_is_a_500(
         with monkeypatch.context() as patched:
             if not by_address:
                 lack(patched, c_api=False)
-            app._route_native("GET", "/", fails)
+            app.core.route("GET", "/", fails)
 
     assert serve(build).exchange(GET).startswith(STATUS_500)
     assert ignored == [MemoryError]

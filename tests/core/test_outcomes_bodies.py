@@ -14,7 +14,8 @@ import pytest
 from outcome_errors import ENDS, end_in, failures
 from wsgi_server import served
 
-import socketify.core.exchange
+import socketify.core.live
+from socketify.core.live import NativeEvents
 from socketify import ASGI, SSGI, App, Request, Response
 
 SIZE = 3_000_000
@@ -64,7 +65,7 @@ def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         return ctypes.string_at(address, size)
 
     names = SimpleNamespace(string_at=string_at)
-    monkeypatch.setattr(socketify.core.exchange, "ctypes", names)
+    monkeypatch.setattr(socketify.core.live, "ctypes", names)
 
 
 async def native_data(res: Response, _req: Request) -> None:
@@ -158,7 +159,7 @@ def test_a_callback_that_cannot_even_be_entered_cuts_the_connection(
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr(App, "_on_body", fails)
+        patched.setattr(NativeEvents, "on_body", fails)
         server = serve(lambda app: app.post("/", native_callback).get("/good", lambda res, _req: res.end("good")))
     assert upload(server.connect) == b""
     assert server.exchange(GOOD).endswith(b"good")

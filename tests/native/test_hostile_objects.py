@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from socketify import App
+from socketify import App, OpCode
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}
 BODY = {"type": "http.response.body", "body": b"fine"}
@@ -132,7 +132,7 @@ class Refusing:
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("_settle", "/async"), ("renew", "/new"), ("on_request", "/missing"), ("_upgrade", "/ws"), ("_fail", "/error")],
+    [("_conclude", "/async"), ("refill", "/new"), ("on_request", "/missing"), ("_upgrade", "/ws"), ("fail", "/error")],
 )
 def test_a_tracing_function_that_raises(serve: Any, name: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
@@ -187,7 +187,7 @@ def test_a_function_of_sys_monitoring_that_raises(serve: Any, monkeypatch: pytes
     monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
 
     def refuse(code: Any, offset: int) -> None:
-        if code.co_name in ("_settle", "on_request") and "exchange" in code.co_filename:
+        if code.co_name in ("_conclude", "on_request") and "handlers" in code.co_filename:
             raise ValueError(code.co_name)
 
     async def coroutine(res: Any, req: Any) -> None:
@@ -204,3 +204,68 @@ def test_a_function_of_sys_monitoring_that_raises(serve: Any, monkeypatch: pytes
         monitoring.set_events(monitoring.PROFILER_ID, 0)
         monitoring.free_tool_id(monitoring.PROFILER_ID)
     assert httpx.get(server.url + "/async").text == "async"
+
+
+@pytest.mark.parametrize("put", ["nothing", "object", "number", "websocket", "derived", "slots"])
+def test_a_websocket_whose_session_is_changed(serve: Any, put: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
+    own: list[Any] = []
+
+    def spoil(ws: Any) -> None:
+        own.append(ws.session)
+        if put == "slots":
+            for name in ("handle", "inbox", "busy", "socket"):
+                delattr(ws.session, name)
+        elif put == "nothing":
+            del ws.session
+        else:
+            derived = type("Derived", (type(ws.session),), {"__slots__": ("more",)})
+            others = {"object": object(), "number": 5, "websocket": ws, "derived": derived(ws.session.core)}
+            ws.session = others[put]
+
+    def on_message(ws: Any, message: str, opcode: OpCode) -> None:
+        if message == "spoil":
+            spoil(ws)
+            for _ in range(3):
+                with contextlib.suppress(AttributeError):
+                    ws.send("spoilt", opcode)
+        ws.send(message, opcode)
+
+    server = serve(lambda app: app.ws("/", {"message": on_message, "close": lambda ws, code, message: ws.is_closed}))
+    for _ in range(3):
+        with connect(server.ws_url, compression=None) as client:
+            client.send("spoil")
+            with contextlib.suppress(ConnectionClosed):
+                client.recv(timeout=10)
+    with connect(server.ws_url, compression=None) as client:
+        for message in ("one", "two"):
+            client.send(message)
+            assert client.recv(timeout=10) == message
+
+
+def test_a_websocket_with_the_session_of_another_one(serve: Any) -> None:
+    sessions: list[Any] = []
+    closed: list[str] = []
+
+    def on_open(ws: Any) -> None:
+        sessions.append(ws.session)
+        # The second one speaks for the first.
+        ws.session = sessions[0]
+
+    def build(app: App) -> None:
+        handlers = {"message": lambda ws, message, opcode: ws.send(message, opcode)}
+        app.ws("/", {**handlers, "open": on_open, "close": lambda ws, code, message: closed.append(message)})
+        app.ws("/plain", handlers)
+
+    server = serve(build)
+    with connect(server.ws_url, compression=None) as first, connect(server.ws_url, compression=None) as second:
+        second.send("to the first")
+        assert first.recv(timeout=10) == "to the first"
+        first.close(reason="first")
+        second.send("to nobody")
+        second.close(reason="second")
+    for message in ("one", "two"):
+        with connect(f"{server.ws_url}/plain", compression=None) as client:
+            client.send(message)
+            assert client.recv(timeout=10) == message
+    assert sorted(closed) == ["first", "second"]

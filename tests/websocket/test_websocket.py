@@ -273,7 +273,7 @@ def test_pool_objects_are_new_for_every_connection(serve: Any) -> None:
             assert client.recv(timeout=10) == "a"
             client.send("b")
             assert client.recv(timeout=10) == "a,b"
-    assert len(server.app._websocket_pool) >= 2
+    assert len(server.app.websocket_routes.pool) >= 2
 
 
 def test_idle_connections_are_pinged_and_then_closed(serve: Any) -> None:

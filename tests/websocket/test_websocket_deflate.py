@@ -129,13 +129,13 @@ def test_bombs_and_garbage_have_their_codes(serve: Any, payload: bytes, code: in
 
 def test_without_zlib_nothing_is_negotiated_and_the_log_says_so_once() -> None:
     program = """
-import logging, socketify.websocket.route as route
+import logging, socketify.websocket.compression as compression
 from socketify import App, CompressOptions
 class Without:
     def __getattr__(self, name):
         return (lambda path: 0) if name == "sk_zlib_load" else getattr(native, name)
-native = route.lib
-route.lib = Without()
+native = compression.lib
+compression.lib = Without()
 logging.basicConfig(format="%(message)s")
 app = App()
 for path in ("/a", "/b"):

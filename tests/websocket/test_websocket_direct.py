@@ -269,5 +269,5 @@ def test_no_object_outlives_many_connections(serve: Any) -> None:
     # 400 messages and 20 connections later.
     assert all(b - a < 40 for a, b in zip(before[1:], after[1:])), (before, after)
     assert after[0] - before[0] < 400
-    assert not server.app._websockets
-    assert len(held) <= len(server.app._websocket_pool) + 1
+    assert not server.app.websocket_routes.live
+    assert len(held) <= len(server.app.websocket_routes.pool) + 1

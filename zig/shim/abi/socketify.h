@@ -167,10 +167,10 @@ typedef struct sk_ws_behavior {
   sk_ws_open_fn on_open;         /* only for upgrades without on_upgrade */
   sk_ws_message_fn on_message;   /* NULL when the next one is given */
   const void *on_message_object; /* called by CPython with handle, message and opcode; or NULL */
-  /* Called instead, with the websocket's object, message and opcode's object, while that has neither iteration nor waiting
+  /* Called instead, with the websocket of the session, message and opcode's object, while that has neither iteration nor waiting
    * handler (see sk_ws_python); or NULL. What it returns, if it means anything, and what it raises goes to the next one. */
   const void *on_message_handler;
-  const void *on_message_result; /* called with the object, the result, and the exception; one of both is None */
+  const void *on_message_result; /* called with the session, the result, and the exception; one of both is None */
   sk_ws_message_fn on_ping;      /* or NULL */
   sk_ws_message_fn on_pong;      /* or NULL */
   sk_writable_fn on_drain;       /* or NULL */
@@ -488,7 +488,7 @@ SK_API int64_t sk_res_upgrade(uint32_t handle, int32_t route, const char *head, 
                               const char *key, int32_t key_length, const char *protocol, int32_t protocol_length,
                               const char *extensions, int32_t extensions_length);
 
-/* The websocket's object in Python, for on_message_handler: it must live until on_close. SK_OK or SK_GONE. */
+/* The websocket's session in Python, for on_message_handler: it must live until on_close. SK_OK or SK_GONE. */
 SK_API int32_t sk_ws_set_object(uint32_t handle, const void *object);
 /* Sends a message or fragment: flags are the opcode and SK_WS_*. Returns SK_BUFFERED, SK_OK, SK_GONE (also when it was
  * dropped because of the backpressure limit), or SK_BAD_HEAD for an opcode or length that cannot be sent now. */

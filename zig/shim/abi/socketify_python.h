@@ -92,8 +92,11 @@ typedef struct sk_ws_python {
   const void *status_buffered;
   const void *status_sent;
   const void *status_dropped;
-  const void *send; /* send(websocket, ...): every call that is not the usual one */
-  const char *doc;  /* of the method; stays where it is */
+  const void *send;         /* send(websocket, ...): every call that is not the usual one */
+  const char *doc;          /* of the method; stays where it is */
+  size_t session_member;    /* of a websocket: its session, unless a program put something else there, or nothing */
+  const void *session_type; /* the members below are of objects whose type is this one itself */
+  size_t socket_member;     /* the websocket */
   size_t handle_member;
   size_t inbox_member;  /* None unless somebody iterates */
   size_t busy_member;   /* True while a handler waits, else False */
@@ -102,28 +105,30 @@ typedef struct sk_ws_python {
 
 /* What exchanges need to know of responses and requests in Python; members as above. */
 typedef struct sk_exchange_python {
-  const void *end;       /* end(response, ...): every call that is not the usual one */
-  const char *end_doc;   /* of the method; stays where it is */
-  const void *zero;      /* 0 itself: the handle of what has ended, and what tells that a request is not passed on */
-  const void *not_dirty; /* False itself: nothing was set that a next use must not see */
-  size_t response_handle;
-  size_t response_dirty;
+  const void *end;           /* end(response, ...): every call that is not the usual one */
+  const char *end_doc;       /* of the method; stays where it is */
+  const void *zero;          /* 0 itself: the handle of what has ended, and what tells that a request is not passed on */
+  const void *not_dirty;     /* False itself: nothing was set that a next use must not see */
+  const void *exchange_type; /* of what a response and its request have in common, whose members the following ones are */
+  size_t handle;             /* of the response */
   size_t request_handle;
-  size_t request_dirty;
-  size_t request_yielded;
-  int64_t response_weak; /* where the weak references are, which may be before the object */
+  size_t dirty;
+  size_t passes_on;
+  size_t response_exchange; /* of a response */
+  size_t request_exchange;  /* of a request */
+  int64_t response_weak;    /* where the weak references are, which may be before the object */
   int64_t request_weak;
 } sk_exchange_python;
 
 /* A handler in Python, and what serves it. */
 typedef struct sk_exchange_handler {
-  const void *handler;   /* handler(response, request) */
-  const void *pair;      /* list of a response and a request that nobody uses, or twice None */
-  const void *renew;     /* renew(): puts two there */
-  const void *settle;    /* settle(response, request, result, error): goes on with what the handler returned or raised, unless that
-                          * is nothing and the response has ended; gives 1 to pass the request on, else 0 */
-  const void *clean;     /* clean(response, request): makes what has been used like new */
-  const void *otherwise; /* otherwise(handle): serves a request while the handler is at work on another */
+  const void *handler;  /* handler(response, request) */
+  const void *spare;    /* list of a response and a request that nobody uses, or twice None */
+  const void *refill;   /* refill(): puts two there */
+  const void *conclude; /* conclude(response, request, result, error): goes on with what the handler returned or raised, unless that
+                         * is nothing and the response has ended; returns 1 to pass the request on, else 0 */
+  const void *reset;    /* reset(exchange): makes what has been used like new */
+  const void *fallback; /* fallback(handle): serves a request while the handler is at work on another */
 } sk_exchange_handler;
 
 /* Functions of sk_python_function. */

@@ -9,7 +9,7 @@ namespace {
 /* All null until the types are known. */
 sk_exchange_python exchange_python = {};
 
-/* What holds an object of the pair while no handler does: the list, and the reference of `handle`. */
+/* What holds a response or request while no handler does: the list, and the reference of `handle`. */
 constexpr uint32_t OWN_REFERENCES = 2;
 
 void setMember(Object *object, size_t member, Ref value) {
@@ -17,20 +17,28 @@ void setMember(Object *object, size_t member, Ref value) {
   Ref old(std::exchange(*place, value.release()));
 }
 
-bool ended(Object *response) { return memberOf(response, exchange_python.response_handle) == exchange_python.zero; }
+/* What lies in a slot for the exchange; null when a program has put something else there, whose members are not to be read. */
+Object *exchangeIn(Object *object, size_t member) {
+  Object *exchange = memberOf(object, member);
+  return exchange && isExactly(exchange, exchange_python.exchange_type) ? exchange : nullptr;
+}
+
+bool ended(Object *exchange) { return memberOf(exchange, exchange_python.handle) == exchange_python.zero; }
 
 /* The usual call, with str or bytes for a response of which nothing is set. False for others, where nothing was done: then Python
  * finds out whether the client left, or the response is another thread's. False with an exception, too. */
 bool endPlainly(Object *response, Object *message) {
   std::string_view body;
   uint32_t handle;
-  if (memberOf(response, exchange_python.response_dirty) != exchange_python.not_dirty || ended(response)) {
+  Object *exchange = exchangeIn(response, exchange_python.response_exchange);
+  if (!exchange || memberOf(exchange, exchange_python.dirty) != exchange_python.not_dirty || ended(exchange)) {
     return false;
   }
   bool plain = isExactly(message, python.text_type)    ? takeText(message, body)
                : isExactly(message, python.bytes_type) ? take(message, body)
                                                        : false;
-  if (!plain || !take(memberOf(response, exchange_python.response_handle), handle)) {
+  Object *number = memberOf(exchange, exchange_python.handle);
+  if (!plain || !number || !take(number, handle)) {
     return false;
   }
   Lent lent(message, body);
@@ -38,7 +46,7 @@ bool endPlainly(Object *response, Object *message) {
   if (result == SK_GONE) {
     return false;
   }
-  setMember(response, exchange_python.response_handle, Ref::borrowed(exchange_python.zero));
+  setMember(exchange, exchange_python.handle, Ref::borrowed(exchange_python.zero));
   return true;
 }
 
@@ -59,38 +67,40 @@ Method end_method = {"end", nullptr, METH_FASTCALL | METH_KEYWORDS, nullptr};
 
 } // namespace
 
-bool ExchangeHandler::havePair() {
-  if (python.list_get(given.pair, 0) != python.none) {
+bool ExchangeHandler::haveSpare() {
+  if (python.list_get(given.spare, 0) != python.none) {
     return true;
   }
-  bool made = static_cast<bool>(callWith(given.renew));
+  bool made = static_cast<bool>(callWith(given.refill));
   if (!made) {
-    python.write_unraisable(given.renew);
+    python.write_unraisable(given.refill);
   }
   return made;
 }
 
-Ref ExchangeHandler::callHandler(uint32_t handle, Object *response, Object *request) {
+Ref ExchangeHandler::callHandler(uint32_t handle, const Objects &objects) {
   Ref number(python.from_unsigned_long(handle));
   if (!number) {
     return {};
   }
-  setMember(response, exchange_python.response_handle, Ref::borrowed(number.get()));
-  setMember(request, exchange_python.request_handle, std::move(number));
-  Object *arguments[] = {nullptr, response, request};
+  Object *exchange = objects.exchange.get();
+  setMember(exchange, exchange_python.handle, Ref::borrowed(number.get()));
+  setMember(exchange, exchange_python.request_handle, std::move(number));
+  Object *arguments[] = {nullptr, objects.response.get(), objects.request.get()};
   return Ref(python.vectorcall(given.handler, arguments + 1, 2 | ROOM_BEFORE, nullptr));
 }
 
-int32_t ExchangeHandler::finish(uint32_t handle, Object *response, Object *request, Ref result) {
-  bool nothing = result && (result.get() == python.none || result.get() == response);
-  if (nothing && ended(response) && memberOf(request, exchange_python.request_yielded) == exchange_python.zero) {
-    setMember(request, exchange_python.request_handle, Ref::borrowed(exchange_python.zero));
+int32_t ExchangeHandler::conclude(uint32_t handle, const Objects &objects, Ref result) {
+  Object *exchange = objects.exchange.get();
+  bool nothing = result && (result.get() == python.none || result.get() == objects.response.get());
+  if (nothing && ended(exchange) && memberOf(exchange, exchange_python.passes_on) == exchange_python.zero) {
+    setMember(exchange, exchange_python.request_handle, Ref::borrowed(exchange_python.zero));
     return 0;
   }
-  Ref done = tellOutcome(given.settle, result, response, request);
+  Ref done = tellOutcome(given.conclude, result, objects.response.get(), objects.request.get());
   int32_t passed_on = 0;
   if (!done || !take(done.get(), passed_on)) {
-    python.write_unraisable(given.settle);
+    python.write_unraisable(given.conclude);
     failRequest(handle);
     return 0;
   }
@@ -98,47 +108,52 @@ int32_t ExchangeHandler::finish(uint32_t handle, Object *response, Object *reque
 }
 
 /* For the next request, unless somebody can reach one of both, as a coroutine that waits does, or a weak reference. */
-void ExchangeHandler::keepPair(Object *response, Object *request, bool are_ours) {
+void ExchangeHandler::keep(const Objects &objects, bool are_ours) {
+  Object *response = objects.response.get();
+  Object *request = objects.request.get();
+  Object *exchange = objects.exchange.get();
   bool free = are_ours && referenceCount(response) == OWN_REFERENCES && referenceCount(request) == OWN_REFERENCES &&
-              ended(response) && !isWeaklyReferenced(response, exchange_python.response_weak) &&
-              !isWeaklyReferenced(request, exchange_python.request_weak);
-  bool used = memberOf(response, exchange_python.response_dirty) != exchange_python.not_dirty ||
-              memberOf(request, exchange_python.request_dirty) != exchange_python.not_dirty;
-  if (free && used) {
-    free = static_cast<bool>(callWith(given.clean, response, request));
+              ended(exchange) && !isWeaklyReferenced(response, exchange_python.response_weak) &&
+              !isWeaklyReferenced(request, exchange_python.request_weak) &&
+              memberOf(response, exchange_python.response_exchange) == exchange &&
+              memberOf(request, exchange_python.request_exchange) == exchange;
+  if (free && memberOf(exchange, exchange_python.dirty) != exchange_python.not_dirty) {
+    free = static_cast<bool>(callWith(given.reset, exchange));
     if (!free) {
-      python.write_unraisable(given.clean);
+      python.write_unraisable(given.reset);
     }
   }
   if (!free) {
-    python.list_set(given.pair, 0, newNone());
-    python.list_set(given.pair, 1, newNone());
+    python.list_set(given.spare, 0, newNone());
+    python.list_set(given.spare, 1, newNone());
   }
 }
 
 int32_t ExchangeHandler::handle(uint32_t handle) {
   if (busy) {
-    return ObjectHandler(given.otherwise).handle(handle);
+    return ObjectHandler(given.fallback).handle(handle);
   }
   beforeCallback();
-  if (!havePair()) {
+  if (!haveSpare()) {
     failRequest(handle);
     return 0;
   }
-  Ref response = Ref::borrowed(python.list_get(given.pair, 0));
-  Ref request = Ref::borrowed(python.list_get(given.pair, 1));
-  Object *types[] = {typeOf(response.get()), typeOf(request.get())};
+  Objects objects;
+  objects.response = Ref::borrowed(python.list_get(given.spare, 0));
+  objects.request = Ref::borrowed(python.list_get(given.spare, 1));
+  objects.exchange = Ref::borrowed(memberOf(objects.response.get(), exchange_python.response_exchange));
+  Object *types[] = {typeOf(objects.response.get()), typeOf(objects.request.get())};
   busy = true;
-  int32_t passed_on = finish(handle, response.get(), request.get(), callHandler(handle, response.get(), request.get()));
+  int32_t passed_on = conclude(handle, objects, callHandler(handle, objects));
   busy = false;
   /* Whoever gives them another class means this request. */
-  keepPair(response.get(), request.get(), isExactly(response.get(), types[0]) && isExactly(request.get(), types[1]));
+  keep(objects, isExactly(objects.response.get(), types[0]) && isExactly(objects.request.get(), types[1]));
   return passed_on;
 }
 
 Object *newEndMethod(const sk_exchange_python &facts, Object *type) {
   exchange_python = facts;
-  for (Object *each : {exchange_python.end, exchange_python.zero, exchange_python.not_dirty}) {
+  for (Object *each : {exchange_python.end, exchange_python.zero, exchange_python.not_dirty, exchange_python.exchange_type}) {
     python.inc_ref(each);
   }
   return newMethod(type, end_method, end, exchange_python.end_doc);

@@ -1,4 +1,4 @@
-/* Requests for handlers in Python: a response and a request from a pair that is kept for the next one, and `Response.end`. */
+/* Requests for handlers in Python: a response and a request that are kept for the next one, and `Response.end`. */
 #ifndef SK_PYTHON_EXCHANGE_H
 #define SK_PYTHON_EXCHANGE_H
 
@@ -15,11 +15,15 @@ public:
   int32_t handle(uint32_t handle) override;
 
 private:
-  /* False when it cannot be made; that was reported. */
-  bool havePair();
-  Ref callHandler(uint32_t handle, Object *response, Object *request);
-  int32_t finish(uint32_t handle, Object *response, Object *request, Ref result);
-  void keepPair(Object *response, Object *request, bool are_ours);
+  struct Objects {
+    Ref response, request, exchange;
+  };
+
+  /* False when they cannot be made; that was reported. */
+  bool haveSpare();
+  Ref callHandler(uint32_t handle, const Objects &objects);
+  int32_t conclude(uint32_t handle, const Objects &objects, Ref result);
+  void keep(const Objects &objects, bool are_ours);
 
   sk_exchange_handler given;
   bool busy = false;

@@ -14,10 +14,17 @@ namespace {
 /* All null until a type of websockets is known. */
 sk_ws_python ws_python = {};
 
-/* Messages go to its handler at once. */
-bool isPlain(Object *websocket) {
-  return memberOf(websocket, ws_python.inbox_member) == python.none &&
-         memberOf(websocket, ws_python.busy_member) == ws_python.not_busy;
+/* The websocket whose messages go to its handler at once, borrowed; null where only Python knows what to do with them. */
+Object *plainSocketOf(Object *session) {
+  bool plain =
+      memberOf(session, ws_python.inbox_member) == python.none && memberOf(session, ws_python.busy_member) == ws_python.not_busy;
+  return plain ? memberOf(session, ws_python.socket_member) : nullptr;
+}
+
+/* The session of a websocket, borrowed; null when a program put something else there, or nothing. */
+Object *sessionOf(Object *websocket) {
+  Object *session = memberOf(websocket, ws_python.session_member);
+  return session && isExactly(session, ws_python.session_type) ? session : nullptr;
 }
 
 Object *statusOf(int32_t sent) {
@@ -62,7 +69,8 @@ struct Message {
 
 /* The status, borrowed, or null: then Python shall see to it, unless an exception is set. */
 Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
-  Object *number = memberOf(websocket, ws_python.handle_member);
+  Object *session = sessionOf(websocket);
+  Object *number = session ? memberOf(session, ws_python.handle_member) : nullptr;
   uint32_t handle;
   Message message;
   if (!number || !message.from(content, opcode) || !take(number, handle)) {
@@ -105,28 +113,32 @@ Object *none() { return python.error_occurred() ? nullptr : newNone(); }
 
 } // namespace
 
-void ObjectMessages::callHandler(uint32_t handle, Object *object, Object *message, int opcode) const {
-  /* The handler may close the connection, after which nothing else need hold it. */
-  Ref websocket = Ref::borrowed(object);
+void ObjectMessages::callHandler(const Slot &slot, Object *socket, Object *message, int opcode) const {
+  uint32_t handle = handleOf(slot);
+  /* The handler may close the connection, after which nothing else need hold them. */
+  Ref session = Ref::borrowed(slot.object);
+  Ref websocket = Ref::borrowed(socket);
   Object *opcode_object = opcode == uWS::OpCode::TEXT ? ws_python.opcode_text : ws_python.opcode_binary;
-  Object *arguments[] = {nullptr, object, message, opcode_object};
+  Object *arguments[] = {nullptr, socket, message, opcode_object};
   Ref result(python.vectorcall(on_message_handler, arguments + 1, 3 | ROOM_BEFORE, nullptr));
   if (result && meansNothing(result.get())) {
     return;
   }
-  if (!tellOutcome(on_message_result, result, object)) {
+  if (!tellOutcome(on_message_result, result, session.get())) {
     fail(on_message_result, handle);
   }
 }
 
 void ObjectMessages::handle(const Slot &slot, std::string_view message, int opcode) {
   beforeCallback();
-  uint32_t number = handleOf(slot);
   Ref content = newMessage(message, opcode);
-  if (content && on_message_handler && slot.object && isPlain(slot.object)) {
-    callHandler(number, slot.object, content.get(), opcode);
-    return;
+  if (content && on_message_handler && slot.object) {
+    if (Object *socket = plainSocketOf(slot.object)) {
+      callHandler(slot, socket, content.get(), opcode);
+      return;
+    }
   }
+  uint32_t number = handleOf(slot);
   Ref handle(python.from_unsigned_long(number));
   Ref kind(python.from_long(opcode));
   bool made = content && handle && kind;
@@ -165,7 +177,7 @@ Object *publishToOthers(Object *, Object *const *arguments, ptrdiff_t count) {
 Object *newSendMethod(const sk_ws_python &facts, Object *type) {
   ws_python = facts;
   for (Object *each : {ws_python.opcode_text, ws_python.opcode_binary, ws_python.status_buffered, ws_python.status_sent,
-                       ws_python.status_dropped, ws_python.send, ws_python.not_busy}) {
+                       ws_python.status_dropped, ws_python.send, ws_python.not_busy, ws_python.session_type}) {
     python.inc_ref(each);
   }
   return newMethod(type, ws_send_method, send, ws_python.doc);

@@ -34,7 +34,7 @@ us_socket_t *onClose(us_socket_t *s, int code, void *reason) {
   Slot &slot = slotOf(socket);
   if (!data->isShuttingDown) {
     data->isShuttingDown = true;
-    announceClose(socket, uWS::protocol::CODE_ABNORMAL, {static_cast<char *>(reason), static_cast<size_t>(code)});
+    announceClose(socket, SK_WS_CODE_ABNORMAL, {static_cast<char *>(reason), static_cast<size_t>(code)});
   }
   data->~WebSocketData();
   us_socket_set_tag(s, 0);

@@ -1,0 +1,382 @@
+"""The core of an app: the one owner of its native side, its thread, its event loop, and what goes on in them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import sys
+import warnings
+from typing import Any, Callable, Optional, Union
+
+from ..loop.backend import open_loop
+from ..loop.coroutines import CoroutineRunner, new_task
+from ..loop.loop_thread import LoopThread, scratch_view
+from ..native import abi, lib, request_handler
+from .listeners import Listener, listen_error
+from .live import LiveExchanges, NativeEvents
+from .outcome import Outcome
+
+#: What sets up a native app: called with it.
+Setting = Callable[[int], object]
+
+
+class Core:
+    """What the parts of an app share. They have it, and it knows none of them.
+
+    The native app belongs to one thread, whose native loop has its connections. It is set up as the app is, and made anew in
+    the thread that turns out to serve it. It is destroyed once, as the last of all, when no native code is running.
+
+    Args:
+        debug: whether error pages show the error.
+
+    """
+
+    #: The address of the native app; 0 before it is made, and once it is closed.
+    native = 0
+
+    def __init__(self, debug: bool) -> None:
+        self.home = LoopThread.current()
+        if self.home.loop is None:
+            self.home.run_pending()
+        #: The thread whose loop has the connections, and the buffer in which native code returns text there.
+        self.thread = self.home.ident
+        self.view = scratch_view()
+        #: The event loop while the app is served, and what runs the coroutines of handlers on it.
+        self.loop: Optional[asyncio.AbstractEventLoop] = None
+        self.runner: Optional[CoroutineRunner] = None
+        #: The event loop, and the task in whose name coroutines begin: the runner's, for native code.
+        self.current: list[Any] = [None, None]
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.live: LiveExchanges = {}
+        #: What native code calls about them.
+        self.events = NativeEvents(self.live, self)
+        #: By handle, responses that nobody else may hold, until their events came.
+        self.kept: dict[int, object] = {}
+        self.new_response: Callable[[int], Any] = _no_response
+        self.outcome = Outcome(self, debug)
+        #: The JSON serializer.
+        self.dumps: Callable[[Any], Union[str, bytes]] = json.dumps
+        self.loads: Callable[[bytes], Any] = json.loads
+        self.template: Any = None
+        self.is_secure = False
+        self.trusts_proxies = False
+        #: Everything that native code calls must live as long as the native app.
+        self.callbacks: list[object] = []
+        self.listeners: list[Listener] = []
+        # While the native app may have to be made anew: how.
+        self._settings: list[Setting] = []
+        self._options: Optional[abi.AppOptionsStruct] = None
+
+    # ---- the native app
+
+    def open(self, options: abi.AppOptionsStruct) -> None:
+        """Make the native app.
+
+        Raises:
+            RuntimeError: memory is exhausted, or an option is what the native side refuses.
+
+        """
+        self._options = options
+        self.native = self._make()
+
+    def _make(self) -> int:
+        open_loop()
+        native = lib.sk_app_create(self._options)
+        if not native:
+            message = "cannot create the native app: server_header is longer than 128 bytes, or memory is exhausted"
+            raise RuntimeError(message)
+        return int(native)
+
+    def alive(self) -> int:
+        """Return the address of the native app.
+
+        Raises:
+            RuntimeError: it is closed.
+
+        """
+        if not self.native:
+            message = "the app is closed"
+            raise RuntimeError(message)
+        return self.native
+
+    def configure(self, setting: Setting) -> None:
+        """Set up the native app, and the one that may take its place in another thread.
+
+        Raises:
+            RuntimeError: the app is closed, or another thread serves it and does not get to this.
+
+        """
+        self.alive()
+        if not self.home.is_current:
+            if self.accepts():
+                self.home.ask(self.configure, setting)
+                return
+            self.move_here()
+        setting(self.native)
+        if self.loop is None:
+            self._settings.append(setting)
+
+    def route(self, method: str, path: str, callback: Callable[[int], int], hostname: str = "") -> None:
+        """Route to a function that gets the handle of the response, and returns 1 to pass the request on.
+
+        Args:
+            method: of the requests; ``*`` for all.
+            path: a pattern; see :meth:`socketify.App.get`.
+            callback: is called by native code.
+            hostname: of the requests; empty for all.
+
+        """
+        function, address = request_handler(callback)
+        self.callbacks += (callback, function)
+        place = route_place(hostname, method, path)
+        self.configure(lambda native: lib.sk_app_route(native, *place, function, address))
+
+    def accepts(self) -> bool:
+        """Tell whether a loop drives the native app, and may call handlers at any time."""
+        return self.loop is not None or any(each.is_registered for each in self.listeners)
+
+    def move_here(self) -> None:
+        """Live in this thread from now on."""
+        self.alive()
+        here, before = LoopThread.current(), self.home
+        if here is before:
+            return
+        if before.process != here.process:
+            # The child of a fork: the parent serves on.
+            for each in self.listeners:
+                each.is_registered = False
+        elif any(each.is_registered for each in self.listeners):
+            before.ask(self.loop_detached)
+        before.tenants.discard(self)
+        self.home, self.thread, self.view = here, here.ident, scratch_view()
+        former, self.native = self.native, self._make()
+        for setting in self._settings:
+            setting(self.native)
+        if before.process == here.process:
+            before.call_soon(_destroy, before, former)
+        self._become_tenant()
+
+    def stay(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Be served by the event loop of this thread, and stay here."""
+        self.move_here()
+        self._settings.clear()
+        self.loop = loop
+        self.runner = CoroutineRunner(loop, self.current)
+
+    # ---- listening
+
+    def listen(self, listener: Listener) -> None:
+        """Accept what a listener gets, as soon as a loop drives the native app."""
+        self.listeners.append(listener)
+        self.home.tenants.add(self)
+        if self.home.loop is not None:
+            if self.home.is_current:
+                self.loop_attached()
+            else:
+                self.home.call_soon(self.loop_attached)
+
+    def _become_tenant(self) -> None:
+        if self.listeners:
+            self.home.tenants.add(self)
+            if self.home.loop is not None:
+                self.home.call_soon(self.loop_attached)
+
+    def loop_attached(self) -> None:
+        """Accept connections: the thread's native loop is driven from now on."""
+        for each in self.listeners:
+            if self.native and not each.is_registered and each.fd >= 0:
+                result = lib.sk_app_listen_fd(self.native, each.fd, each.is_shared)
+                if result < 0:
+                    raise listen_error(OSError(-result, os.strerror(-result)), each.config)
+                each.is_registered = True
+
+    def loop_detached(self) -> None:
+        """Accept no more, but stay reachable: nothing drives the thread's native loop from now on."""
+        if self.native:
+            lib.sk_app_stop_listening(self.native)
+        for each in self.listeners:
+            each.is_registered = False
+
+    def stop_listening(self) -> None:
+        """Close what listens; what native code has a duplicate of, it closes itself."""
+        self.home.tenants.discard(self)
+        for each in self.listeners:
+            each.close()
+
+    # ---- the end
+
+    def end_serving(self) -> None:
+        """Destroy the native app at the end of its serving."""
+        self.stop_listening()
+        native, self.native = self.native, 0
+        _destroy(self.home, native)
+
+    def close_unserved(self) -> None:
+        """Close an app that nobody serves: at once, or in the next turn of the loop that drives its connections."""
+        native, self.native = self.native, 0
+        self._settings.clear()
+        self.stop_listening()
+        if self.home.is_current and self.home.loop is None:
+            _destroy(self.home, native)
+        else:
+            self.home.call_soon(_destroy, self.home, native)
+
+    def __del__(self) -> None:
+        """Close what was dropped without being closed. Whatever thread collects it."""
+        if not self.native or sys.is_finalizing():
+            return
+        listeners = self.listeners
+        self.close_unserved()
+        if listeners:
+            places = ", ".join(each.where for each in listeners)
+            message = f"an app that listens on {places} was dropped without close()"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+
+    # ---- exchanges
+
+    def forget(self, handle: int) -> None:
+        """Pass no event of an exchange on any more: it has ended."""
+        self.live.pop(handle, None)
+        self.kept.pop(handle, None)
+
+    def forward(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call a function in the app's thread, after all that was forwarded before. Any thread may call this.
+
+        Raises:
+            RuntimeError: nothing serves the app any more.
+
+        """
+        home = self.home
+        if home.loop is None:
+            message = "nothing serves the app: what another thread sends or closes has no way to its connections"
+            raise RuntimeError(message)
+        home.call_soon(function, *arguments)
+
+    def guard(self, res: Any, function: Callable[..., Any], *arguments: Any) -> bool:
+        """Call a function of the user's whose result nobody waits for.
+
+        Args:
+            res: the response that an error is answered with, or None.
+            function: may be a coroutine function.
+            *arguments: of the function.
+
+        Returns:
+            False when it failed.
+
+        """
+        try:
+            result = function(*arguments)
+            if inspect.iscoroutine(result):
+                self.run_async(result, res)
+        except BaseException as error:  # most callers are called by native code
+            self.fail(error, res)
+            return False
+        return True
+
+    def encoded(self, message: Any) -> tuple[bytes, bool]:
+        """Return the bytes of what a user sends, and whether they are JSON.
+
+        Args:
+            message: str (sent as UTF-8), bytes, bytearray, memoryview, None for nothing, or what goes through the serializer.
+
+        """
+        if type(message) is not dict:
+            if isinstance(message, str):
+                return message.encode(), False
+            if isinstance(message, (bytes, bytearray, memoryview)):
+                return bytes(message), False
+            if message is None:
+                return b"", False
+        text = self.dumps(message)
+        return text.encode() if isinstance(text, str) else text, True
+
+    # ---- errors
+
+    def fail(self, error: BaseException, res: Any = None, req: Any = None) -> None:
+        """Report an error and answer for it; see :class:`Outcome`."""
+        self.outcome.fail(error, res, req)
+
+    def fail_exchange(self, handle: int, error: BaseException, what: str = "a handler failed") -> None:
+        """Let an exchange fail whose handler may be waiting: to the handler it is as if the client had left."""
+        try:
+            reference = self.live.pop(handle, None)
+            exchange = reference() if reference is not None else None
+            if exchange is not None:
+                exchange.on_failure()
+        except BaseException as another:  # native code is the caller
+            self.fail(another)
+        self.outcome.fail_handle(error, handle, what)
+
+    # ---- tasks
+
+    def run_async(self, coroutine: Any, response: Any = None) -> asyncio.Task[Any]:
+        """Run a coroutine as a task; an error in it is answered with that response.
+
+        Raises:
+            RuntimeError: the app does not run.
+            TypeError: it is not awaitable.
+
+        """
+        if not inspect.isawaitable(coroutine):
+            message = f"run_async takes a coroutine, not {type(coroutine).__name__}"
+            raise TypeError(message)
+        if self.loop is None:
+            _close(coroutine)
+            message = "run_async needs a running app"
+            raise RuntimeError(message)
+        if not self.home.is_current:
+            _close(coroutine)
+            message = "run_async was called from another thread than the app's: use asyncio.run_coroutine_threadsafe(...)"
+            raise RuntimeError(message)
+        exchange = None if response is None else response.exchange
+        if exchange is not None and exchange.handle:
+            # The task holds it.
+            exchange.follow(response)
+
+        async def guarded() -> Any:
+            try:
+                return await coroutine
+            except BaseException as error:  # a task would throw some of these out of the loop
+                waits = exchange is not None and exchange.handle
+                if waits or not (isinstance(error, asyncio.CancelledError) and _was_cancelled(task)):
+                    self.fail(self.ended_by(error), response)
+                if isinstance(error, asyncio.CancelledError):
+                    raise
+
+        task = new_task(self.loop, guarded())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def ended_by(self, error: BaseException) -> BaseException:
+        """Tell what ended a coroutine: the error, or that the server stops."""
+        return error if self.runner is None else self.runner.outcome_of(error)
+
+
+def route_place(hostname: str, method: str, path: str) -> tuple[Union[bytes, int], ...]:
+    """Return where a route is, as the native side takes it: the bytes of each text, and how many."""
+    return tuple(part for text in (hostname, method, path) for part in (text.encode(), len(text.encode())))
+
+
+def _destroy(home: LoopThread, native: int) -> None:
+    """Destroy a native app, in its own thread; later when native code is running, which may call the app until then."""
+    if lib.sk_app_destroy(native) == abi.BUSY:
+        home.call_soon(_destroy, home, native)
+
+
+def _close(coroutine: Any) -> None:
+    if inspect.iscoroutine(coroutine):
+        coroutine.close()
+
+
+def _was_cancelled(task: asyncio.Task[Any]) -> bool:
+    """Tell whether somebody cancelled a task, rather than something that it waited for; before CPython 3.11 he may have."""
+    cancelling = getattr(task, "cancelling", None)
+    return cancelling is None or cancelling() > 0
+
+
+def _no_response(_handle: int) -> Any:
+    message = "the app has no responses yet"
+    raise RuntimeError(message)

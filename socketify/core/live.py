@@ -1,0 +1,87 @@
+"""Exchanges that go on after their handler returned, and what native code says of them by their handles."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, Callable, Optional, Protocol
+
+#: By handle, a function that returns the exchange, or None when nobody can end it any more.
+LiveExchanges = dict[int, Callable[[], Optional["LiveExchange"]]]
+
+
+class LiveExchange(Protocol):
+    """What is told of the events of a request. One that has ``on_stop(late)``, too, is told when its app stops."""
+
+    def on_abort(self) -> None:
+        """Handle that the client left: the handle is stale."""
+
+    def on_failure(self) -> None:
+        """Handle that the request failed: the handle is stale, and what the handler raises because of it is not reported."""
+
+    def on_body(self, chunk: bytes, last: bool) -> None:
+        """Take a piece of the request's body."""
+
+    def on_writable(self) -> None:
+        """Go on: everything that was written has been taken by the kernel."""
+
+
+class FailureReport(Protocol):
+    """Who answers for what goes wrong."""
+
+    def fail(self, error: BaseException) -> None:
+        """Report an error that no request waits for."""
+
+    def fail_exchange(self, handle: int, error: BaseException, what: str = ...) -> None:
+        """Let an exchange fail whose handler may be waiting."""
+
+
+class NativeEvents:
+    """The callbacks of the native app. Nothing is raised into it.
+
+    Args:
+        live: the exchanges that go on.
+        report: answers for what fails.
+
+    """
+
+    def __init__(self, live: LiveExchanges, report: FailureReport) -> None:
+        self._live = live
+        self._report = report
+
+    def on_abort(self, handle: int) -> None:
+        """Pass on that the client left."""
+        try:
+            reference = self._live.pop(handle, None)
+            exchange = reference() if reference is not None else None
+            if exchange is not None:
+                exchange.on_abort()
+        except BaseException as error:  # see the class
+            self._report.fail(error)
+
+    def on_body(self, handle: int, address: Optional[int], length: int, last: int) -> int:
+        """Pass a piece of a body on: 1, also when that failed, for then the whole request did. None cuts the connection."""
+        try:
+            exchange = self._find(handle)
+            if exchange is not None:
+                exchange.on_body(ctypes.string_at(address, length) if length and address else b"", bool(last))
+        except BaseException as error:  # see the class
+            self._report.fail_exchange(handle, error)
+        return 1
+
+    def on_writable(self, handle: int) -> None:
+        """Pass on that the connection takes data again."""
+        try:
+            exchange = self._find(handle)
+            if exchange is not None:
+                exchange.on_writable()
+        except BaseException as error:  # see the class
+            self._report.fail_exchange(handle, error)
+
+    def on_timeout(self, handle: int) -> None:
+        """Let a request fail whose response was not completed in time."""
+        message = "nothing was written for a response within the response_timeout"
+        self._report.fail_exchange(handle, TimeoutError(message), "a response was not completed in time")
+
+    def _find(self, handle: int) -> Optional[Any]:
+        reference = self._live.get(handle)
+        return reference() if reference is not None else None

@@ -1,0 +1,60 @@
+"""What the native app knows from birth."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+from ..native import abi, request_handler
+from .core import Core
+from .limits import Limits
+from .waiting_clients import WaitingClients
+
+
+def native_options(
+    core: Core,
+    limits: Limits,
+    server_header: Optional[str],
+    date_header: bool,
+    accept_proxy_protocol: bool,
+    on_missing: Callable[[int], int],
+    on_drained: Callable[[], None],
+) -> abi.AppOptionsStruct:
+    """Return what :meth:`Core.open` takes.
+
+    Args:
+        core: of the app.
+        limits: of requests and connections.
+        server_header: value of the Server field; None to send none.
+        date_header: whether Date is sent.
+        accept_proxy_protocol: whether connections may begin with a PROXY protocol v2 header.
+        on_missing: answers requests that no route takes; gets the handle of the response.
+        on_drained: is called when the last connection of an app that drains is closed.
+
+    """
+    waiting_clients = WaitingClients(limits.max_connections)
+
+    def on_waiting(reason: int, waiting: int) -> None:
+        try:
+            waiting_clients(reason, waiting)
+        except BaseException as error:  # native code is the caller
+            core.fail(error)
+
+    events = core.events
+    missing_function, missing_object = request_handler(on_missing)
+    core.callbacks.append(on_missing)
+    server = None if server_header is None else server_header.encode("latin-1")
+    return abi.AppOptionsStruct(
+        **limits.native(),
+        date_header=1 if date_header else 0,
+        accept_proxy_protocol=1 if accept_proxy_protocol else 0,
+        server_header=server,
+        server_header_length=len(server or b""),
+        on_missing=missing_function,
+        on_missing_object=missing_object,
+        on_abort=abi.AbortCallback(events.on_abort),
+        on_body=abi.BodyCallback(events.on_body),
+        on_writable=abi.WritableCallback(events.on_writable),
+        on_timeout=abi.TimeoutCallback(events.on_timeout),
+        on_drained=abi.DrainedCallback(on_drained),
+        on_waiting=abi.WaitingCallback(on_waiting),
+    )

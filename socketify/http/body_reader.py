@@ -1,0 +1,56 @@
+"""The reading of a request's body: once, piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Callable, Optional
+
+#: Takes a piece, and whether it is the last one.
+Sink = Callable[[bytes, bool], None]
+
+
+class BodyReader:
+    """Who reads the body.
+
+    Args:
+        sink: takes the pieces.
+        waiter: gets the error of the sink, if somebody waits for the body.
+
+    """
+
+    __slots__ = ("_sink", "waiter")
+
+    def __init__(self, sink: Sink, waiter: Optional[asyncio.Future[None]] = None) -> None:
+        self._sink: Optional[Sink] = sink
+        self.waiter = waiter
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether more is to come."""
+        return self._sink is not None
+
+    def stop(self) -> None:
+        """Take nothing more: what follows would be a body with a hole, or there is nothing."""
+        self._sink = None
+
+    def take(self, chunk: bytes, last: bool) -> None:
+        """Pass a piece on.
+
+        Raises:
+            BaseException: what the sink raises, when nobody waits for the body.
+
+        """
+        sink = self._sink
+        if sink is None:
+            return
+        if last:
+            # It may refer to the response.
+            self._sink = None
+        try:
+            sink(chunk, last)
+        except BaseException as error:
+            self._sink = None
+            waiter = self.waiter
+            if waiter is None or waiter.done():
+                raise
+            waiter.set_exception(error)

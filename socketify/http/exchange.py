@@ -1,0 +1,354 @@
+"""An exchange: one request and its response, as the framework knows them behind the objects that handlers see."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from typing import Any, Callable, Optional
+
+from ..core.core import Core
+from ..native import lib
+from ..native import send as _send
+from ..native.abi import BAD_HEAD, GONE, OK, STALE
+from ..wire.event_streams import is_event_stream
+from .body_reader import BodyReader
+from .head import ResponseHead
+from .snapshot import Snapshot
+
+_dump: Callable[[int], int] = lib.sk_req_dump
+
+
+class Exchange:
+    """What a request and its response have in common; both have it. It serves one request after the other.
+
+    After the client left it knows so, and nothing that it is asked to send is sent; after the response ended it raises
+    RuntimeError for what comes too late.
+
+    Args:
+        core: of the app.
+
+    """
+
+    # `dirty`, `handle`, `request_handle` and `passes_on` are read and written by native code where they lie.
+    __slots__ = (
+        "abort_handlers",
+        "aborted",
+        "core",
+        "dirty",
+        "failed",
+        "handle",
+        "head",
+        "is_sized",
+        "names",
+        "offset_base",
+        "passes_on",
+        "reader",
+        "request_extras",
+        "request_handle",
+        "response",
+        "response_extras",
+        "snapshot",
+        "writable_handler",
+        "write_waiter",
+    )
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        #: Of the response; 0 once it has ended.
+        self.handle = 0
+        #: Of the request, as long as it can be read: until its handler returns.
+        self.request_handle = 0
+        #: Of the parameters of its route.
+        self.names: tuple[str, ...] = ()
+        self.reset()
+
+    def reset(self) -> None:
+        """Make it like new."""
+        #: Whether something was set that the next request must not see.
+        self.dirty = False
+        #: 1 to pass the request on to the next matching route.
+        self.passes_on = 0
+        #: Whether the client left before the response ended.
+        self.aborted = False
+        #: Whether the request failed, and that was reported: what comes of it is reported no more.
+        self.failed = False
+        self.snapshot: Optional[Snapshot] = None
+        self.request_extras: Optional[dict[str, Any]] = None
+        self.response_extras: Optional[dict[str, Any]] = None
+        #: The response, once its events are followed.
+        self.response: Optional[weakref.ref[Any]] = None
+        self.head = ResponseHead()
+        self.reader: Optional[BodyReader] = None
+        self.abort_handlers: list[Callable[[Any], Any]] = []
+        #: Whether the body was begun with its whole size, and what its offset is counted from.
+        self.is_sized = False
+        self.offset_base = 0
+        self.write_waiter: Optional[asyncio.Future[None]] = None
+        self.writable_handler: Optional[Callable[[Any, int], Any]] = None
+
+    # ---- the request
+
+    def preserve(self) -> None:
+        """Copy what the request says, unless it cannot be read any more: its connection became a websocket."""
+        if self.snapshot is None:
+            length = _dump(self.request_handle)
+            if length != STALE:
+                self.snapshot = Snapshot(str(self.core.view[:length], "latin-1"))
+                self.dirty = True
+
+    def own_request_extras(self) -> dict[str, Any]:
+        """Return the values of the properties that extensions added to the request."""
+        if self.request_extras is None:
+            self.dirty = True
+            self.request_extras = {}
+        return self.request_extras
+
+    def own_response_extras(self) -> dict[str, Any]:
+        """Return the values of the properties that extensions added to the response."""
+        if self.response_extras is None:
+            self.dirty = True
+            self.response_extras = {}
+        return self.response_extras
+
+    # ---- threads
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another thread than the app's calls: native code does not know the response there."""
+        return threading.get_ident() != self.core.thread
+
+    def forward(self, res: Any, function: Callable[..., object], *arguments: Any) -> None:
+        """Let the app's thread call a function, after all that was forwarded before; an error goes to the error handler."""
+        self.core.forward(self._forwarded, res, function, arguments)
+
+    def _forwarded(self, res: Any, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        if not self.aborted:
+            self.core.guard(res, function, *arguments)
+
+    def check_thread(self, what: str) -> None:
+        """Raise a RuntimeError when another thread than the app's calls what has a result, or cannot be forwarded."""
+        if self.handle and self.is_elsewhere:
+            raise RuntimeError(elsewhere(what))
+
+    # ---- what comes later than the handler's return
+
+    def follow(self, res: Any) -> None:
+        """Pass the response's events on from now on, as long as somebody holds it; when nobody does any more, it fails."""
+        core, handle = self.core, self.handle
+        live = core.live
+        if handle in live:
+            return
+        self.dirty = True
+
+        def drop(_: weakref.ref[Any]) -> None:
+            if live.pop(handle, None) is not None:
+                core.outcome.drop(handle)
+
+        reference = self.response = weakref.ref(res, drop)
+        live[handle] = lambda: None if reference() is None else self
+
+    def keep(self, res: Any) -> None:
+        """Hold a response that nobody else may hold, until its events came."""
+        self.follow(res)
+        self.core.kept[self.handle] = res
+
+    def let_go(self) -> None:
+        """Hold a response no longer that a coroutine left unanswered, unless a handler of the user's is yet to be called."""
+        is_reading = self.reader is not None and self.reader.is_reading
+        if self.handle and self.writable_handler is None and not is_reading:
+            self.core.kept.pop(self.handle, None)
+
+    def forget(self) -> None:
+        """Have nothing to do with the native side any more."""
+        self.core.forget(self.handle)
+        self.handle = 0
+        self.response = None
+
+    # ---- the client
+
+    def refuse_late(self, what: str) -> None:
+        """Raise a RuntimeError, as the response has ended; but not when the client left."""
+        if not self.aborted:
+            message = f"{what}: the response has ended already"
+            raise RuntimeError(message)
+
+    def mark_aborted(self) -> None:
+        """Know that the client left."""
+        self.handle = 0
+        self.response = None
+        self.dirty = True
+        self.aborted = True
+
+    # ---- the response
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the head of the response is out."""
+        return self.head.is_out
+
+    def may_change_head(self, what: str) -> bool:
+        """Tell whether status and fields can be set: not when the client left.
+
+        Raises:
+            RuntimeError: the head was sent already, or the response has ended.
+
+        """
+        if not self.handle:
+            self.refuse_late(what)
+            return False
+        if self.head.is_out:
+            message = f"{what}: the head of the response was sent already"
+            raise RuntimeError(message)
+        self.dirty = True
+        return True
+
+    def encode(self, message: Any) -> bytes:
+        """Return the bytes of a message; JSON makes its own Content-Type where none was written."""
+        data, is_json = self.core.encoded(message)
+        head = self.head
+        if is_json and self.handle and not head.is_out and not head.has_content_type():
+            self.dirty = True
+            head.fields += (b"Content-Type", b"application/json")
+        return data
+
+    def end(self, res: Any, data: bytes, flags: int) -> None:
+        """Send what was written of the head, unless it is out, and the rest of the body."""
+        if not self.handle:
+            self.refuse_late("end")
+            return
+        head, fields = self.head.take()
+        result = _send(self.handle, head, fields, data, flags)
+        if result == GONE and self.is_elsewhere:
+            self.forward(res, self.end, res, data, flags)
+        else:
+            self.finish(result)
+
+    def send_parts(self, head: bytes, fields: int, data: bytes, flags: int) -> None:
+        """Send a whole response that another thread composed.
+
+        Raises:
+            RuntimeError: the response has ended, or its head was sent.
+            ValueError: the native side refused the head.
+
+        """
+        if not self.handle:
+            self.refuse_late("send")
+            return
+        if self.head.is_out:
+            message = "send: the head of the response was sent already"
+            raise RuntimeError(message)
+        result = _send(self.handle, head, fields, data, flags)
+        if result == BAD_HEAD:
+            message = "the native side refused the head of the response"
+            raise ValueError(message)
+        self.finish(result)
+
+    def finish(self, result: int) -> None:
+        """Take what became of the end of a response.
+
+        Raises:
+            RuntimeError: the native side refused it, and cut the connection.
+
+        """
+        self.forget()
+        if result == BAD_HEAD:
+            message = "the body is shorter than the length that was announced: the connection is closed"
+            raise RuntimeError(message)
+        if result == GONE:
+            self.mark_aborted()
+
+    def answer(self, status: bytes, content_type: bytes, text: str) -> None:
+        """Send a whole response in place of what was written before."""
+        self.dirty = True
+        self.head.status = status
+        self.head.fields = [b"Content-Type", content_type]
+        self.end(None, text.encode(), 0)
+
+    def cut(self, res: Any) -> None:
+        """Close the connection; abort handlers are called."""
+        if self.handle:
+            self.keep(res)
+            if lib.sk_res_close(self.handle) == GONE and self.is_elsewhere:
+                self.forward(res, self.cut, res)
+
+    # ---- the body of the request
+
+    def read(self, res: Any, reader: BodyReader, *, keep: bool = False) -> None:
+        """Read the body of the request.
+
+        Args:
+            res: the response.
+            reader: takes it.
+            keep: whether to hold the response until all came; else whoever waits for the body holds it.
+
+        Raises:
+            RuntimeError: it is being read already, or another thread than the app's calls.
+
+        """
+        if self.reader is not None:
+            message = "the body of this request is being read already"
+            raise RuntimeError(message)
+        self.check_thread("reading the body")
+        self.dirty = True
+        self.reader = reader
+        if keep:
+            self.keep(res)
+        else:
+            self.follow(res)
+        result = lib.sk_res_read_body(self.handle)
+        if result == GONE:
+            self.core.events.on_abort(self.handle)
+        elif result != OK:
+            self.on_body(b"", True)
+
+    # ---- events of the native side
+
+    def on_abort(self) -> None:
+        """Take it that the client left."""
+        self.core.kept.pop(self.handle, None)
+        res = self._followed()
+        self.mark_aborted()
+        reader = self.reader
+        for waiter in (reader.waiter if reader is not None else None, self.write_waiter):
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+        for handler in self.abort_handlers:
+            self.core.guard(res, handler, res)
+
+    def on_failure(self) -> None:
+        """Take it that the request failed: to its handler it is as if the client had left."""
+        self.on_abort()
+        self.failed = True
+
+    def on_body(self, chunk: bytes, last: bool) -> None:
+        """Take a piece of the request's body."""
+        if self.reader is None:
+            return
+        self.reader.take(chunk, last)
+        if last:
+            self.let_go()
+
+    def on_writable(self) -> None:
+        """Go on: the client has taken what was written."""
+        waiter = self.write_waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        if self.writable_handler is not None and self.handle:
+            res = self._followed()
+            self.core.guard(res, self.writable_handler, res, res.get_write_offset())
+
+    def on_stop(self, _late: bool) -> None:
+        """End an event stream when the app stops: for its handler the client left."""
+        if self.handle and self.head.is_out and not self.is_sized and is_event_stream(self.head.fields):
+            self.core.live.pop(self.handle, None)
+            _send(self.handle, b"", 0, b"", 0)
+            self.on_abort()
+
+    def _followed(self) -> Any:
+        return None if self.response is None else self.response()
+
+
+def elsewhere(what: str) -> str:
+    """Say what is to be done instead of calling a method from another thread than the app's."""
+    return f"{what} was called from another thread than the app's: use app.loop.loop.call_soon_threadsafe(...)"

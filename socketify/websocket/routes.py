@@ -1,0 +1,61 @@
+"""The websocket routes of an app, and the websockets that are open."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.core import Core
+from ..http.handlers import Handlers
+from ..native import lib
+from ..wire.paths import parameter_names
+from .pool import WebSocketPool
+from .route import WebSocketRoute
+from .session import Session
+
+
+class WebSocketRoutes:
+    """What an app has to route websockets.
+
+    Args:
+        core: of the app.
+        handlers: call upgrade handlers.
+        pool_items: websockets made in advance.
+
+    """
+
+    def __init__(self, core: Core, handlers: Handlers, pool_items: int) -> None:
+        self._core = core
+        self._handlers = handlers
+        #: Websockets that are not connected.
+        self.pool = WebSocketPool(core, pool_items)
+        #: Those that are, by handle.
+        self.live: dict[int, Session] = {}
+        # What the native side refers to.
+        self._routes: list[WebSocketRoute] = []
+
+    def add(self, hostname: str, path: str, behavior: Mapping[str, Any]) -> None:
+        """Route the websockets of a host, or of all that have no route of their own.
+
+        Args:
+            hostname: empty for all.
+            path: as for HTTP routes.
+            behavior: options and handlers; see :meth:`socketify.App.ws`.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong; the message names the key.
+
+        """
+        names = parameter_names(path)
+        route = WebSocketRoute(self._core, self._handlers, self.pool, self.live, behavior, names)
+        host, pattern = hostname.encode(), path.encode()
+        self._routes.append(route)
+
+        def add(native: int) -> None:
+            route.number = lib.sk_app_ws(native, host, len(host), pattern, len(pattern), ctypes.byref(route.struct))
+            if route.number < 0:
+                message = "cannot add the route: memory is exhausted"
+                raise MemoryError(message)
+
+        self._core.configure(add)
