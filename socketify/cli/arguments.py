@@ -245,7 +245,8 @@ def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespac
 
 
 def _flags(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    return [each for each in parser._actions if each.option_strings and each.dest not in ("help", "version", "print_config")]
+    actions = parser._actions  # noqa: SLF001 - argparse has no other way to list them
+    return [each for each in actions if each.option_strings and each.dest not in ("help", "version", "print_config")]
 
 
 def _from_environment(parser: argparse.ArgumentParser, action: argparse.Action, text: str) -> Any:
@@ -258,7 +259,8 @@ def _from_environment(parser: argparse.ArgumentParser, action: argparse.Action, 
         parser.error(f"{name}: {error}")
     if action.choices is not None and value not in action.choices:
         parser.error(f"{name}: must be one of {', '.join(action.choices)}, not {text!r}")
-    return [value] if isinstance(action, argparse._AppendAction) else value
+    is_list = isinstance(action, argparse._AppendAction)  # noqa: SLF001 - nothing else tells that it is one
+    return [value] if is_list else value
 
 
 def _workers(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> int:

@@ -107,8 +107,7 @@ class Stop:
         for task in tasks:
             if not task.done():
                 logger.warning("a task goes on though it was cancelled, and is left: %r", task)
-                # Else it is told once more when it is collected.
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                _leave(task)
 
     async def start(self, handlers: Iterable[LifecycleHandler]) -> bool:
         """Run start handlers; False when they were ended by a hurry."""
@@ -176,5 +175,10 @@ async def end_loop(loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
         task = new_task(loop, ending)
         if not await stop.wait([task], max(stop.remaining(), _LEAST_SECONDS)):
             # Cancelled it would wait for the thread that does not end.
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            _leave(task)
             logger.warning("a thread of the loop's default executor, or an asynchronous generator, does not end, and is left")
+
+
+def _leave(task: asyncio.Task[Any]) -> None:
+    """Let a task go on for ever, which asyncio would log once more when it is collected."""
+    task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - as asyncio.gather does

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import types
+from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine, Generator
 from typing import Any, Callable, Optional
 
@@ -85,7 +86,7 @@ class _Spare:
     def retire(self) -> None:
         """Be spare no longer: somebody cancelled it."""
         self.is_fresh = False
-        self._runner._retire(self)
+        self._runner.retire(self)
 
     def give(self, coroutine: Any, waits: Waits, report: ErrorReport, finish: Optional[Finish]) -> None:
         self._work = (coroutine, waits, report, finish)
@@ -170,7 +171,7 @@ class CoroutineRunner:
         spare.task.add_done_callback(self._running.discard)
         return spare
 
-    def _retire(self, spare: _Spare) -> None:
+    def retire(self, spare: _Spare) -> None:
         """Begin nothing more in the name of a spare task that somebody cancelled; most likely the coroutine that runs in it."""
         if self._spare is spare:
             self._spare = self._current[1] = None
@@ -203,11 +204,11 @@ class CoroutineRunner:
         if spare is None:
             spare = self._new_spare()
         waits: Optional[Waits] = None
-        asyncio.tasks._leave_task(self._loop, running)
+        _leave_task(self._loop, running)
         try:
             waits = _begin(self._loop, spare.task, coroutine)
         finally:
-            asyncio.tasks._enter_task(self._loop, running)
+            _enter_task(self._loop, running)
             if waits is not None:
                 self._begun.append(spare)
             elif spare.is_fresh:

@@ -13,10 +13,10 @@ Where it may, it also reads and writes members of objects where they lie. That i
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import sys
 import types
+from asyncio.tasks import _enter_task, _leave_task
 from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
@@ -41,8 +41,8 @@ _OBJECTS: dict[str, object] = {
     "list_type": list,
     "tuple_type": tuple,
     "coroutine_type": types.CoroutineType,
-    "enter_task": asyncio.tasks._enter_task,
-    "leave_task": asyncio.tasks._leave_task,
+    "enter_task": _enter_task,
+    "leave_task": _leave_task,
 }
 
 

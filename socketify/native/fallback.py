@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ctypes
+from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
 from typing import Any, Callable, Optional
 
@@ -74,13 +75,13 @@ def begin(
 ) -> Optional[tuple[Any, contextvars.Context]]:
     """Step a coroutine in the name of a task and in a copy of the context."""
     context = contextvars.copy_context()
-    asyncio.tasks._enter_task(loop, task)
+    _enter_task(loop, task)
     try:
         return context.run(coroutine.send, None), context
     except StopIteration:
         return None
     finally:
-        asyncio.tasks._leave_task(loop, task)
+        _leave_task(loop, task)
 
 
 def send(handle: int, head: Optional[bytes], fields: int, body: bytes, flags: int) -> int:

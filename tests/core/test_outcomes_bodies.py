@@ -15,8 +15,8 @@ from outcome_errors import ENDS, end_in, failures
 from wsgi_server import served
 
 import socketify.core.live
+from socketify import ASGI, SSGI, Request, Response
 from socketify.core.live import NativeEvents
-from socketify import ASGI, SSGI, App, Request, Response
 
 SIZE = 3_000_000
 HEAD = f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {SIZE}\r\n\r\n".encode()
