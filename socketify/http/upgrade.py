@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from ..wire.headers import Text
-
-if TYPE_CHECKING:
-    from .response import Response
+from .connection import ClientConnection
 
 
 class UpgradeContext(ABC):
     """What upgrade handlers get as ``socket_context``: it makes the connection of a response a websocket."""
 
     @abstractmethod
-    def upgrade(self, res: Response, key: Text, protocol: Optional[Text], extensions: Optional[Text], user_data: Any) -> None:
+    def upgrade(
+        self, res: ClientConnection, key: Text, protocol: Optional[Text], extensions: Optional[Text], user_data: Any
+    ) -> None:
         """Do what :meth:`socketify.Response.upgrade` says.
 
         Raises:

@@ -10,6 +10,7 @@ from typing import Any, Optional
 
 from ..core.core import Core
 from ..core.references import count_references, references_of
+from ..http.connection import ClientConnection
 from ..http.handlers import Handlers
 from ..http.request import Request
 from ..http.response import Response
@@ -102,7 +103,9 @@ class WebSocketRoute(UpgradeContext):
         res.upgrade(key, protocol, extensions, self)
         return None
 
-    def upgrade(self, res: Response, key: Text, protocol: Optional[Text], extensions: Optional[Text], user_data: Any) -> None:
+    def upgrade(
+        self, res: ClientConnection, key: Text, protocol: Optional[Text], extensions: Optional[Text], user_data: Any
+    ) -> None:
         """Make the connection of a response a websocket of this route."""
         if res.exchange.core is not self._core:
             message = f"socket_context must be what the upgrade handler of this app was given, not {self!r}"
