@@ -295,7 +295,7 @@ class Response(ClientConnection):
         if not isinstance(socket_context, UpgradeContext):
             message = f"socket_context must be what the upgrade handler of this app was given, not {socket_context!r}"
             raise TypeError(message)
-        socket_context.upgrade(self, sec_web_socket_key, sec_web_socket_protocol, sec_web_socket_extensions, user_data)
+        socket_context.upgrade(exchange, sec_web_socket_key, sec_web_socket_protocol, sec_web_socket_extensions, user_data)
         return self
 
     def write(self, message: Any) -> Response:

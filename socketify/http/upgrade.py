@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, Optional
 
 from ..wire.headers import Text
-from .connection import ClientConnection
+from .exchange import Exchange
 
 
 class UpgradeContext(ABC):
@@ -14,9 +14,16 @@ class UpgradeContext(ABC):
 
     @abstractmethod
     def upgrade(
-        self, res: ClientConnection, key: Text, protocol: Optional[Text], extensions: Optional[Text], user_data: Any
+        self, exchange: Exchange, key: Text, protocol: Optional[Text], extensions: Optional[Text], user_data: Any
     ) -> None:
-        """Do what :meth:`socketify.Response.upgrade` says.
+        """Do what :meth:`socketify.Response.upgrade` says, in the app's thread, for a response that has not ended.
+
+        Args:
+            exchange: of the response.
+            key: what the request's Sec-WebSocket-Key said.
+            protocol: the subprotocol to select.
+            extensions: what the request's Sec-WebSocket-Extensions said.
+            user_data: what ``ws.get_user_data()`` returns.
 
         Raises:
             TypeError, ValueError: an argument is wrong.

@@ -5,23 +5,8 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 from ..core.core import Core
-from ..native.abi import WS_COMPRESS
+from ..native.abi import WS_COMPRESS, WS_REASON_MAX, WS_TOPIC_MAX
 from .constants import OpCode
-
-_CLOSE_REASON_MAX = 123
-_TOPIC_MAX = 65535
-
-
-def encode(core: Core, data: Any) -> bytes:
-    """Return the bytes of what a user sends."""
-    if isinstance(data, str):
-        return data.encode()
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return bytes(data)
-    if data is None:
-        return b""
-    text = core.dumps(data)
-    return text.encode() if isinstance(text, str) else text
 
 
 def encode_topic(topic: str) -> bytes:
@@ -36,8 +21,8 @@ def encode_topic(topic: str) -> bytes:
         message = f"topic must be str, not {type(topic).__name__}"
         raise TypeError(message)
     name = topic.encode()
-    if len(name) > _TOPIC_MAX:
-        message = f"topic must have at most {_TOPIC_MAX} bytes, not {len(name)}"
+    if len(name) > WS_TOPIC_MAX:
+        message = f"topic must have at most {WS_TOPIC_MAX} bytes, not {len(name)}"
         raise ValueError(message)
     return name
 
@@ -52,7 +37,7 @@ def encode_publication(
 
     """
     name = encode_topic(topic)
-    payload = encode(core, data)
+    payload, _ = core.encoded(data)
     kind = checked_opcode(opcode)
     if kind not in (OpCode.TEXT, OpCode.BINARY):
         message = f"opcode of what is published must be TEXT or BINARY, not {kind.name}"
@@ -93,7 +78,7 @@ def encode_reason(message: Optional[Union[str, bytes]]) -> bytes:
         text = f"message must be UTF-8: {error}"
         raise ValueError(text) from None
     encoded = reason.encode()
-    if len(encoded) > _CLOSE_REASON_MAX:
+    if len(encoded) > WS_REASON_MAX:
         # Not in the middle of a character.
-        return encoded[:_CLOSE_REASON_MAX].decode(errors="ignore").encode()
+        return encoded[:WS_REASON_MAX].decode(errors="ignore").encode()
     return encoded

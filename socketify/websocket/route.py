@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from ..core.core import Core
 from ..core.references import count_references, references_of
-from ..http.connection import ClientConnection
+from ..http.exchange import Exchange
 from ..http.handlers import Handlers
 from ..http.request import Request
 from ..http.response import Response
@@ -104,10 +104,10 @@ class WebSocketRoute(UpgradeContext):
         return None
 
     def upgrade(
-        self, res: ClientConnection, key: Text, protocol: Optional[Text], extensions: Optional[Text], user_data: Any
+        self, exchange: Exchange, key: Text, protocol: Optional[Text], extensions: Optional[Text], user_data: Any
     ) -> None:
         """Make the connection of a response a websocket of this route."""
-        if res.exchange.core is not self._core:
+        if exchange.core is not self._core:
             message = f"socket_context must be what the upgrade handler of this app was given, not {self!r}"
             raise TypeError(message)
         texts = []
@@ -120,15 +120,15 @@ class WebSocketRoute(UpgradeContext):
                 message = f"{name} must be str, bytes or None, not {type(value).__name__}"
                 raise TypeError(message)
             texts.append(value if isinstance(value, bytes) else (value or "").encode("latin-1"))
-        head, fields = res.exchange.head.take()
+        head, fields = exchange.head.take()
         arguments = [part for text in texts for part in (text, len(text))]
-        handle = lib.sk_res_upgrade(res.exchange.handle, self.number, head, len(head), fields, *arguments)
+        handle = lib.sk_res_upgrade(exchange.handle, self.number, head, len(head), fields, *arguments)
         if handle < 0:
             message = "upgrade: sec_web_socket_key or sec_web_socket_protocol is not valid, or the head was sent already"
             raise ValueError(message)
-        res.exchange.forget()
+        exchange.forget()
         if handle == abi.GONE:
-            res.exchange.mark_aborted()
+            exchange.mark_aborted()
         else:
             self.open(handle, user_data)
 

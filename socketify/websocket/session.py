@@ -172,7 +172,7 @@ class Session:
             await self.inbox_waiter
 
     def wake_reader(self) -> None:
-        """Let whoever iterates look again."""
+        """Let whoever iterates look for messages, and for the end."""
         if self.inbox_waiter is not None and not self.inbox_waiter.done():
             self.inbox_waiter.set_result(None)
 
@@ -187,7 +187,7 @@ class Session:
         return self.code or 0
 
     def end(self, code: int) -> None:
-        """Let everybody know who waits for messages or for the end."""
+        """Take the close code, and let go on who waits for messages or for the end."""
         self.code = code
         if self.close_waiter is not None and not self.close_waiter.done():
             self.close_waiter.set_result(None)

@@ -10,16 +10,15 @@ from ..core.core import Core
 from ..native import lent, lib, websocket_send
 from ..native import publish_from as _publish_from
 from ..native import send_message as _send
-from ..native.abi import BAD_HEAD, GONE, OK, WS_COMPRESS, WS_MORE
+from ..native.abi import BAD_HEAD, GONE, OK, WS_COMPRESS, WS_MORE, WS_OPCODE_MASK
 from ..wire.addresses import address_text
 from .constants import OpCode, SendStatus
-from .encoding import checked_opcode, encode, encode_publication, encode_reason, encode_topic
+from .encoding import checked_opcode, encode_publication, encode_reason, encode_topic
 from .order import begin_iteration
 from .session import Message, Session
 
 Self = TypeVar("Self", bound="WebSocket")
 
-_OPCODE_BITS = 15
 _STATUS = (SendStatus.BACKPRESSURE, SendStatus.SUCCESS, SendStatus.DROPPED)
 
 
@@ -71,17 +70,17 @@ class WebSocket:
         if type(data) is str:
             data = data.encode()
         elif type(data) is not bytes:
-            data = encode(self.session.core, data)
+            data, _ = self.session.core.encoded(data)
         if opcode.__class__ is not OpCode:
             opcode = checked_opcode(opcode)
         if compress or not fin:
             opcode = opcode | (WS_COMPRESS if compress else 0) | (0 if fin else WS_MORE)
         status = _send(self.session.handle, data, opcode)
         if status == GONE and self.session.is_elsewhere():
-            self._forward(self.send, data, opcode & _OPCODE_BITS, compress, fin)
+            self._forward(self.send, data, opcode & WS_OPCODE_MASK, compress, fin)
             return SendStatus.SUCCESS
         if status < 0:
-            message = f"opcode cannot be sent now: {OpCode(opcode & 15).name} with {len(data)} bytes"
+            message = f"opcode cannot be sent now: {OpCode(opcode & WS_OPCODE_MASK).name} with {len(data)} bytes"
             raise ValueError(message)
         return _STATUS[status]
 

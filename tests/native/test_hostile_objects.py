@@ -235,8 +235,9 @@ def test_a_websocket_whose_session_is_changed(serve: Any, put: str, monkeypatch:
     for _ in range(3):
         with connect(server.ws_url, compression=None) as client:
             client.send("spoil")
-            with contextlib.suppress(ConnectionClosed):
-                client.recv(timeout=10)
+            # Who changes what is the framework's may lose the connection, but nobody else does.
+            with contextlib.suppress(ConnectionClosed, TimeoutError):
+                client.recv(timeout=1)
     with connect(server.ws_url, compression=None) as client:
         for message in ("one", "two"):
             client.send(message)

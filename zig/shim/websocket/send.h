@@ -8,8 +8,6 @@
 
 namespace sk {
 
-/* The bits of the flags that are an opcode. */
-
 /* Sends a whole message. */
 WebSocket::SendStatus sendWhole(WebSocket *socket, std::string_view message, int opcode, bool compress);
 /* Sends what sk_ws_send was given: a message, a fragment or a control frame. */

@@ -9,8 +9,6 @@
 
 namespace sk {
 
-/* Bytes of a topic's name. */
-
 /* Once for each app, before its first websocket. */
 void createTopicTree(App &app);
 /* 1 when somebody gets it, 0 when nobody does, SK_BAD_HEAD for an opcode that is none of a message. `sender` gets nothing and may
