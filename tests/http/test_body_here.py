@@ -31,11 +31,14 @@ def routes() -> Callable[[App], None]:
         await asyncio.sleep(0.01)
         res.end((await res.get_data()).getvalue())
 
+    def pieces(res: Any, req: Any) -> None:
+        res.on_data(lambda res, chunk, last: res.end(chunk))
+
     def unread(res: Any, req: Any) -> None:
         res.end("unread")
 
     def build(app: App) -> None:
-        app.post("/", echo).post("/twice", twice).post("/later", later).post("/unread", unread)
+        app.post("/", echo).post("/twice", twice).post("/later", later).post("/unread", unread).post("/pieces", pieces)
 
     return build
 
@@ -82,6 +85,17 @@ def test_who_expects_100_is_told_once_when_the_body_was_not_sent(serve: Callable
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(b"expected")
     assert server.exchange(data).endswith(b"expected")
+
+
+@pytest.mark.parametrize("path", ["/", "/pieces", "/later"])
+def test_who_sent_the_body_without_waiting_is_told_nothing(serve: Callable[..., Any], path: str) -> None:
+    whole = post(b"expected", path, "Expect: 100-continue", "Connection: close")
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server = serve(routes())
+    for data in (whole, head.encode() + b"8\r\nexpected\r\n0\r\n\r\n"):
+        answer = server.exchange(data)
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert answer.endswith(b"expected")
 
 
 def test_asgi_receives_a_body_that_is_here(serve_asgi: Callable[..., Any]) -> None:

@@ -111,8 +111,15 @@ int32_t readBody(Slot &slot) {
     return SK_ABSENT;
   }
   slot.flags |= BODY_WANTED;
-  if ((slot.flags & EXPECTS_100) && !slot.held) {
-    sendContinue(slot);
+  if (slot.flags & EXPECTS_100) {
+    bool begun = slot.request ? !httpData(slot.socket)->unread.empty() : slot.held != nullptr;
+    if (begun) {
+      /* Who sends it already waits for nothing (RFC 9110 section 10.1.1). */
+      slot.flags &= static_cast<uint16_t>(~EXPECTS_100);
+      awaitBody(slot);
+    } else {
+      sendContinue(slot);
+    }
   }
   if (slot.request) {
     /* Nothing of it was looked at yet. */
