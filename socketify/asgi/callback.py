@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from ..core.core import Core
 from ..http.body_queue import BodyQueue
-from ..native import abi, asgi_request, capabilities, lib
-from ..native import body_here as _body_here
-from ..native.abi import SCOPE_BODY, SCOPE_BODY_HERE, SCOPE_TRAILERS
+from ..native import abi, asgi_receive, asgi_request, body_here, capabilities, lib
+from ..native.abi import SCOPE_BODY, SCOPE_BODY_HERE, SCOPE_RECEIVED, SCOPE_TRAILERS
 from .exchange import ASGIExchange
 from .head import STATUS_LINES
-from .protocol import ASGIApplication
-from .response import DONE
+from .protocol import ASGIApplication, Message
+from .response import DONE, START
 
 if TYPE_CHECKING:
     from .scope import ScopeParts
@@ -20,53 +19,69 @@ if TYPE_CHECKING:
 
 def http_callback(core: Core, application: ASGIApplication, parts: ScopeParts) -> Callable[[int], int]:
     """Make the function that the native side calls for every request."""
-    build = parts.builder()
 
-    def take_over(handle: int, phase: int, head: bytes, fields: int) -> ASGIExchange:
+    def take_over(handle: int, phase: int, head: bytes, fields: int, flags: int) -> ASGIExchange:
         """Go on with an exchange that the native side began."""
         exchange = ASGIExchange(core, 0 if phase == DONE else handle, application)
         exchange.phase = phase
         exchange.head = head
         exchange.fields = fields
+        exchange.takes_trailers = flags & SCOPE_TRAILERS != 0
+        if flags & SCOPE_RECEIVED:
+            exchange.end_body()
+        elif flags & SCOPE_BODY:
+            exchange.body = BodyQueue()
         return exchange
-
-    def on_request(handle: int) -> int:
-        try:
-            exchange = ASGIExchange(core, handle, application)
-            flags, scope = build(handle)
-            exchange.takes_trailers = flags & SCOPE_TRAILERS != 0
-            if flags & SCOPE_BODY:
-                body = exchange.body = BodyQueue()
-                whole = _body_here(handle) if flags & SCOPE_BODY_HERE else None
-                if whole is not None:
-                    body.is_asked = True
-                    body.add(whole, True)
-                elif flags & SCOPE_BODY_HERE:
-                    # The first piece comes as soon as this function returns: then the application need not wait for it.
-                    body.is_asked = True
-                    exchange.scope = scope
-                    exchange.follow()
-                    lib.sk_res_read_body(handle)
-                    return 0
-            exchange.run(scope)
-        except BaseException as error:  # native code is the caller
-            core.outcome.fail_handle(error, handle, "a request could not be handed to the ASGI application")
-        return 0
 
     def prepare() -> object:
         assert core.runner is not None
         return core.runner.prepare()
 
     if not capabilities.iterator_send:
-        return on_request
+        return _stepping_callback(core, parts, take_over)
     return asgi_request(
         {
             **parts.native,
             abi.ASGI_APPLICATION: application,
-            abi.ASGI_FALLBACK: on_request,
+            abi.ASGI_RECEIVER: _receive,
             abi.ASGI_STATUS_LINES: STATUS_LINES,
             abi.ASGI_TAKE_OVER: take_over,
             abi.ASGI_RUNNER: core.current,
             abi.ASGI_NEW_TASK: prepare,
         }
     )
+
+
+async def _receive(begun: Any) -> Message:
+    """Receive from an exchange that the native side began."""
+    found = asgi_receive(begun)
+    if found.__class__ is not dict:
+        found = await found.receive()
+    message: Message = found
+    return message
+
+
+def _stepping_callback(core: Core, parts: ScopeParts, begin: Callable[..., ASGIExchange]) -> Callable[[int], int]:
+    """Make what does the same where the native side can't step coroutines."""
+    build = parts.builder()
+
+    def on_request(handle: int) -> int:
+        try:
+            flags, scope = build(handle)
+            exchange = begin(handle, START, b"", 0, flags)
+            if exchange.body is not None and flags & SCOPE_BODY_HERE:
+                exchange.body.is_asked = True
+                whole = body_here(handle)
+                if whole is None:
+                    # The first piece comes as soon as this function returns: then the application need not wait for it.
+                    exchange.scope = scope
+                    exchange.follow()
+                    lib.sk_res_read_body(handle)
+                    return 0
+                exchange.body.add(whole, True)
+            exchange.run(scope)
+        except BaseException as error:  # native code is the caller
+            core.outcome.fail_handle(error, handle, "a request could not be handed to the ASGI application")
+        return 0
+
+    return on_request

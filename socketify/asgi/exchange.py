@@ -110,19 +110,23 @@ class ASGIExchange(ASGIResponse):
     # ---- events of the native side
 
     def on_abort(self) -> None:
+        """Handle that the client left."""
         if self.phase < DONE:
             self.leave()
 
     def on_failure(self) -> None:
+        """Handle that the request failed, which was reported."""
         self.on_abort()
         if self.phase == LEFT:
             self.phase = FAILED
 
     def on_writable(self) -> None:
+        """Go on sending."""
         if self.writers:
             wake(self.writers)
 
     def on_body(self, chunk: bytes, last: bool) -> None:
+        """Take a piece of the request's body."""
         body = self.body
         assert body is not None
         if body.add(chunk, last) and self.handle:

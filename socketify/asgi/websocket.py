@@ -174,10 +174,12 @@ class ASGIWebSocket:
     # ---- events of the native side
 
     def on_abort(self) -> None:
+        """Handle that the client left before the handshake was answered."""
         if self._phase == CONNECTING:
             self._end(abi.WS_CODE_ABNORMAL, "")
 
     def on_failure(self) -> None:
+        """Handle that the handshake failed, which was reported."""
         self.on_abort()
         self._failed = True
 

@@ -30,6 +30,7 @@ __all__ = [
     "ExchangeHandler",
     "OnMessage",
     "abi",
+    "asgi_receive",
     "asgi_request",
     "asgi_scope",
     "begin",
@@ -80,4 +81,5 @@ body_here: Callable[[int], Optional[bytes]] = _fast(abi.PYTHON_BODY_HERE, fallba
 publish: Publish = _fast(abi.PYTHON_PUBLISH, fallback.undecided)
 publish_from: Publish = _fast(abi.PYTHON_PUBLISH_FROM, fallback.undecided)
 pump: Callable[[], object] = _fast(abi.PYTHON_PUMP, lib.sk_loop_pump)
+asgi_receive: Callable[[Any], Any] = _fast(abi.PYTHON_ASGI_RECEIVE, fallback.undecided, can=capabilities.iterator_send)
 begin: Begin = _fast(abi.PYTHON_BEGIN, fallback.begin, can=capabilities.iterator_send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Generator, Iterable
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 from ..http.response import Response
 from ..native import abi, lib
@@ -41,6 +41,14 @@ class Done:
 
     def __bool__(self) -> bool:
         return self._result
+
+
+class Events(NamedTuple):
+    """What the route of a websocket calls; what a function returns is awaited, one after the other."""
+
+    opened: Callable[[WebSocket], None]
+    received: Callable[[Message], Any]
+    closed: Callable[[int, str], Any]
 
 
 class SSGIWebSocket:
@@ -96,7 +104,8 @@ class SSGIWebSocket:
         offered = self._fields.text("sec-websocket-protocol")
         selected = offered.split(",")[0].strip() if protocol is None else protocol
         key, extensions = self._fields.text("sec-websocket-key"), self._fields.text("sec-websocket-extensions")
-        self._res.upgrade(key, selected, extensions, self._context, self)
+        events = Events(self._opened, self._received, self._closed)
+        self._res.upgrade(key, selected, extensions, self._context, events)
         return Done(self.status == ACCEPTED)
 
     def reject(
@@ -166,7 +175,7 @@ class SSGIWebSocket:
         self._on_close = (handler, arguments)
         return self
 
-    # ---- events; what they give is awaited, one after the other
+    # ---- events
 
     def _opened(self, ws: WebSocket) -> None:
         self._ws = ws
@@ -193,14 +202,14 @@ class SSGIWebSocket:
 
 def opened(ws: WebSocket) -> None:
     """Handle that a websocket is open."""
-    ws.get_user_data()._opened(ws)
+    ws.get_user_data().opened(ws)
 
 
 def received(ws: WebSocket, message: Message, _opcode: OpCode) -> Any:
     """Handle a message."""
-    return ws.get_user_data()._received(message)
+    return ws.get_user_data().received(message)
 
 
 def closed(ws: WebSocket, code: int, reason: str) -> Any:
     """Handle the end of a websocket."""
-    return ws.get_user_data()._closed(code, reason)
+    return ws.get_user_data().closed(code, reason)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import sys
+from asyncio.events import _get_running_loop, _set_running_loop
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..native import abi, lib
@@ -42,8 +42,8 @@ class DirectRoute:
             "on_result": _on_result,
             "on_error": LoopExchange.fail,
             "on_failure": application.fail,
-            "get_running_loop": asyncio._get_running_loop,
-            "set_running_loop": asyncio._set_running_loop,
+            "get_running_loop": _get_running_loop,
+            "set_running_loop": _set_running_loop,
         }
         self._core = application.core
         self._objects = objects

@@ -133,6 +133,7 @@ class WSGIExchange(ABC):
         """Handle that the client left."""
 
     def on_failure(self) -> None:
+        """Handle that the request failed, which was reported."""
         self.failed = True
         self.on_abort()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from asyncio.events import _set_running_loop
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -26,7 +27,6 @@ _TURN_SECONDS = 0.001
 
 _ALONE = references_of(1)
 _now = time.perf_counter
-_set_running_loop: Callable[[Optional[asyncio.AbstractEventLoop]], None] = asyncio._set_running_loop
 
 
 class LoopExchange(WSGIExchange):
@@ -178,11 +178,13 @@ class LoopExchange(WSGIExchange):
         lib.sk_res_read_body(self.handle)
 
     def on_body(self, chunk: bytes, last: bool) -> None:
+        """Take a piece of the request's body."""
         if self._collect(chunk, last):
             self._application.core.live.pop(self.handle, None)
             self.run()
 
     def on_writable(self) -> None:
+        """Go on sending."""
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -201,6 +203,7 @@ class LoopExchange(WSGIExchange):
             _set_running_loop(self._application.core.loop)
 
     def on_abort(self) -> None:
+        """Handle that the client left."""
         self.left = True
         if self._waiter is not None:
             self.on_writable()

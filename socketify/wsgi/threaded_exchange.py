@@ -196,14 +196,17 @@ class ThreadedExchange(WSGIExchange):
         lib.sk_res_read_body(self.handle)
 
     def on_body(self, chunk: bytes, last: bool) -> None:
+        """Take a piece of the request's body."""
         if self._collect(chunk, last):
             self.submit()
 
     def on_writable(self) -> None:
+        """Go on sending."""
         self._took()
         self._send_more()
 
     def on_abort(self) -> None:
+        """Handle that the client left."""
         self.left = True
         room = self._room
         if room is not None:

@@ -164,6 +164,7 @@ const Unit = enum {
                 "abi/python.cpp",
                 "cpython/api.cpp",
                 "cpython/asgi.cpp",
+                "cpython/asgi_scope.cpp",
                 "cpython/coroutine.cpp",
                 "cpython/exchange.cpp",
                 "cpython/functions.cpp",

@@ -102,6 +102,7 @@ extern "C" {
 #define SK_SCOPE_OTHER_SCHEME 32 /* a trusted proxy says https and the app speaks plain HTTP, or the other way round */
 /* Only of sk_req_scope: the target that was sent is not what path and query say, see sk_req_sent_target. */
 #define SK_SCOPE_SENT_TARGET 64
+#define SK_SCOPE_RECEIVED 128 /* only of SK_ASGI_TAKE_OVER: the application has received the whole body, or that there is none */
 
 /* The lines of sk_req_scope. */
 enum {

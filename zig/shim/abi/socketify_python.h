@@ -161,7 +161,10 @@ enum {
    * bool, or None, with nothing sent, for what only Python can judge. After sk_python_websocket. */
   SK_PYTHON_PUBLISH,
   SK_PYTHON_PUBLISH_FROM,
-  SK_PYTHON_PUMP,     /* pump(): sk_loop_pump, and gives None */
+  SK_PYTHON_PUMP, /* pump(): sk_loop_pump, and gives None */
+  /* asgi_receive(what receive belongs to): the message http.request when all of the body is here, else the exchange that goes on.
+   */
+  SK_PYTHON_ASGI_RECEIVE,
   SK_PYTHON_FUNCTIONS /* how many there are */
 };
 
@@ -174,9 +177,9 @@ enum {
   SK_ASGI_OTHER_SCHEME, /* str */
   SK_ASGI_TLS,          /* tls(handle): what the extension of that name says, or None without TLS */
   SK_ASGI_APPLICATION,  /* application(scope, receive, send) */
-  SK_ASGI_FALLBACK,     /* fallback(handle): serves requests with a body */
+  SK_ASGI_RECEIVER,     /* receive(what receive belongs to): a coroutine of the next message, by SK_PYTHON_ASGI_RECEIVE */
   SK_ASGI_STATUS_LINES, /* dict of int to bytes */
-  SK_ASGI_TAKE_OVER,    /* take_over(handle, SK_ASGI_PHASE_*, head, fields): the exchange that goes on */
+  SK_ASGI_TAKE_OVER,    /* take_over(handle, SK_ASGI_PHASE_*, head, fields, SK_SCOPE_*): the exchange that goes on */
   SK_ASGI_RUNNER,       /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
   SK_ASGI_NEW_TASK,     /* new_task(): puts a task there */
   SK_ASGI_ITEMS         /* how many there are */

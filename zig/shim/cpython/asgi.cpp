@@ -1,13 +1,14 @@
 #include "cpython/asgi.h"
 
+#include "cpython/asgi_scope.h"
 #include "cpython/coroutine.h"
 #include "cpython/handler.h"
 #include "http/app.h"
+#include "http/body.h"
 #include "http/lending.h"
-#include "http/scope.h"
-#include "proxy/client.h"
 
 #include <cassert>
+#include <optional>
 #include <string>
 
 namespace sk {
@@ -24,10 +25,7 @@ struct Phases {
 
 /* Strings that name things, made once. */
 struct Names {
-  Object *path, *raw_path, *query_string, *headers, *client, *server, *method, *http_version, *asgi, *state, *extensions, *scheme,
-      *tls;
-  Object *type, *status, *body, *more_body, *trailers, *response_start, *response_body;
-  Object *http_1_0, *get, *head, *post;
+  Object *type, *status, *headers, *body, *more_body, *trailers, *request, *response_start, *response_body;
   Object *zero, *empty, *is_false;
 } names;
 
@@ -37,24 +35,13 @@ Ref itemOf(Object *dict, Object *key) {
   return found ? Ref::borrowed(found) : Ref();
 }
 
-/* What a request is served by: the tuple of SK_ASGI_*. */
-class AsgiRoute {
-public:
-  explicit AsgiRoute(Object *self) : tuple(self) {}
-  Object *operator[](ptrdiff_t index) const { return python.tuple_get(tuple, index); }
-  Object *self() const { return tuple; }
-
-private:
-  Object *tuple;
-};
-
 /* One request and its response while both are as simple as can be: a list that send and receive belong to. Python's
  * collector sees everything that it holds. */
 class AsgiExchange {
 public:
   explicit AsgiExchange(Object *self) : list(self) {}
 
-  static Ref create(AsgiRoute route, Object *handle) {
+  static Ref create(AsgiRoute route, Object *handle, int flags) {
     Ref made(python.new_list(ITEMS));
     if (made) {
       AsgiExchange exchange(made.get());
@@ -63,6 +50,7 @@ public:
       exchange.put(PHASE, Ref::borrowed(phases.start));
       exchange.put(HEAD_BLOCK, Ref::borrowed(names.empty));
       exchange.put(FIELDS, Ref::borrowed(names.zero));
+      exchange.put(FLAGS, Ref(python.from_long(flags)));
       exchange.put(SUCCESSOR, Ref::borrowed(python.none));
     }
     return made;
@@ -73,6 +61,7 @@ public:
     return python.list_length(list) == ITEMS && isExactly(get(ROUTE), python.tuple_type) &&
            python.tuple_length(get(ROUTE)) == SK_ASGI_ITEMS;
   }
+  AsgiRoute route() const { return AsgiRoute(get(ROUTE)); }
   bool isTakenOver() const { return get(SUCCESSOR) != python.none; }
   bool phaseIs(Object *phase) const { return get(PHASE) == phase; }
   /* The line of a status as the route gives it, if it does: compares, and so may run Python. */
@@ -83,6 +72,26 @@ public:
 
   bool take(uint32_t &handle, uint32_t &fields) const { return sk::take(get(HANDLE), handle) && sk::take(get(FIELDS), fields); }
   Ref head() const { return Ref::borrowed(get(HEAD_BLOCK)); }
+
+  /* What the application did not receive yet of a request that nobody took over: all of its body, or nothing when that is not here.
+   */
+  std::optional<std::string_view> takeBody() {
+    uint32_t handle;
+    int32_t flags;
+    if (isTakenOver() || phaseIs(phases.done) || !sk::take(get(HANDLE), handle) || !sk::take(get(FLAGS), flags) ||
+        (flags & SK_SCOPE_RECEIVED)) {
+      return std::nullopt;
+    }
+    std::optional<std::string_view> body = std::string_view();
+    if (flags & SK_SCOPE_BODY) {
+      Slot *slot = findHttpSlot(handle);
+      body = slot ? takeBodyHere(*slot) : std::nullopt;
+    }
+    if (body) {
+      put(FLAGS, Ref(python.from_long(flags | SK_SCOPE_RECEIVED)));
+    }
+    return body;
+  }
 
   bool keepHead(std::string_view block, size_t fields) {
     Ref head = newBytes(block);
@@ -108,8 +117,9 @@ public:
       return Ref::borrowed(get(SUCCESSOR));
     }
     Ref route = Ref::borrowed(get(ROUTE));
-    Ref given[] = {Ref::borrowed(get(HANDLE)), Ref::borrowed(get(PHASE)), head(), Ref::borrowed(get(FIELDS))};
-    Object *arguments[] = {given[0].get(), given[1].get(), given[2].get(), given[3].get()};
+    Ref given[] = {Ref::borrowed(get(HANDLE)), Ref::borrowed(get(PHASE)), head(), Ref::borrowed(get(FIELDS)),
+                   Ref::borrowed(get(FLAGS))};
+    Object *arguments[] = {given[0].get(), given[1].get(), given[2].get(), given[3].get(), given[4].get()};
     Ref made = call(AsgiRoute(route.get())[SK_ASGI_TAKE_OVER], arguments);
     if (!made || python.list_set(list, SUCCESSOR, Ref::borrowed(made.get()).release()) != 0) {
       return Ref();
@@ -118,7 +128,7 @@ public:
   }
 
 private:
-  enum Item { ROUTE, HANDLE, PHASE, HEAD_BLOCK, FIELDS, SUCCESSOR, ITEMS };
+  enum Item { ROUTE, HANDLE, PHASE, HEAD_BLOCK, FIELDS, FLAGS, SUCCESSOR, ITEMS };
 
   Object *get(Item item) const { return python.list_get(list, item); }
   void put(Item item, Ref value) { python.list_set(list, item, value.release()); }
@@ -137,112 +147,6 @@ Ref callSuccessor(AsgiExchange exchange, const char *method) {
   Ref successor = exchange.successor();
   Ref bound(successor ? python.get_attribute(successor.get(), method) : nullptr);
   return Ref(bound ? python.vectorcall(bound.get(), nullptr, 0, nullptr) : nullptr);
-}
-
-/* ---- the scope */
-
-bool put(const Ref &dict, Object *key, const Ref &value) { return value && python.dict_set(dict.get(), key, value.get()) == 0; }
-
-/* Every request has its own copy of what the template holds, as applications may add to it. */
-bool copyInner(const Ref &scope, Object *key) {
-  Object *inner = python.dict_get(scope.get(), key);
-  return inner && put(scope, key, Ref(python.dict_copy(inner)));
-}
-
-Ref methodName(std::string_view method) {
-  if (method == "GET") {
-    return Ref::borrowed(names.get);
-  }
-  if (method == "POST") {
-    return Ref::borrowed(names.post);
-  }
-  if (method == "HEAD") {
-    return Ref::borrowed(names.head);
-  }
-  return newLatin1(method);
-}
-
-Ref pair(Ref first, Ref second) {
-  Ref made(first && second ? python.new_tuple(2) : nullptr);
-  if (made) {
-    python.tuple_set(made.get(), 0, first.release());
-    python.tuple_set(made.get(), 1, second.release());
-  }
-  return made;
-}
-
-Ref headerList(uWS::HttpRequest &request) {
-  ptrdiff_t count = 0;
-  for ([[maybe_unused]] auto header : request) {
-    count++;
-  }
-  Ref list(python.new_list(count));
-  ptrdiff_t index = 0;
-  for (auto [name, value] : request) {
-    Ref header = list ? pair(newBytes(name), newBytes(value)) : Ref();
-    if (!header) {
-      return Ref();
-    }
-    python.list_set(list.get(), index++, header.release());
-  }
-  return list;
-}
-
-bool putPath(const Ref &scope, AsgiRoute route, std::string_view raw, bool encoded) {
-  std::string_view root;
-  if (!take(route[SK_ASGI_ROOT_PATH], root)) {
-    return false;
-  }
-  std::string mounted;
-  if (!root.empty()) {
-    mounted.append(root).append(raw);
-    raw = mounted;
-  }
-  Ref raw_path = newBytes(raw);
-  if (!raw_path) {
-    return false;
-  }
-  Object *arguments[] = {raw_path.get()};
-  Ref path = encoded || !root.empty() ? call(route[SK_ASGI_DECODE], arguments) : newLatin1(raw);
-  return put(scope, names.path, path) && put(scope, names.raw_path, raw_path);
-}
-
-bool putEnds(const Ref &scope, AsgiRoute route, const Slot &slot) {
-  std::string room;
-  Ref text = newBytes(endsWithPathOf(slot, room));
-  /* Fills what is missing, which a dict's own look-up does not. */
-  Ref ends(text ? python.get_item(route[SK_ASGI_ENDS], text.get()) : nullptr);
-  return ends && put(scope, names.client, Ref::borrowed(python.tuple_get(ends.get(), 0))) &&
-         put(scope, names.server, Ref::borrowed(python.tuple_get(ends.get(), 1)));
-}
-
-bool putSecurity(const Ref &scope, AsgiRoute route, const Slot &slot, int flags) {
-  if ((flags & SK_SCOPE_OTHER_SCHEME) && !put(scope, names.scheme, Ref::borrowed(route[SK_ASGI_OTHER_SCHEME]))) {
-    return false;
-  }
-  if (route[SK_ASGI_TLS] == python.none) {
-    return true;
-  }
-  Ref handle(python.from_unsigned_long(handleOf(slot)));
-  Object *arguments[] = {handle.get()};
-  Ref facts = handle ? call(route[SK_ASGI_TLS], arguments) : Ref();
-  return facts && python.dict_set(python.dict_get(scope.get(), names.extensions), names.tls, facts.get()) == 0;
-}
-
-Ref makeScope(AsgiRoute route, Slot &slot, uWS::HttpRequest &request, Target target, int flags) {
-  Ref scope(python.dict_copy(route[SK_ASGI_TEMPLATE]));
-  bool made = scope && copyInner(scope, names.asgi) && copyInner(scope, names.state) && copyInner(scope, names.extensions) &&
-              putPath(scope, route, target.path, flags & SK_SCOPE_ENCODED) &&
-              put(scope, names.query_string, newBytes(target.query)) && put(scope, names.headers, headerList(request)) &&
-              putEnds(scope, route, slot) && putSecurity(scope, route, slot, flags);
-  if (made && (flags & SK_SCOPE_ANCIENT)) {
-    made = put(scope, names.http_version, Ref::borrowed(names.http_1_0));
-  }
-  /* Only scopes of requests have a method. */
-  if (made && python.dict_get(scope.get(), names.method)) {
-    made = put(scope, names.method, methodName(request.rawMethod()));
-  }
-  return made ? std::move(scope) : Ref();
 }
 
 /* ---- send and receive */
@@ -359,7 +263,25 @@ Object *send(Object *self, Object *message) {
 
 /* receive() */
 Object *receive(Object *self, Object *const *, ptrdiff_t count) {
-  return counts(count, 0) ? callSuccessor(AsgiExchange(self), SK_ASGI_RECEIVE).release() : nullptr;
+  AsgiExchange exchange(self);
+  if (!counts(count, 0)) {
+    return nullptr;
+  }
+  if (!exchange.isIntact() || exchange.isTakenOver()) {
+    return callSuccessor(exchange, SK_ASGI_RECEIVE).release();
+  }
+  /* A coroutine receives when it is awaited, not before: a task of it may be cancelled. */
+  Ref function = Ref::borrowed(exchange.route()[SK_ASGI_RECEIVER]);
+  Object *arguments[] = {self};
+  return call(function.get(), arguments).release();
+}
+
+/* The message http.request with all of a body. */
+Ref wholeRequest(std::string_view body) {
+  Ref message(python.new_dict());
+  bool made = message && setItem(message, names.type, Ref::borrowed(names.request)) &&
+              setItem(message, names.body, newBytes(body)) && setItem(message, names.more_body, Ref::borrowed(names.is_false));
+  return made ? std::move(message) : Ref();
 }
 
 Method send_method = callWithOne("send", send);
@@ -422,49 +344,35 @@ Ref run(AsgiRoute route, AsgiExchange exchange, Object *self, Ref scope) {
   return Ref::borrowed(python.none);
 }
 
-/* The request whose handler runs, or nothing. */
-struct Running {
-  Slot *slot;
-  uWS::HttpRequest *request;
-
-  explicit Running(uint32_t handle) : slot(findHttpSlot(handle)), request(findRequest(handle)) {}
-  explicit operator bool() const { return slot && request; }
-};
-
 } // namespace
 
-Object *asgiScope(Object *self, Object *const *arguments, ptrdiff_t count) {
-  uint32_t handle;
-  if (!counts(count, 1) || !take(arguments[0], handle)) {
+Object *asgiReceive(Object *, Object *const *arguments, ptrdiff_t count) {
+  if (!counts(count, 1)) {
     return nullptr;
   }
-  Running running(handle);
-  if (!running) {
-    python.set_error(python.type_error, "the request is gone");
+  if (!isExactly(arguments[0], python.list_type)) {
+    python.set_error(python.type_error, "receive belongs to a list");
     return nullptr;
   }
-  Target target = targetOf(*running.request);
-  int flags = scopeFlags(*running.slot, *running.request, target.path);
-  return pair(Ref(python.from_long(flags)), makeScope(AsgiRoute(self), *running.slot, *running.request, target, flags)).release();
+  AsgiExchange exchange(arguments[0]);
+  if (std::optional<std::string_view> body = exchange.isIntact() ? exchange.takeBody() : std::nullopt) {
+    return wholeRequest(*body).release();
+  }
+  return python.error_occurred() ? nullptr : exchange.successor().release();
 }
 
 Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
-  uint32_t handle;
-  if (!counts(count, 1) || !take(arguments[0], handle)) {
+  std::optional<AsgiRequest> request = counts(count, 1) ? AsgiRequest::find(arguments[0]) : std::nullopt;
+  if (!request) {
     return nullptr;
   }
   AsgiRoute route(self);
-  Running running(handle);
-  Target target = running ? targetOf(*running.request) : Target();
-  int flags = running ? scopeFlags(*running.slot, *running.request, target.path) : 0;
-  if (!running || (flags & (SK_SCOPE_BODY | SK_SCOPE_TRAILERS))) {
-    return python.vectorcall(route[SK_ASGI_FALLBACK], arguments, 1, nullptr);
-  }
-  Ref exchange = AsgiExchange::create(route, arguments[0]);
+  Ref exchange = AsgiExchange::create(route, arguments[0], request->flags);
   if (!exchange) {
     return nullptr;
   }
-  Ref scope = makeScope(route, *running.slot, *running.request, target, flags);
+  uint32_t handle = handleOf(request->slot);
+  Ref scope = makeAsgiScope(route, *request);
   Ref ran = run(route, AsgiExchange(exchange.get()), exchange.get(), std::move(scope));
   if (!ran) {
     /* What is wrong is reported by the caller; the client must not wait for it. */
@@ -475,31 +383,17 @@ Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
 }
 
 void prepareAsgi() {
+  prepareAsgiScope();
   names = {
-      python.intern("path"),
-      python.intern("raw_path"),
-      python.intern("query_string"),
-      python.intern("headers"),
-      python.intern("client"),
-      python.intern("server"),
-      python.intern("method"),
-      python.intern("http_version"),
-      python.intern("asgi"),
-      python.intern("state"),
-      python.intern("extensions"),
-      python.intern("scheme"),
-      python.intern("tls"),
       python.intern("type"),
       python.intern("status"),
+      python.intern("headers"),
       python.intern("body"),
       python.intern("more_body"),
       python.intern("trailers"),
+      python.intern("http.request"),
       python.intern("http.response.start"),
       python.intern("http.response.body"),
-      python.intern("1.0"),
-      python.intern("GET"),
-      python.intern("HEAD"),
-      python.intern("POST"),
       python.from_long(0),
       python.from_bytes("", 0),
       python.from_bool(0),

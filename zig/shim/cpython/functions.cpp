@@ -1,6 +1,7 @@
 #include "cpython/functions.h"
 
 #include "cpython/asgi.h"
+#include "cpython/asgi_scope.h"
 #include "cpython/coroutine.h"
 #include "cpython/request.h"
 #include "cpython/response.h"
@@ -111,6 +112,7 @@ std::array<Method, SK_PYTHON_FUNCTIONS> makeMethods() {
   made[SK_PYTHON_PUBLISH] = fastCall("publish", publishToAll);
   made[SK_PYTHON_PUBLISH_FROM] = fastCall("publish_from", publishToOthers);
   made[SK_PYTHON_PUMP] = fastCall("pump", pump);
+  made[SK_PYTHON_ASGI_RECEIVE] = fastCall("asgi_receive", asgiReceive);
   return made;
 }
 
