@@ -1,4 +1,4 @@
-/* The environ of WSGI (PEP 3333) as a dict of CPython, by the rules of socketify/interfaces/wsgi_environ.py. */
+/* The environ of WSGI (PEP 3333) as a dict of CPython, by the rules of socketify/wsgi/environ.py. */
 #ifndef SK_WSGI_ENVIRON_H
 #define SK_WSGI_ENVIRON_H
 
