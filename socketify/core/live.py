@@ -58,15 +58,15 @@ class NativeEvents:
         except BaseException as error:  # see the class
             self._report.fail(error)
 
-    def on_body(self, handle: int, address: Optional[int], length: int, last: int) -> int:
-        """Pass a piece of a body on: 1, also when that failed, for then the whole request did. None cuts the connection."""
+    def on_body(self, handle: int, address: Optional[int], length: int, last: int, receipt: int) -> int:
+        """Pass a piece of a body on. Return the receipt also when that failed, for then the whole request did."""
         try:
             exchange = self._find(handle)
             if exchange is not None:
                 exchange.on_body(ctypes.string_at(address, length) if length and address else b"", bool(last))
         except BaseException as error:  # see the class
             self._report.fail_exchange(handle, error)
-        return 1
+        return receipt
 
     def on_writable(self, handle: int) -> None:
         """Pass on that the connection takes data again."""

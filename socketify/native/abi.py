@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0xAA06F7C7DBE4D48F
+DIGEST = 0xFBE702744F0D1C5F
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -68,6 +68,7 @@ SCOPE_FLAGS_BASE = 64
 SCOPE_LOCAL_PATH = "unix:"
 DUMP_ANCIENT = 1
 DUMP_SECURE = 2
+PASSED_ON = 1
 TLS_CLIENT_NONE = 0
 TLS_CLIENT_OPTIONAL = 1
 TLS_CLIENT_REQUIRED = 2
@@ -145,16 +146,17 @@ DRAIN_PATIENT = 0
 DRAIN_REQUESTS = 1
 DRAIN_WEBSOCKETS = 2
 
-RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32)
+RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_int32)
 AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
-BodyCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_int32)
+BodyCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
 TimeoutCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WritableCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 DrainedCallback = ctypes.PYFUNCTYPE(None)
 WaitingCallback = ctypes.PYFUNCTYPE(None, c_int32, c_int32)
 LogCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t, c_int32, c_uint64, c_uint64)
 WebSocketOpenCallback = ctypes.PYFUNCTYPE(None, c_uint32)
-WebSocketMessageCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32)
+WebSocketMessageCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
+WebSocketControlCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_size_t)
 WebSocketCloseCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_int32, c_void_p, c_size_t)
 WebSocketSubscriptionCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
 TlsMissingCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
@@ -179,8 +181,8 @@ class WebSocketBehaviorStruct(ctypes.Structure):
         ("on_message_object", c_void_p),
         ("on_message_handler", c_void_p),
         ("on_message_result", c_void_p),
-        ("on_ping", WebSocketMessageCallback),
-        ("on_pong", WebSocketMessageCallback),
+        ("on_ping", WebSocketControlCallback),
+        ("on_pong", WebSocketControlCallback),
         ("on_drain", WritableCallback),
         ("on_close", WebSocketCloseCallback),
         ("on_subscription", WebSocketSubscriptionCallback),

@@ -115,13 +115,8 @@ def undecided(*_: Any) -> None:
 def request_callback(function: Callable[[int], int]) -> Any:
     """Make the ``sk_request_fn`` of a function of a handle."""
 
-    def on_request(handle: int) -> int:
-        try:
-            return function(handle)
-        except BaseException:
-            # ctypes prints it; the client must not wait for more.
-            lib.sk_res_fail(handle)
-            raise
+    def on_request(handle: int, receipt: int) -> int:
+        return receipt + abi.PASSED_ON if function(handle) else receipt
 
     return abi.RequestCallback(on_request)
 
@@ -129,13 +124,9 @@ def request_callback(function: Callable[[int], int]) -> Any:
 def message_callback(function: OnMessage) -> Any:
     """Make the ``sk_ws_message_fn`` of a function of handle, message and opcode."""
 
-    def on_message(handle: int, address: Optional[int], length: int, opcode: int) -> None:
-        try:
-            data = ctypes.string_at(address or 0, length)
-            function(handle, data.decode() if opcode == abi.WS_TEXT else data, opcode)
-        except MemoryError:
-            # Nobody shall take the messages that follow for all there are.
-            lib.sk_ws_end(handle, abi.WS_CODE_INTERNAL_ERROR, b"", 0)
-            raise
+    def on_message(handle: int, address: Optional[int], length: int, opcode: int, receipt: int) -> int:
+        data = ctypes.string_at(address or 0, length)
+        function(handle, data.decode() if opcode == abi.WS_TEXT else data, opcode)
+        return receipt
 
     return abi.WebSocketMessageCallback(on_message)

@@ -193,16 +193,16 @@ class WebSocketRoute(UpgradeContext):
 
     def _control(self, handler: Optional[Handler]) -> Any:
         if handler is None:
-            return abi.WebSocketMessageCallback()
+            return abi.WebSocketControlCallback()
         core = self._core
         live = self._live
 
-        def on_control(handle: int, _address: Optional[int], length: int, _opcode: int) -> None:
+        def on_control(handle: int, length: int) -> None:
             session = live.get(handle)
             if session is not None:
                 call_at_once(session, handler, session.socket, bytes(core.view[:length]))
 
-        return abi.WebSocketMessageCallback(on_control)
+        return abi.WebSocketControlCallback(on_control)
 
     def _on_drain(self, handle: int) -> None:
         session = self._live.get(handle)

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from socketify import App, OpCode
+from socketify.native import capabilities
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}
 BODY = {"type": "http.response.body", "body": b"fine"}
@@ -151,19 +152,59 @@ def test_a_tracing_function_that_raises(serve: Any, name: str, path: str, monkey
         app.get("/error", error)
         app.ws("/ws", {"upgrade": lambda res, req, context: res.end("no")})
 
+    # What still belongs to the request that sets it shall not raise.
+    refusing.raised.set()
     server = serve(build)
     headers = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
     headers["sec-websocket-key"] = "AAAAAAAAAAAAAAAAAAAAAA=="
     with httpx.Client(base_url=server.url) as client:
         assert client.get("/trace").text == "tracing"
+        refusing.raised.clear()
         answer = client.get(path, headers=headers if path == "/ws" else {})
         assert answer.status_code == 500 or not refusing.raised.is_set()
         assert client.get("/new").text == "new"
 
 
+def test_a_tracing_function_that_raises_at_a_later_route(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
+    refusing = Refusing("on_request")
+
+    def first(res: Any, req: Any) -> None:
+        req.set_yield(True)
+        sys.settrace(refusing)
+
+    def build(app: App) -> None:
+        app.get("/", first)
+        app.get("/", lambda res, req: res.send(b"forbidden", status=403))
+        app.get("/", lambda res, req: res.end("secret"))
+
+    server = serve(build)
+    assert httpx.get(server.url).status_code == (500 if refusing.raised.is_set() else 403)
+    sys.settrace(None)
+
+
+def test_no_body_has_a_hole(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
+    refusing = Refusing("on_body")
+    pieces: list[bytes] = []
+
+    def on_data(res: Any, chunk: bytes, last: bool) -> None:
+        pieces.append(chunk)
+        sys.settrace(refusing)
+        if last:
+            res.end(b"".join(pieces))
+
+    server = serve(lambda app: app.post("/", lambda res, req: res.on_data(on_data)))
+    body = b"".join(b"1\r\n%d\r\n" % number for number in range(8)) + b"0\r\n\r\n"
+    answer = server.exchange(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+    assert refusing.raised.is_set()
+    assert not answer.startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_tracing_function_that_raises_at_a_message(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
-    refusing = Refusing("_on_result")
+    # Whoever the native side calls.
+    refusing = Refusing("_on_result" if capabilities.members else "on_message")
 
     async def on_message(ws: Any, message: str, opcode: int) -> None:
         sys.settrace(refusing)

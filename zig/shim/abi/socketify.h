@@ -123,14 +123,19 @@ enum {
 #define SK_DUMP_ANCIENT 1
 #define SK_DUMP_SECURE 2
 
-/* Called once per request, on the loop's thread, with the response's handle.
- * Returns 0 when the handler took the request and 1 to pass it on to the next matching route. */
-typedef int32_t (*sk_request_fn)(uint32_t handle);
+/* Where a callback returns its receipt, that tells that it came to its end: a small number, another one at each call. When a
+ * function in Python raises, or cannot even begin, ctypes returns whatever lay there, which may be the result of the call before.
+ */
+
+/* Called once per request, on the loop's thread, with the response's handle. Returns the receipt when the handler took the request
+ * and SK_PASSED_ON more to pass it on to the next matching route. After anything else the request fails. */
+typedef int32_t (*sk_request_fn)(uint32_t handle, int32_t receipt);
+#define SK_PASSED_ON 1
 /* The client left before the response ended; the handle is stale from now on. */
 typedef void (*sk_abort_fn)(uint32_t handle);
-/* A piece of the request's body, valid during the call. `last` is 1 with the final piece, which may be empty. Returns 1 when the
- * piece was taken; after anything else the connection is cut, as no body may have a hole. */
-typedef int32_t (*sk_body_fn)(uint32_t handle, const char *data, size_t length, int32_t last);
+/* A piece of the request's body, valid during the call. `last` is 1 with the final piece, which may be empty. Returns the receipt
+ * when the piece was taken; after anything else the connection is cut, as no body may have a hole. */
+typedef int32_t (*sk_body_fn)(uint32_t handle, const char *data, size_t length, int32_t last, int32_t receipt);
 /* Nothing was written for too long; who is called ends the response, else the connection is cut. */
 typedef void (*sk_timeout_fn)(uint32_t handle);
 /* The connection takes data again. */
@@ -146,8 +151,12 @@ typedef void (*sk_log_fn)(const char *request, size_t length, int32_t status, ui
 
 /* A websocket is open; the handle is its own from now on. */
 typedef void (*sk_ws_open_fn)(uint32_t handle);
-/* A message, ping or pong, valid during the call; one of up to SK_WS_SCRATCH_BYTES lies in the scratch buffer too. */
-typedef void (*sk_ws_message_fn)(uint32_t handle, const char *data, size_t length, int32_t opcode);
+/* A message, valid during the call; one of up to SK_WS_SCRATCH_BYTES lies in the scratch buffer too. Returns the receipt when it
+ * was taken; after anything else the websocket ends with SK_WS_CODE_INTERNAL_ERROR, as nobody may take the messages that follow for
+ * all there are. */
+typedef int32_t (*sk_ws_message_fn)(uint32_t handle, const char *data, size_t length, int32_t opcode, int32_t receipt);
+/* A ping or pong, in the scratch buffer. */
+typedef void (*sk_ws_control_fn)(uint32_t handle, size_t length);
 /* The websocket is closed, with the peer's code or the one of what went wrong; the handle is stale after the call. */
 typedef void (*sk_ws_close_fn)(uint32_t handle, int32_t code, const char *reason, size_t length);
 /* A websocket joined or left a topic, which had `before` subscribers and has `count` now. */
@@ -172,8 +181,8 @@ typedef struct sk_ws_behavior {
    * handler (see sk_ws_python); or NULL. What it returns, if it means anything, and what it raises goes to the next one. */
   const void *on_message_handler;
   const void *on_message_result; /* called with the session, the result, and the exception; one of both is None */
-  sk_ws_message_fn on_ping;      /* or NULL */
-  sk_ws_message_fn on_pong;      /* or NULL */
+  sk_ws_control_fn on_ping;      /* or NULL */
+  sk_ws_control_fn on_pong;      /* or NULL */
   sk_writable_fn on_drain;       /* or NULL */
   sk_ws_close_fn on_close;
   sk_ws_subscription_fn on_subscription; /* or NULL */

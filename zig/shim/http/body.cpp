@@ -43,7 +43,8 @@ void deliver(Slot &slot, std::string_view data, bool last) {
   }
   beforeCallback();
   uint32_t handle = handleOf(slot);
-  if (slot.app->options.on_body(handle, data.data(), data.length(), last) != 1) {
+  int32_t receipt = nextReceipt();
+  if (slot.app->options.on_body(handle, data.data(), data.length(), last, receipt) != receipt) {
     if (Slot *still = findHttpSlot(handle)) {
       cut(*still);
     }

@@ -2,6 +2,8 @@
 #ifndef SK_HTTP_CALLBACK_H
 #define SK_HTTP_CALLBACK_H
 
+#include <cstdint>
+
 namespace sk {
 
 /* What has to be undone before the program is called: set by who did it, on the thread of the loop; null for nothing. */
@@ -13,6 +15,14 @@ inline void beforeCallback() {
   if (undo_before_callback) {
     undo_before_callback();
   }
+}
+
+/* The receipt that a callback returns, or that and SK_PASSED_ON: always other numbers than in the call before, none of them 0, and
+ * small ones, of which Python has the objects. */
+inline int32_t nextReceipt() {
+  static thread_local int32_t last = 0;
+  last = last % 250 + 2;
+  return last;
 }
 
 } // namespace sk

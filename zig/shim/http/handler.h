@@ -10,7 +10,7 @@ namespace sk {
 class Handler {
 public:
   virtual ~Handler() = default;
-  /* Returns 0 when it took the request and 1 to pass it on to the next matching route. */
+  /* Returns 0 when it took the request and SK_PASSED_ON to pass it on to the next matching route. */
   virtual int32_t handle(uint32_t handle) = 0;
 };
 
@@ -21,7 +21,13 @@ public:
 
   int32_t handle(uint32_t handle) override {
     beforeCallback();
-    return function(handle);
+    int32_t receipt = nextReceipt();
+    int32_t result = function(handle, receipt);
+    if (result == receipt || result == receipt + SK_PASSED_ON) {
+      return result - receipt;
+    }
+    sk_res_fail(handle);
+    return 0;
   }
 
 private:

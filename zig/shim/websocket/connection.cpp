@@ -17,6 +17,12 @@ constexpr std::string_view PING_FRAME("\x89\x00", 2);
 
 WebSocketRoute &routeOf(WebSocket *socket) { return *slotOf(socket).route; }
 
+void callWithControl(sk_ws_control_fn callback, const Slot &slot, std::string_view payload) {
+  beforeCallback();
+  toScratch(payload);
+  callback(handleOf(slot), payload.length());
+}
+
 void onMessage(WebSocket *socket, std::string_view message, uWS::OpCode opcode) {
   std::string &assembled = webSocketData(socket)->fragmentBuffer;
   std::string owned;
@@ -100,12 +106,12 @@ void handleWebSockets(WebSocketRoute &route) {
   data->messageHandler = onMessage;
   if (behavior.on_ping) {
     data->pingHandler = [callback = behavior.on_ping](WebSocket *socket, std::string_view payload) {
-      callWithMessage(callback, slotOf(socket), payload, uWS::OpCode::PING);
+      callWithControl(callback, slotOf(socket), payload);
     };
   }
   if (behavior.on_pong) {
     data->pongHandler = [callback = behavior.on_pong](WebSocket *socket, std::string_view payload) {
-      callWithMessage(callback, slotOf(socket), payload, uWS::OpCode::PONG);
+      callWithControl(callback, slotOf(socket), payload);
     };
   }
   us_socket_context_t *context = route.context->getSocketContext();

@@ -17,21 +17,23 @@ public:
   virtual void handle(const Slot &slot, std::string_view message, int opcode) = 0;
 };
 
-/* Short messages lie in the scratch buffer, where Python reads them without asking for an address. */
-inline void callWithMessage(sk_ws_message_fn callback, const Slot &slot, std::string_view message, int opcode) {
-  beforeCallback();
-  if (message.length() <= SK_WS_SCRATCH_BYTES) {
-    toScratch(message);
-  }
-  callback(handleOf(slot), message.data(), message.length(), opcode);
-}
-
 /* A function of C. */
 class FunctionMessages final : public MessageHandler {
 public:
   explicit FunctionMessages(sk_ws_message_fn function) : function(function) {}
 
-  void handle(const Slot &slot, std::string_view message, int opcode) override { callWithMessage(function, slot, message, opcode); }
+  void handle(const Slot &slot, std::string_view message, int opcode) override {
+    beforeCallback();
+    /* Where Python reads it without asking for an address. */
+    if (message.length() <= SK_WS_SCRATCH_BYTES) {
+      toScratch(message);
+    }
+    uint32_t handle = handleOf(slot);
+    int32_t receipt = nextReceipt();
+    if (function(handle, message.data(), message.length(), opcode, receipt) != receipt) {
+      sk_ws_end(handle, SK_WS_CODE_INTERNAL_ERROR, nullptr, 0);
+    }
+  }
 
 private:
   sk_ws_message_fn function;
