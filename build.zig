@@ -22,7 +22,7 @@ pub fn build(b: *std.Build) void {
     const options: Options = .init(b);
     const native: Native = .{ .b = b, .engine = .init(b, options.python), .options = options };
     addLibrary(b, native);
-    addTests(b, options);
+    addTests(b, native);
     addBench(b, native);
     addFormatCheck(b);
 }
@@ -35,7 +35,8 @@ fn addLibrary(b: *std.Build, native: Native) void {
     }
     const library = native.addSharedLibrary();
     if (native.options.checks) {
-        b.getInstallStep().dependOn(&b.addInstallArtifact(library, .{ .dest_dir = .{ .override = .{ .custom = "lib/checks" } } }).step);
+        const install = b.addInstallArtifact(library, .{ .dest_dir = .{ .override = .{ .custom = "lib/checks" } } });
+        b.getInstallStep().dependOn(&install.step);
         return;
     }
     b.installArtifact(library);
@@ -51,7 +52,8 @@ fn addLibrary(b: *std.Build, native: Native) void {
     b.getInstallStep().dependOn(&in_tree.step);
 }
 
-fn addTests(b: *std.Build, options: Options) void {
+fn addTests(b: *std.Build, native: Native) void {
+    const options = native.options;
     const test_step = b.step("test", "Run the Zig tests");
     const fuzz_step = b.step("fuzz", "Run the fuzz tests (with --fuzz[=limit])");
     for (zig_layers) |layer| {
@@ -76,6 +78,8 @@ fn addTests(b: *std.Build, options: Options) void {
         }
         if (std.mem.eql(u8, layer.name, "http")) fuzz_step.dependOn(&run.step);
     }
+    const harness = addParserProgram(b, native, .ours, "parser_harness", b.path("zig/http/tests/parser_harness.cpp"));
+    test_step.dependOn(&b.addRunArtifact(harness).step);
 }
 
 fn addBench(b: *std.Build, native: Native) void {
@@ -94,13 +98,21 @@ fn addBench(b: *std.Build, native: Native) void {
         step.dependOn(&b.addInstallArtifact(addLoadClient(b, native.options, name), .{}).step);
     }
     for ([_]ParserKind{ .ours, .engines }) |kind| {
-        step.dependOn(&b.addInstallArtifact(addParserBench(b, native, kind), .{}).step);
+        const program = addParserProgram(b, native, kind, b.fmt("bench_parser_{t}", .{kind}), b.path("bench/native/parser.cpp"));
+        step.dependOn(&b.addInstallArtifact(program, .{}).step);
     }
 }
 
 const ParserKind = enum { ours, engines };
 
-fn addParserBench(b: *std.Build, native: Native, kind: ParserKind) *std.Build.Step.Compile {
+/// A program that feeds a request parser through the engine's interface to it.
+fn addParserProgram(
+    b: *std.Build,
+    native: Native,
+    kind: ParserKind,
+    name: []const u8,
+    source: std.Build.LazyPath,
+) *std.Build.Step.Compile {
     const module = b.createModule(.{
         .root_source_file = null,
         .target = native.options.target,
@@ -124,8 +136,8 @@ fn addParserBench(b: *std.Build, native: Native, kind: ParserKind) *std.Build.St
         module.addObject(b.addObject(.{ .name = "parser", .root_module = parser }));
     }
     module.addSystemIncludePath(native.engine.parser_include);
-    module.addCSourceFile(.{ .file = b.path("bench/native/parser.cpp"), .flags = native.cppFlags() });
-    const executable = b.addExecutable(.{ .name = b.fmt("bench_parser_{t}", .{kind}), .root_module = module });
+    module.addCSourceFile(.{ .file = source, .flags = native.cppFlags() });
+    const executable = b.addExecutable(.{ .name = name, .root_module = module });
     native.tune(executable);
     return executable;
 }

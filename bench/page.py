@@ -26,8 +26,8 @@ METHOD = """## How it is measured
   warmed up, and asked once whether its answer is the right one. Then every load goes to one server after the other, while the
   others are paused (SIGSTOP), so that what is compared with each other lies seconds apart. Loads that the targets are about are
   cut in four turns of a quarter of the time, so that the machine's stalls do not hit the same server always.
-- Rounds and turns alternate in their order, and each figure is the **median (least–greatest)** over all turns. Ratios are taken
-  within a turn, so that a change of the machine's pace hits both sides.
+- Rounds and turns alternate in their order, and each figure is the **median (least–greatest)** over all turns. Ratios are
+  taken within a turn, so that a change of the machine's pace hits both sides.
 - HTTP load is `wrk` with one thread; websocket load is a client in Zig that never waits for more than the server
   (`bench/native/websocket_load.zig`). At half of the peak rate another client (`bench/native/paced_load.zig`) sends at even
   distances, and latency counts from when a request was due: a server that stalls pays for all who waited.

@@ -15,6 +15,7 @@ const Failure = client.Failure;
 const connections_max = 4096;
 const answer_bytes_max = 16 * 1024;
 const events_max = 512;
+const request_format = "GET {s} HTTP/1.1\r\nHost: 127.0.0.1:{d}\r\n\r\n";
 /// How long answers may take that are still missing at the end.
 const drain_ns = 2 * std.time.ns_per_s;
 
@@ -167,7 +168,7 @@ fn measure(init: std.process.Init) Failure!void {
     var load: Load = .{
         .settings = settings,
         .epoll_fd = epoll_fd,
-        .request = std.fmt.allocPrint(gpa, "GET {s} HTTP/1.1\r\nHost: 127.0.0.1:{d}\r\n\r\n", .{ settings.path, settings.port }) catch
+        .request = std.fmt.allocPrint(gpa, request_format, .{ settings.path, settings.port }) catch
             return error.NoMemory,
         .idle = .{ .ring = gpa.alloc(*Connection, settings.connections) catch return error.NoMemory },
         .latencies = gpa.alloc(u32, settings.requests()) catch return error.NoMemory,

@@ -243,7 +243,8 @@ fn measure(init: std.process.Init) Failure!void {
     const elapsed_ns = try load.run(buffer);
     var line: [128]u8 = undefined;
     const elapsed_us = elapsed_ns / std.time.ns_per_us;
-    client.finish(std.fmt.bufPrint(&line, "{{\"messages\": {d}, \"microseconds\": {d}}}\n", .{ load.received, elapsed_us }) catch unreachable);
+    const format = "{{\"messages\": {d}, \"microseconds\": {d}}}\n";
+    client.finish(std.fmt.bufPrint(&line, format, .{ load.received, elapsed_us }) catch unreachable);
 }
 
 pub fn main(init: std.process.Init) u8 {

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0xFBE702744F0D1C5F
+DIGEST = 0xC1EB0EFB96DE63D3
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -28,25 +28,6 @@ TRIED = 4
 TRIED_TAKEN = 1
 TRIED_COMPLETE = 2
 NO_OFFSET = 18446744073709551615
-WS_CONTINUATION = 0
-WS_TEXT = 1
-WS_BINARY = 2
-WS_CLOSE = 8
-WS_PING = 9
-WS_PONG = 10
-WS_OPCODE_MASK = 15
-WS_COMPRESS = 16
-WS_MORE = 32
-WS_CODE_NORMAL = 1000
-WS_CODE_GOING_AWAY = 1001
-WS_CODE_ABNORMAL = 1006
-WS_CODE_TOO_BIG = 1009
-WS_CODE_INTERNAL_ERROR = 1011
-WS_REASON_MAX = 123
-WS_TOPIC_MAX = 65535
-WS_IDLE_TIMEOUT_MIN = 8
-WS_IDLE_TIMEOUT_MAX = 960
-WS_LIFETIME_MAX = 240
 END_CONNECTION = 1
 NO_BODY = 2
 KEEP_LENGTH = 4
@@ -145,6 +126,25 @@ TLS_REASON_BYTES = 256
 DRAIN_PATIENT = 0
 DRAIN_REQUESTS = 1
 DRAIN_WEBSOCKETS = 2
+WS_CONTINUATION = 0
+WS_TEXT = 1
+WS_BINARY = 2
+WS_CLOSE = 8
+WS_PING = 9
+WS_PONG = 10
+WS_OPCODE_MASK = 15
+WS_COMPRESS = 16
+WS_MORE = 32
+WS_CODE_NORMAL = 1000
+WS_CODE_GOING_AWAY = 1001
+WS_CODE_ABNORMAL = 1006
+WS_CODE_TOO_BIG = 1009
+WS_CODE_INTERNAL_ERROR = 1011
+WS_REASON_MAX = 123
+WS_TOPIC_MAX = 65535
+WS_IDLE_TIMEOUT_MIN = 8
+WS_IDLE_TIMEOUT_MAX = 960
+WS_LIFETIME_MAX = 240
 
 RequestCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_int32)
 AbortCallback = ctypes.PYFUNCTYPE(None, c_uint32)
@@ -154,39 +154,12 @@ WritableCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 DrainedCallback = ctypes.PYFUNCTYPE(None)
 WaitingCallback = ctypes.PYFUNCTYPE(None, c_int32, c_int32)
 LogCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t, c_int32, c_uint64, c_uint64)
+TlsMissingCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
 WebSocketOpenCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WebSocketMessageCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
 WebSocketControlCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_size_t)
 WebSocketCloseCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_int32, c_void_p, c_size_t)
 WebSocketSubscriptionCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
-TlsMissingCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
-
-
-class WebSocketBehaviorStruct(ctypes.Structure):
-    """``sk_ws_behavior``."""
-
-    _fields_ = [
-        ("compression", c_uint32),
-        ("max_payload_bytes", c_uint32),
-        ("idle_timeout_s", c_uint32),
-        ("max_backpressure_bytes", c_uint32),
-        ("max_lifetime_min", c_uint32),
-        ("close_on_backpressure_limit", c_int32),
-        ("reset_idle_timeout_on_send", c_int32),
-        ("send_pings_automatically", c_int32),
-        ("on_upgrade", RequestCallback),
-        ("on_upgrade_object", c_void_p),
-        ("on_open", WebSocketOpenCallback),
-        ("on_message", WebSocketMessageCallback),
-        ("on_message_object", c_void_p),
-        ("on_message_handler", c_void_p),
-        ("on_message_result", c_void_p),
-        ("on_ping", WebSocketControlCallback),
-        ("on_pong", WebSocketControlCallback),
-        ("on_drain", WritableCallback),
-        ("on_close", WebSocketCloseCallback),
-        ("on_subscription", WebSocketSubscriptionCallback),
-    ]
 
 
 class TlsOptionsStruct(ctypes.Structure):
@@ -388,9 +361,35 @@ class WsgiOptionsStruct(ctypes.Structure):
     ]
 
 
+class WebSocketBehaviorStruct(ctypes.Structure):
+    """``sk_ws_behavior``."""
+
+    _fields_ = [
+        ("compression", c_uint32),
+        ("max_payload_bytes", c_uint32),
+        ("idle_timeout_s", c_uint32),
+        ("max_backpressure_bytes", c_uint32),
+        ("max_lifetime_min", c_uint32),
+        ("close_on_backpressure_limit", c_int32),
+        ("reset_idle_timeout_on_send", c_int32),
+        ("send_pings_automatically", c_int32),
+        ("on_upgrade", RequestCallback),
+        ("on_upgrade_object", c_void_p),
+        ("on_open", WebSocketOpenCallback),
+        ("on_message", WebSocketMessageCallback),
+        ("on_message_object", c_void_p),
+        ("on_message_handler", c_void_p),
+        ("on_message_result", c_void_p),
+        ("on_ping", WebSocketControlCallback),
+        ("on_pong", WebSocketControlCallback),
+        ("on_drain", WritableCallback),
+        ("on_close", WebSocketCloseCallback),
+        ("on_subscription", WebSocketSubscriptionCallback),
+    ]
+
+
 #: By their names in C.
 STRUCTS: dict[str, type[ctypes.Structure]] = {
-    "sk_ws_behavior": WebSocketBehaviorStruct,
     "sk_tls_options": TlsOptionsStruct,
     "sk_app_options": AppOptionsStruct,
     "sk_python": PythonStruct,
@@ -398,6 +397,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "sk_exchange_python": ExchangePythonStruct,
     "sk_exchange_handler": ExchangeHandlerStruct,
     "sk_wsgi_options": WsgiOptionsStruct,
+    "sk_ws_behavior": WebSocketBehaviorStruct,
 }
 
 #: Name: result and parameters.
@@ -412,7 +412,6 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_loop_pump": (c_int32, ()),
     "sk_loop_scratch": (c_void_p, ()),
     "sk_loop_forget": (None, ()),
-    "sk_loop_free": (None, ()),
     "sk_python_claim": (c_int32, (c_int64,)),
     "sk_python_load": (None, (ctypes.POINTER(PythonStruct),)),
     "sk_python_function": (ctypes.py_object, (c_int32, ctypes.py_object)),
@@ -479,9 +478,6 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_has_begun": (c_int32, (c_uint32,)),
     "sk_res_fail": (c_int32, (c_uint32,)),
     "sk_res_remote_address": (c_int32, (c_uint32,)),
-    "sk_res_remote_port": (c_int32, (c_uint32,)),
-    "sk_res_local_address": (c_int32, (c_uint32,)),
-    "sk_res_local_port": (c_int32, (c_uint32,)),
     "sk_res_client_certificate": (c_int32, (c_uint32,)),
     "sk_res_tls_number": (c_uint64, (c_uint32,)),
     "sk_res_tls_facts": (c_int32, (c_uint32,)),

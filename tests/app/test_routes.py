@@ -1,3 +1,5 @@
+"""Which handler a request gets: methods, patterns, hosts, and passing on."""
+
 from __future__ import annotations
 
 import httpx

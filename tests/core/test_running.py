@@ -1,3 +1,5 @@
+"""Running and ending an app, inside asyncio and by itself."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""What handlers send: bodies, status lines, headers, and what goes wrong with them."""
+
 from __future__ import annotations
 
 import asyncio

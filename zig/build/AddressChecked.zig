@@ -22,7 +22,8 @@ pub fn library(checked: AddressChecked) LazyPath {
     const b = checked.b;
     const layers = b.addObject(.{ .name = "layers", .root_module = checked.native.createModule(.layers_only) });
     layers.bundle_compiler_rt = true;
-    const link = checked.run("link the library with AddressSanitizer", &.{ "-shared", "-fsanitize=address", "-shared-libasan", "-g" });
+    const link_flags = [_][]const u8{ "-shared", "-fsanitize=address", "-shared-libasan", "-g" };
+    const link = checked.run("link the library with AddressSanitizer", &link_flags);
     link.addPrefixedFileArg("-Wl,--version-script=", b.path(Native.exported_symbols));
     link.addArg("-o");
     const output = link.addOutputFileArg("libsocketify.so");

@@ -43,7 +43,13 @@ pub fn createModule(native: Native, content: Content) *Module {
 /// Ours, looked into before the engine's: these headers stand in for its own.
 pub fn includePaths(native: Native) [5]LazyPath {
     const b = native.b;
-    return .{ b.path("zig/shim"), b.path("zig/http/include"), b.path("zig/websocket"), b.path("zig/sending"), b.path("zig/usockets") };
+    return .{
+        b.path("zig/shim"),
+        b.path("zig/http/include"),
+        b.path("zig/websocket"),
+        b.path("zig/sending"),
+        b.path("zig/usockets"),
+    };
 }
 
 /// The engine's. As system headers, so that warnings are about our code only.
@@ -88,7 +94,10 @@ pub fn abiUnit(native: Native) LazyPath {
     const run = b.addSystemCommand(&.{native.options.python});
     run.setName("compare socketify/native/abi.py with the headers");
     run.addFileArg(b.path("zig/build/generate_abi.py"));
-    for ([_][]const u8{ "zig/shim/abi/socketify.h", "zig/shim/abi/socketify_python.h", "socketify/native/abi.py" }) |read| run.addFileInput(b.path(read));
+    for ([_][]const u8{ "socketify.h", "socketify_python.h", "socketify_websocket.h" }) |header| {
+        run.addFileInput(b.path(b.pathJoin(&.{ "zig/shim/abi", header })));
+    }
+    run.addFileInput(b.path("socketify/native/abi.py"));
     run.addArg("--unit");
     return run.addOutputFileArg("abi_unit.cpp");
 }
@@ -139,11 +148,13 @@ const Unit = enum {
                 "http/connection.cpp",
                 "http/half_closed.cpp",
                 "http/head.cpp",
+                "http/loop.cpp",
                 "http/memory.cpp",
                 "http/observer.cpp",
                 "http/response.cpp",
                 "http/route_table.cpp",
                 "http/scope.cpp",
+                "http/scratch.cpp",
                 "http/send.cpp",
                 "http/slot_table.cpp",
                 "proxy/client.cpp",

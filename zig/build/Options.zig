@@ -16,11 +16,12 @@ python: []const u8,
 
 pub fn init(b: *std.Build) Options {
     const target = b.resolveTargetQuery(targetQuery(b));
-    const asan = b.option(bool, "asan", "AddressSanitizer by the system's clang++, assertions and Zig's safety checks") orelse false;
+    const asan = b.option(bool, "asan", "AddressSanitizer by the system's clang++, with all other checks") orelse false;
     const clang = b.option([]const u8, "clang", "The clang++ for -Dasan (default: clang++)") orelse "clang++";
     const checks = b.option(bool, "checks", "Zig's safety checks, assertions and UndefinedBehaviorSanitizer") orelse asan;
     const usual: std.builtin.Optimize = if (checks) .safe else .fast;
-    const optimize = b.option(std.builtin.Optimize, "optimize", "debug, safe (default with checks and asan), fast (default) or small") orelse usual;
+    const optimize_help = "debug, safe, fast or small (default: fast; safe with checks)";
+    const optimize = b.option(std.builtin.Optimize, "optimize", optimize_help) orelse usual;
     const release = optimize != .debug and !checks;
     return .{
         .target = target,
@@ -30,7 +31,7 @@ pub fn init(b: *std.Build) Options {
             (release and target.result.os.tag == .linux),
         .checks = checks,
         .address_checker = if (asan) clang else null,
-        .python = b.option([]const u8, "python", "The Python that checks abi.py, and downloads the engine with its pip (default: python3)") orelse "python3",
+        .python = b.option([]const u8, "python", "Checks abi.py, and downloads the engine (default: python3)") orelse "python3",
     };
 }
 

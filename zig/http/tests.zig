@@ -1,3 +1,4 @@
+//! What layer 2 makes of heads and chunked bodies, message by message.
 const std = @import("std");
 const head_module = @import("head.zig");
 const chunked = @import("chunked.zig");

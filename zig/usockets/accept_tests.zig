@@ -17,7 +17,8 @@ const us_socket_context_set_max_sockets = test_server.us_socket_context_set_max_
 const us_socket_local_port = test_server.us_socket_local_port;
 const seen = &test_server.seen;
 
-extern fn us_socket_context_on_waiting(context: *Context, callback: *const fn (?*anyopaque, c_int, c_int) callconv(.c) void, user: ?*anyopaque) void;
+const OnWaiting = fn (user: ?*anyopaque, reason: c_int, waiting: c_int) callconv(.c) void;
+extern fn us_socket_context_on_waiting(context: *Context, callback: *const OnWaiting, user: ?*anyopaque) void;
 
 const many = 40;
 

@@ -73,7 +73,8 @@ pub const Context = extern struct {
     pub fn tellWaiting(context: *Context, reason: c_int, count: ?u32) void {
         if (count == 0) return;
         const unknown = -1;
-        if (context.on_waiting) |callback| callback(context.waiting_user, reason, if (count) |number| @intCast(number) else unknown);
+        const callback = context.on_waiting orelse return;
+        callback(context.waiting_user, reason, if (count) |number| @intCast(number) else unknown);
     }
 
     pub fn isFull(context: *const Context) bool {
@@ -231,7 +232,13 @@ export fn us_socket_context_on_server_name(ssl: c_int, context: *Context, callba
     context.on_server_name = callback;
 }
 
-export fn us_socket_context_add_server_name(ssl: c_int, context: *Context, pattern: [*:0]const u8, options: Options, user: ?*anyopaque) void {
+export fn us_socket_context_add_server_name(
+    ssl: c_int,
+    context: *Context,
+    pattern: [*:0]const u8,
+    options: Options,
+    user: ?*anyopaque,
+) void {
     _ = .{ ssl, context, pattern, options, user };
 }
 

@@ -53,8 +53,8 @@ pub const Listener = extern struct {
     }
 
     /// Whether connections may be accepted before the loop gets to them, as a multishot accept does. Not where they could be
-    /// another process's, which must get what this one has no time for or leaves behind when it stops, and not where they have to stay
-    /// in the backlog until there is room. Without descriptors a multishot accept ends before anybody comes.
+    /// another process's, which must get what this one has no time for or leaves behind when it stops, and not where they
+    /// have to stay in the backlog until there is room. Without descriptors a multishot accept ends before anybody connects.
     pub fn takesAhead(listening: *const Listener) bool {
         return !listening.is_shared and !listening.starves and listening.context.accepted_max == 0;
     }
@@ -259,7 +259,14 @@ fn bindTo(info: *const sys.Addrinfo, options: c_int, dual_stack: bool, backlog: 
     return fd;
 }
 
-export fn us_socket_context_listen(ssl: c_int, context: *Context, host: ?[*:0]const u8, port: c_int, options: c_int, ext_size: c_int) ?*Listener {
+export fn us_socket_context_listen(
+    ssl: c_int,
+    context: *Context,
+    host: ?[*:0]const u8,
+    port: c_int,
+    options: c_int,
+    ext_size: c_int,
+) ?*Listener {
     _ = ssl;
     const hints: sys.Addrinfo = .{ .flags = sys.ai_passive, .socktype = sys.sock_stream };
     var service: [16]u8 = undefined;
@@ -293,7 +300,13 @@ fn isStale(path: *const sys.SockaddrStorage, length: u32) bool {
     return sys.connect(fd, path, length) != 0 and sys.errno() == .CONNREFUSED;
 }
 
-export fn us_socket_context_listen_unix(ssl: c_int, context: *Context, path: [*:0]const u8, options: c_int, ext_size: c_int) ?*Listener {
+export fn us_socket_context_listen_unix(
+    ssl: c_int,
+    context: *Context,
+    path: [*:0]const u8,
+    options: c_int,
+    ext_size: c_int,
+) ?*Listener {
     _ = .{ ssl, options };
     const text = std.mem.span(path);
     if (text.len == 0 or text.len > unix_path_max) return fail(context, @backingInt(sys.Errno.NAMETOOLONG));

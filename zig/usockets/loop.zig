@@ -178,7 +178,13 @@ pub const Loop = extern struct {
 };
 
 /// Null when memory or descriptors are exhausted, or something that a loop needs is refused: errno tells.
-export fn us_create_loop(hint: ?*anyopaque, on_wakeup: LoopCallback, on_pre: LoopCallback, on_post: LoopCallback, ext_size: c_uint) ?*Loop {
+export fn us_create_loop(
+    hint: ?*anyopaque,
+    on_wakeup: LoopCallback,
+    on_pre: LoopCallback,
+    on_post: LoopCallback,
+    ext_size: c_uint,
+) ?*Loop {
     _ = hint;
     const loop = sys.create(Loop, ext_size) orelse return null;
     const memory = sys.calloc(1, receive_bytes + 2 * padding_bytes) orelse {

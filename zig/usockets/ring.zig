@@ -42,7 +42,8 @@ pub const Ring = struct {
         };
         errdefer _ = sys.close(event_fd);
         queues.register_eventfd(event_fd) catch return error.SystemOutdated;
-        const page = sys.mmap(null, std.heap.page_size_min, sys.prot_read | sys.prot_write, sys.map_private | sys.map_anonymous, -1, 0);
+        const protection = sys.prot_read | sys.prot_write;
+        const page = sys.mmap(null, std.heap.page_size_min, protection, sys.map_private | sys.map_anonymous, -1, 0);
         if (page == sys.map_failed) return error.SystemResources;
         errdefer _ = sys.munmap(page, std.heap.page_size_min);
         if (sys.madvise(page, std.heap.page_size_min, sys.madv_wipeonfork) != 0) return error.SystemOutdated;

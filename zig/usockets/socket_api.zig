@@ -35,11 +35,24 @@ export fn us_socket_send(socket: *Socket, data: [*]const u8, length: usize, more
 }
 
 /// As us_socket_write2, of any length.
-export fn us_socket_send2(socket: *Socket, header: [*]const u8, header_length: usize, payload: [*]const u8, payload_length: usize) usize {
+export fn us_socket_send2(
+    socket: *Socket,
+    header: [*]const u8,
+    header_length: usize,
+    payload: [*]const u8,
+    payload_length: usize,
+) usize {
     return socket.send(&.{ .{ .base = header, .len = header_length }, .{ .base = payload, .len = payload_length } }, false);
 }
 
-export fn us_socket_write2(ssl: c_int, socket: *Socket, header: [*]const u8, header_length: c_int, payload: [*]const u8, payload_length: c_int) c_int {
+export fn us_socket_write2(
+    ssl: c_int,
+    socket: *Socket,
+    header: [*]const u8,
+    header_length: c_int,
+    payload: [*]const u8,
+    payload_length: c_int,
+) c_int {
     _ = ssl;
     const sent = us_socket_send2(socket, header, @intCast(header_length), payload, @intCast(payload_length));
     return @intCast(sent);

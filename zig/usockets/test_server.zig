@@ -19,8 +19,21 @@ pub extern fn us_wakeup_loop(loop: *Loop) void;
 pub extern fn us_create_socket_context(ssl: c_int, loop: *Loop, ext: c_int, options: Options) ?*Context;
 pub extern fn us_create_child_socket_context(ssl: c_int, parent: *Context, ext: c_int) ?*Context;
 pub extern fn us_socket_context_free(ssl: c_int, context: *Context) void;
-pub extern fn us_socket_context_listen(ssl: c_int, context: *Context, host: ?[*:0]const u8, port: c_int, options: c_int, ext: c_int) ?*Listener;
-pub extern fn us_socket_context_listen_unix(ssl: c_int, context: *Context, path: [*:0]const u8, options: c_int, ext: c_int) ?*Listener;
+pub extern fn us_socket_context_listen(
+    ssl: c_int,
+    context: *Context,
+    host: ?[*:0]const u8,
+    port: c_int,
+    options: c_int,
+    ext: c_int,
+) ?*Listener;
+pub extern fn us_socket_context_listen_unix(
+    ssl: c_int,
+    context: *Context,
+    path: [*:0]const u8,
+    options: c_int,
+    ext: c_int,
+) ?*Listener;
 pub extern fn us_socket_context_listen_error(context: *Context) c_int;
 pub extern fn us_socket_context_set_max_sockets(context: *Context, max: c_uint) void;
 pub extern fn us_socket_context_count(context: *Context) c_uint;

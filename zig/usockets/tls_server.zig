@@ -163,7 +163,14 @@ fn copyReason(failure: tls_options.Failure, out: [*]u8, size: usize) c_int {
     return @backingInt(failure.problem) | @as(c_int, failure.index) << 8;
 }
 
-export fn us_socket_context_tls(context: *Context, name: [*]const u8, name_length: usize, options: *const tls_options.Options, reason: [*]u8, reason_size: usize) c_int {
+export fn us_socket_context_tls(
+    context: *Context,
+    name: [*]const u8,
+    name_length: usize,
+    options: *const tls_options.Options,
+    reason: [*]u8,
+    reason_size: usize,
+) c_int {
     assert(library.isLoaded());
     var failure: tls_options.Failure = .{};
     const ctx = tls_options.create(options, &failure) orelse return copyReason(failure, reason, reason_size);

@@ -16,7 +16,8 @@ const deliver_bytes = 256 * 1024;
 const rounds_per_turn = 4;
 
 /// A client that speaks plain HTTP learns why it gets nothing.
-const plain_http_answer = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 37\r\n\r\n" ++
+const plain_http_answer = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n" ++
+    "Content-Type: text/plain\r\nContent-Length: 37\r\n\r\n" ++
     "This port speaks HTTPS: use https://\n";
 
 comptime {

@@ -35,8 +35,6 @@ struct us_listen_socket_t *us_socket_context_listen_fd(int ssl, struct us_socket
 void us_socket_context_set_backlog(struct us_socket_context_t *context, int backlog);
 /* Accepting pauses while this many accepted sockets are open; 0 for no limit. */
 void us_socket_context_set_max_sockets(struct us_socket_context_t *context, unsigned int max);
-/* Open sockets, without listeners. */
-unsigned int us_socket_context_count(struct us_socket_context_t *context);
 /* Told that clients wait and are not accepted, at each attempt while it is so: `reason` is 0 at the limit of sockets, else an
  * errno; `waiting` is how many, -1 where the system only tells that somebody does. */
 void us_socket_context_on_waiting(struct us_socket_context_t *context, void (*callback)(void *user, int reason, int waiting),

@@ -1,12 +1,14 @@
 /* include/HttpParser.h over real handlers: the same events for every fragmentation, held requests, handlers that stop.
  *
- * Compiled with zig/http/include before the engine's headers and linked with zig/http/http.zig; exits with 0 when all is right. */
+ * A test of `zig build test`: exits with 0 when all is right. */
 #include "HttpParser.h"
 
 #include <cstdio>
 #include <vector>
 
-using namespace uWS;
+using uWS::FULLPTR;
+using uWS::HttpParser;
+using uWS::HttpRequest;
 
 namespace {
 

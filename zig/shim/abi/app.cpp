@@ -1,10 +1,10 @@
 /* sk_app_*: an app from its birth to its end. Its certificates are in tls.cpp. */
 #include "http/app.h"
 
-#include "abi/loop.h"
 #include "cpython/exchange.h"
 #include "cpython/handler.h"
 #include "cpython/websocket.h"
+#include "http/loop.h"
 #include "websocket/route.h"
 #include "websocket/topics.h"
 
@@ -148,10 +148,10 @@ int32_t sk_app_destroy(sk_app *app) {
     return SK_BUSY;
   }
   if (app->listened) {
-    sk_loop_pump();
+    pumpLoop();
     sk_app_close(app);
     /* One more turn lets the socket layer free what was closed, while its context still exists. */
-    sk_loop_pump();
+    pumpLoop();
   }
   delete app;
   return SK_OK;

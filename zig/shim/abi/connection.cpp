@@ -49,32 +49,8 @@ int32_t sk_res_remote_address(uint32_t handle) {
     return toScratch(forwarded->address);
   }
   int length = ADDRESS_BYTES_MAX;
-  us_socket_remote_address(0, raw(slot->socket), sk_loop_scratch(), &length);
+  us_socket_remote_address(0, raw(slot->socket), scratchBuffer(), &length);
   return length;
-}
-
-int32_t sk_res_local_address(uint32_t handle) {
-  Slot *slot = findSlot(handle);
-  if (!slot) {
-    return SK_STALE;
-  }
-  int length = ADDRESS_BYTES_MAX;
-  us_socket_local_address(raw(slot->socket), sk_loop_scratch(), &length);
-  return length;
-}
-
-int32_t sk_res_remote_port(uint32_t handle) {
-  Slot *slot = findSlot(handle);
-  if (!slot) {
-    return SK_STALE;
-  }
-  const Forwarded *forwarded = forwardedClientOf(*slot);
-  return forwarded ? forwarded->port : us_socket_remote_port(raw(slot->socket));
-}
-
-int32_t sk_res_local_port(uint32_t handle) {
-  Slot *slot = findSlot(handle);
-  return slot ? us_socket_local_port(0, raw(slot->socket)) : SK_STALE;
 }
 
 int32_t sk_res_proxied_address(uint32_t handle) {

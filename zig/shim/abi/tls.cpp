@@ -2,6 +2,7 @@
 #include "abi/socketify.h"
 #include "http/app.h"
 #include "http/callback.h"
+#include "http/scratch.h"
 
 namespace sk {
 
@@ -32,7 +33,7 @@ int32_t sk_app_tls(sk_app *app, const char *host, size_t host_length, const sk_t
   given.client_certificate = options->client_certificate;
   given.low_memory = options->low_memory;
   given.handshake_timeout_s = options->handshake_timeout_s;
-  int32_t problem = us_socket_context_tls(app->context(), host, host_length, &given, sk_loop_scratch(), SK_TLS_REASON_BYTES);
+  int32_t problem = us_socket_context_tls(app->context(), host, host_length, &given, scratchBuffer(), SK_TLS_REASON_BYTES);
   app->secure |= problem == 0;
   return problem;
 }
@@ -51,7 +52,7 @@ int32_t sk_res_client_certificate(uint32_t handle) {
   if (!slot) {
     return SK_STALE;
   }
-  int length = us_socket_tls_peer_certificate(raw(slot->socket), sk_loop_scratch(), SK_SCRATCH_BYTES);
+  int length = us_socket_tls_peer_certificate(raw(slot->socket), scratchBuffer(), SK_SCRATCH_BYTES);
   return length > 0 ? length : SK_ABSENT;
 }
 
@@ -62,7 +63,7 @@ uint64_t sk_res_tls_number(uint32_t handle) {
 
 int32_t sk_res_tls_facts(uint32_t handle) {
   Slot *slot = findSlot(handle);
-  return slot ? us_socket_tls_facts(raw(slot->socket), sk_loop_scratch(), SK_SCRATCH_BYTES) : SK_STALE;
+  return slot ? us_socket_tls_facts(raw(slot->socket), scratchBuffer(), SK_SCRATCH_BYTES) : SK_STALE;
 }
 
 uint64_t sk_app_tls_failures(sk_app *app) { return us_socket_context_tls_failed_handshakes(app->context()); }

@@ -191,5 +191,15 @@ inline bool setItem(const Ref &dict, Object *key, const Ref &value) {
   return value && python.dict_set(dict.get(), key, value.get()) == 0;
 }
 
+/* A tuple of both, unless one is missing: then an exception is set. */
+inline Ref newPair(Ref first, Ref second) {
+  Ref made(first && second ? python.new_tuple(2) : nullptr);
+  if (made) {
+    python.tuple_set(made.get(), 0, first.release());
+    python.tuple_set(made.get(), 1, second.release());
+  }
+  return made;
+}
+
 } // namespace sk
 #endif

@@ -1,6 +1,5 @@
 #include "cpython/asgi_scope.h"
 
-#include "abi/socketify_python.h"
 #include "http/app.h"
 #include "http/slot_table.h"
 #include "proxy/client.h"
@@ -37,15 +36,6 @@ Ref methodName(std::string_view method) {
   return newLatin1(method);
 }
 
-Ref pair(Ref first, Ref second) {
-  Ref made(first && second ? python.new_tuple(2) : nullptr);
-  if (made) {
-    python.tuple_set(made.get(), 0, first.release());
-    python.tuple_set(made.get(), 1, second.release());
-  }
-  return made;
-}
-
 Ref headerList(uWS::HttpRequest &request) {
   ptrdiff_t count = 0;
   for ([[maybe_unused]] auto header : request) {
@@ -54,7 +44,7 @@ Ref headerList(uWS::HttpRequest &request) {
   Ref list(python.new_list(count));
   ptrdiff_t index = 0;
   for (auto [name, value] : request) {
-    Ref header = list ? pair(newBytes(name), newBytes(value)) : Ref();
+    Ref header = list ? newPair(newBytes(name), newBytes(value)) : Ref();
     if (!header) {
       return Ref();
     }
@@ -143,7 +133,7 @@ Object *asgiScope(Object *self, Object *const *arguments, ptrdiff_t count) {
   if (!request) {
     return nullptr;
   }
-  return pair(Ref(python.from_long(request->flags)), makeAsgiScope(AsgiRoute(self), *request)).release();
+  return newPair(Ref(python.from_long(request->flags)), makeAsgiScope(AsgiRoute(self), *request)).release();
 }
 
 void prepareAsgiScope() {

@@ -126,12 +126,7 @@ Object *beginCoroutine(Object *, Object *const *arguments, ptrdiff_t count) {
   case Step::Waits:
     break;
   }
-  Ref waits(python.new_tuple(2));
-  if (waits) {
-    python.tuple_set(waits.get(), 0, stepped.yielded.release());
-    python.tuple_set(waits.get(), 1, stepped.context.release());
-  }
-  return waits.release();
+  return newPair(std::move(stepped.yielded), std::move(stepped.context)).release();
 }
 
 Object *newFinished() { return Ref::borrowed(finished).release(); }

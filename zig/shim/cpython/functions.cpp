@@ -7,6 +7,8 @@
 #include "cpython/response.h"
 #include "cpython/websocket.h"
 #include "http/lending.h"
+#include "http/loop.h"
+#include "http/scratch.h"
 
 #include <array>
 
@@ -77,7 +79,7 @@ template <bool text> Object *scope(Object *, Object *const *arguments, ptrdiff_t
     return nullptr;
   }
   int32_t length = sk_req_scope(handle);
-  const char *content = sk_loop_scratch();
+  const char *content = scratchBuffer();
   ptrdiff_t size = length < 0 ? 0 : length;
   return text ? python.from_latin1(content, size, nullptr) : python.from_bytes(content, size);
 }
@@ -87,7 +89,7 @@ Object *pump(Object *, Object *const *, ptrdiff_t count) {
   if (!counts(count, 0)) {
     return nullptr;
   }
-  sk_loop_pump();
+  pumpLoop();
   return newNone();
 }
 

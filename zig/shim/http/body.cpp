@@ -15,6 +15,9 @@ namespace sk {
 
 namespace {
 
+/* Bytes of a body that are kept for a handler that has not asked for it yet; then reading pauses. */
+constexpr size_t HELD_BODY_MAX = 64 * 1024;
+
 /* False when there is no memory for it. */
 bool keep(Slot &slot, std::string_view data) {
   if (!slot.held) {

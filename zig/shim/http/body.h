@@ -11,9 +11,6 @@
 
 namespace sk {
 
-/* Bytes of a body that are kept for a handler that has not asked for it yet; then reading pauses. */
-constexpr size_t HELD_BODY_MAX = 64 * 1024;
-
 class HeldBody {
 public:
   HeldBody() = default;

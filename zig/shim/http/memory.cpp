@@ -33,6 +33,18 @@ void releaseReserve() {
   abort();
 }
 
+/* Whether so many bytes can be had, beside the reserve. */
+bool memoryIsThere(size_t bytes) {
+  if (bytes <= SMALL_MAX) {
+    return true;
+  }
+  /* A compiler may leave out what is only made to be freed. */
+  void *volatile probe = malloc(bytes);
+  bool there = probe;
+  free(probe);
+  return there;
+}
+
 } // namespace
 
 void keepReserve() {
@@ -50,17 +62,6 @@ void keepReserve() {
       used = true;
     }
   }
-}
-
-bool memoryIsThere(size_t bytes) {
-  if (bytes <= SMALL_MAX) {
-    return true;
-  }
-  /* A compiler may leave out what is only made to be freed. */
-  void *volatile probe = malloc(bytes);
-  bool there = probe;
-  free(probe);
-  return there;
 }
 
 bool makeRoom(std::string &text, size_t more) {

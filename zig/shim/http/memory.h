@@ -11,9 +11,6 @@ namespace sk {
 /* Puts aside what small allocations get when there is nothing else; once for each process, and again once it was used. Cheap. */
 void keepReserve();
 
-/* Whether so many bytes can be had, beside the reserve. */
-bool memoryIsThere(size_t bytes);
-
 /* Room for so many more bytes, so that appending them allocates nothing; false when there is no memory, and nothing has changed. */
 bool makeRoom(std::string &text, size_t more);
 

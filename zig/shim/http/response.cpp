@@ -68,6 +68,9 @@ void writeAll(Socket *socket, std::string_view data) {
   }
 }
 
+namespace {
+
+/* How a response with this status would be framed. `sized` says that its length is known. */
 Framing framingFor(const Slot &slot, int status, bool sized) {
   if ((slot.flags & TUNNEL) && status < 300) {
     /* RFC 9110 section 9.3.6: neither length nor coding; the tunnel ends with the connection. */
@@ -85,8 +88,6 @@ Framing framingFor(const Slot &slot, int status, bool sized) {
   }
   return slot.flags & ANCIENT ? Framing::UntilClose : Framing::Chunked;
 }
-
-namespace {
 
 /* What SK_KEEP_LENGTH asks for: SK_OK or SK_BAD_LENGTH. `length` is that of the body, or of its first piece. */
 int32_t keepLength(const Slot &slot, const HeadFacts &facts, bool &sized, uint64_t &length, int32_t &flags) {

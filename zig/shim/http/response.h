@@ -24,10 +24,7 @@ void writeAll(Socket *socket, std::string_view data);
 /* Counts bytes of a body for whoever observes the app. */
 void countSent(const Slot &slot, uint64_t bytes);
 
-/* How a response with this status would be framed. `sized` says that its length is known. */
-Framing framingFor(const Slot &slot, int status, bool sized);
-
-/* Decides about the connection, writes the head. False when the head is not valid; nothing is written then. */
+/* Decides about the connection, writes the head. SK_OK, or SK_BAD_HEAD or SK_BAD_LENGTH and nothing is written. */
 int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_t flags);
 
 /* The cork that Python holds across several calls: it must be let go even when its connection dies meanwhile. */

@@ -12,6 +12,9 @@
 
 namespace sk {
 
+/* The buffer of this thread, of SK_SCRATCH_BYTES. */
+char *scratchBuffer();
+
 /* Fills the scratch buffer, and never writes beyond its end. The ceilings of the limits are chosen so that all that a
  * request says fits in (SK_SCRATCH_BYTES). */
 class ScratchWriter {
@@ -33,7 +36,7 @@ public:
   int32_t lengthOfLines() const { return length() - 1; }
 
 private:
-  char *const begin = sk_loop_scratch();
+  char *const begin = scratchBuffer();
   char *const end = begin + SK_SCRATCH_BYTES;
   char *out = begin;
 };

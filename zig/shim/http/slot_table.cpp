@@ -8,6 +8,7 @@ namespace sk {
 
 namespace {
 
+constexpr uint32_t GENERATION_MAX = (1u << (32 - SLOT_BITS)) - 1;
 std::mutex free_list_mutex;
 /* Zeroed pages come from the kernel on first touch, so the size costs address space only. */
 Slot *table = nullptr;
@@ -15,6 +16,7 @@ uint32_t free_head = SLOT_COUNT;
 /* Slot 0 is never used, so that no valid handle is a small number by accident. */
 uint32_t untouched = 1;
 
+/* Its address identifies the thread. */
 thread_local char thread_marker;
 
 } // namespace
@@ -38,7 +40,7 @@ uint32_t allocateSlot() {
   Slot &slot = table[index];
   assert(slot.kind == Kind::Free);
   invalidateHandles(slot);
-  slot.owner = currentThread();
+  slot.owner = &thread_marker;
   return index;
 }
 
@@ -68,8 +70,6 @@ uint32_t indexOf(const Slot &slot) { return static_cast<uint32_t>(&slot - table)
 uint32_t handleOf(const Slot &slot) { return (slot.generation << SLOT_BITS) | indexOf(slot); }
 
 void invalidateHandles(Slot &slot) { slot.generation = slot.generation == GENERATION_MAX ? 1 : slot.generation + 1; }
-
-const void *currentThread() { return &thread_marker; }
 
 Slot *findSlot(uint32_t handle) {
   uint32_t index = handle & (SLOT_COUNT - 1);

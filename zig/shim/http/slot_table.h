@@ -21,7 +21,6 @@ struct WebSocketRoute;
 
 constexpr uint32_t SLOT_BITS = 20;
 constexpr uint32_t SLOT_COUNT = 1u << SLOT_BITS;
-constexpr uint32_t GENERATION_MAX = (1u << (32 - SLOT_BITS)) - 1;
 
 enum class Kind : uint8_t { Free, Http, WebSocket };
 
@@ -85,9 +84,6 @@ uint32_t handleOf(const Slot &slot);
 
 /* Ends the validity of all handles given out for the slot. */
 void invalidateHandles(Slot &slot);
-
-/* Identifies the calling thread. */
-const void *currentThread();
 
 /* The live slot of a handle, or nullptr when it is stale or belongs to another thread. */
 Slot *findSlot(uint32_t handle);

@@ -161,12 +161,10 @@ Deflate accept(const Offer &offer, uWS::CompressOptions wanted) {
 
 } // namespace
 
-bool zlibIsLoaded() { return zlib.deflate_init != nullptr; }
-
 bool loadZlib(const char *path) {
   static std::mutex once;
   std::lock_guard<std::mutex> lock(once);
-  if (zlibIsLoaded()) {
+  if (zlib.deflate_init) {
     return true;
   }
   /* A copy that is loaded already is the one that Python's own zlib module uses. */

@@ -11,7 +11,6 @@ namespace sk {
 
 /* Finds zlib in the process or the system; `path` (NUL-terminated, may be NULL) is tried too. False when there is none. */
 bool loadZlib(const char *path);
-bool zlibIsLoaded();
 /* The streams that connections without their own share. */
 void prepareSharedStreams();
 

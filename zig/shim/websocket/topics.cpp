@@ -1,6 +1,6 @@
 #include "websocket/topics.h"
 
-#include "abi/loop.h"
+#include "http/loop.h"
 #include "websocket/frame.h"
 #include "websocket/route.h"
 #include "websocket/send.h"

@@ -1,0 +1,19 @@
+/* The thread's event loop, driven by a descriptor. */
+#ifndef SK_HTTP_LOOP_H
+#define SK_HTTP_LOOP_H
+
+#include <cstdint>
+
+namespace sk {
+
+/* Makes the loop of this thread where it has none: SK_OK, or why not as a negative errno. */
+int32_t openLoop();
+/* Handles everything that is ready, without waiting. SK_BUSY when called from inside itself. */
+int32_t pumpLoop();
+/* It runs its callbacks now, and will send what is published when they are done. */
+bool loopIsPumping();
+/* In the child of a fork: leaves the parent's loop alone. */
+void forgetLoop();
+
+} // namespace sk
+#endif
