@@ -18,6 +18,7 @@ BENCH = Path(__file__).parents[1] / "bench"
 sys.path.insert(0, str(BENCH))
 
 import clients  # noqa: E402
+import instructions  # noqa: E402
 import page  # noqa: E402
 import programs  # noqa: E402
 import results as kept  # noqa: E402
@@ -211,3 +212,18 @@ def test_scenarios_are_chosen_by_key_or_beginning() -> None:
     with pytest.raises(ValueError, match="no scenario nonsense"):
         chosen(["nonsense"])
     assert ECHO in BY_KEY["websocket"].loads
+
+
+@pytest.mark.parametrize("name", instructions.PROGRAMS)
+def test_counted_programs_answer_and_end(name: str) -> None:
+    command = [sys.executable, BENCH / "serve" / "counted.py", name, "32"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout
+        with socket.create_connection(("127.0.0.1", int(process.stdout.readline())), 10) as connection:
+            instructions.ask(connection, name, 32)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_costs_are_without_the_start() -> None:
+    assert instructions.cost(ROOT, "hello", lambda root, name, count: 1_000_000 + 17 * count) == 17
