@@ -73,7 +73,7 @@ def _stepping_callback(core: Core, parts: ScopeParts, begin: Callable[..., ASGIE
                 exchange.body.is_asked = True
                 whole = body_here(handle)
                 if whole is None:
-                    # The first piece comes as soon as this function returns: then the application need not wait for it.
+                    # The first piece follows as soon as this function returns: then the application need not wait for it.
                     exchange.scope = scope
                     exchange.follow()
                     lib.sk_res_read_body(handle)

@@ -8,15 +8,12 @@ import stat
 from typing import Callable, Optional, Protocol
 
 from ..core.core import Core
-from ..http.file_copy import copy_to_connection
+from ..http.file_pump import pump_file
 from ..native import lib
 from .protocol import Message, raise_client_left
 
 #: Smaller files are read and sent as other bodies are.
 _SMALL_MAX = 256 * 1024
-#: What is copied before the event loop hears of it again.
-_TURN_BYTES = 16 * 1024 * 1024
-_PIECE_BYTES = 256 * 1024
 
 
 class FileResponse(Protocol):
@@ -92,57 +89,46 @@ async def _send_file(response: FileResponse, descriptor: int, offset: int, lengt
     if not response.has_begun and not more and response.trailers is None:
         response.begin_sized(length)
         if not response.handle:
-            # There is nothing to send, which the head tells, or the request was HEAD.
+            # The body is empty, or the request was HEAD.
             return
     elif not response.has_begun:
         await response.send({"type": "http.response.body", "body": b"", "more_body": True})
-    if response.core.is_secure or lib.sk_res_descriptor(response.handle) < 0:
-        await _read_and_send(response, descriptor, offset, length)
-    else:
-        await _copy(response, descriptor, offset, length)
+    if not await pump_file(_ASGISink(response), descriptor, offset, length):
+        error = "the file became shorter while it was sent"
+        raise RuntimeError(error)
     if not more:
         await response.send({"type": "http.response.body"})
 
 
-async def _copy(response: FileResponse, descriptor: int, offset: int, length: int) -> None:
-    loop = asyncio.get_running_loop()
-    # The connection may be closed, and its number given to another, while a thread writes to it.
-    connection = os.dup(lib.sk_res_descriptor(response.handle))
-    try:
-        while length > 0:
-            sent, full = await loop.run_in_executor(
-                None, copy_to_connection, connection, descriptor, offset, min(length, _TURN_BYTES)
-            )
-            _count(response, sent)
-            offset += sent
-            length -= sent
-            if full:
-                await response.drained(lib.sk_res_await_room)
-            elif sent == 0:
-                error = "the file became shorter while it was sent"
-                raise RuntimeError(error)
-    finally:
-        os.close(connection)
+class _ASGISink:
+    """A response whose body is a file, or has one in it."""
 
+    def __init__(self, response: FileResponse) -> None:
+        self._response = response
 
-def _count(response: FileResponse, sent: int) -> None:
-    if not response.handle:
-        raise_client_left()
-    result = lib.sk_res_count_sent(response.handle, sent)
-    if result != 1:
-        response.refused(result)
+    #: It is an error to send more when the client left.
+    is_over = False
 
+    def connection(self) -> int:
+        """Return the connection's descriptor; negative over TLS, of chunks, and while something waits in memory."""
+        response = self._response
+        return -1 if response.core.is_secure else int(lib.sk_res_descriptor(response.handle))
 
-async def _read_and_send(response: FileResponse, descriptor: int, offset: int, length: int) -> None:
-    loop = asyncio.get_running_loop()
-    while length > 0:
-        piece = await loop.run_in_executor(None, os.pread, descriptor, min(length, _PIECE_BYTES), offset)
-        if not piece:
-            error = "the file became shorter while it was sent"
-            raise RuntimeError(error)
-        await response.send({"type": "http.response.body", "body": piece, "more_body": True})
-        offset += len(piece)
-        length -= len(piece)
+    def count_sent(self, size: int) -> None:
+        """Count what the kernel copied."""
+        if not self._response.handle:
+            raise_client_left()
+        result = lib.sk_res_count_sent(self._response.handle, size)
+        if result != 1:
+            self._response.refused(result)
+
+    async def await_room(self) -> None:
+        """Wait until the connection has room."""
+        await self._response.drained(lib.sk_res_await_room)
+
+    async def send_piece(self, piece: bytes) -> None:
+        """Send a piece."""
+        await self._response.send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
 # ---- in worker threads

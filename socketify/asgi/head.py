@@ -20,7 +20,7 @@ STATUS_LINES = _StatusLines()
 
 
 def raise_no_pairs() -> None:
-    """Refuse headers that are no pairs."""
+    """Refuse headers of which one is not a name and a value."""
     message = "headers must be pairs of name and value"
     raise ValueError(message)
 

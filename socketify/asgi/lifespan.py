@@ -1,4 +1,4 @@
-"""The lifespan protocol of ASGI: an application is told of start and shutdown."""
+"""The lifespan protocol of ASGI: an application is notified of start and shutdown."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Lifespan:
         try:
             await asyncio.wait({task, event}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            # Whoever stops the server does not want to wait for the application.
+            # Who stops the server does not want to wait for the application.
             self._task = None
             await _cancel(task)
             raise
@@ -117,7 +117,7 @@ class Lifespan:
         assert self._stopping is not None
         await asyncio.shield(self._stopping)
         if self._received > 2:
-            # Nothing more will ever come; who waits is cancelled in the end.
+            # No message follows; who waits is cancelled in the end.
             await asyncio.get_running_loop().create_future()
         return {"type": "lifespan.shutdown"}
 

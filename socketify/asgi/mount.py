@@ -1,4 +1,4 @@
-"""Gives the requests and websockets of an app to an ASGI application."""
+"""Routes the requests and websockets of an app to an ASGI application."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def follow_lifespan(app: App, application: ASGIApplication, mode: str, state: Sc
 def serve_http(
     app: App, application: ASGIApplication, root_path: str, lifespan_mode: str, state: Scope, *, pathsend: bool = False
 ) -> None:
-    """Give all requests of an app to an ASGI application."""
+    """Route all requests of an app to an ASGI application."""
     if lifespan_mode != "off":
         follow_lifespan(app, application, lifespan_mode, state)
     parts = ScopeParts("http", app.is_secure, root_path, state, pathsend)
@@ -35,7 +35,7 @@ def serve_http(
 def serve_websockets(
     app: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, lifespan_mode: str
 ) -> None:
-    """Give all websockets of an app to an ASGI application, beside whatever serves its requests."""
+    """Route all websockets of an app to an ASGI application, beside whatever serves its requests."""
     state: Scope = {}
     if lifespan_mode != "off":
         follow_lifespan(app, application, lifespan_mode, state)
@@ -43,6 +43,6 @@ def serve_websockets(
 
 
 def route_websockets(app: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, state: Scope) -> None:
-    """Give all websockets of an app to an ASGI application whose lifespan is followed elsewhere."""
+    """Route all websockets of an app to an ASGI application whose lifespan is followed elsewhere."""
     parts = ScopeParts("websocket", app.is_secure, root_path, state)
     ASGIWebSocketRoute(app.core, application, parts.builder(), options)

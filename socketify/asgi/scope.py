@@ -22,7 +22,7 @@ _ENDS_MAX = 16384
 SPEC_VERSIONS = {"http": "2.3", "websocket": "2.5"}
 
 _HTTP_EXTENSIONS: Scope = {"http.response.early_hint": {}, "http.response.trailers": {}}
-#: Bodies that the application does not give as messages, which middlewares that change bodies pass on or lose.
+#: Bodies that the application does not send as messages, which middlewares that change bodies pass on or lose.
 _FILE_EXTENSIONS: Scope = {"http.response.pathsend": {}, "http.response.zerocopysend": {}}
 
 _WEBSOCKET_EXTENSIONS: Scope = {"websocket.http.response": {}}
@@ -98,7 +98,7 @@ class ScopeParts:
         return self._root_path + unquote_to_bytes(raw_path[len(self._raw_root) :]).decode("utf-8", "replace")
 
     def builder(self) -> ScopeBuilder:
-        """Make the function that gives the scope of the request whose handler runs."""
+        """Make the function that returns flags and scope of the request whose handler runs."""
         return asgi_scope(self.native) if capabilities.iterator_send else self._build
 
     def _build(self, handle: int) -> tuple[int, Scope]:

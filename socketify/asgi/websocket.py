@@ -250,7 +250,7 @@ class ASGIWebSocket:
         Raises:
             ClientDisconnectedError: the connection is closed.
             TypeError, ValueError: the message is not as the specification has it.
-            RuntimeError: it does not come in its order.
+            RuntimeError: it is out of order.
 
         """
         kind = message["type"]
@@ -303,7 +303,7 @@ class ASGIWebSocket:
             try:
                 await turn
             except asyncio.CancelledError:
-                # The turn may have come already: it is the next one's.
+                # It may have the turn already, which is the next one's.
                 if turn.done() and not turn.cancelled():
                     self._next_turn()
                 raise
@@ -327,7 +327,7 @@ class ASGIWebSocket:
             return
         self._full = True
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # It has sent: its turn comes before those who wait to.
+        # It has sent: it is before those who wait to send.
         self._turns.appendleft(turn)
         await turn
         self._next_turn()

@@ -28,26 +28,26 @@ class ASGIWebSocketRoute:
         core: of the app.
         application: the ASGI application.
         build: makes the scope of a handshake.
-        given: options of :meth:`socketify.App.ws`.
+        options: options of :meth:`socketify.App.ws`.
 
     Raises:
         TypeError, ValueError: an option is wrong; the message names it.
 
     """
 
-    def __init__(self, core: Core, application: ASGIApplication, build: ScopeBuilder, given: Mapping[str, Any]) -> None:
+    def __init__(self, core: Core, application: ASGIApplication, build: ScopeBuilder, options: Mapping[str, Any]) -> None:
         for key in HANDLERS:
-            if key in given:
+            if key in options:
                 message = f"websocket_options cannot have the handler {key!r}: the application handles its websockets"
                 raise ValueError(message)
-        options = WebSocketOptions({"max_backpressure": _MAX_BACKPRESSURE, **given})
+        checked = WebSocketOptions({"max_backpressure": _MAX_BACKPRESSURE, **options})
         self._build = build
-        flags = abi.WS_COMPRESS if options.compresses else 0
-        limit = options.max_backpressure
+        flags = abi.WS_COMPRESS if checked.compresses else 0
+        limit = checked.max_backpressure
         self._context = WebSocketContext(
             core,
             application,
-            options.admission(),
+            checked.admission(),
             abi.WS_TEXT | flags,
             abi.WS_BINARY | flags,
             min(_BUFFERED_MAX, limit) if limit else _BUFFERED_MAX,
@@ -57,7 +57,7 @@ class ASGIWebSocketRoute:
         self._upgrade_callback = self._on_upgrade
         on_upgrade, on_upgrade_object = request_handler(self._upgrade_callback)
         self.struct = abi.WebSocketBehaviorStruct(
-            **options.native(),
+            **checked.native(),
             on_upgrade=on_upgrade,
             on_upgrade_object=on_upgrade_object,
             on_open=abi.WebSocketOpenCallback(),

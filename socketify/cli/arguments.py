@@ -69,7 +69,7 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a mistake in one line: the usage of all flags would hide it."""
+    """Reports a mistake in one line: the usage of all flags would hide it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (--help lists the flags)\n")
@@ -208,7 +208,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def parse_arguments(arguments: Optional[Sequence[str]] = None, environ: Mapping[str, str] = os.environ) -> argparse.Namespace:
-    """Read the command line; environment variables stand for flags that are not given. Leaves with status 2 for a wrong one."""
+    """Read the command line; environment variables stand for flags that are missing. Leaves with status 2 for a wrong one."""
     parser = make_parser()
     for action in _flags(parser):
         text = environ.get(_PREFIX + action.dest.upper())
@@ -259,7 +259,7 @@ def _from_environment(parser: argparse.ArgumentParser, action: argparse.Action, 
         parser.error(f"{name}: {error}")
     if action.choices is not None and value not in action.choices:
         parser.error(f"{name}: must be one of {', '.join(action.choices)}, not {text!r}")
-    is_list = isinstance(action, argparse._AppendAction)  # noqa: SLF001 - nothing else tells that it is one
+    is_list = isinstance(action, argparse._AppendAction)  # noqa: SLF001 - nothing else says that it is one
     return [value] if is_list else value
 
 

@@ -84,7 +84,7 @@ def call_factory(factory: Callable[[], Any], reference: str) -> Any:
 
 
 def described(error: BaseException) -> str:
-    """Give an error in one line, with the place where it was raised unless that is our own code."""
+    """Return an error in one line, with the place where it was raised unless that is our own code."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
     trace = error.__traceback__
     place = ""

@@ -45,7 +45,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if settings.env_file is not None:
             _load_environment(settings.env_file)
         if settings.print_config:
-            sys.stdout.write(json.dumps(_shown(settings), indent=2) + "\n")
+            sys.stdout.write(json.dumps(_public_settings(settings), indent=2) + "\n")
             return 0
         check_backend()
         sockets = open_sockets(settings)
@@ -89,11 +89,11 @@ def _configure_logging(level: str) -> None:
 
 
 def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> int:
-    """Serve; gives the exit status, or a signal that stopped it, negated."""
+    """Serve; return the exit status, or a signal that stopped it, negated."""
     places = " and ".join(describe(each, settings.ssl_certfile is not None) for each in sockets[0])
 
     def announce() -> None:
-        """Tell everybody that the application is served."""
+        """Announce that the application is served."""
         if not settings.disable_listen_log:
             error = say(f"Listening on {places} with {settings.workers} worker(s); Ctrl-C stops")
             if error is not None:
@@ -103,16 +103,16 @@ def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> 
     def alone(index: int) -> int:
         return _work(settings, sockets[index % len(sockets)], announce)
 
-    first = _First()
+    spokesman = _Spokesman()
 
     def all_serve() -> None:
-        first.everybody()
+        spokesman.let_all_speak()
         announce()
 
     def among_others(index: int) -> int:
         mine = sockets[index % len(sockets)]
         _close(each for each in sockets if each is not mine)
-        return max(0, _work(settings, mine, announce_ready, first.come))
+        return max(0, _work(settings, mine, announce_ready, spokesman.is_this_worker))
 
     try:
         if settings.reload:
@@ -133,31 +133,31 @@ def _close(sockets: Iterable[list[socket.socket]]) -> None:
         each.close()
 
 
-class _First:
-    """Lets one worker tell what goes wrong for all of them as they start."""
+class _Spokesman:
+    """The one worker that reports what goes wrong for all of them as they start."""
 
     def __init__(self) -> None:
         self._token, writer = os.pipe()
         os.write(writer, b"1")
         os.close(writer)
-        self._everybody = False
+        self._all_speak = False
 
-    def everybody(self) -> None:
-        """Let all tell that begin from now on."""
-        self._everybody = True
+    def let_all_speak(self) -> None:
+        """Let all workers report that begin from now on."""
+        self._all_speak = True
 
-    def come(self) -> bool:
-        """Tell whether this worker is the one."""
-        return self._everybody or os.read(self._token, 1) == b"1"
+    def is_this_worker(self) -> bool:
+        """Return whether this worker is the one."""
+        return self._all_speak or os.read(self._token, 1) == b"1"
 
 
 def _work(
     settings: argparse.Namespace,
     listening: list[socket.socket],
     ready: Callable[[], None],
-    tells: Callable[[], bool] = lambda: True,
+    reports: Callable[[], bool] = lambda: True,
 ) -> int:
-    """Serve in this process, as :func:`_serve` does; what cannot be served is told in one line."""
+    """Serve in this process, as :func:`_serve` does; what cannot be served is reported in one line."""
     serves = False
 
     def on_start() -> None:
@@ -167,18 +167,18 @@ def _work(
 
     try:
         server = build_server(settings)
-        native = server if isinstance(server, App) else server.native_app
+        app = server if isinstance(server, App) else server.native_app
         # The last one: it runs when the application has started.
-        native.on_start(on_start)
-        native.lifecycle.is_replaced = is_replaced
+        app.on_start(on_start)
+        app.lifecycle.is_replaced = is_replaced
         return -(serve_on(server, listening, settings) or 0)
     except KeyboardInterrupt:
-        # It came before the server had the signals, or after.
+        # Before the server had the signals, or after.
         return -signal.SIGINT
     except Exception as error:
         if serves:
             raise
-        return _explain(settings, error) if tells() else CONFIGURATION_ERROR
+        return _explain(settings, error) if reports() else CONFIGURATION_ERROR
 
 
 def _explain(settings: argparse.Namespace, error: BaseException) -> int:
@@ -193,14 +193,14 @@ def _explain(settings: argparse.Namespace, error: BaseException) -> int:
     return CONFIGURATION_ERROR
 
 
-def _shown(settings: argparse.Namespace) -> dict[str, object]:
-    shown = dict(sorted(vars(settings).items()))
-    if shown["ssl_keyfile_password"] is not None:
-        shown["ssl_keyfile_password"] = "***"
-    shown["backend"] = chosen_backend()
-    if shown["backend"] != "io_uring":
-        shown["backend_refusal"] = backend_refusal()
-    return {name: value for name, value in shown.items() if name not in ("print_config", "print_completion")}
+def _public_settings(settings: argparse.Namespace) -> dict[str, object]:
+    public = dict(sorted(vars(settings).items()))
+    if public["ssl_keyfile_password"] is not None:
+        public["ssl_keyfile_password"] = "***"
+    public["backend"] = chosen_backend()
+    if public["backend"] != "io_uring":
+        public["backend_refusal"] = backend_refusal()
+    return {name: value for name, value in public.items() if name not in ("print_config", "print_completion")}
 
 
 def _load_environment(path: str) -> None:

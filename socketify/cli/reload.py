@@ -23,7 +23,7 @@ _PATIENCE_SECONDS = 2.0
 
 
 def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> int:
-    """Serve, and begin anew whenever a Python file changes; gives the signal that stopped it, negated.
+    """Serve, and begin anew whenever a Python file changes; return the signal that stopped it, negated.
 
     Raises:
         LoadError: watchfiles is not installed.
@@ -78,7 +78,7 @@ def _fork(work: Callable[[int], int]) -> int:
         end_with_parent(parent)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        # A broken file shall not end the watching: whoever edits it will mend it.
+        # A broken file shall not end the watching: who edits it will mend it.
         status = work(0)
     except BaseException:
         traceback.print_exc()

@@ -24,7 +24,7 @@ _WEBSOCKETS_OFF = "none"
 
 
 def websocket_options(settings: argparse.Namespace) -> dict[str, Any]:
-    """Give what :meth:`socketify.App.ws` shall get for all websockets."""
+    """Return what :meth:`socketify.App.ws` shall get for all websockets."""
     deflate = CompressOptions.SHARED_COMPRESSOR if settings.ws_per_message_deflate else CompressOptions.DISABLED
     return {
         "compression": deflate,
@@ -39,7 +39,7 @@ def websocket_options(settings: argparse.Namespace) -> dict[str, Any]:
 
 
 def app_options(settings: argparse.Namespace) -> dict[str, Any]:
-    """Give the keyword arguments of the server."""
+    """Return the keyword arguments of the server."""
     return {
         "request_response_factory_max_items": settings.req_res_factory_maxitems,
         "websocket_factory_max_items": settings.ws_factory_maxitems,
@@ -73,7 +73,7 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
 
 
 def tls_options(settings: argparse.Namespace) -> AppOptions | None:
-    """Give the TLS files, or None for plain HTTP."""
+    """Return the TLS files, or None for plain HTTP."""
     if settings.ssl_certfile is None:
         return None
     return AppOptions(
@@ -112,8 +112,8 @@ def build_server(settings: argparse.Namespace) -> Union[InterfaceServer, App]:
             **app_options(settings),
         )
     if settings.limit_max_requests is not None:
-        native = server if isinstance(server, App) else server.native_app
-        native.close_after(settings.limit_max_requests + random.randint(0, settings.limit_max_requests_jitter))
+        app = server if isinstance(server, App) else server.native_app
+        app.close_after(settings.limit_max_requests + random.randint(0, settings.limit_max_requests_jitter))
     return server
 
 
@@ -133,13 +133,13 @@ def _refuse_app_options(settings: argparse.Namespace) -> None:
         "server_",
         "date_",
     )
-    given = [
+    flags = [
         f"--{name.replace('_', '-')}"
         for name, value in sorted(vars(settings).items())
         if name.startswith(prefixes) and not name.startswith("limit_max_requests") and value != defaults.get_default(name)
     ]
-    if given:
-        message = f"{settings.app} is an App, which has its options already: {', '.join(given)} cannot change it"
+    if flags:
+        message = f"{settings.app} is an App, which has its options already: {', '.join(flags)} cannot change it"
         raise LoadError(message)
 
 
@@ -160,7 +160,7 @@ def _websocket(settings: argparse.Namespace, interface: str) -> Any:
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Give the maker of event loops.
+    """Return the maker of event loops.
 
     Raises:
         LoadError: uvloop is asked for, and not installed.
@@ -182,10 +182,10 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 def serve_on(
     server: Union[InterfaceServer, App], listening: list[socket.socket], settings: argparse.Namespace
 ) -> Optional[int]:
-    """Serve on sockets that listen until told to stop; gives the signal that did it."""
-    native = server if isinstance(server, App) else server.native_app
+    """Serve on sockets that listen until a signal stops it; return that signal."""
+    app = server if isinstance(server, App) else server.native_app
     for each in listening:
         server.listen(AppListenOptions(fd=each.fileno()))
-        # The server has its own now: when it stops listening nobody else shall, and clients that come then are refused.
+        # The server has its own now: when it stops listening no other process shall, and clients are refused from then on.
         each.close()
-    return native.lifecycle.run(loop_factory(settings.loop))
+    return app.lifecycle.run(loop_factory(settings.loop))

@@ -14,17 +14,14 @@ from typing import Any, Optional, Union
 
 from ..native import lib
 from ..wire.conditional import Answer, Representation, accepted_encodings, answer
-from .file_copy import copy_to_connection, is_in_memory
+from .file_copy import is_in_memory
+from .file_pump import pump_file
 from .request import Request
 from .response import Response
 from .sized_body import wait_writable
 
 #: Up to here a file is read at once and sent with its head; larger ones are copied by the kernel.
 _SMALL_MAX = 128 * 1024
-#: Read at once of a large file where the kernel cannot copy it: over TLS.
-_CHUNK_BYTES = 256 * 1024
-#: Copied by the kernel before other connections get their turn.
-_TURN_BYTES = 2 * 1024 * 1024
 #: By preference.
 _VARIANTS = (("br", ".br"), ("gzip", ".gz"))
 _TEXT_TYPES = ("application/javascript", "application/json", "application/xml", "image/svg+xml", "application/manifest+json")
@@ -225,81 +222,60 @@ async def _send_waiting(res: Response, descriptor: int, result: Answer, fields: 
             content = await loop.run_in_executor(None, os.pread, descriptor, result.length, result.start)
             return _send_small(res, content, result, fields)
         _write_head(res, result, fields)
-        complete = await (_read_and_send if res.exchange.core.is_secure else _copy)(
-            res, descriptor, result.start, result.length
-        )
+        sink = _ResponseSink(res, result.length)
+        await sink.begin()
+        complete = await pump_file(sink, descriptor, result.start, result.length)
+        sink.end()
         # Where the file became shorter, what was announced cannot be sent.
         return res if complete else res.close()
     finally:
         os.close(descriptor)
 
 
-async def _read_and_send(res: Response, descriptor: int, offset: int, length: int) -> bool:
-    """Give False where the file ends too early."""
-    end, done = offset + length, False
-    while offset < end and not done:
-        taken, done = await _send_piece(res, descriptor, offset, end, length)
-        if not taken:
-            return False
-        offset += taken
-    return True
+class _ResponseSink:
+    """A response whose whole body is a part of a file.
 
+    Args:
+        res: the response; its head is written and not sent yet.
+        length: of the body.
 
-async def _send_piece(res: Response, descriptor: int, offset: int, end: int, length: int) -> tuple[int, bool]:
-    """Read a piece and send it; how much, and whether the response is complete."""
-    count = min(_CHUNK_BYTES, end - offset)
-    if is_in_memory(descriptor, offset, count, unknown=False):
-        piece = os.pread(descriptor, count, offset)
-    else:
-        piece = await asyncio.get_running_loop().run_in_executor(None, os.pread, descriptor, count, offset)
-    if not piece:
-        return 0, False
-    return len(piece), (await res.send_chunk(piece, length))[1]
+    """
 
+    def __init__(self, res: Response, length: int) -> None:
+        self._res = res
+        self._exchange = res.exchange
+        self._length = length
 
-async def _copy(res: Response, descriptor: int, offset: int, length: int) -> bool:
-    """Have the kernel copy; False where the file ends too early."""
-    end = offset + length
-    exchange = res.exchange
-    res.try_end(b"", length)
-    while exchange.handle:
-        # Also to let the head leave before, and other connections have their turn between.
-        await wait_writable(exchange, res, lib.sk_res_await_room)
-        if not exchange.handle:
-            break
-        connection = lib.sk_res_descriptor(exchange.handle)
-        if connection < 0:
-            # Something waits in memory still, which the body must come after.
-            taken, done = await _send_piece(res, descriptor, offset, end, length)
-            if done or not taken:
-                return done
-            offset += taken
-            continue
-        turn = min(_TURN_BYTES, end - offset)
-        if is_in_memory(descriptor, offset, turn, unknown=False):
-            sent, full = copy_to_connection(connection, descriptor, offset, turn)
-        else:
-            sent, full = await _copy_in_thread(connection, descriptor, offset, turn)
-        if exchange.handle and sent:
-            lib.sk_res_count_sent(exchange.handle, sent)
-        offset += sent
-        if offset == end:
-            res.try_end(b"", length)
-            break
-        if not full and sent < turn:
-            return False
-    return True
+    async def begin(self) -> None:
+        """Let the head leave, where the kernel copies behind it."""
+        if not self._exchange.core.is_secure:
+            self._res.try_end(b"", self._length)
+            if not self.is_over:
+                await self.await_room()
 
+    def end(self) -> None:
+        """End the response, if all of its body was sent."""
+        if not self.is_over and not self._exchange.core.is_secure:
+            self._res.try_end(b"", self._length)
 
-async def _copy_in_thread(connection: int, descriptor: int, offset: int, length: int) -> tuple[int, bool]:
-    # The connection may be closed, and its number given to another, while the thread writes to it.
-    connection = os.dup(connection)
-    copying = asyncio.get_running_loop().run_in_executor(None, copy_to_connection, connection, descriptor, offset, length)
-    try:
-        return await asyncio.shield(copying)
-    except asyncio.CancelledError:
-        # Nor may the file's, which is closed next.
-        await asyncio.wait([copying])
-        raise
-    finally:
-        os.close(connection)
+    @property
+    def is_over(self) -> bool:
+        """Whether the response is complete, or the client left."""
+        return not self._exchange.handle
+
+    def connection(self) -> int:
+        """Return the connection's descriptor; negative over TLS, and while something waits in memory, which goes first."""
+        return -1 if self._exchange.core.is_secure else int(lib.sk_res_descriptor(self._exchange.handle))
+
+    def count_sent(self, size: int) -> None:
+        """Count what the kernel copied."""
+        if not self.is_over:
+            lib.sk_res_count_sent(self._exchange.handle, size)
+
+    async def await_room(self) -> None:
+        """Wait until the connection has room."""
+        await wait_writable(self._exchange, self._res, lib.sk_res_await_room)
+
+    async def send_piece(self, piece: bytes) -> None:
+        """Send a piece."""
+        await self._res.send_chunk(piece, self._length)

@@ -21,7 +21,7 @@ _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 def open_sockets(settings: argparse.Namespace) -> list[list[socket.socket]]:
-    """Give the listening sockets of each worker, or those that all share: SO_REUSEPORT lets the system spread connections.
+    """Return the listening sockets of each worker, or those that all share: SO_REUSEPORT lets the system spread connections.
 
     Raises:
         OSError: the address is taken, unknown or not permitted; the message says which.
@@ -115,7 +115,7 @@ def _listen_unix(path: str, backlog: int) -> socket.socket:
 
 
 def _is_stale(path: str) -> bool:
-    """Tell whether a socket's file is left over from a process that died."""
+    """Return whether a socket's file is left over from a process that died."""
     try:
         if not stat.S_ISSOCK(Path(path).stat().st_mode):
             return False
@@ -130,7 +130,7 @@ def _is_stale(path: str) -> bool:
 
 
 def describe(opened: socket.socket, secure: bool) -> str:
-    """Give what a client would connect to."""
+    """Return what a client would connect to."""
     address = opened.getsockname()
     if opened.family == socket.AF_UNIX:
         return f"unix:{address}"
@@ -139,7 +139,7 @@ def describe(opened: socket.socket, secure: bool) -> str:
 
 
 def notify_systemd(message: str) -> None:
-    """Tell systemd a state (sd_notify(3)), where it asks for it."""
+    """Notify systemd of a state (sd_notify(3)), where it asks for it."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

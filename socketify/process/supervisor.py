@@ -20,7 +20,7 @@ from ..system.stop_signals import SAME_SECONDS
 
 logger = logging.getLogger("socketify")
 
-#: What a worker exits with when it can never serve: nobody starts it again.
+#: What a worker exits with when it can never serve: it is not replaced.
 CONFIGURATION_ERROR = 2
 
 #: So many deaths in a row of workers that never served end it all, while no other one serves.
@@ -36,13 +36,13 @@ _READY_SECONDS = 60.0
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _PR_SET_PDEATHSIG = 1
 
-# In a worker: where to say that it serves, and where it is told that it is replaced.
+# In a worker: where to say that it serves, and what says that it is replaced.
 _ready_descriptor: Optional[int] = None
 _replaced: Optional[mmap.mmap] = None
 
 
 def announce_ready() -> None:
-    """Tell the supervisor that this worker serves; elsewhere it does nothing."""
+    """Notify the supervisor that this worker serves; elsewhere it does nothing."""
     global _ready_descriptor
     descriptor, _ready_descriptor = _ready_descriptor, None
     if descriptor is not None:
@@ -52,7 +52,7 @@ def announce_ready() -> None:
 
 
 def is_replaced() -> bool:
-    """Tell whether this is a worker in whose place another one serves already, so that it need not hurry to stop."""
+    """Return whether this is a worker in whose place another one serves already, so that it need not hurry to stop."""
     return _replaced is not None and _replaced[0] != 0
 
 
@@ -64,7 +64,7 @@ class _Worker:
     ready: int
     #: It said so.
     serves: bool = False
-    #: Replaced or stopping: nobody follows it when it ends.
+    #: Replaced or stopping: no other one takes its place when it ends.
     leaves: bool = False
     #: One byte that it shares: whether it is replaced.
     replaced: Optional[mmap.mmap] = None
@@ -74,16 +74,16 @@ class Supervisor:
     """Keeps a number of workers alive.
 
     A worker that dies is replaced, after a pause that doubles while workers die young. Only when workers die before they
-    serve, again and again, and none serves, the supervisor stops and says so. SIGTERM and SIGINT stop the workers gracefully, a
+    serve, in a row, and none serves, the supervisor stops and says so. SIGTERM and SIGINT stop the workers gracefully, a
     second one at once; SIGHUP replaces them one by one, each when its successor serves; SIGUSR1 is passed on to them, who read
-    their certificates again. Workers end when the supervisor does, also when it is killed (Linux).
+    their certificates anew. Workers end when the supervisor does, also when it is killed (Linux).
 
     Args:
         target: called in each worker with its index, from 0 on; it should call :func:`announce_ready`, and serve until
             SIGTERM. What it returns is the exit status, None for 0.
         workers: how many.
         on_ready: called once, when all of them serve.
-        on_stop: called when they are told to stop.
+        on_stop: called when they are asked to stop.
 
     """
 
@@ -118,7 +118,7 @@ class Supervisor:
         self._mask: set[Any] = set()
 
     def run(self) -> int:
-        """Serve until told to stop; returns the exit status: 0, or what a worker could not serve with."""
+        """Serve until a signal stops it; return the exit status: 0, or what a worker could not serve with."""
         self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
         try:
             for index in range(self._count):
@@ -157,7 +157,7 @@ class Supervisor:
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            # Who has certificates to read again takes it; the others must not die of it.
+            # Who has certificates to read anew takes it; the others must not die of it.
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             status = self._target(index) or 0
@@ -227,14 +227,14 @@ class Supervisor:
 
     def _seconds_to_wait(self) -> Optional[float]:
         if self._successor is not None or not (self._all_served or self._stopping):
-            # Its word comes through a pipe, not as a signal.
+            # It announces itself through a pipe, not by a signal.
             return 0.05
         if self._due and not self._stopping:
             return min(self._due.values()) - time.monotonic()
         return None
 
     def _stop(self) -> None:
-        # Whoever stops a second time does not want to wait.
+        # Who stops it a second time does not want to wait.
         self._kill(signal.SIGKILL if self._stopping else signal.SIGTERM)
         if not self._stopping and self._on_stop is not None:
             self._on_stop()
@@ -268,17 +268,17 @@ class Supervisor:
             return
         pause = self._pause_after(worker) if code else 0.0
         if self._stillbirths >= _STILLBIRTHS_MAX and not any(each.serves for each in self._workers.values()):
-            logger.error("workers die before they serve (the last with %s): giving up", _told(code))
+            logger.error("workers die before they serve (the last with %s): giving up", _as_text(code))
             self._status = 1
             self._stop()
             return
         if code:
             level = logging.ERROR if worker.serves else logging.WARNING
-            logger.log(level, "worker %d ended with %s and is replaced in %.1f s", worker.pid, _told(code), pause)
+            logger.log(level, "worker %d ended with %s and is replaced in %.1f s", worker.pid, _as_text(code), pause)
         self._due[worker.index] = time.monotonic() + pause
 
     def _pause_after(self, worker: _Worker) -> float:
-        """Count a death, and give how long its successor has to wait."""
+        """Count a death, and return how long its successor has to wait."""
         if not worker.serves:
             self._stillbirths += 1
             return float(min(_BACKOFF_FIRST_SECONDS * 2**self._stillbirths, _BACKOFF_MAX_SECONDS))
@@ -294,7 +294,7 @@ class Supervisor:
         if self._old or self._successor is not None:
             self._rolls_again = True
         elif not self._stopping:
-            # Who leaves has a successor already; told a second time to stop, it would cut what it still serves.
+            # Who leaves has a successor already; with a second signal to stop, it would cut what it still serves.
             self._old = [worker for worker in self._workers.values() if not worker.leaves]
 
     def _roll(self) -> None:
@@ -333,7 +333,7 @@ def supervise(target: Callable[[], Any], workers: int, on_ready: Optional[Callab
     return Supervisor(lambda _index: target(), workers, on_ready).run()
 
 
-def _told(code: int) -> str:
+def _as_text(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"status {code}"
 
 

@@ -10,7 +10,7 @@ from ..core.options import AppListenOptions
 
 
 class ReservedPort:
-    """Binds the port of a listener without listening: nobody else can take it, and no connection comes here.
+    """Binds the port of a listener without listening: no other process can take it, and nothing connects to it.
 
     Args:
         config: where the listener is, with its bound port.
@@ -48,7 +48,7 @@ def _bound(config: AppListenOptions) -> socket.socket:
 class WorkerSockets:
     """Listens where an app listened, for workers: what waits in the backlog of one that ends is its successor's.
 
-    Made while the app listens, so that nobody else takes its ports; :meth:`begin` is called when it does no more.
+    Made while the app listens, so that no other process takes its ports; :meth:`begin` is called when it does no more.
 
     Args:
         places: where the app listens, with bound ports.
@@ -92,7 +92,7 @@ class WorkerSockets:
             made.listen(self._backlog)
 
     def of(self, index: int) -> list[AppListenOptions]:
-        """Give what a worker listens on."""
+        """Return what a worker listens on."""
         return [AppListenOptions(fd=each.fileno()) for each in self._sockets[index]]
 
     def close(self) -> None:

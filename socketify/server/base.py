@@ -42,7 +42,7 @@ class InterfaceServer(ABC):
         websocket: True for the application's own websockets, None or False for none, a dict as :meth:`socketify.App.ws`
             takes it, or an ASGI application that gets all websockets.
         websocket_options: options of :meth:`socketify.App.ws` without handlers, such as ``max_payload_length``, for
-            websockets that are not given as a dict.
+            websockets that have no dict of their own.
         task_factory_max_items: as for :class:`socketify.App`.
         lifespan: True or ``"auto"``, ``"on"``, False or ``"off"``: whether an ASGI application is notified of start and
             shutdown. ``"on"`` makes it fatal that it does not know.
@@ -158,14 +158,14 @@ class InterfaceServer(ABC):
         bound: list[AppListenOptions] = []
         self.native_app.listen(port_or_options, bound.append)
         # A descriptor is where it listens, not the port.
-        given = port_or_options
-        self._listening.append(given if isinstance(given, AppListenOptions) and given.fd is not None else bound[0])
+        place = port_or_options
+        self._listening.append(place if isinstance(place, AppListenOptions) and place.fd is not None else bound[0])
         if handler is not None:
             handler(bound[0])
         return self
 
     def run(self, workers: int = 1, block: bool = True) -> None:
-        """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised again, as :meth:`socketify.App.run` does.
+        """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised anew, as :meth:`socketify.App.run` does.
 
         Args:
             workers: processes. Several share the ports; one that dies is replaced.
@@ -173,7 +173,7 @@ class InterfaceServer(ABC):
 
         Raises:
             ValueError: workers is not positive, or a listener was made exclusive and cannot be shared.
-            RuntimeError: it is served already, or the application refused to start, or workers die again and again.
+            RuntimeError: it is served already, or the application refused to start, or workers die one after the other.
             KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
 
         """
@@ -214,11 +214,11 @@ class InterfaceServer(ABC):
         return self
 
     def _reserve_ports(self) -> list[ReservedPort]:
-        """Keep the ports while nobody listens, so that others do not take them."""
+        """Keep the ports while nothing listens, so that other processes do not take them."""
         return [ReservedPort(config) for config in self._listening if config.domain is None and config.fd is None]
 
-    def _listen_again(self, places: list[AppListenOptions]) -> None:
-        """Make the native app of this thread or process, in place of the one that :meth:`listen` began with."""
+    def _take_place(self, places: list[AppListenOptions]) -> None:
+        """Make the app of this thread or process, in place of the one that :meth:`listen` began with."""
         self.native_app = self._build()
         for config in places:
             self.native_app.listen(config)
@@ -234,9 +234,9 @@ class InterfaceServer(ABC):
         sockets.begin()
 
         def work(index: int) -> None:
-            # The loop of the parent is its own: descriptors that came along with the fork are not touched.
+            # The loop of the parent is its own: descriptors that the fork copied are not touched.
             forget_loop()
-            self._listen_again(sockets.of(index))
+            self._take_place(sockets.of(index))
             # Only the supervisor keeps them: when this worker stops its clients are its successor's, or refused.
             sockets.close()
             self.native_app.on_start(announce_ready)
@@ -245,7 +245,7 @@ class InterfaceServer(ABC):
                 self.native_app.lifecycle.run(new_event_loop)
             except LifespanError as error:
                 # Another worker would be refused too.
-                logger.error("%s", error)  # noqa: TRY400 - it tells itself
+                logger.error("%s", error)  # noqa: TRY400 - it says it itself
                 raise SystemExit(CONFIGURATION_ERROR) from error
 
         def supervise(on_ready: Optional[Callable[[], None]] = None) -> Supervisor:
@@ -301,7 +301,7 @@ class InterfaceServer(ABC):
 
         def work() -> None:
             try:
-                self._listen_again(self._listening)
+                self._take_place(self._listening)
                 self.native_app.on_start(ready.set)
                 self.native_app.run()
             except BaseException as error:

@@ -27,14 +27,14 @@ class _Arity(NamedTuple):
 
 
 def detect_interface(app: Any) -> str:
-    """Tell which interface an application has: ``asgi``, ``wsgi``, ``ssgi`` or ``socketify``.
+    """Return which interface an application has: ``asgi``, ``wsgi``, ``ssgi`` or ``socketify``.
 
     Args:
         app: anything that can be called: a function, a method, a class, an object, a partial or whatever wraps one of them; an
             :class:`socketify.App`; or a framework with ``get_supported``.
 
     Raises:
-        TypeError: it has none of them, or it cannot be told which; the message says what to pass.
+        TypeError: it has none of them, or which of them is not clear; the message says what to pass.
 
     """
     if isinstance(app, App):
@@ -67,7 +67,7 @@ def detect_interface(app: Any) -> str:
 
 
 def _without_parameters(app: Any, arity: _Arity, is_async: bool) -> str:
-    """Tell of what can be called without arguments: whatever takes any number of them, and what makes an application."""
+    """Return the interface of what can be called without arguments: it takes any number, or makes an application."""
     if arity.most is None:
         # Of the interfaces only ASGI awaits what it calls; SSGI may, and says its parameters.
         if is_async:
@@ -91,7 +91,7 @@ def _counted(count: int) -> str:
 
 
 def _called(app: Any) -> Any:
-    """Give what runs when an object is called, wherever its class keeps it: in a slot of each object, for example."""
+    """Return what runs when an object is called, wherever its class keeps it: in a slot of each object, for example."""
     if inspect.isroutine(app) or inspect.isclass(app):
         return app
     call = inspect.getattr_static(type(app), "__call__")

@@ -23,7 +23,7 @@ class SSGI(InterfaceServer):
 
     Args:
         app: called as ``app(type, server_address, remote_address, method, path, query_string, get_header, res)``, sync or
-            async; or an object with ``get_supported(supported_interfaces)``, which gives
+            async; or an object with ``get_supported(supported_interfaces)``, which returns
             ``{"http": (name, handler), "websockets": (name, handler)}``: what is missing or None is not served.
         options: as for all servers, see :class:`InterfaceServer`, and so are those that are not described here.
         websocket: True for the application's own websockets; else see :class:`InterfaceServer`.

@@ -91,7 +91,7 @@ class SSGIHttpResponse:
         return run_async(self._res, handler, arguments)
 
     async def get_data(self) -> BytesIO:
-        """Return the request's body, or what came of it when the client left."""
+        """Return the request's body, or what was received of it when the client left."""
         if self._body is not None:
             parts = []
             while (chunk := await self.get_chunk()) is not None:

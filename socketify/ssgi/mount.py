@@ -1,4 +1,4 @@
-"""Gives the requests and websockets of an app to an SSGI application."""
+"""Routes the requests and websockets of an app to an SSGI application."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SSGIApplication = Callable[..., Any]
 
 
 def serve_http(app: App, application: SSGIApplication) -> None:
-    """Give all requests of an app to an SSGI application."""
+    """Route all requests of an app to an SSGI application."""
     build = scope_builder()
 
     def handler(res: Response, _req: Request) -> Any:
@@ -28,7 +28,7 @@ def serve_http(app: App, application: SSGIApplication) -> None:
 
 
 def serve_websockets(app: App, application: SSGIApplication, websocket_options: Mapping[str, Any]) -> None:
-    """Give all websockets of an app to an SSGI application."""
+    """Route all websockets of an app to an SSGI application."""
     build = scope_builder()
 
     def upgrade(res: Response, _req: Request, socket_context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What an SSGI application is told of a request, from one native call."""
+"""What an SSGI application learns of a request, from one native call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Fields:
         self._headers: Optional[dict[str, str]] = None
 
     def __call__(self, name: Optional[str] = None) -> Union[str, dict[str, str], None]:
-        """Give the value of a field or None; without a name all of them. Repeated fields are joined."""
+        """Return the value of a field or None; without a name all of them. Repeated fields are joined."""
         headers = self._headers
         if headers is None:
             headers = self._headers = {}
@@ -29,7 +29,7 @@ class Fields:
         return headers.copy() if name is None else headers.get(name.lower())
 
     def text(self, name: str) -> str:
-        """Give the value of a field, or nothing."""
+        """Return the value of a field, or nothing."""
         value = self(name)
         return value if isinstance(value, str) else ""
 
@@ -46,7 +46,7 @@ class Scope(NamedTuple):
 
 
 def scope_builder() -> Callable[[int], Scope]:
-    """Make the function that gives the scope of the request whose handler runs."""
+    """Make the function that returns the scope of the request whose handler runs."""
     known: dict[str, tuple[str, str]] = {}
 
     def build(handle: int) -> Scope:
@@ -70,8 +70,8 @@ def scope_builder() -> Callable[[int], Scope]:
 
 
 def _addresses(ends: str) -> tuple[str, str]:
-    """Give client and server as host:port; the server of a Unix-domain socket is its path."""
+    """Return client and server as host:port; the server of a Unix-domain socket is its path."""
     words, path = split_ends(ends)
     both = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in zip(words[::2], words[1::2])]
-    # The client of a Unix-domain socket has no address, unless a proxy tells one.
+    # The client of a Unix-domain socket has no address, unless a proxy names one.
     return (both[0] if both else "", both[1] if len(both) > 1 else path)

@@ -23,10 +23,10 @@ _WAITING_MAX = 64
 
 
 class Done:
-    """An awaitable for what is done already; nobody needs to await it.
+    """An awaitable for what is done already; it need not be awaited.
 
     Args:
-        result: what it gives.
+        result: of awaiting it.
 
     """
 
@@ -56,7 +56,7 @@ class SSGIWebSocket:
 
     Args:
         res: of the upgrade.
-        socket_context: what the upgrade handler was given.
+        socket_context: of the upgrade handler.
         fields: of the request.
 
     """
@@ -90,7 +90,7 @@ class SSGIWebSocket:
         self._paused = False
 
     def accept(self, protocol: Optional[str] = None) -> Done:
-        """Accept the websocket, at once; awaiting the result tells whether it is open.
+        """Accept the websocket, at once; awaiting the result says whether it is open.
 
         Args:
             protocol: the subprotocol to select; None for the first that the client offered, if any.
@@ -114,7 +114,7 @@ class SSGIWebSocket:
         payload: Any = None,
         headers: Optional[Iterable[tuple[Union[str, bytes], Union[str, bytes, int]]]] = None,
     ) -> Done:
-        """Refuse the websocket, at once; awaiting the result tells whether that was still possible.
+        """Refuse the websocket, at once; awaiting the result says whether that was still possible.
 
         Args:
             status_code: of the answer.

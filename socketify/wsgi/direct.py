@@ -72,7 +72,7 @@ class DirectRoute:
 
 
 def _latin1(root_path: str) -> tuple[Optional[bytes], bool]:
-    """Encode a mount point, and tell whether there is one. No path can be below one that is not latin-1."""
+    """Return a mount point as bytes, and whether there is one. No path can be below one that is not latin-1."""
     try:
         return root_path.encode("latin-1"), bool(root_path)
     except UnicodeEncodeError:

@@ -36,7 +36,7 @@ class _FieldKeys(dict[str, Optional[str]]):
 
 
 class _Sections(dict[str, Environ]):
-    """What of an environ comes from the ends of the connection and the fields: clients repeat them in every request.
+    """What an environ has from the ends of the connection and the fields: clients repeat them in every request.
 
     Args:
         base: what all environs have in common.
@@ -118,7 +118,7 @@ def base_environ(scheme: str, root_path: str, multithread: bool, multiprocess: b
 
 
 def environ_builder(base: Environ) -> EnvironBuilder:
-    """Make the function that gives the environ of the request whose callback runs.
+    """Make the function that returns flags and environ of the request whose callback runs.
 
     Args:
         base: see :func:`base_environ`.

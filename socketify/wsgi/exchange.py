@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
+from ..http.file_pump import pump_file
 from ..wire.event_streams import is_event_stream
 from .file import FilePart, FileWrapper
 from .input import BodyBuffer
@@ -23,7 +22,7 @@ logger = logging.getLogger("socketify")
 
 #: Larger bodies are handed to the connection in pieces of this size, as it takes them.
 PIECE_BYTES = 256 * 1024
-#: Statuses without a body: what an application gives for one is not what its length would be about.
+#: Statuses without a body: what an application returns for one says nothing about a length.
 _BODILESS = (b"204", b"304")
 
 
@@ -109,7 +108,7 @@ class WSGIExchange(ABC):
 
     # ---- what the connection takes
 
-    #: Blocks are given to it in pieces of this size.
+    #: It gets blocks in pieces of this size.
     _piece_bytes = PIECE_BYTES
 
     @abstractmethod
@@ -125,8 +124,8 @@ class WSGIExchange(ABC):
         """End a response that was begun, or cut the connection when it must not look complete."""
 
     @abstractmethod
-    async def _drained(self) -> None:
-        """Wait until the connection has taken what it was given."""
+    async def drained(self) -> None:
+        """Wait until the connection has taken what was sent."""
 
     @abstractmethod
     def on_abort(self) -> None:
@@ -198,11 +197,11 @@ class WSGIExchange(ABC):
         self._end(short)
 
     def _expects(self, length: Optional[int]) -> bool:
-        """Tell whether the client waits for more of the body."""
+        """Return whether the client waits for more of the body."""
         return bool(length) and not self._is_bodiless()
 
     def _is_bodiless(self) -> bool:
-        """Tell whether the response has no body, whatever the application gives."""
+        """Return whether the response has no body, whatever the application returns."""
         head = self.head
         return self.method == "HEAD" or head is None or head.block[:3] in _BODILESS
 
@@ -264,7 +263,7 @@ class WSGIExchange(ABC):
         return self._pieces(result)
 
     def _lacks_length(self, head: Optional[Head]) -> bool:
-        """Tell whether the server shall say how long the body is."""
+        """Return whether the server shall say how long the body is."""
         return head is not None and not self.started and head.length is None and head.block[:3] not in _BODILESS
 
     def _only_block(self, result: Iterable[bytes]) -> Iterator[bytes]:
@@ -303,18 +302,11 @@ class WSGIExchange(ABC):
         return part._replace(length=min(part.length, head.length))
 
     async def _send_part(self, part: FilePart) -> None:
-        """Send a part of a file that threads of the loop's executor read, and end the response."""
-        loop = asyncio.get_running_loop()
+        """Send a part of a file, and end the response."""
         descriptor, offset, length = part
-        end = offset + (length if self.method != "HEAD" else 0)
         try:
-            while offset < end and not (self.left or self.over):
-                data = await loop.run_in_executor(None, os.pread, descriptor, min(PIECE_BYTES, end - offset), offset)
-                if not data:
-                    break
-                offset += len(data)
-                self.put(data)
-                await self._drained()
+            # One that became shorter is short of its Content-Length.
+            await pump_file(_WSGISink(self), descriptor, offset, 0 if self.method == "HEAD" else length)
             self.finish()
         except BaseException as error:
             self.fail(error)
@@ -344,6 +336,33 @@ class WSGIExchange(ABC):
     def _name(self) -> str:
         environ = self.environ
         return "a response" if environ is None else f"the response to {self.method} {environ.get('REQUEST_URI')}"
+
+
+class _WSGISink:
+    """A response whose body is a file."""
+
+    def __init__(self, exchange: WSGIExchange) -> None:
+        self._exchange = exchange
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the response is complete, or the client left."""
+        return self._exchange.left or self._exchange.over
+
+    def connection(self) -> int:
+        """Return that pieces must be sent: what the kernel copies would not be counted by :meth:`WSGIExchange.put`."""
+        return -1
+
+    def count_sent(self, _size: int) -> None:
+        """Do nothing: the kernel copies nothing."""
+
+    async def await_room(self) -> None:
+        """Do nothing: the kernel copies nothing."""
+
+    async def send_piece(self, piece: bytes) -> None:
+        """Send a piece, and wait until the connection has taken it."""
+        self._exchange.put(piece)
+        await self._exchange.drained()
 
 
 def not_bytes(data: Any) -> TypeError:

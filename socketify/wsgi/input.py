@@ -45,15 +45,15 @@ class NoInput:
         return 0
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return that it can be read."""
         return True
 
     def writable(self) -> bool:
-        """Tell that it cannot be written."""
+        """Return that it cannot be written."""
         return False
 
     def seekable(self) -> bool:
-        """Tell that there is a place to go to."""
+        """Return that there is a place to go to."""
         return True
 
     @property

@@ -102,7 +102,7 @@ class LoopExchange(WSGIExchange):
         self._complete()
 
     def _pump(self) -> bool:
-        """Send blocks as long as the connection takes them, and nobody waits long; False when that goes on later."""
+        """Send blocks as long as the connection takes them, and others need not wait; return False when it goes on later."""
         assert self._blocks is not None
         turn_ends = _now() + _TURN_SECONDS
         for data in self._blocks:
@@ -135,7 +135,8 @@ class LoopExchange(WSGIExchange):
         finally:
             _set_running_loop(loop)
 
-    async def _drained(self) -> None:
+    async def drained(self) -> None:
+        """Wait until the connection has taken what was sent."""
         if self._buffered and not self.left:
             self._waiter = asyncio.get_running_loop().create_future()
             lib.sk_res_want_writable(self.handle)
@@ -230,7 +231,7 @@ def loop_request(application: WSGIApplication) -> Callable[[int, int, Environ], 
 
 def loop_callback(application: WSGIApplication, build: EnvironBuilder) -> Callable[[int], int]:
     """Make what takes every request where the native side cannot call the application itself."""
-    # An exchange that nobody else holds serves the next request too.
+    # An exchange that is held here alone serves the next request too.
     spare: Optional[LoopExchange] = None
 
     def on_request(handle: int) -> int:

@@ -1,4 +1,4 @@
-"""Gives the requests of an app to a WSGI application."""
+"""Routes the requests of an app to a WSGI application."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def serve_http(app: App, application: Callable[..., Any], root_path: str, threads: int = 1, multiprocess: bool = False) -> None:
-    """Give all requests that no route took before to a WSGI application.
+    """Route all requests that no route took before to a WSGI application.
 
     Args:
         app: the app.

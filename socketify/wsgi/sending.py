@@ -18,7 +18,7 @@ _flush: Callable[[int], int] = lib.sk_res_flush
 
 def send_response(handle: int, head: Head, data: bytes, method: str) -> int:
     """Send a response that is complete, and small."""
-    # Nobody knows the length of what would have been the answer to GET.
+    # The length of the answer to GET is not known.
     flags = KEEP_LENGTH | NO_BODY if method == "HEAD" and not data else KEEP_LENGTH
     return _checked(_send(handle, head.block, head.fields, data, flags))
 

@@ -1,4 +1,4 @@
-"""WSGI in a pool of threads: an application that blocks stops nobody else."""
+"""WSGI in a pool of threads: an application that blocks stops no other request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _AHEAD_MAX = 256 * 1024
 class ThreadedExchange(WSGIExchange):
     """A request whose application is called by a thread of the pool.
 
-    The thread is free as soon as the application is done: what it gave waits here for the client. While the application
+    The thread is free as soon as the application is done: what it returned waits here for the client. While the application
     goes on, it waits for the client with every block, as soon as much is ahead.
     """
 
@@ -43,7 +43,7 @@ class ThreadedExchange(WSGIExchange):
         self._pool = pool
         # Most responses are sent whole, and need nothing of this.
         self._room: Optional[threading.Condition] = None
-        # Whether the application could give more than the client takes.
+        # Whether the application could be ahead of the client without end.
         self._bounded = True
 
     def _open(self) -> threading.Condition:
@@ -181,7 +181,8 @@ class ThreadedExchange(WSGIExchange):
         finally:
             os.close(part.descriptor)
 
-    async def _drained(self) -> None:
+    async def drained(self) -> None:
+        """Wait until the connection has taken what was sent."""
         while not self.left and self._ahead:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
