@@ -53,7 +53,8 @@ class Handlers:
         """Make a response for a handle whose own one cannot be found."""
         exchange = Exchange(self._core)
         exchange.handle = handle
-        exchange.head.is_out = lib.sk_res_has_begun(handle) == 1
+        # What is begun cannot be answered in one go.
+        exchange.head.is_out = exchange.dirty = lib.sk_res_has_begun(handle) == 1
         return self.response_class(exchange)
 
     def route(self, hostname: str, method: str, path: str, handler: Handler) -> None:

@@ -315,9 +315,14 @@ def test_what_cannot_even_be_told_is_a_500(
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("how", ["write", "try_end"])
+@pytest.mark.parametrize("answer_errors", [False, True], ids=["", "with an error handler"])
 def test_a_response_that_is_begun_and_forgotten_is_cut(
-    serve: Callable[..., Any], caplog: Any, how: str, asynchronous: bool
+    serve: Callable[..., Any], caplog: Any, how: str, asynchronous: bool, answer_errors: bool
 ) -> None:
+    def answer_error(_error: BaseException, res: Any, _req: Any) -> None:
+        # It does not look whether the response has begun.
+        res.send("failed", status=500)
+
     def begin(res: Response) -> None:
         if how == "write":
             res.write(PART)
@@ -330,10 +335,12 @@ def test_a_response_that_is_begun_and_forgotten_is_cut(
         await asyncio.sleep(0)
         begin(res)
 
-    server = serve(
-        lambda app: app.get("/", waits if asynchronous else lambda res, _req: begin(res)),
-        limits=Limits(max_concurrent_requests=1),
-    )
+    def build(app: App) -> None:
+        app.get("/", waits if asynchronous else lambda res, _req: begin(res))
+        if answer_errors:
+            app.on_error(answer_error)
+
+    server = serve(build, limits=Limits(max_concurrent_requests=1))
     for count in range(1, 3):
         answer = server.exchange(GET)
         assert answer.startswith(b"HTTP/1.1 200 ")
