@@ -11,7 +11,7 @@ from ..native import lib
 from ..native import method as _method
 from ..native import parameter as _parameter
 from ..native import url as _url
-from ..native.abi import STALE
+from ..native.abi import REQUEST_IS_GONE, STALE
 from ..wire.cookies import parse_cookies
 from ..wire.headers import joined
 from .exchange import Exchange
@@ -44,8 +44,7 @@ class Request:
 
     def _text(self, length: int) -> str:
         if length == STALE:
-            message = "the request is gone: call preserve() before the handler returns"
-            raise RuntimeError(message)
+            raise RuntimeError(REQUEST_IS_GONE)
         return str(self.exchange.core.view[:length], "latin-1")
 
     def _parsed(self) -> Snapshot:

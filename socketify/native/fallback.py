@@ -5,45 +5,69 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import ctypes
+import functools
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar, cast
 
 from . import abi
 from .lending import lent
 from .library import lib
 from .signatures import OnMessage
 
+_Twin = TypeVar("_Twin", bound=Callable[..., Any])
+
+
+def _refusing(twin: _Twin) -> _Twin:
+    """Let a function of a handle raise for wrong arguments what the C API raises."""
+
+    @functools.wraps(twin)
+    def checked(handle: int, *arguments: Any) -> Any:
+        if handle < 0:
+            message = "can't convert negative value to unsigned int"
+            raise OverflowError(message)
+        try:
+            return twin(handle, *arguments)
+        except ctypes.ArgumentError as error:
+            raise TypeError(str(error)) from None
+
+    return cast("_Twin", checked)
+
 
 def _text(length: int) -> str:
     if length == abi.STALE:
-        message = "the request is gone: call preserve() before the handler returns"
-        raise RuntimeError(message)
+        raise RuntimeError(abi.REQUEST_IS_GONE)
     return ctypes.string_at(lib.sk_loop_scratch(), length).decode("latin-1")
 
 
+@_refusing
 def method(handle: int) -> str:
     """Return the method of a request."""
     return _text(lib.sk_req_method(handle))
 
 
+@_refusing
 def url(handle: int) -> str:
     """Return the path of a request."""
     return _text(lib.sk_req_url(handle))
 
 
+@_refusing
 def full_url(handle: int) -> str:
     """Return path and query of a request."""
     return _text(lib.sk_req_full_url(handle))
 
 
+@_refusing
 def header(handle: int, name: str) -> Optional[str]:
     """Return the first value of a field."""
-    encoded = name.lower().encode()
+    # Only ASCII has cases there.
+    encoded = str.encode(name).lower()
     length = lib.sk_req_header(handle, encoded, len(encoded))
     return None if length == abi.ABSENT else _text(length)
 
 
+@_refusing
 def parameter(handle: int, index: int) -> Optional[str]:
     """Return a parameter of the path as it was sent."""
     length = lib.sk_req_parameter(handle, index)
@@ -60,11 +84,13 @@ def sent_target(handle: int) -> str:
     return _text(lib.sk_req_sent_target(handle))
 
 
+@_refusing
 def scope(handle: int) -> bytes:
     """Return what interfaces ask of a request."""
     return ctypes.string_at(lib.sk_loop_scratch(), max(lib.sk_req_scope(handle), 0))
 
 
+@_refusing
 def scope_text(handle: int) -> str:
     """Return the same as text."""
     return scope(handle).decode("latin-1")
@@ -84,24 +110,28 @@ def begin(
         _leave_task(loop, task)
 
 
+@_refusing
 def send(handle: int, head: Optional[bytes], fields: int, body: bytes, flags: int) -> int:
     """Send a whole response."""
     with lent(body) as content:
         return int(lib.sk_res_send(handle, head, len(head or b""), fields, content, len(body), flags))
 
 
+@_refusing
 def write(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
     """Send a piece of a body of unknown length."""
     with lent(data) as content:
         return int(lib.sk_res_write(handle, head, len(head or b""), fields, content, len(data)))
 
 
+@_refusing
 def stream(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
     """Send a piece of a body whose length may be among the fields."""
     with lent(data) as content:
         return int(lib.sk_res_stream(handle, head, len(head or b""), fields, content, len(data)))
 
 
+@_refusing
 def send_message(handle: int, data: bytes, flags: int) -> int:
     """Send a message or fragment."""
     with lent(data) as content:

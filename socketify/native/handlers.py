@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from enum import IntEnum
 from typing import Any, Callable, Optional
 
 from . import abi, fallback
@@ -75,11 +77,19 @@ def asgi_request(parts: Mapping[int, Any]) -> Callable[[int], int]:
     return function(abi.PYTHON_ASGI_REQUEST, tuple(parts[item] for item in range(abi.ASGI_ITEMS)))
 
 
-def _documentation(signature: str, method: Callable[..., Any]) -> bytes:
-    """Return a signature and a function's docstring as CPython reads them from a method, which needs them for ever."""
-    doc = f"{signature}\n--\n\n{method.__doc__ or ''}".encode()
+def _documentation(method: Callable[..., Any]) -> bytes:
+    """Return signature and docstring of a function as CPython reads them from a method, which needs them for ever."""
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    doc = f"{method.__name__}({', '.join(['$self', *map(_literal, parameters)])})\n--\n\n{method.__doc__ or ''}".encode()
     _kept.append(doc)
     return doc
+
+
+def _literal(parameter: inspect.Parameter) -> str:
+    default = parameter.default
+    if default is parameter.empty:
+        return parameter.name
+    return f"{parameter.name}={default:d}" if isinstance(default, IntEnum) else f"{parameter.name}={default!r}"
 
 
 def websocket_send(
@@ -106,7 +116,7 @@ def websocket_send(
         status_sent=id(sent),
         status_dropped=id(dropped),
         send=id(send),
-        doc=_documentation("send($self, data, opcode=2, compress=False, fin=True)", send),
+        doc=_documentation(send),
         session_member=find_member(kind, "session"),
         session_type=id(session),
         socket_member=find_member(session, "socket"),
@@ -132,7 +142,7 @@ def response_end(response: type, request: type, exchange: type, end: Callable[..
         return end
     facts = abi.ExchangePythonStruct(
         end=id(end),
-        end_doc=_documentation("end($self, message=b'', end_connection=False)", end),
+        end_doc=_documentation(end),
         zero=id(0),
         not_dirty=id(False),
         exchange_type=id(exchange),

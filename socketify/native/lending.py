@@ -58,8 +58,8 @@ def lent(data: bytes) -> Generator[_Content, None, None]:
     content: _Content = data if sys.implementation.name == "cpython" else ctypes.create_string_buffer(data, len(data))
     owner = id(content)
     _offered[owner] = content
-    _library.sk_lend(owner, content, len(data))
     try:
+        _library.sk_lend(owner, content, len(data))
         yield content
     finally:
         _library.sk_lend(None, None, 0)

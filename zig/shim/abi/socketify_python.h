@@ -131,6 +131,8 @@ typedef struct sk_exchange_handler {
   const void *fallback; /* fallback(handle): serves a request while the handler is at work on another */
 } sk_exchange_handler;
 
+/* What is raised of a request that is gone. */
+#define SK_REQUEST_IS_GONE "the request is gone: call preserve() before the handler returns"
 /* Functions of sk_python_function. */
 enum {
   SK_PYTHON_SEND,         /* send(handle, head, fields, body, flags): sk_res_send of bytes; head may be None */

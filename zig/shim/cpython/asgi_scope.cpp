@@ -104,7 +104,7 @@ std::optional<AsgiRequest> AsgiRequest::find(Object *handle) {
   Slot *slot = findHttpSlot(number);
   uWS::HttpRequest *request = findRequest(number);
   if (!slot || !request) {
-    python.set_error(python.runtime_error, "the request is gone");
+    python.set_error(python.runtime_error, SK_REQUEST_IS_GONE);
     return std::nullopt;
   }
   Target target = targetOf(*request);

@@ -13,7 +13,7 @@ namespace sk {
 namespace {
 
 Object *setRequestIsOver() {
-  python.set_error(python.runtime_error, "the request is gone: call preserve() before the handler returns");
+  python.set_error(python.runtime_error, SK_REQUEST_IS_GONE);
   return nullptr;
 }
 
