@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 import threading
@@ -311,3 +312,33 @@ def test_a_websocket_with_the_session_of_another_one(serve: Any) -> None:
             client.send(message)
             assert client.recv(timeout=10) == message
     assert sorted(closed) == ["first", "second"]
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("then", ["raises", "waits"])
+def test_a_handler_that_takes_the_session_away_and(serve: Any, then: str, cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
+
+    async def wait() -> None:
+        await asyncio.sleep(0)
+
+    def on_message(ws: Any, message: str, opcode: OpCode) -> Any:
+        if message == "plain":
+            return ws.send(message, opcode)
+        if cut:
+            ws.close()
+        del ws.session
+        if then == "raises":
+            raise ValueError(message)
+        return wait()
+
+    server = serve(lambda app: app.ws("/", {"message": on_message}))
+    for _ in range(3):
+        with connect(server.ws_url, compression=None) as client:
+            client.send("hostile")
+            if cut or then == "raises":
+                with pytest.raises(ConnectionClosed):
+                    client.recv(timeout=10)
+        with connect(server.ws_url, compression=None) as client:
+            client.send("plain")
+            assert client.recv(timeout=10) == "plain"

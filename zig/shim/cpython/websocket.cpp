@@ -113,10 +113,8 @@ Object *none() { return python.error_occurred() ? nullptr : newNone(); }
 
 } // namespace
 
-void ObjectMessages::callHandler(const Slot &slot, Object *socket, Object *message, int opcode) const {
-  uint32_t handle = handleOf(slot);
-  /* The handler may close the connection, after which nothing else need hold them. */
-  Ref session = Ref::borrowed(slot.object);
+void ObjectMessages::callHandler(uint32_t handle, Object *socket, Object *message, int opcode) const {
+  /* The handler may close the connection, after which nothing else need hold it. */
   Ref websocket = Ref::borrowed(socket);
   Object *opcode_object = opcode == uWS::OpCode::TEXT ? ws_python.opcode_text : ws_python.opcode_binary;
   Object *arguments[] = {nullptr, socket, message, opcode_object};
@@ -124,6 +122,9 @@ void ObjectMessages::callHandler(const Slot &slot, Object *socket, Object *messa
   if (result && meansNothing(result.get())) {
     return;
   }
+  Slot *slot = findWebSocketSlot(handle);
+  Object *known = slot ? slot->object : sessionOf(socket);
+  Ref session = Ref::borrowed(known ? known : python.none);
   if (!tellOutcome(on_message_result, result, session.get())) {
     fail(on_message_result, handle);
   }
@@ -131,14 +132,14 @@ void ObjectMessages::callHandler(const Slot &slot, Object *socket, Object *messa
 
 void ObjectMessages::handle(const Slot &slot, std::string_view message, int opcode) {
   beforeCallback();
+  uint32_t number = handleOf(slot);
   Ref content = newMessage(message, opcode);
   if (content && on_message_handler && slot.object) {
     if (Object *socket = plainSocketOf(slot.object)) {
-      callHandler(slot, socket, content.get(), opcode);
+      callHandler(number, socket, content.get(), opcode);
       return;
     }
   }
-  uint32_t number = handleOf(slot);
   Ref handle(python.from_unsigned_long(number));
   Ref kind(python.from_long(opcode));
   bool made = content && handle && kind;
