@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x7CEA8B1E074A166D
+DIGEST = 0xAEA987B1DBBDCEC9
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -446,14 +446,14 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_req_method": (c_int32, (c_uint32,)),
     "sk_req_url": (c_int32, (c_uint32,)),
     "sk_req_full_url": (c_int32, (c_uint32,)),
-    "sk_req_sent_target": (c_int32, (c_uint32,)),
-    "sk_req_header": (c_int32, (c_uint32, c_char_p, c_int32)),
-    "sk_req_parameter": (c_int32, (c_uint32, c_int32)),
-    "sk_req_allowed_methods": (c_int32, (c_uint32,)),
-    "sk_req_is_ancient": (c_int32, (c_uint32,)),
-    "sk_req_is_secure": (c_int32, (c_uint32,)),
     "sk_req_dump": (c_int32, (c_uint32,)),
     "sk_req_scope": (c_int32, (c_uint32,)),
+    "sk_req_sent_target": (c_int32, (c_uint32,)),
+    "sk_req_header": (c_int32, (c_uint32, c_char_p, c_int32)),
+    "sk_req_allowed_methods": (c_int32, (c_uint32,)),
+    "sk_req_is_ancient": (c_int32, (c_uint32,)),
+    "sk_req_parameter": (c_int32, (c_uint32, c_int32)),
+    "sk_req_is_secure": (c_int32, (c_uint32,)),
     "sk_lend_by": (None, (c_void_p, c_void_p)),
     "sk_lend": (None, (c_void_p, c_char_p, c_size_t)),
     "sk_res_send": (c_int32, (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_size_t, c_int32)),

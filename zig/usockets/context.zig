@@ -177,44 +177,32 @@ export fn us_socket_context_listen_error(context: *Context) c_int {
     return context.listen_error;
 }
 
-export fn us_socket_context_on_open(ssl: c_int, context: *Context, callback: OpenCallback) void {
-    _ = ssl;
-    context.on_open = callback;
+/// Callbacks that the engine's C API sets one by one. Server names belong to TLS: a plain context keeps that callback and
+/// never calls it.
+const callbacks = [_][]const u8{
+    "on_open",
+    "on_close",
+    "on_data",
+    "on_writable",
+    "on_timeout",
+    "on_long_timeout",
+    "on_connect_error",
+    "on_end",
+    "on_server_name",
+};
+
+comptime {
+    for (callbacks) |name| @export(&Setter(name).set, .{ .name = "us_socket_context_" ++ name });
 }
 
-export fn us_socket_context_on_close(ssl: c_int, context: *Context, callback: CloseCallback) void {
-    _ = ssl;
-    context.on_close = callback;
-}
-
-export fn us_socket_context_on_data(ssl: c_int, context: *Context, callback: DataCallback) void {
-    _ = ssl;
-    context.on_data = callback;
-}
-
-export fn us_socket_context_on_writable(ssl: c_int, context: *Context, callback: SocketCallback) void {
-    _ = ssl;
-    context.on_writable = callback;
-}
-
-export fn us_socket_context_on_timeout(ssl: c_int, context: *Context, callback: SocketCallback) void {
-    _ = ssl;
-    context.on_timeout = callback;
-}
-
-export fn us_socket_context_on_long_timeout(ssl: c_int, context: *Context, callback: SocketCallback) void {
-    _ = ssl;
-    context.on_long_timeout = callback;
-}
-
-export fn us_socket_context_on_connect_error(ssl: c_int, context: *Context, callback: ErrorCallback) void {
-    _ = ssl;
-    context.on_connect_error = callback;
-}
-
-export fn us_socket_context_on_end(ssl: c_int, context: *Context, callback: SocketCallback) void {
-    _ = ssl;
-    context.on_end = callback;
+/// What sets a callback. The API says each time whether the context speaks TLS, which it knows itself.
+fn Setter(comptime name: []const u8) type {
+    return struct {
+        fn set(ssl: c_int, context: *Context, callback: @FieldType(Context, name)) callconv(.c) void {
+            _ = ssl;
+            @field(context, name) = callback;
+        }
+    };
 }
 
 export fn us_socket_context_on_half_closed(context: *Context, callback: *const fn (*Socket) callconv(.c) void) void {
@@ -224,12 +212,6 @@ export fn us_socket_context_on_half_closed(context: *Context, callback: *const f
 export fn us_socket_context_on_waiting(context: *Context, callback: ?WaitingCallback, user: ?*anyopaque) void {
     context.on_waiting = callback;
     context.waiting_user = user;
-}
-
-/// Server names belong to TLS: a plain context keeps the callback and never calls it.
-export fn us_socket_context_on_server_name(ssl: c_int, context: *Context, callback: ServerNameCallback) void {
-    _ = ssl;
-    context.on_server_name = callback;
 }
 
 export fn us_socket_context_add_server_name(

@@ -36,7 +36,7 @@ extern "C" {
 #define SK_NO_BODY_LIMIT UINT64_MAX
 
 /* Bytes of the scratch buffer; no text that a function returns is ever longer: the longest is a request with the highest
- * limits, whose target is told whole and as parameters or as Host. */
+ * limits, whose target is there whole and as parameters or as Host. */
 #define SK_SCRATCH_BYTES 3211264
 /* Longer messages are read where they are: copying them twice takes longer than asking for an address. */
 #define SK_WS_SCRATCH_BYTES 4096
@@ -311,25 +311,24 @@ SK_API int32_t sk_app_destroy(sk_app *app);
 SK_API SK_UNCHECKED int32_t sk_req_method(uint32_t handle);
 SK_API SK_UNCHECKED int32_t sk_req_url(uint32_t handle);
 SK_API SK_UNCHECKED int32_t sk_req_full_url(uint32_t handle);
+/* Everything at once, as lines separated by LF: SK_DUMP_* as a number, method, full URL, number of parameters, each parameter, then
+ * name and value of each field. No part can hold an LF. */
+SK_API int32_t sk_req_dump(uint32_t handle);
+/* Everything as interfaces between servers and applications want it: SK_SCOPE_LINE_*. */
+SK_API int32_t sk_req_scope(uint32_t handle);
 /* The target as it was sent, with scheme and authority of absolute-form. */
 SK_API int32_t sk_req_sent_target(uint32_t handle);
 /* SK_ABSENT without such a field. `name` is in lower case. */
 SK_API SK_UNCHECKED int32_t sk_req_header(uint32_t handle, const char *name, int32_t length);
-/* SK_ABSENT beyond the last parameter. */
-SK_API int32_t sk_req_parameter(uint32_t handle, int32_t index);
 /* The methods that routes take for this URL, with commas between; empty when there are none. Only for requests that no route
  * took: asking the routes forgets the parameters. */
 SK_API int32_t sk_req_allowed_methods(uint32_t handle);
 /* 1 for HTTP/1.0, 0 for HTTP/1.1. */
 SK_API int32_t sk_req_is_ancient(uint32_t handle);
+/* SK_ABSENT beyond the last parameter. */
+SK_API int32_t sk_req_parameter(uint32_t handle, int32_t index);
 /* 1 when the client speaks TLS, with us or with a trusted proxy. */
 SK_API int32_t sk_req_is_secure(uint32_t handle);
-/* Everything at once, as lines separated by LF: SK_DUMP_* as a number, method, full URL, number of parameters, each parameter, then
- * name and value of each field. No part can hold an LF. */
-SK_API int32_t sk_req_dump(uint32_t handle);
-
-/* The same as interfaces between servers and applications want it: SK_SCOPE_LINE_*. */
-SK_API int32_t sk_req_scope(uint32_t handle);
 
 /* ---- Response ------------------------------------------------------------------------------------------------------
  * `head` is the status line's code and reason, then name and value of each field, all separated by LF (no LF at the end);
