@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from wsgi_reference_server import Reference, Seen
 from wsgi_server import Served, served
 
-from socketify.wsgi import gateway as wsgi_gateway
+from socketify.native import Capabilities
+from socketify.wsgi import mount as wsgi_mount
 
 PAIRS: list[Any] = [
     ("X-A", "b"),
@@ -140,7 +141,7 @@ def one(request: pytest.FixtureRequest) -> Iterator[tuple[Served, Application]]:
     app = Application()
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "by Python":
-            patch.setattr(wsgi_gateway.calls, "by_address", False)
+            patch.setattr(wsgi_mount, "capabilities", Capabilities(c_api=False, members=False, iterator_send=False))
         with served(app, threads=3 if request.param == "in threads" else 1) as server:
             yield server, app
 

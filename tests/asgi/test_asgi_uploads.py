@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-from asgi_apps import body_of
+from asgi_apps import body_of, wait_for
 from asgi_streams import START, Until, piece, raw
 from late_event import LateEvent
 
@@ -162,3 +162,58 @@ def test_upload_that_breaks_off(serve_asgi: Callable[..., Any]) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     done.wait()
     assert seen == [("http.request", b"abc", True), ("http.disconnect", None, None)]
+
+
+def test_a_body_is_received_when_that_is_awaited_and_not_before(serve_asgi: Callable[..., Any]) -> None:
+    """What drops a call of ``receive``, or cancels a task of it before it began, has received nothing."""
+    seen: list[Any] = []
+
+    async def answer(receive: Any, send: Any) -> None:
+        receive().close()
+        cancelled = asyncio.get_running_loop().create_task(receive())
+        cancelled.cancel()
+        first, second = receive(), receive()
+        seen.append(await second)
+        await asyncio.sleep(0)
+        seen.append(cancelled.cancelled())
+        waiting = asyncio.get_running_loop().create_task(first)
+        await asyncio.sleep(0.02)
+        seen.append(waiting.done())
+        await send(START)
+        await send(piece(b"answer", more=False))
+        seen.append(await waiting)
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    for body in (b"abc", b""):
+        seen.clear()
+        assert server.request("POST / HTTP/1.1", f"Content-Length: {len(body)}", body=body).endswith(b"answer")
+        wait_for(lambda: len(seen) == 4)
+        assert seen == [
+            {"type": "http.request", "body": body, "more_body": False},
+            True,
+            False,
+            {"type": "http.disconnect"},
+        ]
+
+
+def test_a_body_that_is_here_is_received_after_the_response_began(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(receive: Any, send: Any) -> None:
+        await send(START)
+        message = await receive()
+        await send(piece(message["body"], more=False))
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    assert server.request("POST / HTTP/1.1", "Content-Length: 3", body=b"abc").endswith(b"abc")
+    assert server.request("GET / HTTP/1.1").endswith(b"\r\n\r\n")
+
+
+def test_a_body_that_nobody_receives_is_no_request(serve_asgi: Callable[..., Any]) -> None:
+    async def answer(receive: Any, send: Any) -> None:
+        await send(START)
+        await send(piece(b"unread", more=False))
+
+    server = serve_asgi(raw(answer), lifespan=False)
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(hidden), hidden)
+    answers = server.exchange(request + request + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 3
