@@ -1,4 +1,4 @@
-"""Gets the headers of the pinned engine (uWebSockets) from the Python package index, through pip.
+"""Get the headers of the pinned engine (uWebSockets) from the Python package index, through pip.
 
 The engine's headers travel complete in one source distribution. This program lets pip find and download that archive by
 name, so that mirrors, proxies and certificates work as the user configured them for pip; checks its SHA-256; and unpacks
@@ -50,7 +50,7 @@ class FetchError(Exception):
 
 
 def is_wanted(path: str) -> bool:
-    """Tells whether a file, by its path below the engine's root, belongs to what the build uses."""
+    """Return whether a file, by its path below the engine's root, belongs to what the build uses."""
     if path in ("LICENSE", "uSockets/src/libusockets.h"):
         return True
     folder, _, name = path.rpartition("/")
@@ -58,7 +58,7 @@ def is_wanted(path: str) -> bool:
 
 
 def pythons_with_pip() -> Iterator[str]:
-    """Yields interpreters that can run pip: this one first, then those on PATH."""
+    """Yield interpreters that can run pip: this one first, then those on PATH."""
     candidates = [sys.executable, shutil.which("python3"), shutil.which("python")]
     seen: set[str] = set()
     for candidate in candidates:
@@ -70,7 +70,7 @@ def pythons_with_pip() -> Iterator[str]:
 
 
 def download(directory: Path) -> Path:
-    """Lets pip download the archive into a directory and returns its path.
+    """Let pip download the archive into a directory and return its path.
 
     Raises FetchError when there is no pip, or when pip fails (its own words are part of the message).
     """
@@ -103,14 +103,14 @@ def download(directory: Path) -> Path:
 
 
 def check(archive: Path) -> None:
-    """Raises FetchError unless the archive is the pinned one."""
+    """Raise FetchError unless the archive is the pinned one."""
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     if digest != SHA256:
         raise FetchError(f"{archive.name} has SHA-256 {digest}")
 
 
 def unpack(archive: Path, output: Path) -> None:
-    """Writes the wanted files of the archive below the output directory."""
+    """Write the wanted files of the archive below the output directory."""
     count = 0
     with tarfile.open(archive, "r:gz") as tar:
         for member in tar:
@@ -129,7 +129,7 @@ def unpack(archive: Path, output: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Fetches into the directory named by the only argument; returns the exit status."""
+    """Fetch into the directory named by the only argument; return the exit status."""
     if len(arguments) != 1:
         print(__doc__, file=sys.stderr)
         return 2

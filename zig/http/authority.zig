@@ -104,7 +104,7 @@ fn isFutureAddress(text: []const u8) bool {
     return true;
 }
 
-test "addresses in brackets are IPv6, or of a version that is still to come" {
+test "addresses in brackets are IPv6, or of a future version" {
     for ([_][]const u8{
         "[::]",               "[::1]",                                       "[1::]",             "[1:2:3:4:5:6:7:8]", "[1::8]:80",
         "[::ffff:192.0.2.1]", "[1:2:3:4:5:6:1.2.3.4]",                       "[::2:3:4:5:6:7:8]", "[FE80::Abcd]:",     "[v1.a:b]",

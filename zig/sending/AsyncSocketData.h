@@ -26,7 +26,7 @@ struct Loan {
   }
 };
 
-/* What the call under way was given: instead of copying what has to wait of it, its owner is referred to. */
+/* What the call under way shall send: instead of copying what has to wait of it, its owner is referred to. */
 inline thread_local Loan loan;
 
 /* How owners are referred to, on the thread of their connection's loop. */
@@ -70,7 +70,7 @@ struct BackPressure {
   char *extend(size_t length) {
     Piece *piece = last && last->room() >= length ? last : add(std::max(length, COPY_MIN));
     while (!piece) {
-      /* Only what the engine composes itself comes here, which is small: what operator new would have is asked for. */
+      /* Only what the engine composes itself gets here, which is small: what operator new would have is asked for. */
       std::new_handler handler = std::get_new_handler();
       if (!handler) {
         abort();
@@ -152,15 +152,15 @@ private:
   }
 
   void dropFirst() {
-    Piece *gone = first;
-    first = gone->next;
+    Piece *sent = first;
+    first = sent->next;
     if (!first) {
       last = nullptr;
     }
-    if (gone->owner) {
-      owners.release(gone->owner);
+    if (sent->owner) {
+      owners.release(sent->owner);
     }
-    free(gone);
+    free(sent);
   }
 };
 

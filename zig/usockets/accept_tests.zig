@@ -22,15 +22,15 @@ extern fn us_socket_context_on_waiting(context: *Context, callback: *const OnWai
 
 const many = 40;
 
-/// What was told of clients that wait.
-const Told = struct {
+/// What was reported of clients that wait.
+const Reported = struct {
     times: u32 = 0,
     reason: c_int = 0,
     waiting: c_int = 0,
 
     fn callback(user: ?*anyopaque, reason: c_int, waiting: c_int) callconv(.c) void {
-        const told: *Told = @ptrCast(@alignCast(user.?));
-        told.* = .{ .times = told.times + 1, .reason = reason, .waiting = waiting };
+        const reported: *Reported = @ptrCast(@alignCast(user.?));
+        reported.* = .{ .times = reported.times + 1, .reason = reason, .waiting = waiting };
     }
 };
 
@@ -51,19 +51,19 @@ fn lowestFree() c_int {
     return fd;
 }
 
-test "all that came between two turns are accepted, and answer without delay" {
+test "all that connected between two turns are accepted, and answer without delay" {
     const server = try Server.listening();
     defer server.deinit();
     var clients: [many]c_int = undefined;
     try connectMany(server.port, &clients);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, many), seen.opened);
     var on: c_int = 0;
     var length: u32 = @sizeOf(c_int);
     try expectEqual(@as(c_int, 0), sys.getsockopt(seen.last.?.poll.fd, sys.ipproto_tcp, sys.tcp_nodelay, &on, &length));
     try expectEqual(@as(c_int, 1), on);
     for (clients) |fd| _ = sys.close(fd);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, many), seen.closed);
 }
 
@@ -78,7 +78,7 @@ test "who waits at a listener that closes is refused, and holds no descriptor" {
             try connectMany(@intCast(us_socket_local_port(0, @ptrCast(listener))), &clients);
             us_listen_socket_close(0, listener);
             // With none, it is the end of the loop that cleans up.
-            if (turns) server.settle();
+            if (turns) server.turnUntilIdle();
             for (clients) |fd| {
                 var byte: [1]u8 = undefined;
                 if (turns) try expect(readable(fd, 1000) and sys.recv(fd, &byte, 1, 0) <= 0);
@@ -98,7 +98,7 @@ test "what waits at a descriptor that others accept from too is left to them" {
     const server = try Server.init();
     defer server.deinit();
     const listener = us_socket_context_listen_fd(0, server.context, given, 1, 64).?;
-    server.settle();
+    server.turnUntilIdle();
     var clients: [many]c_int = undefined;
     try connectMany(@intCast(us_socket_local_port(0, @ptrCast(listener))), &clients);
     us_listen_socket_close(0, listener);
@@ -110,71 +110,71 @@ test "what waits at a descriptor that others accept from too is left to them" {
     }
 }
 
-test "a limit that comes and goes while connections arrive" {
+test "a limit that is reached and left while connections arrive" {
     const server = try Server.listening();
     defer server.deinit();
     var clients: [many]c_int = undefined;
     us_socket_context_set_max_sockets(server.context, many / 2);
     try connectMany(server.port, &clients);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, many / 2), seen.opened);
     us_socket_context_set_max_sockets(server.context, 0);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, many), seen.opened);
     for (clients) |fd| _ = sys.close(fd);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, many), seen.closed);
 }
 
-test "who waits at a limit is told of once, and again after a while, but nobody when nobody waits" {
+test "who waits at a limit is reported once, and once more after a while, but nobody when nobody waits" {
     const server = try Server.listening();
     defer server.deinit();
-    var told: Told = .{};
-    us_socket_context_on_waiting(server.context, Told.callback, &told);
+    var reported: Reported = .{};
+    us_socket_context_on_waiting(server.context, Reported.callback, &reported);
     us_socket_context_set_max_sockets(server.context, 1);
     const first = try server.connect();
-    try expectEqual(@as(u32, 0), told.times);
+    try expectEqual(@as(u32, 0), reported.times);
     const second = try server.connect();
-    try expectEqual(Told{ .times = 1, .reason = 0, .waiting = 1 }, told);
+    try expectEqual(Reported{ .times = 1, .reason = 0, .waiting = 1 }, reported);
     const third = try server.connect();
-    try expectEqual(@as(u32, 1), told.times);
+    try expectEqual(@as(u32, 1), reported.times);
     const loop = server.loop;
-    listener_module.lookAgain(loop, loop.look_again_tick - 1);
-    server.settle();
-    try expectEqual(@as(u32, 1), told.times);
-    listener_module.lookAgain(loop, loop.look_again_tick);
-    server.settle();
-    try expectEqual(Told{ .times = 2, .reason = 0, .waiting = 2 }, told);
+    listener_module.retryAccepting(loop, loop.retry_tick - 1);
+    server.turnUntilIdle();
+    try expectEqual(@as(u32, 1), reported.times);
+    listener_module.retryAccepting(loop, loop.retry_tick);
+    server.turnUntilIdle();
+    try expectEqual(Reported{ .times = 2, .reason = 0, .waiting = 2 }, reported);
     for ([_]c_int{ first, second, third }) |fd| _ = sys.close(fd);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 3), seen.closed);
-    try expectEqual(Told{ .times = 3, .reason = 0, .waiting = 1 }, told);
+    try expectEqual(Reported{ .times = 3, .reason = 0, .waiting = 1 }, reported);
 }
 
-test "who waits at a limit while others accept from the same descriptor is told of when they did not" {
+test "who waits at a limit while others accept from the same descriptor is reported when they did not" {
     const given = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec | sys.nonblock, 0);
     defer _ = sys.close(given);
     try expectEqual(@as(c_int, 0), sys.listen(given, many));
     const server = try Server.init();
     defer server.deinit();
-    var told: Told = .{};
-    us_socket_context_on_waiting(server.context, Told.callback, &told);
+    var reported: Reported = .{};
+    us_socket_context_on_waiting(server.context, Reported.callback, &reported);
     us_socket_context_set_max_sockets(server.context, 1);
     const listener = us_socket_context_listen_fd(0, server.context, given, 1, 64).?;
     var clients: [many]c_int = undefined;
     try connectMany(@intCast(us_socket_local_port(0, @ptrCast(listener))), &clients);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 1), seen.opened);
-    try expectEqual(@as(u32, 0), told.times);
+    try expectEqual(@as(u32, 0), reported.times);
     const loop = server.loop;
-    listener_module.lookAgain(loop, loop.look_again_tick);
-    try expectEqual(Told{ .times = 1, .reason = 0, .waiting = many - 1 }, told);
+    listener_module.retryAccepting(loop, loop.retry_tick);
+    try expectEqual(Reported{ .times = 1, .reason = 0, .waiting = many - 1 }, reported);
     // Somebody else takes them.
     for (1..many) |_| _ = sys.close(sys.accept4(given, null, null, sys.cloexec));
-    listener_module.lookAgain(loop, loop.look_again_tick);
-    server.settle();
-    try expectEqual(@as(u32, 1), told.times);
+    listener_module.retryAccepting(loop, loop.retry_tick);
+    server.turnUntilIdle();
+    try expectEqual(@as(u32, 1), reported.times);
     try expect(listener.poll.interest & sys.epollin != 0);
     for (clients) |fd| _ = sys.close(fd);
-    server.settle();
+    server.turnUntilIdle();
 }

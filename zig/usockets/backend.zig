@@ -23,7 +23,7 @@ fn wish() Wish {
     return .{ .forced = std.meta.stringToEnum(Kind, text) orelse return .unknown };
 }
 
-/// Gives a new loop its backend; errno tells why there is none.
+/// Makes the backend of a new loop; errno says why there is none.
 pub fn open(loop: *Loop) bool {
     const wanted: Kind = switch (wish()) {
         .unknown => {

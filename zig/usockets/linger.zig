@@ -22,9 +22,9 @@ const discard_bytes: usize = 1024 * 1024;
 pub const Linger = struct {
     poll: Poll,
     deadline: u32,
-    /// When it ends whatever comes.
+    /// When it ends whatever arrives.
     last: u32,
-    /// What may come.
+    /// What may arrive.
     budget: usize = linger_bytes_max,
     /// Sent before our half ends.
     output: Pending,
@@ -96,7 +96,7 @@ pub fn ready(loop: *Loop, entry: *Linger) void {
     }
     switch (discardInput(entry.poll.fd, &entry.budget)) {
         .ended => end(loop, entry),
-        // The timer finds out when it comes.
+        // The timer finds out when it fires.
         .some => entry.deadline = @max(entry.deadline, @min(entry.last, loop.tick() + linger_seconds)),
         .none => {},
     }

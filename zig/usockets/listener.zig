@@ -11,10 +11,10 @@ const tls_socket = @import("tls_socket.zig");
 
 /// Connections accepted per event, so that a flood of them does not starve those that exist.
 const accepts_per_turn = 256;
-/// How often it is looked again whether somebody waits, while a limit keeps all from being accepted.
-const look_again_seconds = 60;
+/// How often it is found out whether somebody waits, while a limit keeps all from being accepted.
+const retry_seconds = 60;
 /// Who waits for so long at a descriptor that others accept from, too, is not about to be accepted there.
-const look_again_shared_seconds = 1;
+const retry_shared_seconds = 1;
 const option_exclusive: c_int = 1;
 const unix_path_offset = 2;
 const unix_path_max = 107;
@@ -59,7 +59,7 @@ pub const Listener = extern struct {
         return !listening.is_shared and !listening.starves and listening.context.accepted_max == 0;
     }
 
-    /// How many wait to be accepted; null where the system only tells that somebody does.
+    /// How many wait to be accepted; null where the system only says that somebody does.
     fn waiting(listening: *const Listener) ?u32 {
         const queue_offset = 24;
         var info: [queue_offset + 4]u8 align(4) = @splat(0);
@@ -74,12 +74,12 @@ pub const Listener = extern struct {
     /// As many are open as may be.
     fn full(listening: *Listener) void {
         listening.pause();
-        if (listening.is_shared) return needLook(listening.context.loop, look_again_shared_seconds);
-        needLook(listening.context.loop, look_again_seconds);
+        if (listening.is_shared) return needRetry(listening.context.loop, retry_shared_seconds);
+        needRetry(listening.context.loop, retry_seconds);
         listening.context.tellWaiting(0, listening.waiting());
     }
 
-    /// There were descriptors again.
+    /// There are free descriptors.
     fn recovered(listening: *Listener) void {
         listening.starves = false;
         listening.poll.moved(listening.context.loop);
@@ -112,7 +112,7 @@ pub const Listener = extern struct {
                 return false;
             },
             .AGAIN, .CANCELED, .BADF, .INVAL, .NOTSOCK => return false,
-            // The peer gave up, or its network failed.
+            // The peer stopped waiting, or its network failed.
             else => return true,
         }
     }
@@ -129,7 +129,7 @@ fn watchAll(context: *Context) void {
     }
 }
 
-/// Descriptors may be free again.
+/// Descriptors may be free now.
 pub fn retryStarved(loop: *Loop) void {
     if (!loop.starved) return;
     loop.starved = false;
@@ -137,17 +137,17 @@ pub fn retryStarved(loop: *Loop) void {
     while (context) |each| : (context = each.next) resumeAll(each);
 }
 
-fn needLook(loop: *Loop, seconds: u32) void {
-    const again = timeout.deadlineAfter(seconds);
-    loop.look_again_tick = if (loop.look_again_tick == 0) again else @min(loop.look_again_tick, again);
-    timeout.need(loop, loop.look_again_tick);
+fn needRetry(loop: *Loop, seconds: u32) void {
+    const retry = timeout.deadlineAfter(seconds);
+    loop.retry_tick = if (loop.retry_tick == 0) retry else @min(loop.retry_tick, retry);
+    timeout.need(loop, loop.retry_tick);
 }
 
-/// Those who wait at a limit are told of again after a while; gives the loop the time for it.
-pub fn lookAgain(loop: *Loop, now: u32) void {
-    if (loop.look_again_tick == 0) return;
-    if (loop.look_again_tick > now) return timeout.need(loop, loop.look_again_tick);
-    loop.look_again_tick = 0;
+/// Reports those who still wait at a limit after a while; the loop gets the time for it.
+pub fn retryAccepting(loop: *Loop, now: u32) void {
+    if (loop.retry_tick == 0) return;
+    if (loop.retry_tick > now) return timeout.need(loop, loop.retry_tick);
+    loop.retry_tick = 0;
     var context = loop.contexts;
     while (context) |each| : (context = each.next) {
         if (each.isFull()) look(each);
@@ -159,7 +159,7 @@ fn look(context: *Context) void {
     while (next) |listening| : (next = listening.next) {
         const count = if (listening.is_shared) listening.waiting() else 0;
         if (count == 0) continue;
-        needLook(context.loop, look_again_seconds);
+        needRetry(context.loop, retry_seconds);
         // The callback may have closed the listeners.
         return context.tellWaiting(0, count);
     }
@@ -171,7 +171,7 @@ pub fn acceptAll(listening: *Listener) void {
     if (context.isFull()) return listening.full();
     var accepted: u32 = 0;
     while (accepted < accepts_per_turn) : (accepted += 1) {
-        // The next event tells whether somebody waits.
+        // The next event says whether somebody waits.
         if (context.isFull()) return;
         const fd = sys.accept4(listening.poll.fd, null, null, sys.cloexec | sys.nonblock);
         if (fd < 0) {
@@ -277,7 +277,7 @@ export fn us_socket_context_listen(
     if (resolved != 0) return fail(context, resolved);
     defer sys.freeaddrinfo(found.?);
     var code: c_int = 0;
-    // Without a host, IPv6 comes first: it serves both families where it is on.
+    // Without a host, IPv6 is first: it serves both families where it is on.
     for ([_]c_int{ sys.af_inet6, sys.af_inet }) |family| {
         var info = found;
         while (info) |each| : (info = each.next) {

@@ -22,7 +22,7 @@ const turns_per_pump = 8;
 
 pub const LoopCallback = *const fn (*Loop) callconv(.c) void;
 
-/// A walk over a context's sockets that stays right when sockets come and go meanwhile.
+/// A walk over a context's sockets that stays right when sockets are opened and closed meanwhile.
 pub const Walk = struct {
     next: ?*Socket,
     outer: ?*Walk,
@@ -55,7 +55,7 @@ pub const Loop = extern struct {
     /// Listeners that ran out of descriptors.
     starved: bool = false,
     /// When listeners of contexts that are full are looked at, or 0.
-    look_again_tick: u32 = 0,
+    retry_tick: u32 = 0,
     /// Tick the sweep timer is armed for, or 0.
     armed_tick: u32 = 0,
     now_tick: u32,
@@ -91,7 +91,7 @@ pub const Loop = extern struct {
         return loop.wakeup.fd >= 0 and loop.wakeup.start(loop, sys.epollin);
     }
 
-    /// Everything that is watched; errno tells what failed.
+    /// Everything that is watched; errno says what failed.
     fn open(loop: *Loop) bool {
         loop.sweep.fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock);
         return loop.sweep.fd >= 0 and backend.open(loop) and loop.openWakeup() and loop.sweep.start(loop, sys.epollin);
@@ -177,7 +177,7 @@ pub const Loop = extern struct {
     }
 };
 
-/// Null when memory or descriptors are exhausted, or something that a loop needs is refused: errno tells.
+/// Null when memory or descriptors are exhausted, or something that a loop needs is refused: errno says which.
 export fn us_create_loop(
     hint: ?*anyopaque,
     on_wakeup: LoopCallback,

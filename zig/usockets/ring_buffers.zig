@@ -38,7 +38,7 @@ pub const Buffers = struct {
         const bytes: [*]u8 = @ptrCast(memory);
         var buffers: Buffers = .{ .memory = bytes + table_bytes, .table = @ptrCast(@alignCast(memory)) };
         linux.IoUring.buf_ring_init(buffers.table);
-        for (0..count) |number| buffers.give(@intCast(number));
+        for (0..count) |number| buffers.putBack(@intCast(number));
         return buffers;
     }
 
@@ -52,8 +52,8 @@ pub const Buffers = struct {
         return buffers.memory + @as(usize, number) * stride + padding_bytes;
     }
 
-    /// The kernel may fill it again.
-    pub fn give(buffers: *Buffers, number: u16) void {
+    /// The kernel may fill it once more.
+    pub fn putBack(buffers: *Buffers, number: u16) void {
         const mask = linux.IoUring.buf_ring_mask(count);
         linux.IoUring.buf_ring_add(buffers.table, buffers.data(number)[0..data_bytes], number, mask, 0);
         linux.IoUring.buf_ring_advance(buffers.table, 1);

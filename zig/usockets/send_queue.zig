@@ -1,6 +1,6 @@
 //! What sockets send in a turn, kept until it ends and then given to the kernel in one system call.
 //!
-//! The caller is told that everything was sent. What the kernel did not take after all waits with its socket, which takes
+//! To the caller everything was sent. What the kernel did not take after all waits with its socket, which takes
 //! nothing more until it has left: the caller sees that it goes too fast one write later, as with TLS.
 const std = @import("std");
 const assert = std.debug.assert;
@@ -96,7 +96,7 @@ pub const SendQueue = struct {
         queue.used = 0;
     }
 
-    /// Whether completions have to be looked at with `settle`.
+    /// Whether completions have to be looked at with `reap`.
     pub fn submitAll(queue: *SendQueue, ring: *Ring) bool {
         if (queue.count == 0) return false;
         const direct = ring.room() < @as(usize, queue.count) + ring.submissions();
@@ -109,7 +109,7 @@ pub const SendQueue = struct {
             }
             const entry = ring.submission();
             entry.prep_rw(.SEND, socket.poll.fd, @intFromPtr(queue.memory.ptr) + record.begin, record.length, 0);
-            // Never to wait; what was sent of it is told only when that is not all.
+            // Never to wait; the kernel reports only when not all of it was sent.
             entry.rw_flags = @intCast(sys.msg_nosignal | sys.msg_dontwait | sys.msg_waitall);
             entry.flags = linux.IOSQE_CQE_SKIP_SUCCESS;
             entry.user_data = @bitCast(Tag{ .slot = @intCast(number), .operation = .send });
@@ -118,7 +118,7 @@ pub const SendQueue = struct {
     }
 
     /// Everything was submitted, and so has been sent, or failed.
-    pub fn settle(queue: *SendQueue, ring: *Ring) void {
+    pub fn reap(queue: *SendQueue, ring: *Ring) void {
         for (queue.records[0..queue.count]) |*record| {
             if (record.socket) |socket| socket.queued = 0;
         }

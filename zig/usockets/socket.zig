@@ -227,7 +227,7 @@ pub const Socket = extern struct {
         if (socket.queued != 0) socket.context.loop.uring.?.sends.sendNow(socket);
     }
 
-    /// The kernel takes data again. False when the context's callback has nothing to do.
+    /// The kernel takes data once more. False when the context's callback has nothing to do.
     fn sendsAgain(socket: *Socket) bool {
         const unsent = socket.unsent orelse return true;
         if (!unsent.flush(socket.poll.fd)) {
@@ -269,7 +269,7 @@ pub const Socket = extern struct {
     }
 
     pub fn deliverScheduled(loop: *Loop) void {
-        // What the callbacks schedule again waits for the next turn.
+        // What the callbacks schedule meanwhile waits for the next turn.
         var next = loop.scheduled;
         loop.scheduled = null;
         while (next) |socket| {
@@ -333,7 +333,7 @@ pub const Socket = extern struct {
         if (!loop.running) loop.wake();
     }
 
-    /// For what OpenSSL may hold: no event would come for it.
+    /// For what OpenSSL may hold: no event would follow for it.
     pub fn scheduleRead(socket: *Socket) void {
         socket.set(Flags.wants_read, true);
         socket.schedule();

@@ -133,7 +133,7 @@ export fn us_socket_pause(socket: *Socket) void {
     if (socket.closed()) return;
     socket.set(Flags.paused, true);
     const poll = &socket.poll;
-    // Of the end of input one can be told all the same.
+    // The end of input can be reported all the same.
     const rest = poll.interest & ~sys.epollin;
     poll.change(socket.context.loop, if (socket.has(Flags.ended)) rest else rest | sys.epollrdhup);
 }

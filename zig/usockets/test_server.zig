@@ -170,7 +170,7 @@ pub const Server = struct {
     }
 
     /// Turns of the loop until nothing more is ready.
-    pub fn settle(server: Server) void {
+    pub fn turnUntilIdle(server: Server) void {
         for (0..50) |_| {
             _ = us_loop_pump(server.loop);
             if (!readable(us_loop_fd(server.loop), 20)) return;
@@ -183,7 +183,7 @@ pub const Server = struct {
         std.mem.writeInt(u16, address.data[0..2], server.port, .big);
         address.data[2..6].* = .{ 127, 0, 0, 1 };
         try expectEqual(@as(c_int, 0), sys.connect(fd, &address, 16));
-        server.settle();
+        server.turnUntilIdle();
         return fd;
     }
 };
@@ -198,7 +198,7 @@ pub fn readable(fd: c_int, timeout_ms: c_int) bool {
 
 pub fn exchange(server: Server, fd: c_int, text: []const u8, buffer: []u8) []u8 {
     _ = sys.send(fd, text.ptr, text.len, sys.msg_nosignal);
-    server.settle();
+    server.turnUntilIdle();
     if (!readable(fd, 1000)) return buffer[0..0];
     const count = sys.recv(fd, buffer.ptr, buffer.len, 0);
     return buffer[0..@intCast(@max(count, 0))];

@@ -47,7 +47,7 @@ test "accepts in batches, echoes, sees ends, and frees everything" {
     try expectEqual(@as(u32, 20), seen.opened);
     for (clients) |fd| try expectEqualStrings("ping", exchange(server, fd, "ping", &buffer));
     for (clients) |fd| _ = sys.close(fd);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 20), seen.ended);
     try expectEqual(@as(u32, 20), seen.closed);
     try expectEqual(@as(c_uint, 0), us_socket_context_count(server.context));
@@ -58,7 +58,7 @@ test "an idle loop's descriptor is not readable" {
     defer server.deinit();
     const fd = try server.connect();
     defer _ = sys.close(fd);
-    server.settle();
+    server.turnUntilIdle();
     try expect(!readable(us_loop_fd(server.loop), 100));
 }
 
@@ -72,7 +72,7 @@ test "write2 sends both parts" {
     try expectEqualStrings("abab", exchange(server, fd, "ab", &buffer));
 }
 
-test "the writable event comes only while a write waits" {
+test "the writable event follows only while a write waits" {
     const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
@@ -84,12 +84,12 @@ test "the writable event comes only while a write waits" {
         sent += count;
         if (count < big.len) break;
     }
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 0), seen.writable);
     var received: usize = 0;
     var buffer: [1 << 16]u8 = undefined;
     while (received < sent) received += @intCast(sys.recv(fd, &buffer, buffer.len, 0));
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 1), seen.writable);
     try expect(!readable(us_loop_fd(server.loop), 50));
 }
@@ -138,7 +138,7 @@ test "another thread wakes the loop once for many calls" {
     const thread = try std.Thread.spawn(.{}, Waker.run, .{server.loop});
     thread.join();
     try expect(readable(us_loop_fd(server.loop), 1000));
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 1), seen.wakeups);
 }
 
@@ -162,15 +162,15 @@ test "pause withholds input until resume" {
     defer _ = sys.close(fd);
     us_socket_pause(seen.last.?);
     _ = sys.send(fd, "held", 4, 0);
-    server.settle();
+    server.turnUntilIdle();
     try expect(!readable(fd, 50));
     us_socket_resume(seen.last.?);
-    server.settle();
+    server.turnUntilIdle();
     var buffer: [8]u8 = undefined;
     try expectEqual(@as(isize, 4), sys.recv(fd, &buffer, buffer.len, 0));
 }
 
-test "scheduled data comes once, and never for a closed socket" {
+test "scheduled data is delivered once, and never for a closed socket" {
     const server = try Server.listening();
     defer server.deinit();
     const fd = try server.connect();
@@ -178,11 +178,11 @@ test "scheduled data comes once, and never for a closed socket" {
     seen.mode = .keep;
     us_socket_schedule_data(seen.last.?);
     us_socket_schedule_data(seen.last.?);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 1), seen.empty);
     us_socket_schedule_data(seen.last.?);
     _ = us_socket_close(0, seen.last.?, 0, null);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 1), seen.empty);
 }
 
@@ -194,9 +194,9 @@ test "the last reply survives input that nobody read" {
     seen.mode = .reply_and_close;
     const big: [1 << 20]u8 = @splat('x');
     _ = sys.send(fd, &big, big.len, sys.msg_dontwait | sys.msg_nosignal);
-    server.settle();
+    server.turnUntilIdle();
     _ = sys.send(fd, &big, big.len, sys.msg_dontwait | sys.msg_nosignal);
-    server.settle();
+    server.turnUntilIdle();
     var buffer: [8]u8 = undefined;
     try expectEqual(@as(isize, 3), sys.recv(fd, &buffer, buffer.len, 0));
     try expectEqual(@as(u32, 1), seen.closed);
@@ -212,7 +212,7 @@ test "at the limit accepting pauses, and goes on when one closes" {
     try expectEqual(@as(u32, 1), seen.opened);
     try expect(!readable(us_loop_fd(server.loop), 50));
     _ = sys.close(first);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 2), seen.opened);
 }
 
@@ -270,7 +270,7 @@ test "our half can be closed while the peer still sends, and the peer's end clos
     try expectEqual(@as(isize, 0), sys.recv(fd, &buffer, buffer.len, 0));
     try expectEqual(@as(u32, 0), seen.closed);
     _ = sys.close(fd);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 1), seen.closed);
 }
 
@@ -297,11 +297,11 @@ test "no descriptor is left when everything is freed" {
         const server = try Server.listening();
         defer server.deinit();
         _ = sys.close(try server.connect());
-        server.settle();
+        server.turnUntilIdle();
     }
     const after = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
     _ = sys.close(after);
-    // The kernel gives the lowest free number.
+    // The kernel takes the lowest free number.
     try expectEqual(before, after);
 }
 
@@ -323,7 +323,7 @@ test "without descriptors the listener waits instead of spinning" {
     const server = try Server.listening();
     defer server.deinit();
     _ = sys.close(try server.connect());
-    server.settle();
+    server.turnUntilIdle();
     var spare: [spare_max]c_int = @splat(-1);
     for (&spare) |*fd| fd.* = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
     defer for (spare[1..]) |fd| {
@@ -338,9 +338,9 @@ test "without descriptors the listener waits instead of spinning" {
     try expect(!readable(us_loop_fd(server.loop), 50));
     try expectEqual(@as(u32, 1), seen.opened);
     _ = sys.close(spare[0]);
-    // Nothing of the loop was closed: it tries again after some seconds.
+    // Nothing of the loop was closed: it tries once more after some seconds.
     try expect(readable(us_loop_fd(server.loop), 10_000));
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 2), seen.opened);
 }
 

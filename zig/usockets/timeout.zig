@@ -58,7 +58,7 @@ pub fn deadlineAfter(seconds: u32) u32 {
 }
 
 /// Puts a socket where its nearest deadline finds it; after every deadline that is set. Mostly it lies there already: a
-/// deadline that moved on is seen when the earlier one comes.
+/// deadline that moved on is seen when the earlier one is reached.
 pub fn watch(socket: *Socket) void {
     const nearest = nearestDeadline(socket);
     if (nearest == never or (socket.slot_tick != 0 and socket.slot_tick <= nearest)) return;
@@ -100,7 +100,7 @@ pub fn sweep(loop: *Loop) void {
     const wheel = &loop.wheel;
     loop.armed_tick = 0;
     listener.retryStarved(loop);
-    listener.lookAgain(loop, now);
+    listener.retryAccepting(loop, now);
     const lingering = linger.expire(loop, now);
     if (lingering != never) need(loop, lingering);
     var effort: u32 = 0;

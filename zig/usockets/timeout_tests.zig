@@ -86,7 +86,7 @@ const Crowd = struct {
         }
     }
 
-    /// Turns till so many time-outs came, or a number of seconds passed; gives the most of one turn.
+    /// Turns till there were so many time-outs, or a number of seconds passed; returns the most of one turn.
     fn run(crowd: *const Crowd, timeouts: u32, seconds: i64) u32 {
         const end = sys.monotonicMs() + seconds * 1000;
         var most: u32 = 0;
@@ -111,12 +111,12 @@ test "many that are due at once are spread over turns" {
     try expect(most < 200);
 }
 
-test "a deadline that moves on is not early, and one that comes nearer is not late" {
+test "a deadline that moves on is not early, and one that moves nearer is not late" {
     const crowd: Crowd = .init();
     defer crowd.deinit();
     crowd.setAll(1);
     crowd.setAll(2);
-    // Far beyond the wheel, and near again.
+    // Far beyond the wheel, then near.
     us_socket_timeout(0, crowd.sockets[0], 100_000);
     us_socket_timeout(0, crowd.sockets[1], 100_000);
     us_socket_timeout(0, crowd.sockets[1], 1);
@@ -142,7 +142,7 @@ test "who closes or moves in between is not called" {
     try expectEqual(@as(u32, 598), seen.timeouts);
 }
 
-test "a loop that slept for long calls everybody once" {
+test "a loop that slept for long calls each time-out once" {
     const crowd: Crowd = .init();
     defer crowd.deinit();
     crowd.setAll(1);

@@ -1,4 +1,4 @@
-//! What a TLS connection came to: version, cipher suite, and the certificates of both ends.
+//! What was agreed on for a TLS connection: version, cipher suite, and the certificates of both ends.
 const std = @import("std");
 const library = @import("tls_library.zig");
 const openssl = &library.openssl;

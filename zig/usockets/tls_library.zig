@@ -126,7 +126,7 @@ pub fn load(path: [*:0]const u8) LoadResult {
 }
 
 fn bind(library: *anyopaque) LoadResult {
-    // Before all others: an older library lacks some of them, and its age is what to tell.
+    // Before all others: an older library lacks some of them, and its age is what to report.
     const version: *const fn () callconv(.c) c_ulong = @ptrCast(std.c.dlsym(library, "OpenSSL_version_num") orelse return .too_old);
     if (version() < version_three) return .too_old;
     var found: Functions = undefined;

@@ -1,4 +1,4 @@
-//! From files and choices to an SSL_CTX. What is wrong is told by its part and OpenSSL's reason.
+//! From files and choices to an SSL_CTX. What is wrong is reported by its part and OpenSSL's reason.
 const std = @import("std");
 const library = @import("tls_library.zig");
 const openssl = &library.openssl;
@@ -173,7 +173,7 @@ const Password = struct {
     text: ?[]const u8,
     asked: bool = false,
 
-    fn give(buffer: [*]u8, size: c_int, _: c_int, user: ?*anyopaque) callconv(.c) c_int {
+    fn copyPassword(buffer: [*]u8, size: c_int, _: c_int, user: ?*anyopaque) callconv(.c) c_int {
         const password: *Password = @ptrCast(@alignCast(user.?));
         password.asked = true;
         const text = password.text orelse return -1;
@@ -187,7 +187,7 @@ fn setKey(ctx: *Ctx, path: [*:0]const u8, passphrase: ?[*:0]const u8, kind: *c_i
     const file = openssl.BIO_new_file(path, "r") orelse return .key;
     defer _ = openssl.BIO_free(file);
     var password: Password = .{ .text = if (passphrase) |text| std.mem.span(text) else null };
-    const key = openssl.PEM_read_bio_PrivateKey(file, null, Password.give, &password) orelse {
+    const key = openssl.PEM_read_bio_PrivateKey(file, null, Password.copyPassword, &password) orelse {
         if (!password.asked) return .key;
         return if (password.text == null) .passphrase_missing else .passphrase_wrong;
     };

@@ -16,7 +16,7 @@ const allocator = std.heap.c_allocator;
 /// RFC 1035 section 2.3.4.
 pub const name_bytes_max = 253;
 
-/// Told of a server name that has no certificate; it may add one.
+/// Called with a server name that has no certificate; it may add one.
 pub const MissingName = *const fn (?*anyopaque, [*]const u8, usize) callconv(.c) void;
 
 /// What a server name has. Renewal keeps the number.

@@ -1,7 +1,7 @@
 //! TLS of one connection: OpenSSL between the socket's descriptor and the plain bytes.
 //!
 //! OpenSSL reads and writes the descriptor through a BIO of ours, without buffers in between. What the kernel does not take is
-//! kept here, at most one record and the alerts behind it, so that OpenSSL never has to be given the same bytes again.
+//! kept here, at most one record and the alerts behind it, so that OpenSSL never has to be given the same bytes twice.
 const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("sys.zig");
@@ -24,7 +24,7 @@ const error_want_read = 2;
 const error_zero_return = 6;
 const reason_http_request = 156;
 
-pub const Progress = enum { done, again, failed, ended, spoke_http };
+pub const Progress = enum { done, blocked, failed, ended, spoke_http };
 
 pub const Session = struct {
     ssl: *Ssl,
@@ -101,7 +101,7 @@ pub const Session = struct {
 
     fn outcome(session: *Session, result: c_int) Progress {
         switch (openssl.SSL_get_error(session.ssl, result)) {
-            error_want_read => return .again,
+            error_want_read => return .blocked,
             error_zero_return => return .ended,
             else => {},
         }

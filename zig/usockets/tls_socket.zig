@@ -1,4 +1,4 @@
-//! The life of a socket that speaks TLS: what socket.zig does otherwise when there is a session.
+//! The life of a socket that speaks TLS: what socket.zig does differently when there is a session.
 const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("sys.zig");
@@ -46,7 +46,7 @@ pub fn receive(first: *Socket) void {
     }
     var round: u32 = 0;
     while (true) : (round += 1) {
-        // What OpenSSL holds already must be read to its end: no event would come for it.
+        // What OpenSSL holds already must be read to its end: no event would follow for it.
         if (round == rounds_per_turn) session.drained = true;
         var total: usize = 0;
         const progress = while (total + record_bytes <= deliver_bytes) {
@@ -54,7 +54,7 @@ pub fn receive(first: *Socket) void {
             const progress = session.read(loop.receiveBuffer()[total..deliver_bytes], &count);
             if (progress != .done) break progress;
             total += count;
-            if (session.isDrained()) break .again;
+            if (session.isDrained()) break .blocked;
         } else .done;
         watchPending(socket);
         if (total > 0) {
@@ -63,7 +63,7 @@ pub fn receive(first: *Socket) void {
         }
         switch (progress) {
             .done => {},
-            .again => return,
+            .blocked => return,
             .ended => return socket.peerEnded(),
             .failed, .spoke_http => return fail(socket),
         }
@@ -77,7 +77,7 @@ fn shakeHands(socket: *Socket) ?*Socket {
     if (socket.closed()) return null;
     watchPending(socket);
     switch (progress) {
-        .again => return null,
+        .blocked => return null,
         .done => {},
         .ended, .failed, .spoke_http => {
             session.server.failed_handshakes += 1;
@@ -103,7 +103,7 @@ fn watchPending(socket: *Socket) void {
     if (!socket.tls.?.pending.isEmpty()) socket.poll.add(socket.context.loop, sys.epollout);
 }
 
-/// The kernel takes data again. False when the context's callback has nothing to do.
+/// The kernel takes data once more. False when the context's callback has nothing to do.
 pub fn writable(socket: *Socket) bool {
     const session = socket.tls.?;
     if (!session.flush()) {
@@ -167,6 +167,6 @@ pub fn shutdown(socket: *Socket) void {
 /// The descriptor is about to go.
 pub fn closing(socket: *Socket) void {
     const session = socket.tls.?;
-    // A peer that said goodbye is answered; without that a close is a cut, which the peer must be able to tell.
+    // A peer that said goodbye is answered; without that a close is a cut, which the peer must be able to recognise.
     if (socket.has(Flags.ended) and !socket.has(Flags.shut_down)) session.sayGoodbye();
 }

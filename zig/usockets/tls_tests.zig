@@ -42,7 +42,7 @@ test "no library, and one that is none" {
 
 extern "c" fn socketpair(family: c_int, kind: c_int, protocol: c_int, fds: *[2]c_int) c_int;
 
-test "ciphertext that waits leaves in order, and a broken connection is told" {
+test "ciphertext that waits leaves in order, and a broken connection is reported" {
     var fds: [2]c_int = undefined;
     try expectEqual(@as(c_int, 0), socketpair(sys.af_unix, sys.sock_stream | sys.nonblock, 0, &fds));
     var pending: Pending = .{};

@@ -76,7 +76,7 @@ fn onCheckThenAdopt(socket: *Socket, data: [*]u8, length: c_int) callconv(.c) ?*
 fn onSend(socket: *Socket, _: [*]u8, _: c_int) callconv(.c) ?*Socket {
     var piece: [piece_bytes]u8 = undefined;
     fill(&piece, taken);
-    // In two writes, as a head and its body may come.
+    // In two writes, as a head and its body may arrive.
     for ([_][]const u8{ piece[0..100], piece[100..] }) |part| {
         const count: usize = @intCast(us_socket_write(0, socket, part.ptr, @intCast(part.len), 0));
         taken += count;
@@ -97,12 +97,12 @@ fn overfill(server: Server) !c_int {
         _ = sys.send(fd, "x", 1, sys.msg_nosignal);
         _ = us_loop_pump(server.loop);
     }
-    server.settle();
+    server.turnUntilIdle();
     try expect(taken < 300 * piece_bytes);
     return fd;
 }
 
-/// What the client reads, until `size` bytes or the end came.
+/// What the client reads, until `size` bytes or the end.
 fn drain(server: Server, fd: c_int, size: usize) !void {
     var buffer: [20_000]u8 = undefined;
     while (received < size) {
@@ -126,7 +126,7 @@ fn sendPattern(server: Server, fd: c_int, from: usize, size: usize) void {
         if (count > 0) sent += @intCast(count);
         if (readable(us_loop_fd(server.loop), 20)) _ = us_loop_pump(server.loop);
     }
-    server.settle();
+    server.turnUntilIdle();
 }
 
 test "what was taken arrives in order when the peer reads at last, and then more is taken" {
@@ -135,12 +135,12 @@ test "what was taken arrives in order when the peer reads at last, and then more
     const fd = try overfill(server);
     defer _ = sys.close(fd);
     try drain(server, fd, taken);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 1), seen.writable);
     try expectEqual(@as(c_int, 0), us_socket_owes(seen.last.?));
     const before = taken;
     _ = sys.send(fd, "x", 1, sys.msg_nosignal);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(before + piece_bytes, taken);
     try drain(server, fd, taken);
 }
@@ -154,7 +154,7 @@ test "what was taken arrives although the socket was closed" {
         if (shuts_down) us_socket_shutdown(0, seen.last.?);
         _ = us_socket_close(0, seen.last.?, 0, null);
         try drain(server, fd, taken);
-        server.settle();
+        server.turnUntilIdle();
         var byte: [1]u8 = undefined;
         try expectEqual(@as(isize, 0), sys.recv(fd, &byte, 1, 0));
     }
@@ -173,7 +173,7 @@ test "large and small input in turns" {
     try expect(!mismatched);
 }
 
-test "input that came before a pause is delivered after it" {
+test "input that arrived before a pause is delivered after it" {
     const server = try begin(onCheckThenPause);
     defer server.deinit();
     const fd = try server.connect();
@@ -182,18 +182,18 @@ test "input that came before a pause is delivered after it" {
     fill(&buffer, 0);
     try expectEqual(@as(isize, buffer.len), sys.send(fd, &buffer, buffer.len, 0));
     while (received < buffer.len) {
-        server.settle();
+        server.turnUntilIdle();
         const before = received;
-        server.settle();
+        server.turnUntilIdle();
         try expectEqual(before, received);
         us_socket_resume(seen.last.?);
     }
     try expect(!mismatched);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, 0), seen.ended);
 }
 
-test "the end of input that came during a pause is told after it" {
+test "the end of input during a pause is reported after it" {
     const server = try begin(onCheckThenPause);
     defer server.deinit();
     const fd = try server.connect();
@@ -202,7 +202,7 @@ test "the end of input that came during a pause is told after it" {
     try expectEqual(@as(isize, buffer.len), sys.send(fd, &buffer, buffer.len, 0));
     _ = sys.close(fd);
     while (seen.ended == 0) {
-        server.settle();
+        server.turnUntilIdle();
         if (seen.ended == 0) us_socket_resume(seen.last.?);
     }
     try expectEqual(@as(usize, buffer.len), received);
@@ -234,7 +234,7 @@ test "many connections at once" {
     for (0..3) |_| {
         for (many) |fd| _ = sys.send(fd, "x", 1, 0);
         taken = 0;
-        server.settle();
+        server.turnUntilIdle();
         try expectEqual(many.len * piece_bytes, taken);
         for (many) |fd| {
             var buffer: [piece_bytes]u8 = undefined;
@@ -242,7 +242,7 @@ test "many connections at once" {
         }
     }
     for (many) |fd| _ = sys.close(fd);
-    server.settle();
+    server.turnUntilIdle();
     try expectEqual(@as(u32, many.len), seen.closed);
 }
 
@@ -268,7 +268,7 @@ test "a reply does not wait for slow callbacks of others" {
         taken = 0;
         replied = 0;
         for (clients) |fd| _ = sys.send(fd, "x", 1, 0);
-        server.settle();
+        server.turnUntilIdle();
         try expectEqual(clients.len, taken);
         for (clients) |fd| {
             var byte: [1]u8 = undefined;
@@ -278,7 +278,7 @@ test "a reply does not wait for slow callbacks of others" {
         if (round > 0) try expectEqual(@as(u32, clients.len - 1), replied);
     }
     for (clients) |fd| _ = sys.close(fd);
-    server.settle();
+    server.turnUntilIdle();
 }
 
 test "a close is seen at once, and a listener's port is free" {
@@ -295,7 +295,7 @@ test "a close is seen at once, and a listener's port is free" {
         const listener = test_server.us_socket_context_listen(0, server.context, "127.0.0.1", 0, exclusive, 64).?;
         const port = test_server.us_socket_local_port(0, @ptrCast(listener));
         us_listen_socket_close(0, listener);
-        const again = test_server.us_socket_context_listen(0, server.context, "127.0.0.1", port, exclusive, 64).?;
-        us_listen_socket_close(0, again);
+        const second = test_server.us_socket_context_listen(0, server.context, "127.0.0.1", port, exclusive, 64).?;
+        us_listen_socket_close(0, second);
     }
 }

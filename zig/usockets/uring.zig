@@ -1,7 +1,7 @@
 //! The io_uring backend: data arrives in buffers that the kernel picks, sends leave together when a turn ends.
 //!
 //! A poll is known to the kernel by its number in a table and that number's generation, never by its address: it may move, and
-//! what completes after it has gone is recognised. What a poll wants is compared with what is under way when a turn ends, so
+//! what completes after its end is recognised. What a poll wants is compared with what is under way when a turn ends, so
 //! that wishes that change within a turn cost nothing. Polling is one-shot and begun anew, which makes it level-triggered.
 const std = @import("std");
 const assert = std.debug.assert;
@@ -35,7 +35,7 @@ const slow_ms = 8;
 /// looks like a callback that blocks, and must not cost a second of single sends.
 const cautious_factor = 8;
 const cautious_max_ms = 1000;
-/// Reads in a row that would have fitted a buffer, after which a socket receives into buffers again.
+/// Reads in a row that would have fitted a buffer, after which a socket goes back to receiving into buffers.
 const small_reads = 16;
 
 pub const Uring = struct {
@@ -82,7 +82,7 @@ pub const Uring = struct {
         allocator.destroy(uring);
     }
 
-    /// Connections that came for listeners that are closed.
+    /// Connections for listeners that are closed.
     fn refuseAccepted(uring: *Uring) void {
         while (true) {
             const count = uring.ring.take(&uring.ready);
@@ -129,7 +129,7 @@ pub const Uring = struct {
             uring.slots.append(allocator, .{ .next_free = none }) catch return false;
             uring.free = @intCast(uring.slots.items.len - 1);
         }
-        // So that nothing that comes later can fail.
+        // So that nothing that follows can fail.
         uring.dirty.ensureTotalCapacity(allocator, uring.slots.items.len) catch return false;
         poll.slot = uring.free;
         const slot = &uring.slots.items[poll.slot];
@@ -209,7 +209,7 @@ pub const Uring = struct {
         length: u32 = 0,
     };
 
-    /// An operation of which only a failure is told.
+    /// An operation of which only a failure is reported.
     fn submit(uring: *Uring, operation: linux.IORING_OP, fields: Fields) void {
         const entry = uring.ring.submission();
         entry.prep_rw(operation, fields.fd, fields.address, fields.length, 0);
@@ -233,7 +233,7 @@ pub const Uring = struct {
         const slot = &uring.slots.items[number];
         slot.polling = true;
         slot.polled = events;
-        // Of a half that the peer has ended the kernel tells always: then only of changes.
+        // A half that the peer has ended is always reported by the kernel: then only changes are asked for.
         const flags: u32 = if (slot.half_closed) linux.IORING_POLL_ADD_MULTI else 0;
         uring.submit(.POLL_ADD, .{ .fd = slot.poll.?.fd, .tag = uring.pollTag(number), .events = events, .length = flags });
     }
@@ -298,7 +298,7 @@ pub const Uring = struct {
             } else {
                 const sends = uring.sends.submitAll(&uring.ring);
                 if (uring.ring.submissions() > 0) uring.ring.turn(0);
-                if (sends) uring.sends.settle(&uring.ring);
+                if (sends) uring.sends.reap(&uring.ring);
             }
             // A socket that could not send everything waits until it can.
             if (uring.dirty.items.len == 0) return;
@@ -371,7 +371,7 @@ pub const Uring = struct {
         uring.flush();
     }
 
-    /// Replies wait for the callbacks that come after them in a turn, but not for long.
+    /// Replies wait for the callbacks that follow in a turn, but not for long.
     fn timePassed(uring: *Uring, before: i64, now: i64) void {
         if (now - before >= slow_ms) {
             uring.cautious_until = now + @min(cautious_factor * (now - before), cautious_max_ms);
@@ -393,7 +393,7 @@ pub const Uring = struct {
         if (asked != 0) uring.loop.dispatch(slot.poll.?, asked);
     }
 
-    /// A multishot operation that has told all that it will begins anew when it is wanted.
+    /// A multishot operation that has ended begins anew when it is wanted.
     fn noteEnd(uring: *Uring, number: u32, completion: Completion) void {
         if (completion.flags & linux.IORING_CQE_F_MORE != 0) return;
         uring.slots.items[number].multishot = .no;
@@ -413,7 +413,7 @@ pub const Uring = struct {
 
     fn received(uring: *Uring, tag: Tag, completion: Completion) void {
         const buffer: ?u16 = completion.buffer_id() catch null;
-        defer if (buffer) |number| uring.buffers.give(number);
+        defer if (buffer) |number| uring.buffers.putBack(number);
         const slot = &uring.slots.items[tag.slot];
         if (slot.generation != tag.generation) return;
         uring.noteEnd(tag.slot, completion);
@@ -460,7 +460,7 @@ pub const Uring = struct {
         entry.value.free();
     }
 
-    /// The socket reads again.
+    /// The socket reads on.
     pub fn deliverHeld(uring: *Uring, given: *Socket) void {
         var socket = given;
         while (true) {
@@ -482,7 +482,7 @@ pub const Uring = struct {
         }
     }
 
-    /// A socket that was read directly may be better off with buffers again.
+    /// A socket that was read directly may now be better off with buffers.
     pub fn noteRead(uring: *Uring, poll: *const Poll, count: usize) void {
         const slot = &uring.slots.items[poll.slot];
         if (slot.buffered or count >= ring_buffers.data_bytes) {

@@ -6,7 +6,7 @@ pub const none = std.math.maxInt(u32);
 
 pub const Operation = enum(u8) { ignored, poll, receive, accept, send };
 
-/// What a completion tells of its submission.
+/// What a completion says of its submission.
 pub const Tag = packed struct(u64) {
     slot: u32 = 0,
     operation: Operation = .ignored,

@@ -35,8 +35,8 @@ struct us_listen_socket_t *us_socket_context_listen_fd(int ssl, struct us_socket
 void us_socket_context_set_backlog(struct us_socket_context_t *context, int backlog);
 /* Accepting pauses while this many accepted sockets are open; 0 for no limit. */
 void us_socket_context_set_max_sockets(struct us_socket_context_t *context, unsigned int max);
-/* Told that clients wait and are not accepted, at each attempt while it is so: `reason` is 0 at the limit of sockets, else an
- * errno; `waiting` is how many, -1 where the system only tells that somebody does. */
+/* Called when clients wait and are not accepted, at each attempt while it is so: `reason` is 0 at the limit of sockets, else an
+ * errno; `waiting` is how many, -1 where the system only says that somebody does. */
 void us_socket_context_on_waiting(struct us_socket_context_t *context, void (*callback)(void *user, int reason, int waiting),
                                   void *user);
 void us_socket_context_close_listeners(struct us_socket_context_t *context);
@@ -50,13 +50,13 @@ void us_socket_pause(struct us_socket_t *s);
 void us_socket_resume(struct us_socket_t *s);
 /* Whether the peer has ended its half, and everything before that was received. */
 int us_socket_ended(struct us_socket_t *s);
-/* Told that the peer has ended its half while the socket is paused, behind what was not received yet. */
+/* Called when the peer has ended its half while the socket is paused, behind what was not received yet. */
 void us_socket_context_on_half_closed(struct us_socket_context_t *context, void (*callback)(struct us_socket_t *s));
 /* Has the kernel ask the peer after so many seconds without a packet, and so often, whether it is there (RFC 9293 section 3.8.4).
  */
 void us_socket_keep_alive(struct us_socket_t *s, unsigned int idle, unsigned int interval, unsigned int probes);
-/* When the socket is closed after a shutdown, what the peer sends still is discarded for a while, whether or not something has come
- * yet. */
+/* When the socket is closed after a shutdown, what the peer sends still is discarded for a while, whether or not something has
+ * arrived yet. */
 void us_socket_linger(struct us_socket_t *s);
 /* A word that stays with the connection, also when it is adopted; 0 at first. */
 unsigned int us_socket_tag(struct us_socket_t *s);
@@ -110,7 +110,7 @@ struct us_tls_options {
 int us_tls_load(const char *path);
 /* Whether a cipher's name, or keyword, means something in TLS 1.2. */
 int us_tls_knows_cipher(const char *name);
-/* Makes the listeners of a context speak TLS, or changes the certificate of connections to come; with a name (lower case, may
+/* Makes the listeners of a context speak TLS, or changes the certificate of future connections; with a name (lower case, may
  * be "*.example.org"), of those that ask for it. Returns 0, or which part is wrong, plus 256 times the index of the
  * certificate, with OpenSSL's reason as text. */
 int us_socket_context_tls(struct us_socket_context_t *context, const char *name, size_t name_length,
@@ -128,9 +128,9 @@ int us_socket_tls_misdirected(struct us_socket_t *s, const char *host, size_t le
 int us_socket_context_tls_had_names(struct us_socket_context_t *context);
 /* A number that no other connection of this thread ever has; 0 without TLS. */
 unsigned long long us_socket_tls_number(struct us_socket_t *s);
-/* What the connection came to, big-endian: version and cipher suite in 16 bits each, then blocks that begin with their length
- * in 32 bits: our certificate as DER (empty without one), and for a client with a certificate its subject (RFC 4514) and then
- * the chain as DER, its own first. Returns the length; whole blocks only are true when it did not fit. */
+/* What was agreed on for the connection, big-endian: version and cipher suite in 16 bits each, then blocks that begin with their
+ * length in 32 bits: our certificate as DER (empty without one), and for a client with a certificate its subject (RFC 4514) and
+ * then the chain as DER, its own first. Returns the length; whole blocks only are true when it did not fit. */
 int us_socket_tls_facts(struct us_socket_t *s, char *out, size_t size);
 unsigned long long us_socket_context_tls_failed_handshakes(struct us_socket_context_t *context);
 

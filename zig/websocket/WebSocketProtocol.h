@@ -36,7 +36,7 @@ template <bool isServer> struct WebSocketState {
 
   static constexpr size_t HEADER_MAX = 14;
 
-  /* Payload bytes of the current frame that are still to come. */
+  /* Payload bytes of the current frame that are missing. */
   uint64_t remaining = 0;
   unsigned char mask[4];
   /* The beginning of a frame whose header is not complete, or has no payload behind it yet. */
@@ -47,7 +47,7 @@ template <bool isServer> struct WebSocketState {
   bool frameFin = false;
   bool inMessage = false;
   bool compressed = false;
-  /* The engine was told that the message that begins with a held header is compressed. */
+  /* The engine knows that the message that begins with a held header is compressed. */
   bool marked = false;
   Utf8Validator text;
 };
@@ -189,7 +189,7 @@ private:
 
   static bool isControl(const State *state) { return state->frameOpCode >= CONTROL; }
 
-  /* What the first two bytes give away, or an empty text. */
+  /* What is wrong with the first two bytes, or an empty text. */
   static std::string_view objection(const unsigned char *frame, const State *state) {
     unsigned int opCode = frame[0] & OPCODE;
     bool fin = frame[0] & FIN;

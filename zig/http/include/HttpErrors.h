@@ -1,4 +1,4 @@
-/* Stands in for the engine's header of this name: what a client is told when its request is refused. */
+/* Stands in for the engine's header of this name: what a client gets when its request is refused. */
 #ifndef UWS_HTTP_ERRORS
 #define UWS_HTTP_ERRORS
 

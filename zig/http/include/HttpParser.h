@@ -86,7 +86,7 @@ struct HttpRequest {
   bool isSlashAdded() const { return head.slashAdded; }
   /* What Host says, or else the authority of the target. */
   std::string_view host() const { return head.host; }
-  /* All field lines as they came but with lowered names: what a target in absolute-form says of the host is not among them. */
+  /* All field lines as they were sent but with lowered names: what a target in absolute-form says of the host is not among them. */
   std::string_view fieldLines() const { return head.fieldLines; }
   std::string_view rawMethod() const { return head.method; }
 
@@ -141,13 +141,13 @@ private:
 };
 
 struct HttpParser {
-  /* Asked before each request: true keeps what has come until a later call, which may bring no bytes. */
+  /* Asked before each request: true keeps what has arrived until a later call, which may bring no bytes. */
   static inline bool (*holdNext)(void *user) = nullptr;
   /* Asks for such a later call. */
   static inline void (*callAgain)(void *user) = nullptr;
 
   const HttpLimits *limits = &defaultLimits();
-  /* Bytes that came behind the request that is being handled. */
+  /* Bytes that arrived behind the request that is being handled. */
   std::string_view unread;
   /* The addresses of both ends as text, once somebody asked. */
   std::string endpoints;
@@ -155,7 +155,7 @@ struct HttpParser {
   std::string localPath;
 
   /* The engine's entry: {error, FULLPTR} for a refused request; what a handler returned if it is not `user`, and then
-   * this object may be gone; else {0, user}. */
+   * this object may be freed; else {0, user}. */
   template <typename RequestHandler, typename DataHandler>
   std::pair<unsigned int, void *> consumePostPadded(char *data, unsigned int length, void *user, void *reserved,
                                                     RequestHandler &&onRequest, DataHandler &&onData) {
@@ -164,7 +164,7 @@ struct HttpParser {
       return consume(call, data, length, reserved);
     }
     stash.append(data, length);
-    /* Within a field's value only control characters and the limit decide anything: no need to start again. */
+    /* Within a field's value only control characters and the limit decide anything: no need to start anew. */
     if (inValue && stash.length() <= limits->maxHeaderBytes && isPlain({data, length})) {
       return {0, user};
     }
@@ -174,7 +174,7 @@ struct HttpParser {
     return consume(call, bytes.data(), bytes.length(), reserved);
   }
 
-  /* Part of a head has come, and the rest is waited for. */
+  /* Part of a head has arrived, and the rest is waited for. */
   bool hasPartialHead() const { return partial; }
 
   /* Requests were kept until a later call. */

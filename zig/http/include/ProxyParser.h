@@ -1,4 +1,4 @@
-/* Stands in for the engine's header of this name: version 2 of the PROXY protocol, which tells who the client of a proxy is.
+/* Stands in for the engine's header of this name: version 2 of the PROXY protocol, which says who the client of a proxy is.
  *
  * The engine's own takes the bytes of an address that a short header does not have from memory, and refuses what many load
  * balancers add behind the addresses. */
@@ -27,7 +27,7 @@ public:
   std::string_view getSourceAddress() const { return {address, addressLength}; }
   uint16_t getSourcePort() const { return port; }
 
-  /* Reads what a connection begins with, as far as it has come: no header at all is done, too. */
+  /* Reads what a connection begins with, as far as it has arrived: no header at all is done, too. */
   ProxyHeader parse(std::string_view data) {
     size_t common = 0;
     size_t compared = std::min(data.length(), SIGNATURE.length());
@@ -68,7 +68,7 @@ public:
 private:
   static constexpr std::string_view SIGNATURE{"\r\n\r\n\0\r\nQUIT\n", 12};
   static constexpr size_t DECISIVE = 4, FIXED = 16;
-  /* Addresses of Unix-domain sockets take 216; certificates of clients are told by their names only. */
+  /* Addresses of Unix-domain sockets take 216; certificates of clients are described by their names only. */
   static constexpr size_t LENGTH_MAX = 4096;
   static constexpr unsigned int LOCAL = 0x20, PROXY = 0x21;
   static constexpr unsigned int INET = 1, INET6 = 2, UNIX = 3;

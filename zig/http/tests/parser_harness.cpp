@@ -92,7 +92,7 @@ void fragmentation() {
           "nothing is parsed after an error", 0);
     for (size_t split = 0; split < stream.length(); split++) {
       std::string events = inPieces(stream, split, stream.length());
-      /* A body may come in other pieces: the events only join them. */
+      /* A body may arrive in other pieces: the events only join them. */
       if (events != whole) {
         std::fprintf(stderr, "%s\n%s\n", whole.c_str(), events.c_str());
       }
@@ -114,7 +114,7 @@ void holding() {
   check(connection.events == "<GET /1|host=a>.<GET /2|host=a>.", "an empty call continues", 2);
   connection.held = false;
   connection.feed({});
-  check(connection.events.find("<GET /3|host=a>.") != std::string::npos, "what came while held is kept", 3);
+  check(connection.events.find("<GET /3|host=a>.") != std::string::npos, "what arrived while held is kept", 3);
   HttpParser::holdNext = nullptr;
 }
 
@@ -125,7 +125,7 @@ void stopping() {
   check(connection.dead && connection.events == "<GET /1|host=a>", "a handler that stops is the last", 0);
 }
 
-/* A request line or a field without end is refused at its limit, however slowly it comes. */
+/* A request line or a field without end is refused at its limit, however slowly it arrives. */
 void boundedStash() {
   for (std::string_view begin : {"", "GET /", "GET / HTTP/1.1\r\nHost: a\r\nX: ", "GET / HTTP/1.1\r\nHost: a\r\n"}) {
     Connection connection;

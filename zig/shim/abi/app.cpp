@@ -135,7 +135,7 @@ int32_t sk_app_drain(sk_app *app, int32_t stage) {
   return static_cast<int32_t>(app->connections);
 }
 
-/* By number, because what is told of the end of a connection may add a route. */
+/* By number, because a callback at the end of a connection may add a route. */
 void sk_app_close(sk_app *app) {
   us_socket_context_close(0, app->context());
   for (size_t i = 0; i < app->websockets.size(); i++) {

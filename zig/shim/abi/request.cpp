@@ -101,7 +101,7 @@ int32_t sk_req_scope(uint32_t handle) {
     return SK_STALE;
   }
   auto [path, query] = targetOf(*request);
-  /* Of the parts that follow nobody can tell what was sent. */
+  /* The parts that follow do not say what was sent. */
   bool lone_mark = query.empty() && path.length() < request->getFullUrl().length();
   int sent = request->origin().empty() && !lone_mark ? 0 : SK_SCOPE_SENT_TARGET;
   char flags = static_cast<char>(SK_SCOPE_FLAGS_BASE + (scopeFlags(*slot, *request, path) | sent));

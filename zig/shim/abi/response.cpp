@@ -14,7 +14,7 @@ namespace sk {
 
 namespace {
 
-/* Whether the client cut the connection: the event for it comes only when the loop runs again. */
+/* Whether the client cut the connection: the event for it follows only with the loop's next turn. */
 bool isReset(us_socket_t *s) {
   pollfd descriptor{static_cast<int>(reinterpret_cast<intptr_t>(us_socket_get_native_handle(0, s))), 0, 0};
   return poll(&descriptor, 1, 0) == 1 && (descriptor.revents & (POLLERR | POLLHUP | POLLNVAL));
@@ -63,7 +63,7 @@ int32_t sk_res_flush(uint32_t handle) {
   us_socket_t *s = raw(slot->socket);
   bool unread = slot->socket->getBufferedAmount() != 0;
   slot->socket->uncork();
-  /* Whether layer 1 holds something tells the next write. */
+  /* Layer 1 looks whether it holds something, for the next write to know. */
   us_socket_owes(s);
   if (us_socket_is_closed(0, s)) {
     return SK_GONE;

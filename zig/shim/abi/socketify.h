@@ -98,7 +98,7 @@ enum {
 #define SK_DUMP_ANCIENT 1
 #define SK_DUMP_SECURE 2
 
-/* Where a callback returns its receipt, that tells that it came to its end: a small number, another one at each call. When a
+/* Where a callback returns its receipt, that says that it ran to its end: a small number, another one at each call. When a
  * function in Python raises, or cannot even begin, ctypes returns whatever lay there, which may be the result of the call before.
  */
 
@@ -113,11 +113,11 @@ typedef void (*sk_abort_fn)(uint32_t handle);
 typedef int32_t (*sk_body_fn)(uint32_t handle, const char *data, size_t length, int32_t last, int32_t receipt);
 /* Nothing was written for too long; who is called ends the response, else the connection is cut. */
 typedef void (*sk_timeout_fn)(uint32_t handle);
-/* The connection takes data again. */
+/* The connection takes data once more. */
 typedef void (*sk_writable_fn)(uint32_t handle);
 /* The last connection of an app that drains is closed. */
 typedef void (*sk_drained_fn)(void);
-/* Clients wait to be accepted, at each attempt while it is so: `waiting` of them, or -1 when the system only tells that somebody
+/* Clients wait to be accepted, at each attempt while it is so: `waiting` of them, or -1 when the system only says that somebody
  * does. `reason` is 0 at max_connections, else the errno of what the system refuses. */
 typedef void (*sk_waiting_fn)(int32_t reason, int32_t waiting);
 /* What became of a request: client, method, target and version with LF between them (the last three are empty for one that could
@@ -267,7 +267,7 @@ enum {
 #define SK_TLS_INDEX_STEP 256
 /* Bytes of the reason in the scratch buffer, with the NUL that ends it. */
 #define SK_TLS_REASON_BYTES 256
-/* Makes the app's listeners speak TLS, or changes the certificate of connections to come: all of them, or those that ask for
+/* Makes the app's listeners speak TLS, or changes the certificate of future connections: all of them, or those that ask for
  * a host name (lower case, may be a wildcard). Returns 0, or SK_TLS_MEMORY and so on, plus SK_TLS_INDEX_STEP times the index of the
  * certificate: then the scratch buffer holds the reason. After sk_tls_load. */
 SK_API int32_t sk_app_tls(sk_app *app, const char *host, size_t host_length, const sk_tls_options *options);
@@ -288,7 +288,7 @@ enum {
   SK_DRAIN_WEBSOCKETS = 2
 };
 /* Stops listening, closes idle connections, ends websockets (1001), and lets the others end with their response (Connection:
- * close). To be called again, as hard or harder, until none is open. Returns how many are; on_drained is called when the last
+ * close). To be called repeatedly, as hard or harder, until none is open. Returns how many are; on_drained is called when the last
  * of them closes. */
 SK_API int32_t sk_app_drain(sk_app *app, int32_t stage);
 /* Calls back for every response that ended, and every websocket that was opened. Before the first connection. */
@@ -296,7 +296,7 @@ SK_API void sk_app_log(sk_app *app, sk_log_fn callback);
 /* Believes X-Forwarded-For and X-Forwarded-Proto of peers in these networks, 17 bytes each: the address (IPv4 mapped into IPv6)
  * and the length of its prefix. Peers on Unix-domain sockets are believed always. Before the first connection. */
 SK_API void sk_app_trust(sk_app *app, const char *networks, size_t length);
-/* Calls back, once, when so many more requests have come. */
+/* Calls back, once, after so many more requests. */
 SK_API void sk_app_limit_requests(sk_app *app, uint64_t count, sk_drained_fn callback);
 /* Number of open connections. */
 SK_API uint32_t sk_app_connections(sk_app *app);
@@ -369,7 +369,7 @@ SK_API int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_le
 SK_API int32_t sk_res_read_body(uint32_t handle);
 /* An informational 100 (Continue). */
 SK_API int32_t sk_res_write_continue(uint32_t handle);
-/* Asks for on_writable when the connection takes data again. */
+/* Asks for on_writable when the connection takes data once more. */
 SK_API int32_t sk_res_want_writable(uint32_t handle);
 /* The connection's descriptor, for sendfile(2) to a duplicate of it: only while a body of announced length is sent, nothing
  * waits in memory, and the connection is not encrypted (which the caller knows). Else SK_BUSY, or SK_STALE. */
@@ -378,9 +378,9 @@ SK_API int32_t sk_res_descriptor(uint32_t handle);
 SK_API int32_t sk_res_count_sent(uint32_t handle, uint64_t length);
 /* Asks for on_writable when the kernel takes data, also when nothing of ours waits. */
 SK_API int32_t sk_res_await_room(uint32_t handle);
-/* Bytes of the body given so far to try_end; SK_NO_OFFSET when gone. */
+/* Bytes of the body that try_end took so far; SK_NO_OFFSET when stale. */
 SK_API uint64_t sk_res_write_offset(uint32_t handle);
-/* Bytes that wait in memory for the client to read, or SK_ABSENT when gone. */
+/* Bytes that wait in memory for the client to read, or SK_ABSENT when stale. */
 SK_API int64_t sk_res_buffered_bytes(uint32_t handle);
 /* Packs what follows into one packet until sk_res_uncork. SK_BUSY when it is packed already. */
 SK_API int32_t sk_res_cork(uint32_t handle);
@@ -392,15 +392,15 @@ SK_API int32_t sk_res_resume(uint32_t handle);
 SK_API int32_t sk_res_close(uint32_t handle);
 /* 1 when the head is out, else 0. */
 SK_API int32_t sk_res_has_begun(uint32_t handle);
-/* For a handler that failed and that nobody can be told of: 500, or the cut when the head is out. */
+/* For a handler whose failure nobody can handle: 500, or the cut when the head is out. */
 SK_API int32_t sk_res_fail(uint32_t handle);
 /* The packed address of the client (4 or 16 bytes; empty for Unix-domain sockets), as a trusted proxy says (sk_app_trust). */
 SK_API int32_t sk_res_remote_address(uint32_t handle);
 /* The client's certificate as DER; SK_ABSENT without one. */
 SK_API int32_t sk_res_client_certificate(uint32_t handle);
-/* A number that no other TLS connection of this thread ever has; 0 without TLS and when gone. */
+/* A number that no other TLS connection of this thread ever has; 0 without TLS and when stale. */
 SK_API uint64_t sk_res_tls_number(uint32_t handle);
-/* What TLS came to, big-endian: version and cipher suite in 16 bits each, then blocks that begin with their length in 32 bits:
+/* What TLS agreed on, big-endian: version and cipher suite in 16 bits each, then blocks that begin with their length in 32 bits:
  * the server's certificate as DER (empty without one), and for a client with a certificate its subject (RFC 4514), then the
  * chain as DER, its own first. */
 SK_API int32_t sk_res_tls_facts(uint32_t handle);

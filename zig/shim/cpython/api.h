@@ -69,7 +69,7 @@ public:
 
   explicit operator bool() const { return object; }
   Object *get() const { return object; }
-  /* Gives it away. */
+  /* Hands the reference over. */
   Object *release() { return std::exchange(object, nullptr); }
 
 private:
@@ -123,10 +123,10 @@ template <typename... Arguments> Ref callWith(Object *callable, Arguments... arg
   return Ref(python.vectorcall(callable, given, sizeof...(arguments), nullptr));
 }
 
-/* Calls with the arguments of a METH_FASTCALL | METH_KEYWORDS function: what is given by `names`, a tuple or null, comes after the
- * `count` that are given by position. Null when an exception is set. */
+/* Calls with the arguments of a METH_FASTCALL | METH_KEYWORDS function: what is passed by `names`, a tuple or null, follows the
+ * `count` that are passed by position. Null when an exception is set. */
 Object *callNamed(Object *callable, Object *const *arguments, size_t count, Object *names);
-/* Calls a function with what one of its methods was given. */
+/* Calls a function with the arguments of one of its methods. */
 Object *passOn(Object *function, Object *self, Object *const *arguments, ptrdiff_t count, Object *names);
 
 /* What a slot of an object holds, or null. */
@@ -137,8 +137,8 @@ inline bool isWeaklyReferenced(Object *object, int64_t weak_member) {
   return static_cast<Object *const *>(object)[weak_member] != nullptr;
 }
 
-/* Tells a function what a call gave: with `given`, its result, and its error, which is taken; one of both is None. */
-template <typename... Given> Ref tellOutcome(Object *function, const Ref &result, Given... given) {
+/* Calls a function with the outcome of a call: behind `given` its result, and its error, which is taken; one of both is None. */
+template <typename... Given> Ref callWithOutcome(Object *function, const Ref &result, Given... given) {
   if (result) {
     return callWith(function, given..., result.get(), python.none);
   }

@@ -64,7 +64,7 @@ public:
   AsgiRoute route() const { return AsgiRoute(get(ROUTE)); }
   bool isTakenOver() const { return get(SUCCESSOR) != python.none; }
   bool phaseIs(Object *phase) const { return get(PHASE) == phase; }
-  /* The line of a status as the route gives it, if it does: compares, and so may run Python. */
+  /* The line of a status as the route has it, if it does: compares, and so may run Python. */
   Ref statusLine(Object *status) const {
     Ref lines = Ref::borrowed(AsgiRoute(get(ROUTE))[SK_ASGI_STATUS_LINES]);
     return itemOf(lines.get(), status);
@@ -289,7 +289,7 @@ Method receive_method = fastCall("receive", receive);
 
 /* ---- running the application */
 
-/* Tells Python of the exception that is set. */
+/* Reports the exception that is set to Python. */
 Ref reportFailure(AsgiExchange exchange) {
   RaisedError error;
   Object *arguments[] = {error.instance()};
@@ -307,7 +307,7 @@ Object *currentTask(AsgiRoute route) {
   return task;
 }
 
-/* None when an exception is set that nobody was told of. */
+/* None when an exception is set that nobody knows of. */
 Ref run(AsgiRoute route, AsgiExchange exchange, Object *self, Ref scope) {
   Ref receiver(python.new_function(&receive_method, self, nullptr));
   Ref sender(python.new_function(&send_method, self, nullptr));

@@ -1,4 +1,4 @@
-/* Coroutines, stepped without the exception that tells Python code of their end. */
+/* Coroutines, stepped without the exception that announces their end to Python code. */
 #ifndef SK_PYTHON_COROUTINE_H
 #define SK_PYTHON_COROUTINE_H
 
@@ -8,7 +8,7 @@ namespace sk {
 
 enum class Step { Finished, Failed, Waits };
 
-/* What a step of a coroutine came to. */
+/* The outcome of a step of a coroutine. */
 struct Stepped {
   Step outcome;
   /* When it waits: what for, and the context it runs in. */

@@ -97,7 +97,7 @@ int32_t ExchangeHandler::conclude(uint32_t handle, const Objects &objects, Ref r
     setMember(exchange, exchange_python.request_handle, Ref::borrowed(exchange_python.zero));
     return 0;
   }
-  Ref done = tellOutcome(given.conclude, result, objects.response.get(), objects.request.get());
+  Ref done = callWithOutcome(given.conclude, result, objects.response.get(), objects.request.get());
   int32_t passed_on = 0;
   if (!done || !take(done.get(), passed_on)) {
     python.write_unraisable(given.conclude);

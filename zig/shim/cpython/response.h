@@ -1,4 +1,4 @@
-/* Whole responses whose head is given as Python has it. */
+/* Whole responses whose head is passed as Python has it. */
 #ifndef SK_PYTHON_HEAD_H
 #define SK_PYTHON_HEAD_H
 

@@ -31,7 +31,7 @@ Object *statusOf(int32_t sent) {
   return sent == SK_OK ? ws_python.status_sent : sent == SK_BUFFERED ? ws_python.status_buffered : ws_python.status_dropped;
 }
 
-/* What handlers return that ask for nothing: most often, what `send` gave. */
+/* What handlers return that ask for nothing: most often, what `send` returned. */
 bool meansNothing(Object *result) {
   return result == python.none || result == ws_python.status_sent || result == ws_python.status_buffered ||
          result == ws_python.status_dropped;
@@ -43,7 +43,7 @@ Ref newMessage(std::string_view message, int opcode) {
                                          : python.from_bytes(message.data(), length));
 }
 
-/* Reports the exception that is set: a message was lost, and nobody may go on as if it had come. */
+/* Reports the exception that is set: a message was lost, and nobody may go on as if it had arrived. */
 void fail(Object *callable, uint32_t handle) {
   python.write_unraisable(callable);
   sk_ws_end(handle, SK_WS_CODE_INTERNAL_ERROR, nullptr, 0);
@@ -125,7 +125,7 @@ void ObjectMessages::callHandler(uint32_t handle, Object *socket, Object *messag
   Slot *slot = findWebSocketSlot(handle);
   Object *known = slot ? slot->object : sessionOf(socket);
   Ref session = Ref::borrowed(known ? known : python.none);
-  if (!tellOutcome(on_message_result, result, session.get())) {
+  if (!callWithOutcome(on_message_result, result, session.get())) {
     fail(on_message_result, handle);
   }
 }

@@ -221,7 +221,7 @@ bool Wsgi::takeOver(bool answered) {
   return true;
 }
 
-/* Tells of the error that is set. */
+/* Reports the error that is set. */
 void Wsgi::fail(uint32_t handle) {
   RaisedError error;
   Object *instance = error.instance();

@@ -77,7 +77,7 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
     bool same_line = last.target == target && last.slash_added == request.isSlashAdded() && last.method == request.rawMethod();
     return environ && (same_line || setLine(environ.get(), request)) ? std::move(environ) : Ref();
   }
-  /* They are the connection's, which is gone when a finalizer that runs meanwhile closes it. */
+  /* They are the connection's, which is freed when a finalizer that runs meanwhile closes it. */
   std::string kept(endpoints);
   endpoints = kept;
   Ref environ(python.dict_copy(base));

@@ -27,7 +27,7 @@ private:
     std::string endpoints;
     std::string origin;
     std::string target;
-    /* As they came. */
+    /* As they were sent. */
     std::string fields;
     std::string method;
     bool slash_added = false;

@@ -1,4 +1,4 @@
-/* Heads of responses as applications give them: a status and a list of (name, value) tuples of str. */
+/* Heads of responses as applications pass them: a status and a list of (name, value) tuples of str. */
 #ifndef SK_WSGI_HEAD_H
 #define SK_WSGI_HEAD_H
 
@@ -24,7 +24,7 @@ struct GivenHead {
 class GivenHeads {
 public:
   /* Nothing for what is not plain, valid text of ASCII, whatever is wrong with it: the caller looks at that by other means. What
-   * is given stays until the next call. */
+   * is returned stays until the next call. */
   const GivenHead *find(Object *status, Object *headers);
   /* Forgets everything. */
   void clear();

@@ -242,7 +242,7 @@ App::Hosts::iterator App::findHost(std::string_view name) {
   if (found != hosts.end()) {
     return found;
   }
-  /* Whatever stands before a dot gives its place to the star. */
+  /* The star takes the place of what stands before a dot. */
   char wildcard[HOST_NAME_MAX_BYTES + 1];
   size_t end = static_cast<size_t>(put(wildcard + 1, name) - wildcard);
   for (size_t dot = 1; dot < end; dot++) {

@@ -28,7 +28,7 @@ bool keep(Slot &slot, std::string_view data) {
 
 void hold(Slot &slot, std::string_view data, bool last) {
   if (!keep(slot, data)) {
-    /* What would follow is no continuation of what came before. */
+    /* What would follow is no continuation of what was before. */
     cut(slot);
     return;
   }
@@ -84,7 +84,7 @@ bool HeldBody::append(std::string_view data) {
 
 void receiveBody(Slot &slot, std::string_view data, bool last) {
   if (slot.flags & BODY_DONE) {
-    /* It was taken before the parser came to it. */
+    /* It was taken before the parser got to it. */
     return;
   }
   if (slot.flags & BODY_WANTED) {

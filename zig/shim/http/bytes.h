@@ -7,7 +7,7 @@
 
 namespace sk {
 
-/* Returns the place behind what was written. An empty view may point nowhere, which memcpy must not be given. */
+/* Returns the place behind what was written. An empty view may point nowhere, which memcpy must not get. */
 inline char *put(char *out, std::string_view bytes) {
   if (!bytes.empty()) {
     memcpy(out, bytes.data(), bytes.length());

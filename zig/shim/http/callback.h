@@ -9,8 +9,8 @@ namespace sk {
 /* What has to be undone before the program is called: set by who did it, on the thread of the loop; null for nothing. */
 extern constinit thread_local void (*undo_before_callback)();
 
-/* Comes before every callback, and at the end of the native loop's turn. Undoing it earlier, for each of many requests, would take
- * longer than serving them. */
+/* To be called before every callback, and at the end of the native loop's turn. Undoing it earlier, for each of many requests,
+ * would take longer than serving them. */
 inline void beforeCallback() {
   if (undo_before_callback) {
     undo_before_callback();

@@ -40,7 +40,7 @@ bool mayClose(HttpResponse *response) {
          !(state & HttpData::HTTP_RESPONSE_PENDING) && !response->getBufferedAmount();
 }
 
-/* The answer to what cannot be served, if one can still be given, and the end of the connection. A response that has
+/* The answer to what cannot be served, if there still can be one, and the end of the connection. A response that has
  * begun can only be cut: what followed would be taken for its body. */
 void refuse(us_socket_t *s, unsigned int error) {
   HttpResponse *response = responseOf(s);
@@ -223,7 +223,7 @@ us_socket_t *onTimeout(us_socket_t *s) {
   return s;
 }
 
-/* The client has nothing more to send. It may have left, or wait for its answers: those to whole requests are given. */
+/* The client has nothing more to send. It may have left, or wait for its answers: those to whole requests are sent. */
 us_socket_t *onEnd(us_socket_t *s) {
   if (!us_socket_tag(s) || !owesAnswer(slotOf(s))) {
     return us_socket_close(0, s, 0, nullptr);

@@ -8,11 +8,11 @@ namespace sk {
 
 namespace {
 
-/* Every response begins with it: a client that reads does not see that it came early. */
+/* Every response begins with it: a client that reads does not see that it was early. */
 constexpr std::string_view FIRST_BYTE = "H";
 /* RFC 9112 section 7.1: of a chunk's size, of the last one's too. */
 constexpr std::string_view LEADING_ZERO = "0";
-/* Where nothing can be sent before the handler does: a client's system that has forgotten the connection, or is gone, is found out
+/* Where nothing can be sent before the handler does: a client's system that has forgotten the connection, or is down, is found out
  * by the kernel. Seconds, seconds and packets. */
 constexpr unsigned int KEEP_ALIVE_IDLE = 5, KEEP_ALIVE_INTERVAL = 2, KEEP_ALIVE_PROBES = 5;
 

@@ -19,10 +19,10 @@ std::string_view withoutWhatWasSent(Slot &slot, std::string_view text);
 /* Whether the connection has to go on after its client has ended its half: something is owed that the client asked for. */
 bool owesAnswer(const Slot &slot);
 
-/* Another request, or the beginning of one, came with the one that is handled. */
+/* Another request, or the beginning of one, arrived with the one that is handled. */
 bool requestFollows(const Slot &slot);
 
-/* No request comes any more, and none waits. */
+/* No request follows, and none waits. */
 bool isLastRequest(const Slot &slot);
 
 } // namespace sk

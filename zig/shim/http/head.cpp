@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view OK_LINE = "HTTP/1.1 200 OK\r\n";
 constexpr std::string_view VERSION = "HTTP/1.1 ";
 constexpr std::string_view CLOSE_LINE = "Connection: close\r\n";
-/* RFC 9112 appendix C.2.2: an HTTP/1.0 client closes unless it is told. */
+/* RFC 9112 appendix C.2.2: an HTTP/1.0 client closes unless the response says that it need not. */
 constexpr std::string_view KEEP_ALIVE_LINE = "Connection: keep-alive\r\n";
 constexpr std::string_view CHUNKED_LINE = "Transfer-Encoding: chunked\r\n";
 constexpr std::string_view LENGTH_NAME = "Content-Length: ";

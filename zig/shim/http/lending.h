@@ -1,4 +1,4 @@
-/* What Python gives to be sent is referred to instead of copied, where it has to wait. */
+/* Bytes that somebody else owns, referred to instead of copied where they have to wait. */
 #ifndef SK_LENDING_H
 #define SK_LENDING_H
 

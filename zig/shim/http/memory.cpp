@@ -20,7 +20,7 @@ constexpr size_t SMALL_MAX = 16 * 1024;
 std::atomic<void *> reserve[BLOCKS];
 std::atomic<bool> used{true};
 
-/* Called by operator new, which tries again when this returns. */
+/* Called by operator new, which tries once more when this returns. */
 void releaseReserve() {
   used = true;
   for (auto &block : reserve) {

@@ -8,7 +8,7 @@
 
 namespace sk {
 
-/* Puts aside what small allocations get when there is nothing else; once for each process, and again once it was used. Cheap. */
+/* Puts aside what small allocations get when there is nothing else; once for each process, and anew after it was used. Cheap. */
 void keepReserve();
 
 /* Room for so many more bytes, so that appending them allocates nothing; false when there is no memory, and nothing has changed. */

@@ -80,7 +80,7 @@ Framing framingFor(const Slot &slot, int status, bool sized) {
     return Framing::None;
   }
   if (status == 205) {
-    /* RFC 9110 section 15.3.6: there is nothing, and the client is told so. */
+    /* RFC 9110 section 15.3.6: there is nothing, and a length of 0 says so. */
     return Framing::Sized;
   }
   if (sized) {
@@ -123,7 +123,7 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
     length = 0;
     framing = slot.flags & HEAD_REQUEST ? Framing::None : framing;
   }
-  /* A client that was never told to continue may or may not send its body: what follows cannot be told apart. */
+  /* A client that never got a 100 may or may not send its body: what follows may be that or a request. */
   bool unsure = (slot.flags & EXPECTS_100) && !(slot.flags & BODY_DONE);
   bool until_close = framing == Framing::UntilClose && !(slot.flags & HEAD_REQUEST);
   if ((flags & SK_END_CONNECTION) || facts.wants_close || slot.app->draining || unsure || until_close) {

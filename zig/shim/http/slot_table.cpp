@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint32_t GENERATION_MAX = (1u << (32 - SLOT_BITS)) - 1;
 std::mutex free_list_mutex;
-/* Zeroed pages come from the kernel on first touch, so the size costs address space only. */
+/* The kernel supplies zeroed pages on first touch, so the size costs address space only. */
 Slot *table = nullptr;
 uint32_t free_head = SLOT_COUNT;
 /* Slot 0 is never used, so that no valid handle is a small number by accident. */

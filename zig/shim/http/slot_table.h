@@ -27,7 +27,7 @@ enum class Kind : uint8_t { Free, Http, WebSocket };
 /* What is known of the current request and response of a connection. */
 enum Flag : uint16_t {
   PENDING = 1,          /* the response has not ended */
-  HEAD_REQUEST = 2,     /* HEAD: no body whatever the handler gives */
+  HEAD_REQUEST = 2,     /* HEAD: no body whatever the handler sends */
   ANCIENT = 4,          /* HTTP/1.0: no chunked coding */
   HEAD_SENT = 8,        /* status line and fields are out */
   SIZED = 16,           /* the head announced a Content-Length */
@@ -39,7 +39,7 @@ enum Flag : uint16_t {
   HOLD_PAUSED = 1024,   /* reading stopped because nobody asked for the body yet */
   PIPELINE_HELD = 2048, /* further requests wait for this response, reading stopped */
   USER_PAUSED = 4096,   /* the handler stopped reading, until it goes on or its response ends */
-  BODY_RECEIVED = 8192, /* all of it came from the client */
+  BODY_RECEIVED = 8192, /* all of it arrived from the client */
   HEAD_BEGUN = 16384,   /* the clock of the next request's head runs */
   TUNNEL = 32768        /* CONNECT: what follows a 2xx is no HTTP */
 };
@@ -82,7 +82,7 @@ Slot &slotAt(uint32_t index);
 uint32_t indexOf(const Slot &slot);
 uint32_t handleOf(const Slot &slot);
 
-/* Ends the validity of all handles given out for the slot. */
+/* Ends the validity of all handles of the slot. */
 void invalidateHandles(Slot &slot);
 
 /* The live slot of a handle, or nullptr when it is stale or belongs to another thread. */

@@ -83,7 +83,7 @@ std::string_view endpointsOf(HttpResponse *response) {
 
 std::string_view endsOf(const Slot &slot) {
   if (us_socket_is_closed(0, raw(slot.socket))) {
-    /* By a finalizer, since its request began: what was known of the connection is gone. */
+    /* By a finalizer, since its request began: what was known of the connection is freed. */
     return {};
   }
   std::string_view ends = endpointsOf(static_cast<HttpResponse *>(slot.socket));

@@ -31,7 +31,7 @@ private:
 /* The packed address of the connection's other end: the client's or, most often, a proxy's. */
 std::string peerOf(HttpResponse *response);
 
-/* What the fields of a request say that came from a trusted peer. */
+/* What the fields of a request of a trusted peer say. */
 Forwarded readForwarded(const uWS::HttpRequest &request, const TrustedNetworks &trusted);
 
 } // namespace sk

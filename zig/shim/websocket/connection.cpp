@@ -11,7 +11,7 @@ namespace sk {
 
 namespace {
 
-/* Assembled messages of this size and more give their memory back at once. */
+/* Assembled messages of this size and more release their memory at once. */
 constexpr size_t KEPT_FRAGMENTS_MAX = 1024;
 constexpr std::string_view PING_FRAME("\x89\x00", 2);
 
@@ -122,7 +122,7 @@ void handleWebSockets(WebSocketRoute &route) {
 
 uint32_t adoptWebSocket(Slot &slot, WebSocketRoute &route, const Deflate &deflate) {
   auto *response = static_cast<HttpResponse *>(slot.socket);
-  /* Only inside the parser's own call does the engine have to be told that the socket moved. */
+  /* Only inside the parser's own call does the engine have to know that the socket moved. */
   bool parsing = slot.request != nullptr;
   bool corked = response->isCorked();
   if (corked && !parsing) {

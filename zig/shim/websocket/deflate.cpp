@@ -118,7 +118,7 @@ int decompressorBits(const Offer &offer, int wanted) {
   if (wanted == BITS_MAX) {
     return offer.client_bits ? offer.client_bits : BITS_MAX;
   }
-  /* A client that did not say so cannot be told to use a smaller window. */
+  /* A client that did not offer it need not use a smaller window. */
   return offer.client_bits ? std::min(wanted, offer.client_bits) : 0;
 }
 

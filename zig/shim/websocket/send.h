@@ -10,7 +10,7 @@ namespace sk {
 
 /* Sends a whole message. */
 WebSocket::SendStatus sendWhole(WebSocket *socket, std::string_view message, int opcode, bool compress);
-/* Sends what sk_ws_send was given: a message, a fragment or a control frame. */
+/* Sends by the flags of sk_ws_send: a message, a fragment or a control frame. */
 int32_t sendByFlags(Slot &slot, std::string_view data, int32_t flags);
 
 } // namespace sk

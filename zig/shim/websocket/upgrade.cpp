@@ -87,7 +87,7 @@ void appendFields(std::string &out, const Head &head) {
   }
 }
 
-/* A client may send nothing before it has the answer: what it sent cannot be told from a smuggled request. */
+/* A client may send nothing before it has the answer: what it sent may be a smuggled request. */
 bool sentTooEarly(const Slot &slot) {
   HttpData *data = httpData(slot.socket);
   return !data->stash.empty() || (slot.request && !data->unread.empty());
