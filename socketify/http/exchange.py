@@ -146,7 +146,13 @@ class Exchange:
                 core.outcome.drop(handle)
 
         reference = self.response = weakref.ref(res, drop)
-        live[handle] = lambda: None if reference() is None else self
+
+        def exchange_of() -> Any:
+            # Whoever is called at its events may hold the response: its exchange is not held for them.
+            held = reference()
+            return None if held is None else held.exchange
+
+        live[handle] = exchange_of
 
     def keep(self, res: Any) -> None:
         """Hold a response that nobody else may hold, until its events came."""

@@ -11,6 +11,7 @@ import time
 from typing import Any, Callable, Optional
 
 import pytest
+from app_servers import read_all
 from capabilities import lack
 from outcome_errors import ENDS, end_in, failures
 from websockets.exceptions import ConnectionClosed
@@ -347,6 +348,35 @@ def test_a_response_that_is_begun_and_forgotten_is_cut(
         assert PART in answer
         assert not answer.endswith(b"0\r\n\r\n")
         assert failures(caplog) == ["RuntimeError"] * count
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_response_that_only_its_own_abort_handler_refers_to_is_dropped(
+    serve: Callable[..., Any], caplog: Any, asynchronous: bool
+) -> None:
+    dropped: list[bool] = []
+
+    def refer(res: Response, _req: Request) -> None:
+        res.on_aborted(lambda _: dropped.append(res.aborted))
+
+    async def refer_and_wait(res: Response, req: Request) -> None:
+        await asyncio.sleep(0)
+        refer(res, req)
+
+    def collect(res: Response, _req: Request) -> None:
+        gc.collect()
+        res.end("collected")
+
+    server = serve(lambda app: app.get("/", refer_and_wait if asynchronous else refer).get("/collect", collect))
+    with server.connect() as connection:
+        connection.sendall(GET)
+        deadline = time.monotonic() + 5
+        while not failures(caplog):
+            assert time.monotonic() < deadline
+            server.exchange(GET.replace(b"/ ", b"/collect "))
+        assert read_all(connection).startswith(STATUS_500)
+    assert failures(caplog) == ["RuntimeError"]
+    assert not dropped
 
 
 @pytest.mark.parametrize("begun", [False, True])

@@ -98,6 +98,12 @@ def test_who_sent_the_body_without_waiting_is_told_nothing(serve: Callable[..., 
         assert answer.endswith(b"expected")
 
 
+def test_who_sent_the_body_without_waiting_is_kept_though_nobody_reads_it(serve: Callable[..., Any]) -> None:
+    server = serve(routes())
+    data = post(b"expected", "/unread", "Expect: 100-continue") + post(b"next", "/", "Connection: close")
+    assert server.exchange(data).endswith(b"\r\n\r\nnext")
+
+
 def test_asgi_receives_a_body_that_is_here(serve_asgi: Callable[..., Any]) -> None:
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

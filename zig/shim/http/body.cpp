@@ -87,6 +87,8 @@ void receiveBody(Slot &slot, std::string_view data, bool last) {
     /* It was taken before the parser got to it. */
     return;
   }
+  /* Who sends it waits for nothing (RFC 9110 section 10.1.1). */
+  slot.flags &= static_cast<uint16_t>(~EXPECTS_100);
   if (slot.flags & BODY_WANTED) {
     deliver(slot, data, last);
   } else {
@@ -116,14 +118,7 @@ int32_t readBody(Slot &slot) {
   }
   slot.flags |= BODY_WANTED;
   if (slot.flags & EXPECTS_100) {
-    bool begun = slot.request ? !httpData(slot.socket)->unread.empty() : slot.held != nullptr;
-    if (begun) {
-      /* Who sends it already waits for nothing (RFC 9110 section 10.1.1). */
-      slot.flags &= static_cast<uint16_t>(~EXPECTS_100);
-      awaitBody(slot);
-    } else {
-      sendContinue(slot);
-    }
+    sendContinue(slot);
   }
   if (slot.request) {
     /* Nothing of it was looked at yet. */

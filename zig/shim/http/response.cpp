@@ -225,8 +225,8 @@ void beginRequest(Slot &slot, HttpResponse *response, uWS::HttpRequest *request)
   if (request->hasBody()) {
     flags |= HAS_BODY;
   }
-  /* Without a body there is nothing to wait for (RFC 9110 section 10.1.1). */
-  if (request->expectsContinue() && request->hasBody()) {
+  /* Without a body, or behind its beginning, there is nothing to wait for (RFC 9110 section 10.1.1). */
+  if (request->expectsContinue() && request->hasBody() && data->unread.empty()) {
     flags |= EXPECTS_100;
   }
   std::string_view method = request->rawMethod();
