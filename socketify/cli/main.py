@@ -48,7 +48,14 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             sys.stdout.write(json.dumps(_public_settings(settings), indent=2) + "\n")
             return 0
         check_backend()
-        sockets = open_sockets(settings)
+        sockets = open_sockets(
+            host=settings.host,
+            port=settings.port,
+            uds=settings.uds,
+            fd=settings.fd,
+            workers=settings.workers,
+            backlog=settings.backlog,
+        )
     except (LoadError, OSError, RuntimeError) as error:
         return _explain(settings, error)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import itertools
@@ -10,9 +9,10 @@ import os
 import socket
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Optional
 
 from ..system.descriptors import listen_on
+from .binding import bound_socket
 
 _SYSTEMD_FIRST = 3
 
@@ -20,72 +20,65 @@ _SYSTEMD_FIRST = 3
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
-def open_sockets(settings: argparse.Namespace) -> list[list[socket.socket]]:
+def open_sockets(
+    *, host: Optional[str], port: int, uds: Optional[str], fd: Optional[int], workers: int, backlog: int
+) -> list[list[socket.socket]]:
     """Return the listening sockets of each worker, or those that all share: SO_REUSEPORT lets the system spread connections.
+
+    Args:
+        host: name or address to listen on; None for every interface.
+        port: 0 lets the system pick one.
+        uds: path of a Unix-domain socket, instead of host and port.
+        fd: a descriptor that is bound already, instead of host and port.
+        workers: how many share the port.
+        backlog: connections that may wait in each socket.
 
     Raises:
         OSError: the address is taken, unknown or not permitted; the message says which.
 
     """
-    inherited = _inherited(settings)
+    inherited = _systemd_descriptors() if fd is None else [fd]
     if inherited:
-        return [[_adopt(descriptor, settings.backlog) for descriptor in inherited]]
-    if settings.uds is not None:
-        return [[_listen_unix(settings.uds, settings.backlog)]]
-    return _listen(settings)
-
-
-def _listen(settings: argparse.Namespace) -> list[list[socket.socket]]:
-    """Listen on every address of the host, all on one port."""
-    where = f"{settings.host or '*'}:{settings.port}"
+        return [[_adopt(descriptor, backlog) for descriptor in inherited]]
+    if uds is not None:
+        return [[_listen_unix(uds, backlog)]]
     try:
-        found = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return _listen(host or None, port, workers, backlog)
     except OSError as error:
-        message = f"cannot listen on {where}: {error.strerror}"
+        message = f"cannot listen on {host or '*'}:{port}: {error.strerror}"
         raise type(error)(error.errno, message) from error
+
+
+def _listen(host: Optional[str], port: int, workers: int, backlog: int) -> list[list[socket.socket]]:
+    """Listen on every address of the host, all on one port."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     opened: list[list[socket.socket]] = []
-    port = settings.port
     try:
-        for _ in range(settings.workers):
+        for _ in range(workers):
             mine: list[socket.socket] = []
             opened.append(mine)
             for family, _kind, _protocol, _name, address in dict.fromkeys(found):
                 try:
-                    mine.append(_bind(family, (address[0], port, *address[2:]), settings, len(found) > 1))
+                    place = (address[0], port, *address[2:])
+                    # The other family has a socket of its own.
+                    only_ipv6 = True if len(found) > 1 else None
+                    mine.append(bound_socket(family, place, shares_port=workers > 1, only_ipv6=only_ipv6))
+                    mine[-1].listen(backlog)
                 except OSError as error:
                     if error.errno not in _ABSENT or (address == found[-1][4] and not mine):
                         raise
                 else:
                     port = mine[0].getsockname()[1]
-    except OSError as error:
+    except OSError:
         for each in itertools.chain(*opened):
             each.close()
-        message = f"cannot listen on {where}: {error.strerror}"
-        raise type(error)(error.errno, message) from error
-    return opened
-
-
-def _bind(family: int, address: Any, settings: argparse.Namespace, several: bool) -> socket.socket:
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if settings.workers > 1:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6 and several:
-            # The other family has a socket of its own.
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        opened.bind(address)
-        opened.listen(settings.backlog)
-    except OSError:
-        opened.close()
         raise
     return opened
 
 
-def _inherited(settings: argparse.Namespace) -> list[int]:
-    if settings.fd is not None:
-        return [int(settings.fd)]
-    # sd_listen_fds(3): the variables are meant for the process that they name.
+def _systemd_descriptors() -> list[int]:
+    """Return the sockets that systemd passed, if any (sd_listen_fds(3))."""
+    # The variables are meant for the process that they name.
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     count = os.environ.get("LISTEN_FDS", "0")

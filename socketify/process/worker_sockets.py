@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from ..core.options import AppListenOptions
+from .binding import bound_socket
 
 
 class ReservedPort:
@@ -31,18 +32,8 @@ class ReservedPort:
 def _bound(config: AppListenOptions) -> socket.socket:
     found = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # The native side takes the first address too, IPv6 before IPv4.
-    family, kind, protocol, _, address = sorted(found, key=lambda each: each[0] != socket.AF_INET6)[0]
-    bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(config.host is not None))
-        bound.bind(address)
-    except BaseException:
-        bound.close()
-        raise
-    return bound
+    family, _, _, _, address = sorted(found, key=lambda each: each[0] != socket.AF_INET6)[0]
+    return bound_socket(family, address, shares_port=True, only_ipv6=config.host is not None)
 
 
 class WorkerSockets:
