@@ -100,6 +100,14 @@ def first_lines() -> Iterator[Remark]:
             yield name, 2, "the second line says what the file is"
 
 
+def guards() -> Iterator[Remark]:
+    """What keeps a header from being read twice has the name of its path."""
+    for name, text in OF_SHIM.items():
+        guard = "SK_" + re.sub(r"\W", "_", name[len(SHIM) :]).upper()
+        if name.endswith(".h") and name not in CONTRACT and f"#ifndef {guard}\n#define {guard}\n" not in text:
+            yield name, 1, f"is guarded by {guard}"
+
+
 def namespaces() -> Iterator[Remark]:
     for name, code in CODE.items():
         for found in re.finditer(r"^using namespace ", code, re.MULTILINE):
@@ -221,7 +229,7 @@ def layer_1() -> Iterator[Remark]:
             yield name, line, f"nobody uses {found[1]}"
 
 
-RULES = [layout, first_lines, namespaces, includes, units, class_names, headers, contract, layer_1]
+RULES = [layout, first_lines, guards, namespaces, includes, units, class_names, headers, contract, layer_1]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule.__name__ for rule in RULES])

@@ -1,6 +1,6 @@
 /* CPython's C API as the shim uses it: functions by address, owned references, and arguments as C++ types. */
-#ifndef SK_PYTHON_API_H
-#define SK_PYTHON_API_H
+#ifndef SK_CPYTHON_API_H
+#define SK_CPYTHON_API_H
 
 #include "abi/socketify.h"
 

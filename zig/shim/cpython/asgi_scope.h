@@ -1,6 +1,6 @@
 /* The scopes of ASGI, and what a request is served by. */
-#ifndef SK_PYTHON_ASGI_SCOPE_H
-#define SK_PYTHON_ASGI_SCOPE_H
+#ifndef SK_CPYTHON_ASGI_SCOPE_H
+#define SK_CPYTHON_ASGI_SCOPE_H
 
 #include "cpython/api.h"
 #include "http/scope.h"

@@ -1,6 +1,6 @@
 /* Coroutines, stepped without the exception that announces their end to Python code. */
-#ifndef SK_PYTHON_COROUTINE_H
-#define SK_PYTHON_COROUTINE_H
+#ifndef SK_CPYTHON_COROUTINE_H
+#define SK_CPYTHON_COROUTINE_H
 
 #include "cpython/api.h"
 

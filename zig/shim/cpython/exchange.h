@@ -1,6 +1,6 @@
 /* Requests for handlers in Python: a response and a request that are kept for the next one, and `Response.end`. */
-#ifndef SK_PYTHON_EXCHANGE_H
-#define SK_PYTHON_EXCHANGE_H
+#ifndef SK_CPYTHON_EXCHANGE_H
+#define SK_CPYTHON_EXCHANGE_H
 
 #include "cpython/api.h"
 #include "cpython/handler.h"

@@ -1,6 +1,6 @@
 /* What a request says, as Python objects. */
-#ifndef SK_PYTHON_REQUEST_H
-#define SK_PYTHON_REQUEST_H
+#ifndef SK_CPYTHON_REQUEST_H
+#define SK_CPYTHON_REQUEST_H
 
 #include "cpython/api.h"
 

@@ -1,6 +1,6 @@
 /* Whole responses whose head is passed as Python has it. */
-#ifndef SK_PYTHON_HEAD_H
-#define SK_PYTHON_HEAD_H
+#ifndef SK_CPYTHON_RESPONSE_H
+#define SK_CPYTHON_RESPONSE_H
 
 #include "cpython/api.h"
 

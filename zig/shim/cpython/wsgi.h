@@ -1,6 +1,6 @@
 /* WSGI (PEP 3333) without Python between the connection and the application, for what most requests and responses are. */
-#ifndef SK_WSGI_H
-#define SK_WSGI_H
+#ifndef SK_CPYTHON_WSGI_H
+#define SK_CPYTHON_WSGI_H
 
 #include "cpython/wsgi_environ.h"
 #include "cpython/wsgi_head.h"

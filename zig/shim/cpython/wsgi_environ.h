@@ -1,6 +1,6 @@
 /* The environ of WSGI (PEP 3333) as a dict of CPython, by the rules of socketify/wsgi/environ.py. */
-#ifndef SK_WSGI_ENVIRON_H
-#define SK_WSGI_ENVIRON_H
+#ifndef SK_CPYTHON_WSGI_ENVIRON_H
+#define SK_CPYTHON_WSGI_ENVIRON_H
 
 #include "cpython/api.h"
 #include "http/app.h"

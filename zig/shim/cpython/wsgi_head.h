@@ -1,6 +1,6 @@
 /* Heads of responses as applications pass them: a status and a list of (name, value) tuples of str. */
-#ifndef SK_WSGI_HEAD_H
-#define SK_WSGI_HEAD_H
+#ifndef SK_CPYTHON_WSGI_HEAD_H
+#define SK_CPYTHON_WSGI_HEAD_H
 
 #include "cpython/api.h"
 #include "http/head.h"

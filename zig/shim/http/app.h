@@ -1,6 +1,6 @@
 /* An app: its routes, its limits, its listeners, and the life of its connections. */
-#ifndef SK_APP_H
-#define SK_APP_H
+#ifndef SK_HTTP_APP_H
+#define SK_HTTP_APP_H
 
 #include "abi/socketify.h"
 #include "http/engine.h"

@@ -1,6 +1,6 @@
 /* Names of fields and their tokens: ASCII, in any case (RFC 9110 sections 5.1 and 5.6.2). */
-#ifndef SK_ASCII_H
-#define SK_ASCII_H
+#ifndef SK_HTTP_ASCII_H
+#define SK_HTTP_ASCII_H
 
 #include <string_view>
 

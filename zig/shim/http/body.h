@@ -1,6 +1,6 @@
 /* The request's body on its way to the handler. */
-#ifndef SK_BODY_H
-#define SK_BODY_H
+#ifndef SK_HTTP_BODY_H
+#define SK_HTTP_BODY_H
 
 #include "http/engine.h"
 #include "http/slot_table.h"

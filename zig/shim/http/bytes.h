@@ -1,6 +1,6 @@
 /* Bytes written one after the other. */
-#ifndef SK_BYTES_H
-#define SK_BYTES_H
+#ifndef SK_HTTP_BYTES_H
+#define SK_HTTP_BYTES_H
 
 #include <cstring>
 #include <string_view>

@@ -3,8 +3,8 @@
  * Only the templates for plain sockets are used: TLS lives below the engine, in layer 1, which decides by the socket's
  * context. The shim is compiled without C++ access control because it composes responses itself, in one pass over the
  * cork buffer, and therefore has to keep the engine's per-connection state in step. */
-#ifndef SK_ENGINE_H
-#define SK_ENGINE_H
+#ifndef SK_HTTP_ENGINE_H
+#define SK_HTTP_ENGINE_H
 
 #include "App.h"
 

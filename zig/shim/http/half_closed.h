@@ -1,6 +1,6 @@
 /* Clients that have ended their half of the connection: most of them have left, but some only have nothing more to send. */
-#ifndef SK_HALF_CLOSED_H
-#define SK_HALF_CLOSED_H
+#ifndef SK_HTTP_HALF_CLOSED_H
+#define SK_HTTP_HALF_CLOSED_H
 
 #include "http/engine.h"
 #include "http/slot_table.h"

@@ -1,6 +1,6 @@
 /* The head of a response: status line and fields, checked and composed in one pass. */
-#ifndef SK_HEAD_H
-#define SK_HEAD_H
+#ifndef SK_HTTP_HEAD_H
+#define SK_HTTP_HEAD_H
 
 #include "http/app.h"
 

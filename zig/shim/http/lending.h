@@ -1,6 +1,6 @@
 /* Bytes that somebody else owns, referred to instead of copied where they have to wait. */
-#ifndef SK_LENDING_H
-#define SK_LENDING_H
+#ifndef SK_HTTP_LENDING_H
+#define SK_HTTP_LENDING_H
 
 #include "http/engine.h"
 

@@ -1,7 +1,7 @@
 /* What happens where memory ends. The shim is compiled without exceptions: operator new must not fail, so what may be large is
  * asked for before, and a reserve covers what is small. */
-#ifndef SK_MEMORY_H
-#define SK_MEMORY_H
+#ifndef SK_HTTP_MEMORY_H
+#define SK_HTTP_MEMORY_H
 
 #include <cstddef>
 #include <string>

@@ -1,6 +1,6 @@
 /* What the parts of the response writer share. */
-#ifndef SK_RESPONSE_H
-#define SK_RESPONSE_H
+#ifndef SK_HTTP_RESPONSE_H
+#define SK_HTTP_RESPONSE_H
 
 #include "http/head.h"
 

@@ -1,6 +1,6 @@
 /* What sk_req_scope says of a request, for those who make Python objects of it. */
-#ifndef SK_SCOPE_H
-#define SK_SCOPE_H
+#ifndef SK_HTTP_SCOPE_H
+#define SK_HTTP_SCOPE_H
 
 #include "http/engine.h"
 #include "http/slot_table.h"

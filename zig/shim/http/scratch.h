@@ -1,6 +1,6 @@
 /* Text on its way to Python: through the loop's scratch buffer. */
-#ifndef SK_SCRATCH_H
-#define SK_SCRATCH_H
+#ifndef SK_HTTP_SCRATCH_H
+#define SK_HTTP_SCRATCH_H
 
 #include "abi/socketify.h"
 #include "http/bytes.h"

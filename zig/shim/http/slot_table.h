@@ -2,8 +2,8 @@
  *
  * A handle is generation (12 bits) over slot (20 bits). A slot belongs to one connection; its generation moves on with every
  * request, so a handle kept too long no longer matches and is recognised as stale. */
-#ifndef SK_SLOT_TABLE_H
-#define SK_SLOT_TABLE_H
+#ifndef SK_HTTP_SLOT_TABLE_H
+#define SK_HTTP_SLOT_TABLE_H
 
 #include <cstddef>
 #include <cstdint>
