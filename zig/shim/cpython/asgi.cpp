@@ -73,23 +73,28 @@ public:
   bool take(uint32_t &handle, uint32_t &fields) const { return sk::take(get(HANDLE), handle) && sk::take(get(FIELDS), fields); }
   Ref head() const { return Ref::borrowed(get(HEAD_BLOCK)); }
 
-  /* What the application did not receive yet of a request that nobody took over: all of its body, or nothing when that is not here.
-   */
-  std::optional<std::string_view> takeBody() {
+  /* All of the body of a request that nobody took over and that was not received yet; None when it is not all here. Without a
+   * result an exception is set. */
+  Ref takeBody() {
     uint32_t handle;
     int32_t flags;
-    if (isTakenOver() || phaseIs(phases.done) || !sk::take(get(HANDLE), handle) || !sk::take(get(FLAGS), flags) ||
-        (flags & SK_SCOPE_RECEIVED)) {
-      return std::nullopt;
+    if (!sk::take(get(HANDLE), handle) || !sk::take(get(FLAGS), flags)) {
+      return Ref();
     }
-    std::optional<std::string_view> body = std::string_view();
+    if (isTakenOver() || phaseIs(phases.done) || (flags & SK_SCOPE_RECEIVED)) {
+      return Ref::borrowed(python.none);
+    }
+    std::optional<std::string_view> here = std::string_view();
     if (flags & SK_SCOPE_BODY) {
       Slot *slot = findHttpSlot(handle);
-      body = slot ? takeBodyHere(*slot) : std::nullopt;
+      here = slot ? takeBodyHere(*slot) : std::nullopt;
     }
-    if (body) {
-      put(FLAGS, Ref(python.from_long(flags | SK_SCOPE_RECEIVED)));
+    if (!here) {
+      return Ref::borrowed(python.none);
     }
+    /* A copy at once: the collector may run finalizers, which may close the connection. */
+    Ref body = newBytes(*here);
+    put(FLAGS, Ref(python.from_long(flags | SK_SCOPE_RECEIVED)));
     return body;
   }
 
@@ -277,10 +282,10 @@ Object *receive(Object *self, Object *const *, ptrdiff_t count) {
 }
 
 /* The message http.request with all of a body. */
-Ref wholeRequest(std::string_view body) {
+Ref wholeRequest(const Ref &body) {
   Ref message(python.new_dict());
-  bool made = message && setItem(message, names.type, Ref::borrowed(names.request)) &&
-              setItem(message, names.body, newBytes(body)) && setItem(message, names.more_body, Ref::borrowed(names.is_false));
+  bool made = message && setItem(message, names.type, Ref::borrowed(names.request)) && setItem(message, names.body, body) &&
+              setItem(message, names.more_body, Ref::borrowed(names.is_false));
   return made ? std::move(message) : Ref();
 }
 
@@ -355,10 +360,14 @@ Object *asgiReceive(Object *, Object *const *arguments, ptrdiff_t count) {
     return nullptr;
   }
   AsgiExchange exchange(arguments[0]);
-  if (std::optional<std::string_view> body = exchange.isIntact() ? exchange.takeBody() : std::nullopt) {
-    return wholeRequest(*body).release();
+  if (!exchange.isIntact()) {
+    return exchange.successor().release();
   }
-  return python.error_occurred() ? nullptr : exchange.successor().release();
+  Ref body = exchange.takeBody();
+  if (!body) {
+    return nullptr;
+  }
+  return body.get() == python.none ? exchange.successor().release() : wholeRequest(body).release();
 }
 
 Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
