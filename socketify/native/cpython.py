@@ -17,8 +17,7 @@ import ctypes
 import sys
 import types
 from asyncio.tasks import _enter_task, _leave_task
-from dataclasses import dataclass
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 from . import abi
 from .lending import lend_by
@@ -46,8 +45,7 @@ _OBJECTS: dict[str, object] = {
 }
 
 
-@dataclass(frozen=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     """What the native side can do with this interpreter, as far as the chosen mode (:mod:`.modes`) lets it.
 
     Args:

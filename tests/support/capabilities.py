@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 
 import pytest
@@ -12,7 +11,7 @@ from socketify.native import capabilities
 
 def lack(monkeypatch: pytest.MonkeyPatch, **less: bool) -> None:
     """Let what is made from now on do without some of it: ``lack(monkeypatch, members=False)``."""
-    believed = dataclasses.replace(capabilities, **less)
+    believed = capabilities._replace(**less)
     for name, module in list(sys.modules.items()):
         if name.startswith("socketify.") and getattr(module, "capabilities", None) is capabilities:
             monkeypatch.setattr(module, "capabilities", believed)
