@@ -33,10 +33,9 @@ class Core:
 
     """
 
-    #: The address of the native app; 0 before it is made, and once it is closed.
-    native = 0
-
     def __init__(self, debug: bool) -> None:
+        #: The address of the native app; 0 before it is made, and once it is closed. First, as `__del__` looks for it.
+        self.native = 0
         self.home = LoopThread.current()
         if self.home.loop is None:
             self.home.run_pending()

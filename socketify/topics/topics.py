@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from threading import get_ident
 from typing import Any, Union
 
 from ..core.core import Core
@@ -26,7 +26,7 @@ class Topics:
     def publish(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
         """Do what :meth:`socketify.App.publish` says."""
         core = self._core
-        here = threading.get_ident() == core.thread
+        here = get_ident() == core.thread
         if here and not compress:
             somebody = _publish(core.native, topic, data, opcode)
             if somebody is not None:
