@@ -1,4 +1,4 @@
-"""WSGI by the C API of CPython: what is shared stays whole, nothing is lost, and nothing an application keeps breaks."""
+"""WSGI without Python between: what is shared stays whole, nothing is lost, and nothing an application keeps breaks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ import pytest
 from websockets.sync.client import connect
 from wsgi_server import Served, served
 
-from socketify.native import capabilities
 from socketify.wsgi.file import FileWrapper
 from socketify.wsgi.input import NO_INPUT
-
-pytestmark = pytest.mark.skipif(not capabilities.c_api, reason="only CPython has its C API")
 
 REQUESTS = 5000
 BATCH = 100
