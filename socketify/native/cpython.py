@@ -7,6 +7,7 @@ Where it may, it also reads and writes members of objects where they lie. That i
 - it happens with the interpreter's lock, on the thread of the app, and what is read is referred to before anything else runs:
   builds of CPython without that lock, whose objects begin with something else than a reference count, are recognised and do
   without;
+- what a slot of an object of the program's holds is checked to be exactly of our type before it is read in its turn;
 - a slot that was deleted holds null, which no usual case has: then Python does the work;
 - a reference count is never changed but by the C API, and only compared: an object that anybody else can reach is not reused.
 """
