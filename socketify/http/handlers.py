@@ -176,5 +176,5 @@ class Handlers:
             runner.carry_on(coroutine, waits, lambda error: core.fail(error, res, req), exchange.let_go)
             if exchange.handle:
                 exchange.follow(res)
-        else:
+        elif exchange.handle:
             exchange.let_go()
