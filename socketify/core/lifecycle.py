@@ -78,7 +78,10 @@ class Lifecycle:
         try:
             signals.install()
             try:
-                loop.run_until_complete(new_task(loop, self.serve()))
+                serving = new_task(loop, self.serve())
+                # Behind its first step: from there on it can be stopped.
+                loop.call_soon(signals.answer)
+                loop.run_until_complete(serving)
             finally:
                 loop.run_until_complete(new_task(loop, end_loop(loop, self._stopping or Stop(loop, self._shutdown_timeout))))
         finally:

@@ -57,12 +57,17 @@ class StopSignals:
         """Take the signals."""
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in (*_STOPPING, *self._others):
-            self._previous[number] = signal.getsignal(number)
-            self._loop.add_signal_handler(number, self._others.get(number, self._answer))
-        for number in _STOPPING:
-            # The loop is told by its own descriptor all the same. What blocks is interrupted, and the method called.
-            signal.signal(number, self.handle)
+        # One that came meanwhile would be the loop's already, but not noted: it waits.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
+            for number in (*_STOPPING, *self._others):
+                self._previous[number] = signal.getsignal(number)
+                self._loop.add_signal_handler(number, self._others.get(number, self.answer))
+            for number in _STOPPING:
+                # The loop is told by its own descriptor all the same. What blocks is interrupted, and the method called.
+                signal.signal(number, self.handle)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def handle(self, number: int, _frame: object = None) -> None:
         """Note a signal, which the loop comes to when it can; who is in its way, or does not end, ends with the process."""
@@ -79,7 +84,8 @@ class StopSignals:
             self._came += 1
             self._last = now
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
+        """Stop for a signal that was noted. The loop calls it; for one that came before the loop ran, who runs it does."""
         if self._answered < self._came:
             self._answered = self._came
             self._stop()
