@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import types
 from asyncio.tasks import _enter_task, _leave_task
-from collections.abc import Coroutine, Generator
-from typing import Any, Callable, Optional
+from collections.abc import Coroutine
+from typing import Any, Optional
 
 from ..native import begin as _begin
+from .continuation import Continuation, ErrorReport, Finish, continuation_class
 
 #: What a coroutine waits for, and the context it runs in.
 Waits = tuple[Any, contextvars.Context]
-ErrorReport = Callable[[BaseException], None]
-Finish = Callable[[], object]
 
 
 class StoppedError(asyncio.CancelledError):
@@ -30,101 +28,18 @@ def new_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any
     return asyncio.Task(coroutine, loop=loop)
 
 
-@types.coroutine
-def _continue(coroutine: Any, yielded: Any, context: contextvars.Context) -> Generator[Any, Any, Any]:
-    """Go on with a coroutine that was stepped elsewhere until it yielded something to wait for."""
-    while True:
-        try:
-            value = yield yielded
-        except BaseException as error:
-            step: tuple[Any, ...] = (coroutine.throw, error)
-        else:
-            step = (coroutine.send, value)
-        try:
-            yielded = context.run(*step)
-        except StopIteration as stop:
-            return stop.value
-
-
-@types.coroutine
-def _first_step() -> Generator[None, None, None]:
-    """Wait for the first step of the task; what cancels it before comes here, too."""
-    yield
-
-
 class _SpareTask(asyncio.Task[Any]):
     """A task that tells when it is cancelled while it is spare."""
 
-    __slots__ = ("spare",)
-    spare: Optional[_Spare]
+    __slots__ = ()
 
     def cancel(self, *arguments: Any, **keywords: Any) -> bool:
         """Cancel, as every task does."""
-        if self.spare is not None:
-            self.spare.retire()
+        spare: Any = self.get_coro()
+        if spare.coroutine is None:
+            spare.is_cancelled = True
+            spare.runner.retire(spare)
         return super().cancel(*arguments, **keywords)
-
-
-class _Spare:
-    """A task that waits for a coroutine to carry on."""
-
-    __slots__ = ("_given", "_runner", "_work", "is_fresh", "task")
-
-    def __init__(self, runner: CoroutineRunner, loop: asyncio.AbstractEventLoop) -> None:
-        self._runner = runner
-        #: Whether nobody cancelled it.
-        self.is_fresh = True
-        # Made when nothing was given before the task's first turn.
-        self._given: Optional[asyncio.Future[None]] = None
-        self._work: Optional[tuple[Any, Waits, ErrorReport, Optional[Finish]]] = None
-        main = self._main()
-        # To where a cancellation before the task's first turn can be caught.
-        main.send(None)
-        self.task = _SpareTask(main, loop=loop)
-        self.task.spare = self
-
-    def retire(self) -> None:
-        """Be spare no longer: somebody cancelled it."""
-        self.is_fresh = False
-        self._runner.retire(self)
-
-    def give(self, coroutine: Any, waits: Waits, report: ErrorReport, finish: Optional[Finish]) -> None:
-        self._work = (coroutine, waits, report, finish)
-        self.task.spare = None
-        # Done already when the coroutine cancelled its task before it waited.
-        if self._given is not None and not self._given.done():
-            self._given.set_result(None)
-
-    async def _main(self) -> None:
-        cancelled: Optional[asyncio.CancelledError] = None
-        try:
-            await _first_step()
-            if self._work is None:
-                self._given = self._runner.new_future()
-                await self._given
-        except asyncio.CancelledError as error:
-            if self._work is None:
-                raise
-            # The coroutine was given, and its time-out came before this task's first turn, or it cancelled itself.
-            cancelled = error
-        assert self._work is not None
-        coroutine, (yielded, context), report, finish = self._work
-        self._work = None
-        try:
-            if cancelled is not None:
-                try:
-                    yielded = context.run(coroutine.throw, cancelled)
-                except StopIteration:
-                    if finish is not None:
-                        finish()
-                    return
-            await _continue(coroutine, yielded, context)
-            if finish is not None:
-                finish()
-        except BaseException as error:  # a task would throw some of these out of the loop
-            report(self._runner.outcome_of(error))
-            if isinstance(error, asyncio.CancelledError):
-                raise
 
 
 class CoroutineRunner:
@@ -143,39 +58,44 @@ class CoroutineRunner:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, current: list[Any]) -> None:
         self._loop = loop
-        self._spare: Optional[_Spare] = None
+        self._spare: Optional[Continuation] = None
         # Of a coroutine that was begun while another one runs.
-        self._inner: Optional[_Spare] = None
+        self._inner: Optional[Continuation] = None
         # In whose name coroutines were begun, if that was another one than the spare; the innermost is the last.
-        self._begun: list[_Spare] = []
-        self._running: set[asyncio.Task[Any]] = set()
+        self._begun: list[Continuation] = []
+        # What runs no further until those have come to a wait that were begun inside; the innermost is the last.
+        self._outer: list[asyncio.Task[Any]] = []
+        self._running: set[Continuation] = set()
         self._current = current
         self._stops = False
         current[:] = [loop, None]
 
     def prepare(self) -> asyncio.Task[Any]:
         """Make a spare task; it is the second item of the list from now on."""
-        if asyncio.current_task(self._loop) is None:
+        if self._begun and asyncio.current_task(self._loop) is None:
             # Of a coroutine that finished all the same.
             self._begun.clear()
-        self._spare = spare = self._new_spare()
-        self._current[1] = spare.task
-        return spare.task
+        self._spare, task = self._new_spare()
+        self._current[1] = task
+        return task
 
     def new_future(self) -> asyncio.Future[None]:
         """Make a future of the loop."""
         return self._loop.create_future()
 
-    def _new_spare(self) -> _Spare:
-        spare = _Spare(self, self._loop)
-        spare.task.add_done_callback(self._running.discard)
-        return spare
+    def _new_spare(self) -> tuple[Continuation, asyncio.Task[Any]]:
+        spare: Continuation = continuation_class()
+        spare.runner = self
+        spare.waker = None
+        spare.task = task = _SpareTask(spare, loop=self._loop)
+        return spare, task
 
-    def retire(self, spare: _Spare) -> None:
+    def retire(self, spare: Continuation) -> None:
         """Begin nothing more in the name of a spare task that somebody cancelled; most likely the coroutine that runs in it."""
         if self._spare is spare:
             self._spare = self._current[1] = None
-            self._begun.append(spare)
+            if spare.task is asyncio.current_task(self._loop) or spare.task in self._outer:
+                self._begun.append(spare)
         elif self._inner is spare:
             self._inner = None
 
@@ -202,16 +122,19 @@ class CoroutineRunner:
         """Begin a coroutine while another one runs that called what called for this one."""
         spare, self._inner = self._inner, None
         if spare is None:
-            spare = self._new_spare()
+            spare, _ = self._new_spare()
+        assert spare.task is not None
         waits: Optional[Waits] = None
+        self._outer.append(running)
         _leave_task(self._loop, running)
         try:
             waits = _begin(self._loop, spare.task, coroutine)
         finally:
             _enter_task(self._loop, running)
+            self._outer.pop()
             if waits is not None:
                 self._begun.append(spare)
-            elif spare.is_fresh:
+            elif not spare.is_cancelled:
                 self._inner = spare
         return waits
 
@@ -231,11 +154,22 @@ class CoroutineRunner:
         if self._begun:
             spare = self._begun.pop()
         else:
-            spare = self._spare or self._new_spare()
+            spare = self._spare or self._new_spare()[0]
             self._spare = self._current[1] = None
-        self._running.add(spare.task)
-        spare.give(coroutine, waits, report, finish)
-        return spare.task
+        task = spare.task
+        assert task is not None
+        spare.coroutine = coroutine
+        spare.yielded, spare.context = waits
+        spare.is_pending = True
+        spare.report = report
+        spare.finish = finish
+        spare.running = self._running
+        self._running.add(spare)
+        waker = spare.waker
+        # Done already when the coroutine cancelled its task before it waited.
+        if waker is not None and not waker.done():
+            waker.set_result(None)
+        return task
 
     def outcome_of(self, error: BaseException) -> BaseException:
         """Tell what ended a coroutine: the error, or that the server stops."""
@@ -246,13 +180,13 @@ class CoroutineRunner:
     @property
     def running(self) -> set[asyncio.Task[Any]]:
         """The tasks of coroutines that were carried on and have not ended."""
-        return set(self._running)
+        return {spare.task for spare in self._running if spare.task is not None}
 
     def take_all(self) -> set[asyncio.Task[Any]]:
         """Give what still runs, and the spare tasks, to whoever cancels them: from now on that is no failure."""
         self._stops = True
-        tasks = set(self._running)
-        tasks.update(spare.task for spare in (self._spare, self._inner) if spare is not None)
+        tasks = self.running
+        tasks.update(spare.task for spare in (self._spare, self._inner) if spare is not None and spare.task is not None)
         self._spare = self._inner = self._current[1] = None
         self._begun.clear()
         return tasks

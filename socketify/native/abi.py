@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0xAEA987B1DBBDCEC9
+DIGEST = 0x29ECEEB5C03BA14E
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -254,6 +254,7 @@ class PythonStruct(ctypes.Structure):
         ("tuple_length", c_void_p),
         ("tuple_get", c_void_p),
         ("tuple_set", c_void_p),
+        ("set_discard", c_void_p),
         ("context_copy_current", c_void_p),
         ("context_enter", c_void_p),
         ("context_exit", c_void_p),
@@ -341,6 +342,24 @@ class ExchangeHandlerStruct(ctypes.Structure):
     ]
 
 
+class ContinuationPythonStruct(ctypes.Structure):
+    """``sk_continuation_python``."""
+
+    _fields_ = [
+        ("type", c_void_p),
+        ("idle", c_void_p),
+        ("fail", c_void_p),
+        ("coroutine", c_size_t),
+        ("context", c_size_t),
+        ("yielded", c_size_t),
+        ("is_pending", c_size_t),
+        ("report", c_size_t),
+        ("finish", c_size_t),
+        ("running", c_size_t),
+        ("task", c_size_t),
+    ]
+
+
 class WsgiOptionsStruct(ctypes.Structure):
     """``sk_wsgi_options``."""
 
@@ -397,6 +416,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "sk_ws_python": WebSocketPythonStruct,
     "sk_exchange_python": ExchangePythonStruct,
     "sk_exchange_handler": ExchangeHandlerStruct,
+    "sk_continuation_python": ContinuationPythonStruct,
     "sk_wsgi_options": WsgiOptionsStruct,
     "sk_ws_behavior": WebSocketBehaviorStruct,
 }
@@ -418,6 +438,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_python_function": (ctypes.py_object, (c_int32, ctypes.py_object)),
     "sk_python_websocket": (ctypes.py_object, (ctypes.POINTER(WebSocketPythonStruct), ctypes.py_object)),
     "sk_python_response": (ctypes.py_object, (ctypes.POINTER(ExchangePythonStruct), ctypes.py_object)),
+    "sk_python_continuation": (ctypes.py_object, (ctypes.POINTER(ContinuationPythonStruct),)),
     "sk_wsgi_create": (c_void_p, (ctypes.POINTER(WsgiOptionsStruct),)),
     "sk_wsgi_route": (None, (c_void_p, c_void_p)),
     "sk_wsgi_destroy": (None, (c_void_p,)),
@@ -523,7 +544,7 @@ C_API: dict[str, tuple[str, ...]] = {
     "vectorcall": ("PyObject_Vectorcall", "PyObject_VectorcallDict"),
     "new_function": ("PyCFunction_NewEx",),
     "new_method": ("PyDescr_NewMethod",),
-    "type_from_spec": ("PyType_FromSpec",),
+    "type_from_spec": ("PyType_FromSpecWithBases",),
     "get_attribute": ("PyObject_GetAttrString",),
     "get_item": ("PyObject_GetItem",),
     "is_true": ("PyObject_IsTrue",),
@@ -555,6 +576,7 @@ C_API: dict[str, tuple[str, ...]] = {
     "tuple_length": ("PyTuple_Size",),
     "tuple_get": ("PyTuple_GetItem",),
     "tuple_set": ("PyTuple_SetItem",),
+    "set_discard": ("PySet_Discard",),
     "context_copy_current": ("PyContext_CopyCurrent",),
     "context_enter": ("PyContext_Enter",),
     "context_exit": ("PyContext_Exit",),

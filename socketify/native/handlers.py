@@ -12,8 +12,8 @@ from .cpython import capabilities, find_member, find_weak_references, function
 from .library import lib
 from .signatures import OnMessage
 
-#: Documentation of native methods, of which CPython keeps only the address.
-_kept: list[bytes] = []
+#: Documentation of native methods, of which CPython keeps only the address, and what native code calls.
+_kept: list[object] = []
 
 
 class ExchangeHandler(abi.ExchangeHandlerStruct):
@@ -153,3 +153,27 @@ def response_end(response: type, request: type, exchange: type, end: Callable[..
         **{name: find_member(exchange, name) for name in ("handle", "request_handle", "dirty", "passes_on")},
     )
     return lib.sk_python_response(facts, response)
+
+
+def continuation_type(kind: type, twin: type) -> type:
+    """Make a class of the coroutines of tasks, whose steps go on to another coroutine without Python, or leave it to ``twin``.
+
+    Args:
+        kind: has the slots that ``sk_continuation_python`` names, and methods ``idle()``, ``fail(report, error)`` and
+            ``close()``; the new class is derived from it.
+        twin: likewise, with ``send`` and ``throw``.
+
+    """
+    if not (capabilities.members and capabilities.iterator_send):
+        return twin
+    slots = ("coroutine", "context", "yielded", "is_pending", "report", "finish", "running", "task")
+    methods = vars(kind)
+    _kept.extend((methods["idle"], methods["fail"]))
+    facts = abi.ContinuationPythonStruct(
+        type=id(kind),
+        idle=id(methods["idle"]),
+        fail=id(methods["fail"]),
+        **{name: find_member(kind, name) for name in slots},
+    )
+    made: type = lib.sk_python_continuation(facts)
+    return made

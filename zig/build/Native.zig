@@ -176,6 +176,7 @@ const Unit = enum {
                 "cpython/api.cpp",
                 "cpython/asgi.cpp",
                 "cpython/asgi_scope.cpp",
+                "cpython/continuation.cpp",
                 "cpython/coroutine.cpp",
                 "cpython/exchange.cpp",
                 "cpython/functions.cpp",

@@ -1,6 +1,7 @@
 /* sk_python_*: what CPython and the shim know of each other. */
 #include "abi/socketify.h"
 #include "cpython/asgi.h"
+#include "cpython/continuation.h"
 #include "cpython/coroutine.h"
 #include "cpython/exchange.h"
 #include "cpython/functions.h"
@@ -47,6 +48,11 @@ sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type) {
 sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type) {
   assert(python.new_method && python.count_is_first);
   return asResult(newEndMethod(*facts, type));
+}
+
+sk_object *sk_python_continuation(const sk_continuation_python *facts) {
+  assert(python.iterator_send && python.count_is_first);
+  return asResult(newContinuationType(*facts));
 }
 
 } // extern "C"

@@ -20,7 +20,7 @@ typedef struct sk_python {
   const void *(*vectorcall)(const void *callable, const void *const *arguments, size_t count, const void *keywords);
   SK_CPYTHON(PyCFunction_NewEx) const void *(*new_function)(void *method, const void *self, const void *module);
   SK_CPYTHON(PyDescr_NewMethod) const void *(*new_method)(const void *type, void *method);
-  SK_CPYTHON(PyType_FromSpec) const void *(*type_from_spec)(void *spec);
+  SK_CPYTHON(PyType_FromSpecWithBases) const void *(*type_from_spec)(void *spec, const void *bases);
   SK_CPYTHON(PyObject_GetAttrString) const void *(*get_attribute)(const void *object, const char *name);
   SK_CPYTHON(PyObject_GetItem) const void *(*get_item)(const void *object, const void *key);
   SK_CPYTHON(PyObject_IsTrue) int (*is_true)(const void *object);
@@ -52,6 +52,7 @@ typedef struct sk_python {
   SK_CPYTHON(PyTuple_Size) ptrdiff_t (*tuple_length)(const void *tuple);
   SK_CPYTHON(PyTuple_GetItem) const void *(*tuple_get)(const void *tuple, ptrdiff_t index);
   SK_CPYTHON(PyTuple_SetItem) int (*tuple_set)(const void *tuple, ptrdiff_t index, const void *stolen);
+  SK_CPYTHON(PySet_Discard) int (*set_discard)(const void *set, const void *item);
   SK_CPYTHON(PyContext_CopyCurrent) const void *(*context_copy_current)(void);
   SK_CPYTHON(PyContext_Enter) int (*context_enter)(const void *context);
   SK_CPYTHON(PyContext_Exit) int (*context_exit)(const void *context);
@@ -133,6 +134,22 @@ typedef struct sk_exchange_handler {
 
 /* What is raised of a request that is gone. */
 #define SK_REQUEST_IS_GONE "the request is gone: call preserve() before the handler returns"
+
+/* What a task goes through that waits, in Python; members as above. */
+typedef struct sk_continuation_python {
+  const void *type;  /* the class that has the members; in none but objects of the type that is made of it are they read */
+  const void *idle;  /* idle(continuation): what its task waits for while nothing is given to it */
+  const void *fail;  /* fail(continuation, report, error): reports; true when the task shall end with the error itself */
+  size_t coroutine;  /* what it goes on with, and keeps for its name */
+  size_t context;    /* of the coroutine, until it ends */
+  size_t yielded;    /* what the coroutine waits for that was begun elsewhere */
+  size_t is_pending; /* True until the task was handed that, then False */
+  size_t report;     /* what `fail` gets */
+  size_t finish;     /* called when the coroutine returned, or None */
+  size_t running;    /* the set that it is in until then */
+  size_t task;       /* its task, until then */
+} sk_continuation_python;
+
 /* Functions of sk_python_function. */
 enum {
   SK_PYTHON_SEND,         /* send(handle, head, fields, body, flags): sk_res_send of bytes; head may be None */
@@ -218,6 +235,8 @@ SK_API sk_object *sk_python_function(int32_t which, sk_object *self);
 SK_API sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type);
 /* Likewise a method `end` for a type of responses. */
 SK_API sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type);
+/* Likewise a type of continuations, once; only with `iterator_send`, too. */
+SK_API sk_object *sk_python_continuation(const sk_continuation_python *facts);
 
 /* ---- WSGI by the C API of CPython ---------------------------------------------------------------------------------
  * What follows is after sk_python_load, with the interpreter's lock. Objects are kept alive by the caller. */

@@ -132,6 +132,14 @@ Object *passOn(Object *function, Object *self, Object *const *arguments, ptrdiff
 /* What a slot of an object holds, or null. */
 inline Object *memberOf(Object *object, size_t member) { return static_cast<Object *const *>(object)[member]; }
 
+/* Puts something else there, or nothing. Returns what was there: what lets go of it may run Python. */
+inline Ref swapMember(Object *object, size_t member, Ref value) {
+  Object **place = const_cast<Object **>(static_cast<Object *const *>(object)) + member;
+  return Ref(std::exchange(*place, value.release()));
+}
+
+inline void setMember(Object *object, size_t member, Ref value) { swapMember(object, member, std::move(value)); }
+
 /* Whether there are weak references to an object; where they begin differs by its type, and may lie before the object. */
 inline bool isWeaklyReferenced(Object *object, int64_t weak_member) {
   return static_cast<Object *const *>(object)[weak_member] != nullptr;

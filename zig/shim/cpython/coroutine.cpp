@@ -1,30 +1,12 @@
 #include "cpython/coroutine.h"
 
+#include "cpython/types.h"
+
 #include <cassert>
 
 namespace sk {
 
 namespace {
-
-/* PySendResult. */
-constexpr int SENT_ERROR = -1;
-constexpr int SENT_NEXT = 1;
-
-/* PyType_Slot and PyType_Spec, and the numbers of slots, as the stable ABI has them. */
-struct TypeSlot {
-  int slot;
-  const void *value;
-};
-struct TypeSpec {
-  const char *name;
-  int basic_size;
-  int item_size;
-  unsigned int flags;
-  TypeSlot *slots;
-};
-constexpr int TP_ITERNEXT = 63;
-constexpr int TP_METHODS = 64;
-constexpr int AM_AWAIT = 77;
 
 /* The one instance of the type below. */
 Object *finished = nullptr;
@@ -39,23 +21,7 @@ Object *sendToFinished(Object *, Object *) {
   return nullptr;
 }
 
-/* throw(exception) or throw(type, value, traceback) */
-Object *throwIntoFinished(Object *, Object *const *arguments, ptrdiff_t count) {
-  if (count < 1) {
-    python.set_error(python.type_error, "throw takes an exception");
-    return nullptr;
-  }
-  Ref type(count == 1 ? python.get_attribute(arguments[0], "__class__") : nullptr);
-  if (count == 1 && !type) {
-    return nullptr;
-  }
-  if (count == 1 && !isExactly(arguments[0], python.type_type)) {
-    python.set_error_object(type.get(), arguments[0]);
-  } else {
-    python.set_error_object(arguments[0], count > 1 ? arguments[1] : python.none);
-  }
-  return nullptr;
-}
+Object *throwIntoFinished(Object *, Object *const *arguments, ptrdiff_t count) { return raiseThrown(arguments, count); }
 
 Object *closeFinished(Object *, Object *const *, ptrdiff_t) { return newNone(); }
 
@@ -83,6 +49,23 @@ bool leave(Object *loop, Object *task) {
 
 } // namespace
 
+Object *raiseThrown(Object *const *arguments, ptrdiff_t count) {
+  if (count < 1) {
+    python.set_error(python.type_error, "throw takes an exception");
+    return nullptr;
+  }
+  Ref type(count == 1 ? python.get_attribute(arguments[0], "__class__") : nullptr);
+  if (count == 1 && !type) {
+    return nullptr;
+  }
+  if (count == 1 && !isExactly(arguments[0], python.type_type)) {
+    python.set_error_object(type.get(), arguments[0]);
+  } else {
+    python.set_error_object(arguments[0], count > 1 ? arguments[1] : python.none);
+  }
+  return nullptr;
+}
+
 Stepped begin(Object *loop, Object *task, Object *coroutine) {
   Stepped failed{Step::Failed, Ref(), Ref()};
   Ref context(python.context_copy_current());
@@ -91,13 +74,13 @@ Stepped begin(Object *loop, Object *task, Object *coroutine) {
     return failed;
   }
   Object *result = nullptr;
-  int sent = SENT_ERROR;
+  int sent = SEND_ERROR;
   if (python.context_enter(context.get()) == 0) {
     sent = python.iterator_send(coroutine, python.none, &result);
     python.context_exit(context.get());
   }
   Ref owned(result);
-  if (sent == SENT_ERROR) {
+  if (sent == SEND_ERROR) {
     RaisedError error;
     if (leave(loop, task)) {
       error.restore();
@@ -107,7 +90,7 @@ Stepped begin(Object *loop, Object *task, Object *coroutine) {
   if (!leave(loop, task)) {
     return failed;
   }
-  if (sent == SENT_NEXT) {
+  if (sent == SEND_NEXT) {
     return {Step::Waits, std::move(owned), std::move(context)};
   }
   return {Step::Finished, Ref(), Ref()};
@@ -132,7 +115,7 @@ Object *beginCoroutine(Object *, Object *const *arguments, ptrdiff_t count) {
 Object *newFinished() { return Ref::borrowed(finished).release(); }
 
 void prepareCoroutines() {
-  Ref type(python.type_from_spec(&finished_spec));
+  Ref type(python.type_from_spec(&finished_spec, nullptr));
   finished = type ? python.vectorcall(type.get(), nullptr, 0, nullptr) : nullptr;
   assert(finished);
 }

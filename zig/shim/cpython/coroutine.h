@@ -16,6 +16,14 @@ struct Stepped {
   Ref context;
 };
 
+/* PySendResult. */
+constexpr int SEND_RETURN = 0;
+constexpr int SEND_ERROR = -1;
+constexpr int SEND_NEXT = 1;
+
+/* Raises what a method throw(exception) or throw(type, value, traceback) was given. Returns null. */
+Object *raiseThrown(Object *const *arguments, ptrdiff_t count);
+
 /* Begins a coroutine, in the name of a task of an event loop and in a copy of the current context. When it failed, the
  * exception is set. */
 Stepped begin(Object *loop, Object *task, Object *coroutine);

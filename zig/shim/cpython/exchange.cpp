@@ -12,11 +12,6 @@ sk_exchange_python exchange_python = {};
 /* What holds a response or request while no handler does: the list, and the reference of `handle`. */
 constexpr uint32_t OWN_REFERENCES = 2;
 
-void setMember(Object *object, size_t member, Ref value) {
-  Object **place = const_cast<Object **>(static_cast<Object *const *>(object)) + member;
-  Ref old(std::exchange(*place, value.release()));
-}
-
 /* What lies in a slot for the exchange; null when a program has put something else there, whose members are not to be read. */
 Object *exchangeIn(Object *object, size_t member) {
   Object *exchange = memberOf(object, member);

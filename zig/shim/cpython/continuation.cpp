@@ -1,0 +1,199 @@
+#include "cpython/continuation.h"
+
+#include "cpython/coroutine.h"
+#include "cpython/types.h"
+
+namespace sk {
+
+namespace {
+
+/* All null until the class is known. */
+sk_continuation_python continuation_python = {};
+Object *true_object = nullptr;
+Object *false_object = nullptr;
+
+/* One of them. A program can reach it by its task and put anything into its members: nothing is taken for granted of what lies
+ * there, or that it stays while Python runs. An empty member is None to Python. */
+class Continuation {
+public:
+  explicit Continuation(Object *self) : self(self) {}
+
+  /* Whether it has a coroutine that has not ended. */
+  bool isActive() const {
+    Object *context = memberOf(self, continuation_python.context);
+    return context && context != python.none && memberOf(self, continuation_python.coroutine);
+  }
+
+  /* What the first step of the coroutine yielded, once; else nothing. */
+  Ref takeYielded() const {
+    if (memberOf(self, continuation_python.is_pending) != true_object) {
+      return Ref();
+    }
+    setMember(self, continuation_python.is_pending, Ref::borrowed(false_object));
+    return swapMember(self, continuation_python.yielded, Ref());
+  }
+
+  /* Steps the active coroutine; the result is a PySendResult, as for the following ones. */
+  int send(Object *value, Object **result) const {
+    Ref context = heldMember(continuation_python.context), coroutine = heldMember(continuation_python.coroutine);
+    int sent = SEND_ERROR;
+    if (python.context_enter(context.get()) == 0) {
+      sent = python.iterator_send(coroutine.get(), value, result);
+      python.context_exit(context.get());
+    }
+    return sent == SEND_NEXT ? sent : end(sent, result);
+  }
+
+  int throwInto(Object *const *arguments, ptrdiff_t count, Object **result) const {
+    Ref context = heldMember(continuation_python.context), coroutine = heldMember(continuation_python.coroutine);
+    Ref method(python.get_attribute(coroutine.get(), "throw"));
+    if (method && python.context_enter(context.get()) == 0) {
+      *result = python.vectorcall(method.get(), arguments, static_cast<size_t>(count), nullptr);
+      python.context_exit(context.get());
+    }
+    if (*result) {
+      return SEND_NEXT;
+    }
+    if (python.error_occurred() != python.stop_iteration) {
+      return end(SEND_ERROR, result);
+    }
+    python.error_clear();
+    return end(SEND_RETURN, result);
+  }
+
+private:
+  Ref heldMember(size_t member) const {
+    Object *found = memberOf(self, member);
+    return Ref::borrowed(found ? found : python.none);
+  }
+
+  /* The coroutine ended: tells who asked for that, and what the task ends with. */
+  int end(int sent, Object **result) const {
+    RaisedError error;
+    Ref returned(std::exchange(*result, nullptr));
+    Ref finish = swapMember(self, continuation_python.finish, Ref()), report = swapMember(self, continuation_python.report, Ref());
+    leave();
+    if (sent == SEND_ERROR) {
+      return fail(report, error, result);
+    }
+    if (finish && finish.get() != python.none && !Ref(python.vectorcall(finish.get(), nullptr, 0, nullptr))) {
+      RaisedError another;
+      return fail(report, another, result);
+    }
+    *result = newNone();
+    return SEND_RETURN;
+  }
+
+  /* Is among those that run no longer. */
+  void leave() const {
+    Ref context = swapMember(self, continuation_python.context, Ref()), task = swapMember(self, continuation_python.task, Ref());
+    Ref running = swapMember(self, continuation_python.running, Ref());
+    if (running && python.set_discard(running.get(), self) < 0) {
+      python.error_clear();
+    }
+  }
+
+  int fail(const Ref &report, RaisedError &error, Object **result) const {
+    Object *to = report ? report.get() : python.none;
+    Ref ends_task = callWith(continuation_python.fail, self, to, error.instance());
+    if (!ends_task) {
+      return SEND_ERROR;
+    }
+    if (ends_task.get() == true_object) {
+      error.restore();
+      return SEND_ERROR;
+    }
+    *result = newNone();
+    return SEND_RETURN;
+  }
+
+  Object *self;
+};
+
+int sendToCoroutine(Object *self, Object *value, Object **result) {
+  *result = nullptr;
+  Continuation continuation(self);
+  if (!continuation.isActive()) {
+    *result = callWith(continuation_python.idle, self).release();
+    return *result ? SEND_NEXT : SEND_ERROR;
+  }
+  Ref yielded = continuation.takeYielded();
+  if (yielded) {
+    *result = yielded.release();
+    return SEND_NEXT;
+  }
+  return continuation.send(value, result);
+}
+
+/* As a method returns what became of a step. */
+Object *resultOfStep(int sent, Object *result) {
+  if (sent == SEND_RETURN) {
+    Ref returned(result);
+    python.set_error_none(python.stop_iteration);
+    return nullptr;
+  }
+  return result;
+}
+
+/* send(value) */
+Object *sendValue(Object *self, Object *value) {
+  Object *result = nullptr;
+  int sent = sendToCoroutine(self, value, &result);
+  return resultOfStep(sent, result);
+}
+
+/* throw(exception) or throw(type, value, traceback) */
+Object *throwIntoCoroutine(Object *self, Object *const *arguments, ptrdiff_t count) {
+  Continuation continuation(self);
+  if (!continuation.isActive()) {
+    return raiseThrown(arguments, count);
+  }
+  /* It is not waited for any more. */
+  continuation.takeYielded();
+  Object *result = nullptr;
+  int sent = continuation.throwInto(arguments, count, &result);
+  return resultOfStep(sent, result);
+}
+
+/* Its task is dropped, and the coroutine goes with it: that is an end, too. */
+void finalizeContinuation(Object *self) {
+  if (!Continuation(self).isActive()) {
+    return;
+  }
+  RaisedError before;
+  Ref close(python.get_attribute(self, "close"));
+  if (!close || !Ref(python.vectorcall(close.get(), nullptr, 0, nullptr))) {
+    python.write_unraisable(self);
+  }
+  before.restore();
+}
+
+Method continuation_methods[] = {
+    callWithOne("send", sendValue),
+    fastCall("throw", throwIntoCoroutine),
+    {nullptr, nullptr, 0, nullptr},
+};
+
+TypeSlot continuation_slots[] = {
+    {AM_SEND, reinterpret_cast<const void *>(sendToCoroutine)},
+    {TP_METHODS, continuation_methods},
+    {TP_FINALIZE, reinterpret_cast<const void *>(finalizeContinuation)},
+    {0, nullptr},
+};
+
+TypeSpec continuation_spec = {"socketify.native.NativeContinuation", 0, 0, 0, continuation_slots};
+
+} // namespace
+
+Object *newContinuationType(const sk_continuation_python &facts) {
+  continuation_python = facts;
+  true_object = python.from_bool(1);
+  false_object = python.from_bool(0);
+  Ref bases(python.new_tuple(1));
+  if (!bases || python.tuple_set(bases.get(), 0, Ref::borrowed(continuation_python.type).release()) != 0) {
+    return nullptr;
+  }
+  return python.type_from_spec(&continuation_spec, bases.get());
+}
+
+} // namespace sk
