@@ -410,7 +410,7 @@ class App(Verbs):
         return self
 
     def get_failed_handshakes(self) -> int:
-        """Tell how many TLS handshakes failed since the app exists."""
+        """Return how many TLS handshakes failed since the app exists."""
         return self._server_names.count_failed_handshakes()
 
     # ---- what handlers use

@@ -15,7 +15,7 @@ _WITH_DATA = 3
 
 
 def takes_data(function: Middleware) -> bool:
-    """Tell whether a function is ``(res, req, data)`` and not just ``(res, req)``."""
+    """Return whether a function is ``(res, req, data)`` and not just ``(res, req)``."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

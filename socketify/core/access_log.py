@@ -31,7 +31,7 @@ class AccessLog:
         self._writer = LineWriter("access log")
 
     def __call__(self, address: Optional[int], length: int, status: int, count: int, microseconds: int) -> None:
-        """Write what ``sk_log_fn`` is told; nothing is raised, and nobody who reads the log is waited for."""
+        """Write a line from the arguments of ``sk_log_fn``. Nothing is raised, and it never waits for the log's reader."""
         client, method, target, version = ctypes.string_at(address or 0, length).decode("latin-1").split("\n")
         self._writer.write(self._line(client, method, target, version, status, count, microseconds))
 

@@ -28,7 +28,7 @@ class Loop:
         return self._core.loop
 
     def is_running(self) -> bool:
-        """Tell whether the app is served."""
+        """Return whether the app is served."""
         return self._core.loop is not None
 
     @property
@@ -62,7 +62,7 @@ class Loop:
         """Let an asyncio loop drive the native loop of this thread: no polling, no timers.
 
         Returns:
-            A function that ends it.
+            A function that ends this.
 
         """
         return LoopThread.current().attach(loop)

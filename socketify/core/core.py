@@ -1,4 +1,4 @@
-"""The core of an app: the one owner of its native side, its thread, its event loop, and what goes on in them."""
+"""The core of an app: the one owner of its native side, its thread, its event loop, and the exchanges in progress."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .listeners import Listener, listen_error
 from .live import LiveExchanges, NativeEvents
 from .outcome import Outcome
 
-#: What sets up a native app: called with it.
+#: A function that sets up a native app; called with its address.
 Setting = Callable[[int], object]
 
 
 class Core:
-    """What the parts of an app share. They have it, and it knows none of them.
+    """What the parts of an app share. They refer to it, and it knows none of them.
 
-    The native app belongs to one thread, whose native loop has its connections. It is set up as the app is, and made anew in
+    The native app belongs to one thread, whose native loop has its connections. It is set up as the app is, and made again in
     the thread that turns out to serve it. It is destroyed once, as the last of all, when no native code is running.
 
     Args:
@@ -34,7 +34,7 @@ class Core:
     """
 
     def __init__(self, debug: bool) -> None:
-        #: The address of the native app; 0 before it is made, and once it is closed. First, as `__del__` looks for it.
+        #: The address of the native app; 0 before it is made, and once it is closed. Set first, as `__del__` reads it.
         self.native = 0
         self.home = LoopThread.current()
         if self.home.loop is None:
@@ -45,13 +45,13 @@ class Core:
         #: The event loop while the app is served, and what runs the coroutines of handlers on it.
         self.loop: Optional[asyncio.AbstractEventLoop] = None
         self.runner: Optional[CoroutineRunner] = None
-        #: The event loop, and the task in whose name coroutines begin: the runner's, for native code.
+        #: The event loop and the task in whose name coroutines begin. The runner fills it for native code.
         self.current: list[Any] = [None, None]
         self.tasks: set[asyncio.Task[Any]] = set()
         self.live: LiveExchanges = {}
         #: What native code calls about them.
         self.events = NativeEvents(self.live, self)
-        #: By handle, responses that nobody else may hold, until their events came.
+        #: Responses by handle that nothing else may hold, until their events have happened.
         self.kept: dict[int, object] = {}
         self.new_response: Callable[[int], Any] = _no_response
         self.outcome = Outcome(self, debug)
@@ -64,7 +64,7 @@ class Core:
         #: Everything that native code calls must live as long as the native app.
         self.callbacks: list[object] = []
         self.listeners: list[Listener] = []
-        # While the native app may have to be made anew: how.
+        # How the native app was made and set up, while it may have to be made again.
         self._settings: list[Setting] = []
         self._options: Optional[abi.AppOptionsStruct] = None
 
@@ -74,7 +74,7 @@ class Core:
         """Make the native app.
 
         Raises:
-            RuntimeError: memory is exhausted, or an option is what the native side refuses.
+            RuntimeError: memory is exhausted, or the native side refuses an option.
 
         """
         self._options = options
@@ -104,7 +104,7 @@ class Core:
         """Set up the native app, and the one that may take its place in another thread.
 
         Raises:
-            RuntimeError: the app is closed, or another thread serves it and does not get to this.
+            RuntimeError: the app is closed, or the thread that serves it does not answer in time.
 
         """
         self.alive()
@@ -133,17 +133,17 @@ class Core:
         self.configure(lambda native: lib.sk_app_route(native, *place, function, address))
 
     def accepts(self) -> bool:
-        """Tell whether a loop drives the native app, and may call handlers at any time."""
+        """Return whether a loop drives the native app, and may call handlers at any time."""
         return self.loop is not None or any(each.is_registered for each in self.listeners)
 
     def move_here(self) -> None:
-        """Live in this thread from now on."""
+        """Move the app to this thread."""
         self.alive()
         here, before = LoopThread.current(), self.home
         if here is before:
             return
         if before.process != here.process:
-            # The child of a fork: the parent serves on.
+            # This is the child of a fork; the parent keeps serving.
             for each in self.listeners:
                 each.is_registered = False
         elif any(each.is_registered for each in self.listeners):
@@ -158,7 +158,7 @@ class Core:
         self._become_tenant()
 
     def stay(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Be served by the event loop of this thread, and stay here."""
+        """Take note that the event loop of this thread serves the app, which stays in this thread from now on."""
         self.move_here()
         self._settings.clear()
         self.loop = loop
@@ -183,7 +183,7 @@ class Core:
                 self.home.call_soon(self.loop_attached)
 
     def loop_attached(self) -> None:
-        """Accept connections: the thread's native loop is driven from now on."""
+        """Accept connections, as something drives the thread's native loop from now on."""
         for each in self.listeners:
             if self.native and not each.is_registered and each.fd >= 0:
                 result = lib.sk_app_listen_fd(self.native, each.fd, each.is_shared)
@@ -192,14 +192,14 @@ class Core:
                 each.is_registered = True
 
     def loop_detached(self) -> None:
-        """Accept no more, but stay reachable: nothing drives the thread's native loop from now on."""
+        """Accept no connections, but keep listening, as nothing drives the thread's native loop from now on."""
         if self.native:
             lib.sk_app_stop_listening(self.native)
         for each in self.listeners:
             each.is_registered = False
 
     def stop_listening(self) -> None:
-        """Close what listens; what native code has a duplicate of, it closes itself."""
+        """Close the listening sockets; native code closes its duplicates itself."""
         self.home.tenants.discard(self)
         for each in self.listeners:
             each.close()
@@ -223,7 +223,7 @@ class Core:
             self.home.call_soon(_destroy, self.home, native)
 
     def __del__(self) -> None:
-        """Close what was dropped without being closed. Whatever thread collects it."""
+        """Close an app that was dropped without being closed, whichever thread collects it."""
         if not self.native or sys.is_finalizing():
             return
         listeners = self.listeners
@@ -236,7 +236,7 @@ class Core:
     # ---- exchanges
 
     def forget(self, handle: int) -> None:
-        """Pass no event of an exchange on any more: it has ended."""
+        """Stop passing on events of an exchange, as it has ended."""
         self.live.pop(handle, None)
         self.kept.pop(handle, None)
 
@@ -254,7 +254,7 @@ class Core:
         home.call_soon(function, *arguments)
 
     def guard(self, res: Any, function: Callable[..., Any], *arguments: Any) -> bool:
-        """Call a function of the user's whose result nobody waits for.
+        """Call a user's function whose result nobody waits for.
 
         Args:
             res: the response that an error is answered with, or None.
@@ -278,7 +278,7 @@ class Core:
         """Return the bytes of what a user sends, and whether they are JSON.
 
         Args:
-            message: str (sent as UTF-8), bytes, bytearray, memoryview, None for nothing, or what goes through the serializer.
+            message: str (sent as UTF-8), bytes, bytearray, memoryview, None for nothing, or any object for the serializer.
 
         """
         if type(message) is not dict:
@@ -298,7 +298,7 @@ class Core:
         self.outcome.fail(error, res, req)
 
     def fail_exchange(self, handle: int, error: BaseException, what: str = "a handler failed") -> None:
-        """Let an exchange fail whose handler may be waiting: to the handler it is as if the client had left."""
+        """Let an exchange fail whose handler may be waiting: for the handler it is as if the client had left."""
         try:
             reference = self.live.pop(handle, None)
             exchange = reference() if reference is not None else None
@@ -350,17 +350,17 @@ class Core:
         return task
 
     def ended_by(self, error: BaseException) -> BaseException:
-        """Tell what ended a coroutine: the error, or that the server stops."""
+        """Return what ended a coroutine: the error, or a StoppedError when the server stops."""
         return error if self.runner is None else self.runner.outcome_of(error)
 
 
 def route_place(hostname: str, method: str, path: str) -> tuple[Union[bytes, int], ...]:
-    """Return where a route is, as the native side takes it: the bytes of each text, and how many."""
+    """Return the place of a route as arguments of the native side: the bytes of each text, and their number."""
     return tuple(part for text in (hostname, method, path) for part in (text.encode(), len(text.encode())))
 
 
 def _destroy(home: LoopThread, native: int) -> None:
-    """Destroy a native app, in its own thread; later when native code is running, which may call the app until then."""
+    """Destroy a native app, in its own thread; later if native code is running, as that may call the app until then."""
     if lib.sk_app_destroy(native) == abi.BUSY:
         home.call_soon(_destroy, home, native)
 
@@ -371,7 +371,7 @@ def _close(coroutine: Any) -> None:
 
 
 def _was_cancelled(task: asyncio.Task[Any]) -> bool:
-    """Tell whether somebody cancelled a task, rather than something that it waited for; before CPython 3.11 he may have."""
+    """Return whether the task itself was cancelled, and not something it waited for; before CPython 3.11 that is assumed."""
     cancelling = getattr(task, "cancelling", None)
     return cancelling is None or cancelling() > 0
 

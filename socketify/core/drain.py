@@ -1,4 +1,4 @@
-"""How connections end when their app stops: idle ones at once, streams when they are told, requests in their time."""
+"""How connections end when their app stops: idle ones at once, streams after a notice, requests within a time."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any, Callable, Optional
 from ..native import abi, lib
 from .stopping import Stop
 
-#: Clients that were heard of just now may have a request on its way. One process after another can wait longer.
+#: Seconds to wait for requests of clients that sent something just now. A process that is replaced can wait longer.
 _PATIENCE_SECONDS = 0.2
 _PATIENCE_OF_REPLACED_SECONDS = 1.0
-#: How often it is looked for what can end.
+#: Seconds between two looks at what can end.
 _TICK_SECONDS = 0.25
-#: What a websocket's close handshake may take, and an event stream to its end when it was told.
+#: Seconds that a websocket's close handshake may take, and an event stream may take to end after its notice.
 _FAREWELL_SECONDS = 0.45
 
 
 class Drain:
     """Ends the connections of an app that stops.
 
-    Event streams (``text/event-stream``) are told at once, and ended half a second later; what else waits for its client's
-    leaving is told when half of the time-out is over. Exchanges that have it are told by ``on_stop(late)``, again and again.
+    Event streams (``text/event-stream``) are notified at once, and ended half a second later; what else waits for its client's
+    leaving is notified when half of the time-out is over: ``on_stop(late)`` is called, repeatedly, where exchanges have it.
 
     Args:
         native: the native app.
         live: the app's exchanges, by handle.
-        fail: is told of errors.
-        stop: bounds it.
+        fail: called with errors.
+        stop: bounds the time.
 
     """
 
@@ -44,14 +44,14 @@ class Drain:
         self._stop = stop
 
     async def run(self, drained: asyncio.Future[None], replaced: bool) -> bool:
-        """Tell whether all connections ended in time, and without a hurry."""
+        """End the connections; return whether all ended in time, before a second request to stop."""
         stop = self._stop
         half = stop.remaining() / 2
         began = asyncio.get_running_loop().time()
         patience = _PATIENCE_OF_REPLACED_SECONDS if replaced else _PATIENCE_SECONDS
         stage, seconds = abi.DRAIN_PATIENT, patience
         while lib.sk_app_drain(self._native, stage) > 0:
-            self._tell(stop.remaining() <= half)
+            self._notify(stop.remaining() <= half)
             left = stop.remaining(reserved=True)
             if await stop.wait_for_requests([drained], min(seconds, left)):
                 return True
@@ -62,7 +62,7 @@ class Drain:
             seconds = _TICK_SECONDS
         return True
 
-    def _tell(self, late: bool) -> None:
+    def _notify(self, late: bool) -> None:
         for reference in tuple(self._live.values()):
             exchange = reference()
             on_stop = getattr(exchange, "on_stop", None)

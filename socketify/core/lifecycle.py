@@ -20,7 +20,7 @@ logger = logging.getLogger("socketify")
 
 
 class Lifecycle:
-    """What becomes of an app: it is made, listens, is served, drains, and is closed, in this order, once.
+    """The phases of an app: it is made, listens, is served, drains, and is closed, in this order, once.
 
     Args:
         core: of the app.
@@ -33,13 +33,13 @@ class Lifecycle:
         self._core = core
         self._lifespan = lifespan
         self._shutdown_timeout = shutdown_timeout
-        #: What SIGHUP and SIGUSR1 do; None where they keep what they do by default.
+        #: What SIGHUP and SIGUSR1 do; None to leave their default.
         self.on_hangup: Optional[Callable[[], None]] = None
-        #: Whether others serve already in place of this process, so that it need not hurry.
+        #: Whether other processes serve already in place of this one, so that it need not hurry.
         self.is_replaced: Callable[[], bool] = bool
         self._start_handlers: list[LifecycleHandler] = []
         self._shutdown_handlers: list[LifecycleHandler] = []
-        # From when it is served on.
+        # Set when it is served.
         self._stopping: Optional[Stop] = None
         self._drained: Optional[asyncio.Future[None]] = None
         self._is_stopping = False
@@ -79,7 +79,7 @@ class Lifecycle:
             signals.install()
             try:
                 serving = new_task(loop, self.serve())
-                # Behind its first step: from there on it can be stopped.
+                # After its first step, from which on it can be stopped.
                 loop.call_soon(signals.answer)
                 loop.run_until_complete(serving)
             finally:
@@ -131,7 +131,7 @@ class Lifecycle:
             try:
                 raise failure
             finally:
-                # It refers to this frame.
+                # The error refers to this frame.
                 failure = None
 
     async def _end(self, stop: Stop, handlers: Iterable[LifecycleHandler]) -> None:
@@ -152,12 +152,12 @@ class Lifecycle:
         if not await drain.run(self._drained, self.is_replaced()):
             logger.warning("%d connections did not end in time and are cut", lib.sk_app_connections(core.native))
             return
-        # What handlers do after they answered.
+        # Tasks of handlers that go on after they answered.
         assert core.runner is not None
         await stop.wait_for_requests(core.runner.running | core.tasks, stop.remaining(reserved=True))
 
     def on_drained(self) -> None:
-        """Take it from native code that the last connection is closed."""
+        """Handle native code's event that the last connection is closed."""
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 

@@ -36,26 +36,26 @@ _RANGES = {
 class Limits:
     """The bounds of every connection of an app. Time-outs are whole seconds, and may take up to two more.
 
-    A client that goes beyond one gets the answer that is told here, with ``Connection: close``, and nothing that it
-    sends afterwards is looked at.
+    A client that exceeds one gets the answer that is named here, with ``Connection: close``, and nothing that it
+    sends afterwards is read.
 
     Args:
         max_target_bytes: of the request target, at most 1 MiB; 414 (RFC 9110 section 15.5.15).
         max_header_bytes: of all header fields of a request, at most 1 MiB; 431 (RFC 6585 section 5).
         max_header_count: header fields of a request, at most 128; 431.
         max_body_size: bytes of a request's body, None for no limit; 413 (RFC 9110 section 15.5.14), before the body is
-            read where its Content-Length tells, else as soon as its chunks exceed it.
+            read if its Content-Length says so, else as soon as its chunks exceed it.
         max_chunk_extension_bytes: of one chunk (RFC 9112 section 7.1.1); 431.
         max_trailer_bytes: of all trailer fields of a request; 431.
         header_timeout: for a request's head, from its first byte or from the beginning of the connection; 408 (RFC 9110
-            section 15.5.9), or nothing when no byte has come. 0 for no time-out.
+            section 15.5.9), or no answer if no byte has arrived. 0 for no time-out.
         body_timeout: in each such time a body that is waited for must bring ``min_body_rate`` bytes per second on average,
             else 408, and the response aborts; 0 for no time-out. Reading that is paused does not count.
         min_body_rate: bytes per second.
         write_timeout: for a client that reads nothing of what waits for it; then the connection is cut. 0 for no time-out.
         response_timeout: for a handler that neither ends its response nor writes anything of it, because it forgot it or waits
-            for what never comes; then it is an error, answered with 500, or by a cut when the head is out. Every piece
-            that is written, and every piece of the body that comes, begins it anew: it must be longer than the longest pause of
+            for what never happens; then it is an error, answered with 500, or by a cut when the head is out. Every piece
+            that is written, and every piece of the body that arrives, restarts it: it must be longer than the longest pause of
             event streams and long polls. 0 for no time-out.
         keep_alive_timeout: between two requests of a connection; then it is closed. 0 for no time-out.
         max_connections: open ones, websockets included; while there are so many, further ones wait to be accepted. 0 for
@@ -102,7 +102,7 @@ class Limits:
                 raise ValueError(message)
 
     def native(self) -> dict[str, int]:
-        """Give the members of ``sk_app_options`` that these limits are."""
+        """Return the members of ``sk_app_options`` for these limits."""
         return {
             "max_target_bytes": self.max_target_bytes,
             "max_header_bytes": self.max_header_bytes,

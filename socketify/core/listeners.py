@@ -1,4 +1,4 @@
-"""Sockets that listen: opened at once, and given to a native loop when one serves their app."""
+"""Sockets that listen: opened at once, and passed to a native loop when one serves their app."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Optional, Union
 from ..system.descriptors import listen_on
 from .options import AppListenOptions
 
-#: Bytes of a path that the kernel takes, without the NUL behind it.
+#: The longest path that the kernel takes, in bytes, without the final NUL.
 _UNIX_PATH_MAX = 107
 _EXCLUSIVE = 1
 
 
 class Listener:
-    """A socket that listens, of which no native loop knows yet.
+    """A socket that listens and may not belong to a native loop yet.
 
     Args:
         config: where.
@@ -31,7 +31,7 @@ class Listener:
 
     def __init__(self, config: AppListenOptions, backlog: int) -> None:
         self.config = config
-        #: Whether others may accept from it, too.
+        #: Whether other processes may accept from it, too.
         self.is_shared = config.fd is not None
         #: Whether the native side has a duplicate.
         self.is_registered = False
@@ -59,7 +59,7 @@ class Listener:
     def _tcp(self, host: Optional[str], port: int, exclusive: bool) -> socket.socket:
         name = None if host is None else host.encode("idna")
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        # Without a host, IPv6 comes first: it serves both families where it is on.
+        # Without a host, IPv6 is tried first: it serves both families where it is on.
         found.sort(key=lambda each: each[0] != socket.AF_INET6)
         failure: Optional[OSError] = None
         for family, kind, protocol, _, address in found:
@@ -128,15 +128,15 @@ class Listener:
 
 
 def _is_stale(path: bytes) -> bool:
-    """Tell whether nobody listens on a socket file: it is left over from a process that died."""
+    """Return whether a socket file is left over from a process that died: nothing listens on it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
-        # ECONNREFUSED is only said of sockets; other files are never removed.
+        # Only sockets yield ECONNREFUSED, so other files are never removed.
         return probe.connect_ex(path) == errno.ECONNREFUSED
 
 
 def listen_error(error: Union[OSError, UnicodeError], config: AppListenOptions) -> OSError:
-    """Give an error of listening that says where it was tried."""
+    """Return an error of listening with the place that was tried in its message."""
     where = f"Unix socket {config.domain!r}" if config.domain is not None else f"{config.host or '*'}:{config.port}"
     if config.fd is not None:
         where = f"descriptor {config.fd}"

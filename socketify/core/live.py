@@ -1,4 +1,4 @@
-"""Exchanges that go on after their handler returned, and what native code says of them by their handles."""
+"""Exchanges that go on after their handler returned, and native code's events for their handles."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ LiveExchanges = dict[int, Callable[[], Optional["LiveExchange"]]]
 
 
 class LiveExchange(Protocol):
-    """What is told of the events of a request. One that has ``on_stop(late)``, too, is told when its app stops."""
+    """What gets the events of a request. If it has ``on_stop(late)``, that is called when its app stops."""
 
     def on_abort(self) -> None:
-        """Handle that the client left: the handle is stale."""
+        """Handle that the client left; the handle is stale from now on."""
 
     def on_failure(self) -> None:
-        """Handle that the request failed: the handle is stale, and what the handler raises because of it is not reported."""
+        """Handle that the request failed; the handle is stale, and what the handler raises because of it is not reported."""
 
     def on_body(self, chunk: bytes, last: bool) -> None:
         """Take a piece of the request's body."""
 
     def on_writable(self) -> None:
-        """Go on: everything that was written has been taken by the kernel."""
+        """Continue, as the kernel has taken everything that was written."""
 
 
 class FailureReport(Protocol):
-    """Who answers for what goes wrong."""
+    """What handles errors."""
 
     def fail(self, error: BaseException) -> None:
         """Report an error that no request waits for."""
@@ -36,11 +36,11 @@ class FailureReport(Protocol):
 
 
 class NativeEvents:
-    """The callbacks of the native app. Nothing is raised into it.
+    """The callbacks of the native app. They never raise.
 
     Args:
         live: the exchanges that go on.
-        report: answers for what fails.
+        report: handles errors.
 
     """
 
@@ -59,7 +59,7 @@ class NativeEvents:
             self._report.fail(error)
 
     def on_body(self, handle: int, address: Optional[int], length: int, last: int, receipt: int) -> int:
-        """Pass a piece of a body on. Return the receipt also when that failed, for then the whole request did."""
+        """Pass a piece of a body on. Return the receipt even after an error, as that fails the whole request."""
         try:
             exchange = self._find(handle)
             if exchange is not None:

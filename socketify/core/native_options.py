@@ -1,4 +1,4 @@
-"""What the native app knows from birth."""
+"""The options with which a native app is made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def native_options(
     on_missing: Callable[[int], int],
     on_drained: Callable[[], None],
 ) -> abi.AppOptionsStruct:
-    """Return what :meth:`Core.open` takes.
+    """Return the argument of :meth:`Core.open`.
 
     Args:
         core: of the app.

@@ -146,7 +146,7 @@ class AppListenOptions:
 
     Raises:
         TypeError: an argument has the wrong type.
-        ValueError: the port is out of range, or domain or fd is given with another place.
+        ValueError: the port is out of range, or domain or fd is combined with another place.
 
     """
 

@@ -1,4 +1,4 @@
-"""What becomes of requests and websockets whose handler failed: the only place that knows."""
+"""The outcome of requests and websockets whose handler failed. No other module decides that."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _FAILED = "a handler failed"
 
 
 class AnsweredExchange(Protocol):
-    """An exchange that an outcome ends."""
+    """An exchange that an outcome can end."""
 
     handle: int
     failed: bool
 
     @property
     def has_begun(self) -> bool:
-        """Whether the head of the response is out."""
+        """Whether the head of the response was sent."""
 
     def preserve(self) -> None:
-        """Copy what the request says, while it can be read."""
+        """Copy the request's contents, while they can be read."""
 
     def answer(self, status: bytes, content_type: bytes, text: str) -> None:
         """Send a whole response in place of what was written before."""
 
     def cut(self, res: Any) -> None:
-        """Close the connection, as what was begun cannot be completed."""
+        """Close the connection, as the response that has begun cannot be completed."""
 
 
 class ExchangeOwner(Protocol):
@@ -50,31 +50,31 @@ class ExchangeOwner(Protocol):
 
     @property
     def exchange(self) -> AnsweredExchange:
-        """What is behind it."""
+        """The exchange that it belongs to."""
 
 
 class OutcomeHost(Protocol):
-    """Who has the exchanges."""
+    """The owner of the exchanges."""
 
     live: LiveExchanges
     loop: Optional[asyncio.AbstractEventLoop]
     thread: int
-    #: Makes a response for a handle that nobody else knows.
+    #: Makes a response for a handle that has none.
     new_response: Callable[[int], Any]
 
     def run_async(self, coroutine: Any, response: Any = None) -> Any:
         """Run a coroutine as a task."""
 
     def ended_by(self, error: BaseException) -> BaseException:
-        """Tell what ended a coroutine: the error, or that the server stops."""
+        """Return what ended a coroutine: the error, or a StoppedError when the server stops."""
 
 
 class Outcome:
-    """Tells the log, the error handler and the client that a handler failed.
+    """Reports a handler's failure to the log, the error handler and the client.
 
-    The client gets a 500, or the status of an :class:`HTTPError`; when the head of the response is out already, only a cut
-    of the connection tells it that the rest is missing. A websocket is closed with 1011. None of the methods raises, whatever
-    the error handler does: most callers are called by native code.
+    The client gets a 500, or the status of an :class:`HTTPError`; when the head of the response was sent already, only a cut
+    of the connection shows it that the rest is missing. A websocket is closed with 1011. None of the methods raises, whatever
+    the error handler does, as most callers are called by native code.
 
     Args:
         host: whose requests and websockets these are.
@@ -85,7 +85,7 @@ class Outcome:
     def __init__(self, host: OutcomeHost, debug: bool) -> None:
         self._host = host
         self._debug = debug
-        #: Called as ``handler(error, res, req)``; what it leaves unanswered is logged and gets the usual answer.
+        #: Called as ``handler(error, res, req)``; a response that it leaves unanswered is logged and gets the usual answer.
         self.handler: Optional[ErrorHandler] = None
 
     def fail(
@@ -98,8 +98,8 @@ class Outcome:
         """Report an error, and answer for it.
 
         Args:
-            error: anything that was raised; :class:`StoppedError` is answered, but told to nobody else.
-            res: the response that the client waits for, or None. When it failed before, nothing is told any more.
+            error: anything that was raised; :class:`StoppedError` is answered, but not reported.
+            res: the response that the client waits for, or None. When it failed before, nothing more is reported.
             req: its request, while that can be read.
             what: words for the log.
 
@@ -147,7 +147,7 @@ class Outcome:
             else:
                 logger.error(what, exc_info=error)
         elif not isinstance(error, HTTPError):
-            # As text: what the error refers to is the error handler's, and lives no longer than that wants.
+            # Logged as text, so that the log does not keep alive what the error refers to.
             logger.error("%s, and the error handler did not answer\n%s", what, _as_text(error))
         self._answer(error, res)
 
@@ -178,9 +178,9 @@ class Outcome:
         lib.sk_ws_end(handle, abi.WS_CODE_GOING_AWAY if isinstance(error, StoppedError) else abi.WS_CODE_INTERNAL_ERROR, b"", 0)
 
     def drop(self, handle: int) -> None:
-        """Answer for a response that nobody holds any more. Any thread may call it, and the garbage collector.
+        """Answer for a response that nothing refers to any more. Any thread may call it, and the garbage collector.
 
-        The response fails soon, on the loop's thread: who lets it go may be in the middle of anything.
+        The response fails soon, on the loop's thread, as the code that dropped it may be in the middle of anything.
         """
         loop = self._host.loop
         if loop is None:
@@ -190,7 +190,7 @@ class Outcome:
         try:
             loop.call_soon_threadsafe(self._fail_dropped, handle)
         except RuntimeError:
-            # The loop was closed, and with it all connections.
+            # The loop was closed, and all connections with it.
             return
 
     def _fail_dropped(self, handle: int) -> None:
@@ -230,7 +230,7 @@ class Outcome:
 
 
 def _waits(res: Optional[ExchangeOwner]) -> bool:
-    """Tell whether a client waits for the response."""
+    """Return whether a client waits for the response."""
     return res is not None and bool(res.exchange.handle)
 
 

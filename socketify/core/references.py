@@ -1,4 +1,4 @@
-"""Who holds an object: what serves one client after the other is used again only if nobody else can reach it."""
+"""How many references an object has: an object is reused for the next client only if nothing else can reach it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ count_references: Callable[[object], int] = getattr(sys, "getrefcount", lambda _
 
 
 def references_of(holders: int) -> int:
-    """Return what :func:`count_references` says of an object that so many hold, one of them a variable of the caller.
+    """Return what :func:`count_references` returns for an object with so many holders, one a variable of the caller.
 
-    It says so of no object where the interpreter does not count.
+    No object has that count where the interpreter does not count.
     """
     alone = object()
     counted = count_references(alone)

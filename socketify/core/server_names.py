@@ -16,7 +16,7 @@ MissingNameHandler = Callable[[str], Any]
 
 
 class ServerNames:
-    """What an app knows of host names (RFC 6066 section 3).
+    """The host names of an app (RFC 6066 section 3).
 
     Args:
         core: of the app.
@@ -45,7 +45,7 @@ class ServerNames:
             raise RuntimeError(message)
 
     def add(self, hostname: str, options: Optional[AppOptions]) -> None:
-        """Know a host name with a certificate of its own; see :meth:`socketify.App.add_server_name`."""
+        """Add a host name with a certificate of its own; see :meth:`socketify.App.add_server_name`."""
         name = checked_hostname(hostname)
         if options is None or not options.wants_tls:
             return
@@ -105,14 +105,14 @@ class ServerNames:
             raise first
 
     def reload_on_hangup(self) -> None:
-        """Read all TLS files again; what is wrong with them is reported."""
+        """Read all TLS files again, and report what is wrong with them."""
         try:
             self.reload()
         except Exception as error:
             self._core.fail(error)
 
     def count_failed_handshakes(self) -> int:
-        """Tell how many TLS handshakes failed since the app exists."""
+        """Return how many TLS handshakes failed since the app was made."""
         core = self._core
         if not core.accepts():
             return int(lib.sk_app_tls_failures(core.alive()))
@@ -123,7 +123,7 @@ def checked_hostname(hostname: str) -> str:
     """Bring a host name, or a wildcard as ``*.example.org``, into the form that clients send it in.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a host name.
 
     """
     if not isinstance(hostname, str) or not hostname:

@@ -1,4 +1,4 @@
-"""A stop, which is asked for once and hurried by whoever asks again, and the bounds of what it waits for."""
+"""A stop, which a second request hurries, and the bounds of what it waits for."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..loop.coroutines import new_task
 
 logger = logging.getLogger("socketify")
 
-#: Of the time-out, what requests in flight leave to tasks and shutdown handlers: a fifth, and at most this.
+#: The most seconds of the time-out (else a fifth of it) that requests in flight leave to tasks and shutdown handlers.
 _RESERVED_SECONDS = 1.0
-#: What shutdown handlers get at least, and what is cancelled has to end in.
+#: Seconds that shutdown handlers get at least, and in which cancelled tasks have to end.
 _LEAST_SECONDS = 1.0
 
 LifecycleHandler = Callable[[], Any]
@@ -32,30 +32,30 @@ class Stop:
     def __init__(self, loop: asyncio.AbstractEventLoop, timeout: float) -> None:
         self._loop = loop
         self._timeout = timeout
-        #: Done when it is asked for.
+        #: Done when the stop is requested.
         self.asked: asyncio.Future[None] = loop.create_future()
         self._deadline: Optional[float] = None
         self._timer: Optional[asyncio.TimerHandle] = None
         self._hurry: asyncio.Future[None] = loop.create_future()
-        # Serving itself, while it is in a handler that may be interrupted, and whether it was.
+        # The serving task, while it is in a handler that may be interrupted, and whether it was interrupted.
         self._handling: Optional[asyncio.Task[Any]] = None
         self._interrupted = False
         self._ending = False
         self._failure: Optional[BaseException] = None
-        #: Whether it was asked for again: requests in flight are not waited for any more.
+        #: Whether it was requested a second time, so that it does not wait for requests in flight any more.
         self.is_hurried = False
 
     def ask(self, by_signal: bool = False) -> None:
-        """Stop, or, when that was asked before, wait for nothing any more that is waited for now.
+        """Request the stop; a further request ends the present wait.
 
         Args:
-            by_signal: whether shutdown handlers, too, are interrupted when it was asked before.
+            by_signal: whether it interrupts shutdown handlers, too, if it is a further request.
 
         """
         if not self.asked.done():
             self.asked.set_result(None)
             self._deadline = self._loop.time() + self._timeout
-            # The start handlers may be running.
+            # Start handlers may be running.
             self._timer = self._loop.call_at(self._deadline, self._interrupt)
         elif by_signal or not self._ending:
             self.is_hurried = True
@@ -69,23 +69,23 @@ class Stop:
             self._handling.cancel()
 
     def close(self) -> None:
-        """Forget the time-out."""
+        """Cancel the time-out."""
         if self._timer is not None:
             self._timer.cancel()
 
     def remaining(self, reserved: bool = False) -> float:
-        """Tell how many seconds are left, without those that are reserved for what follows the requests."""
+        """Return how many seconds are left, without those that are reserved for what follows the requests."""
         if self._deadline is None:
             return self._timeout
         kept = min(_RESERVED_SECONDS, self._timeout / 5) if reserved else 0.0
         return max(0.0, self._deadline - kept - self._loop.time())
 
     async def wait_for_requests(self, awaitables: Iterable[Any], seconds: float) -> bool:
-        """Wait as :meth:`wait` does; not at all when somebody was in a hurry before."""
+        """Wait as :meth:`wait` does, but not at all when the stop was hurried before."""
         return await self.wait(awaitables, 0 if self.is_hurried else seconds)
 
     async def wait(self, awaitables: Iterable[Any], seconds: float) -> bool:
-        """Wait until all are done, for so many seconds, and not in a hurry; tells whether they are."""
+        """Wait until all are done, the seconds are over, or the stop is hurried; return whether all are done."""
         waited = {each for each in map(asyncio.ensure_future, awaitables) if not each.done()}
         hurry = self._hurry
         end = self._loop.time() + seconds
@@ -110,14 +110,14 @@ class Stop:
                 _leave(task)
 
     async def start(self, handlers: Iterable[LifecycleHandler]) -> bool:
-        """Run start handlers; False when they were ended by a hurry."""
+        """Run start handlers; return False when the stop interrupted them."""
         for handler in handlers:
             if not await self._handle(handler):
                 return False
         return True
 
     async def end(self, handlers: Iterable[LifecycleHandler]) -> None:
-        """Run shutdown handlers within the time that is left; those behind one that raises, too (see :meth:`fail`)."""
+        """Run shutdown handlers within the time that is left, even after one of them raised (see :meth:`fail`)."""
         self._ending = True
         self.close()
         self._timer = self._loop.call_later(max(self.remaining(), _LEAST_SECONDS), self._interrupt)
@@ -133,14 +133,14 @@ class Stop:
         self.close()
 
     def fail(self, error: BaseException) -> None:
-        """Take an error that is raised when all is released: the first one, others are logged."""
+        """Keep the first error, to be raised when everything is released; log the others."""
         if self._failure is None:
             self._failure = error
         else:
             logger.error("something else failed as the server stopped", exc_info=error)
 
     def take_failure(self) -> Optional[BaseException]:
-        """Give the error that is to be raised, once."""
+        """Return the error that is to be raised, and forget it."""
         failure, self._failure = self._failure, None
         return failure
 
@@ -164,7 +164,7 @@ class Stop:
 
 
 async def end_loop(loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
-    """Do what :func:`asyncio.run` does at its end: end what the program left in the loop. Within the time of the stop."""
+    """End what the program left in the loop, as :func:`asyncio.run` does, but within the time of the stop."""
     await stop.cancel(left := asyncio.all_tasks(loop) - {asyncio.current_task(loop)})
     for task in left:
         if task.done() and not task.cancelled() and task.exception() is not None:
@@ -174,11 +174,11 @@ async def end_loop(loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
     for ending in (loop.shutdown_asyncgens(), loop.shutdown_default_executor()):
         task = new_task(loop, ending)
         if not await stop.wait([task], max(stop.remaining(), _LEAST_SECONDS)):
-            # Cancelled it would wait for the thread that does not end.
+            # If it were cancelled, it would wait for the thread that does not end.
             _leave(task)
             logger.warning("a thread of the loop's default executor, or an asynchronous generator, does not end, and is left")
 
 
 def _leave(task: asyncio.Task[Any]) -> None:
-    """Let a task go on for ever, which asyncio would log once more when it is collected."""
+    """Leave a task that does not end, and keep asyncio from logging it again when it is collected."""
     task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - as asyncio.gather does

@@ -34,7 +34,7 @@ _TLS13_SUITES = frozenset(
         "TLS_AES_128_CCM_8_SHA256",
     )
 )
-#: What the native library says is wrong: the option, and the words for it.
+#: The native library's TLS errors: the option that is wrong, and a message.
 _PROBLEMS = {
     abi.TLS_MEMORY: ("cert_file_name", "OpenSSL cannot make a context"),
     abi.TLS_CERTIFICATE: ("cert_file_name", "no certificate that can be used"),
@@ -53,12 +53,12 @@ _PROBLEMS = {
 
 
 def _libraries() -> list[str]:
-    """Name where OpenSSL may be: first the copy that Python's own ssl module uses, so that there is one in the process."""
+    """Return where OpenSSL may be, first the copy that Python's own ssl module uses, so that the process has only one."""
     names = [os.environ["SOCKETIFY_LIBSSL"]] if os.environ.get("SOCKETIFY_LIBSSL") else []
     with contextlib.suppress(ImportError):
         import _ssl  # noqa: PLC0415 - loads it
 
-        # Asked through the module, the system gives the copy that it is bound to, whatever its name, also one inside it.
+        # By way of the module the system finds the copy that it is linked to, whatever its name, even one inside the module.
         module = sys.modules.get("_pypy_openssl", _ssl)
         names.append(getattr(module, "__file__", None) or _PROGRAM)
     maps = Path("/proc/self/maps")
@@ -93,7 +93,7 @@ def load_openssl() -> None:
 
 
 def _ciphers(text: Optional[str]) -> tuple[Optional[bytes], Optional[bytes]]:
-    """Part a list of ciphers by version: those of TLS 1.2, in OpenSSL's notation, and the suites of TLS 1.3."""
+    """Split a list of ciphers by version: those of TLS 1.2, in OpenSSL's notation, and the suites of TLS 1.3."""
     if text is None:
         return None, None
     old, suites = [], []
@@ -101,7 +101,7 @@ def _ciphers(text: Optional[str]) -> tuple[Optional[bytes], Optional[bytes]]:
         if name in _TLS13_SUITES:
             suites.append(name)
             continue
-        # Operators take away from the list or order it.
+        # Operators remove ciphers from the list or order it.
         plain = name[:1] not in "!-+@"
         if name.startswith("TLS_") or (plain and not lib.sk_tls_knows_cipher(name.encode())):
             message = f"ssl_ciphers: unknown cipher {name!r}"
@@ -128,7 +128,7 @@ def _path(name: str, value: StrPath) -> bytes:
 
 
 def _where(options: AppOptions, option: str, index: int) -> str:
-    """Name the file that a problem is about."""
+    """Return a description of the file that a problem is about."""
     if option == "passphrase":
         return f" for {os.fspath(options.key_files[index])!r}"
     if option in ("cert_file_name", "key_file_name"):
@@ -138,7 +138,7 @@ def _where(options: AppOptions, option: str, index: int) -> str:
 
 
 def set_certificate(native: int, hostname: str, options: AppOptions) -> None:
-    """Make an app serve TLS, or change the certificate of connections to come.
+    """Make an app serve TLS, or change the certificate of later connections.
 
     Args:
         native: address of the native app.

@@ -1,4 +1,4 @@
-"""Telling that clients wait to be accepted, and for what."""
+"""Log messages about clients that wait to be accepted, with the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Callable
 
 logger = logging.getLogger("socketify")
 
-#: Seconds between two lines about the same.
+#: Seconds between two lines about the same reason.
 INTERVAL = 60.0
 
 
@@ -20,7 +20,7 @@ class WaitingClients:
 
     Args:
         max_connections: the limit that the app has.
-        clock: gives seconds.
+        clock: returns seconds.
 
     """
 
@@ -33,7 +33,7 @@ class WaitingClients:
         """Log it, unless it was logged just now.
 
         Args:
-            reason: 0 for the limit of connections, else the errno of what the system refuses.
+            reason: 0 for the limit of connections, else the errno of the system's refusal.
             waiting: how many wait; -1 when it is not known.
 
         """

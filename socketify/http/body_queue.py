@@ -1,4 +1,4 @@
-"""What came of a request's body and was not taken yet, and when reading from the connection pauses for it."""
+"""What has arrived of a request's body and was not taken yet, and when reading from the connection pauses for it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class BodyQueue:
         return True
 
     def end(self) -> None:
-        """Take note that nothing more will come."""
+        """Take note that nothing more will arrive."""
         self._is_complete = True
 
     def take(self) -> tuple[bytes, bool, bool]:

@@ -26,11 +26,11 @@ class BodyReader:
 
     @property
     def is_reading(self) -> bool:
-        """Whether more is to come."""
+        """Whether more of the body is expected."""
         return self._sink is not None
 
     def stop(self) -> None:
-        """Take nothing more: what follows would be a body with a hole, or there is nothing."""
+        """Take nothing more: either nothing follows, or something before it is missing."""
         self._sink = None
 
     def take(self, chunk: bytes, last: bool) -> None:

@@ -21,7 +21,7 @@ Self = TypeVar("Self", bound="ClientConnection")
 
 
 class ClientConnection:
-    """What a response knows of its client. The body is read once, by one of the methods.
+    """What a response knows of its client. The request's body can be read once, by one of the methods.
 
     After the client left, methods do nothing; see :attr:`aborted`.
     """
@@ -36,7 +36,7 @@ class ClientConnection:
 
     @property
     def aborted(self) -> bool:
-        """Whether the client left before the response ended. What a program sets here is gone with the request."""
+        """Whether the client left before the response ended. What a program sets here lasts as long as the request."""
         return self.exchange.aborted
 
     @aborted.setter
@@ -55,7 +55,7 @@ class ClientConnection:
 
         def sink(chunk: bytes, last: bool) -> None:
             if not exchange.core.guard(self, handler, self, chunk, last):
-                # What follows would be a body with a hole.
+                # What follows would be a body with a piece missing.
                 reader.stop()
 
         reader = BodyReader(sink)
@@ -63,14 +63,14 @@ class ClientConnection:
         return self
 
     async def get_data(self) -> BytesIO:
-        """Return the request's body, or what came of it when the client left."""
+        """Return the request's body, or the part that arrived before the client left."""
         if not self.exchange.handle:
             self.exchange.refuse_late("get_data")
             return BytesIO()
         return BytesIO(await read_whole(self.exchange, self))
 
     async def get_text(self, encoding: str = "utf-8") -> Optional[str]:
-        """Return the request's body as text, or None when the client left before all of it came.
+        """Return the request's body as text, or None when the client left before all of it arrived.
 
         Raises:
             BadRequestError: it is not of that encoding; unhandled, the client gets a 400.
@@ -86,10 +86,10 @@ class ClientConnection:
             raise BadRequestError(message) from error
 
     async def get_json(self) -> Any:
-        """Return the request's body through the JSON serializer, or None when the client left before all of it came.
+        """Return the request's body through the JSON serializer, or None when the client left before all of it arrived.
 
         Raises:
-            BadRequestError: it is not JSON, which the serializer says by a ValueError; unhandled, the client gets a 400.
+            BadRequestError: it is not JSON: the serializer raised a ValueError; unhandled, the client gets a 400.
 
         """
         data = (await self.get_data()).getvalue()
@@ -117,7 +117,7 @@ class ClientConnection:
         return values
 
     async def get_form(self, req: Request, *, max_files: int = 100, max_file_size: Optional[int] = None) -> Optional[FormData]:
-        """Return an urlencoded or multipart form, or None when the client left. Large files go to disk as they come.
+        """Return an urlencoded or multipart form, or None when the client left. Large files go to disk as they arrive.
 
         Args:
             req: the request, for its Content-Type.
@@ -139,7 +139,7 @@ class ClientConnection:
     def on_aborted(self: Self, handler: Callable[[Self], Any]) -> Self:
         """Call back when the client leaves before the response ended.
 
-        Who answers later holds the response himself: one that nobody holds ends at once, with a 500 or a cut.
+        A program that answers later must hold the response: one that nothing refers to ends at once, with a 500 or a cut.
         """
         exchange = self.exchange
         if not exchange.handle:
@@ -151,7 +151,7 @@ class ClientConnection:
         return self
 
     def grab_aborted_handler(self: Self) -> Self:
-        """Follow the client, so that :attr:`aborted` tells whether it left: needed nowhere, kept for those who call it."""
+        """Follow the client, so that :attr:`aborted` is kept up to date. No program needs this; some call it."""
         if not self.exchange.handle:
             self.exchange.refuse_late("grab_aborted_handler")
             return self
@@ -163,7 +163,7 @@ class ClientConnection:
         return self.exchange.core.run_async(coroutine, self)
 
     def has_responded(self: Self) -> bool:
-        """Tell whether the response has ended, or the client left."""
+        """Return whether the response has ended, or the client left."""
         return not self.exchange.handle
 
     def _address(self, ask: Callable[[int], int], what: str) -> bytes:

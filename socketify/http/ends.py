@@ -1,4 +1,4 @@
-"""Client and server of a connection, as the native side says them."""
+"""The addresses of client and server of a connection, from the text in which the native side returns them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ..native.abi import SCOPE_LOCAL_PATH
 
 
 def split_ends(text: str) -> tuple[list[str], str]:
-    """Split what the native side says of both ends.
+    """Split the native side's text about both ends.
 
     Args:
         text: hosts and ports with spaces between, the client's first; a Unix-domain socket has a path instead.
 
     Returns:
-        The hosts and ports, of a client alone on a Unix-domain socket behind a proxy, and that socket's path, else ``""``.
+        The hosts and ports (only the client's behind a proxy on a Unix-domain socket), and that socket's path, else ``""``.
 
     """
     words = text.split()

@@ -22,8 +22,8 @@ _dump: Callable[[int], int] = lib.sk_req_dump
 class Exchange:
     """What a request and its response have in common; both have it. It serves one request after the other.
 
-    After the client left it knows so, and nothing that it is asked to send is sent; after the response ended it raises
-    RuntimeError for what comes too late.
+    Once the client has left, it sends nothing and raises nothing; once the response has ended, it raises
+    RuntimeError for calls that are too late.
 
     Args:
         core: of the app.
@@ -64,14 +64,14 @@ class Exchange:
         self.reset()
 
     def reset(self) -> None:
-        """Make it like new."""
+        """Make it ready for another request."""
         #: Whether something was set that the next request must not see.
         self.dirty = False
         #: 1 to pass the request on to the next matching route.
         self.passes_on = 0
         #: Whether the client left before the response ended.
         self.aborted = False
-        #: Whether the request failed, and that was reported: what comes of it is reported no more.
+        #: Whether the request failed and that was reported: errors that follow from it are not reported again.
         self.failed = False
         self.snapshot: Optional[Snapshot] = None
         self.request_extras: Optional[dict[str, Any]] = None
@@ -90,7 +90,7 @@ class Exchange:
     # ---- the request
 
     def preserve(self) -> None:
-        """Copy what the request says, unless it cannot be read any more: its connection became a websocket."""
+        """Copy the request's contents, unless it cannot be read any more because its connection became a websocket."""
         if self.snapshot is None:
             length = _dump(self.request_handle)
             if length != STALE:
@@ -115,7 +115,7 @@ class Exchange:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether another thread than the app's calls: native code does not know the response there."""
+        """Whether the calling thread is not the app's: native code does not know the response in other threads."""
         return threading.get_ident() != self.core.thread
 
     def forward(self, res: Any, function: Callable[..., object], *arguments: Any) -> None:
@@ -127,14 +127,14 @@ class Exchange:
             self.core.guard(res, function, *arguments)
 
     def check_thread(self, what: str) -> None:
-        """Raise a RuntimeError when another thread than the app's calls what has a result, or cannot be forwarded."""
+        """Raise a RuntimeError in other threads than the app's, for methods that have a result or cannot be forwarded."""
         if self.handle and self.is_elsewhere:
             raise RuntimeError(elsewhere(what))
 
-    # ---- what comes later than the handler's return
+    # ---- what happens after the handler returned
 
     def follow(self, res: Any) -> None:
-        """Pass the response's events on from now on, as long as somebody holds it; when nobody does any more, it fails."""
+        """Pass on the response's events from now on, while something refers to it; when nothing does any more, it fails."""
         core, handle = self.core, self.handle
         live = core.live
         if handle in live:
@@ -148,25 +148,25 @@ class Exchange:
         reference = self.response = weakref.ref(res, drop)
 
         def exchange_of() -> Any:
-            # Whoever is called at its events may hold the response: its exchange is not held for them.
+            # The callbacks of its events may hold the response, so the exchange is not held on their account.
             held = reference()
             return None if held is None else held.exchange
 
         live[handle] = exchange_of
 
     def keep(self, res: Any) -> None:
-        """Hold a response that nobody else may hold, until its events came."""
+        """Hold a response until its events have happened, as nothing else may hold it."""
         self.follow(res)
         self.core.kept[self.handle] = res
 
     def let_go(self) -> None:
-        """Hold a response no longer that a coroutine left unanswered, unless a handler of the user's is yet to be called."""
+        """Stop holding a response that a coroutine left unanswered, unless a handler of the user's is still to be called."""
         is_reading = self.reader is not None and self.reader.is_reading
         if self.handle and self.writable_handler is None and not is_reading:
             self.core.kept.pop(self.handle, None)
 
     def forget(self) -> None:
-        """Have nothing to do with the native side any more."""
+        """Release what ties it to the native side."""
         self.core.forget(self.handle)
         self.handle = 0
         self.response = None
@@ -180,7 +180,7 @@ class Exchange:
             raise RuntimeError(message)
 
     def mark_aborted(self) -> None:
-        """Know that the client left."""
+        """Take note that the client left."""
         self.handle = 0
         self.response = None
         self.dirty = True
@@ -194,7 +194,7 @@ class Exchange:
         return self.head.is_out
 
     def may_change_head(self, what: str) -> bool:
-        """Tell whether status and fields can be set: not when the client left.
+        """Return whether status and fields can be set; they cannot when the client left.
 
         Raises:
             RuntimeError: the head was sent already, or the response has ended.
@@ -210,7 +210,7 @@ class Exchange:
         return True
 
     def encode(self, message: Any) -> bytes:
-        """Return the bytes of a message; JSON makes its own Content-Type where none was written."""
+        """Return the bytes of a message; add the Content-Type of JSON where none was written."""
         data, is_json = self.core.encoded(message)
         head = self.head
         if is_json and self.handle and not head.is_out and not head.has_content_type():
@@ -251,7 +251,7 @@ class Exchange:
         self.finish(result)
 
     def finish(self, result: int) -> None:
-        """Take what became of the end of a response.
+        """Take the native side's result of ending the response.
 
         Raises:
             RuntimeError: the native side refused it, and cut the connection.
@@ -286,7 +286,7 @@ class Exchange:
         Args:
             res: the response.
             reader: takes it.
-            keep: whether to hold the response until all came; else whoever waits for the body holds it.
+            keep: whether to hold the response until all has arrived; else the coroutine that waits for the body holds it.
 
         Raises:
             RuntimeError: it is being read already, or another thread than the app's calls.
@@ -311,7 +311,7 @@ class Exchange:
     # ---- events of the native side
 
     def on_abort(self) -> None:
-        """Take it that the client left."""
+        """Handle that the client left."""
         self.core.kept.pop(self.handle, None)
         res = self._followed()
         self.mark_aborted()
@@ -323,7 +323,7 @@ class Exchange:
             self.core.guard(res, handler, res)
 
     def on_failure(self) -> None:
-        """Take it that the request failed: to its handler it is as if the client had left."""
+        """Handle that the request failed: for its handler it is as if the client had left."""
         self.on_abort()
         self.failed = True
 
@@ -356,5 +356,5 @@ class Exchange:
 
 
 def elsewhere(what: str) -> str:
-    """Say what is to be done instead of calling a method from another thread than the app's."""
+    """Return the advice for a method that was called from another thread than the app's."""
     return f"{what} was called from another thread than the app's: use app.loop.loop.call_soon_threadsafe(...)"

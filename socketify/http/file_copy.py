@@ -14,7 +14,7 @@ def copy_to_connection(connection: int, descriptor: int, offset: int, length: in
     """Copy from a file until the kernel's buffer of the connection is full.
 
     Returns:
-        How much was copied, and whether the buffer is full; less than the length and not full where the file ends.
+        How much was copied, and whether the buffer is full. Less than the length and not full means that the file ended.
 
     Raises:
         OSError: the file cannot be read.
@@ -27,7 +27,7 @@ def copy_to_connection(connection: int, descriptor: int, offset: int, length: in
         except BlockingIOError:
             return sent, True
         except ConnectionError:
-            # The event loop finds out by itself, and says so to who waits.
+            # The event loop finds out by itself, and informs whoever waits.
             return sent, True
         if count == 0:
             break
@@ -36,13 +36,13 @@ def copy_to_connection(connection: int, descriptor: int, offset: int, length: in
 
 
 def is_in_memory(descriptor: int, offset: int, length: int, *, unknown: bool) -> bool:
-    """Tell whether a part of a file can be read without waiting for a disk, by its first and last byte.
+    """Return whether a part of a file can be read without waiting for a disk, by its first and last byte.
 
     Args:
         descriptor: of a regular file.
         offset: where the part begins.
         length: at least 1.
-        unknown: the result where the file system does not tell.
+        unknown: the result where the file system does not say.
 
     """
     if _NOWAIT is None:

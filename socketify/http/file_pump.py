@@ -8,14 +8,14 @@ from typing import Protocol
 
 from .file_copy import copy_to_connection, is_in_memory
 
-#: Read at once where the kernel cannot copy: over TLS, for example.
+#: Bytes that are read at once where the kernel cannot copy: over TLS, for example.
 PIECE_BYTES = 256 * 1024
-#: Copied by the kernel before other connections get their turn.
+#: Bytes that the kernel copies before other connections get their turn.
 _TURN_BYTES = 2 * 1024 * 1024
 
 
 class FileSink(Protocol):
-    """A response that a file is the body of, or a part of it."""
+    """A response whose body is a file, or contains one."""
 
     @property
     def is_over(self) -> bool:
@@ -45,7 +45,7 @@ async def pump_file(sink: FileSink, descriptor: int, offset: int, length: int) -
                 return False
             await sink.send_piece(piece)
             offset += len(piece)
-            # Other connections have their turn, also where nothing was waited for.
+            # Let other connections have their turn even when this one never had to wait.
             await asyncio.sleep(0)
             continue
         turn = min(_TURN_BYTES, end - offset)
@@ -75,7 +75,7 @@ async def _copy(connection: int, descriptor: int, offset: int, length: int) -> t
     try:
         return await asyncio.shield(copying)
     except asyncio.CancelledError:
-        # Nor may the file's, which is closed next.
+        # The same holds for the file's descriptor, which the caller closes next.
         await asyncio.wait([copying])
         raise
     finally:

@@ -20,9 +20,9 @@ from .request import Request
 from .response import Response
 from .sized_body import wait_writable
 
-#: Up to here a file is read at once and sent with its head; larger ones are copied by the kernel.
+#: Up to this size a file is read at once and sent with its head; larger ones are copied by the kernel.
 _SMALL_MAX = 128 * 1024
-#: By preference.
+#: In order of preference.
 _VARIANTS = (("br", ".br"), ("gzip", ".gz"))
 _TEXT_TYPES = ("application/javascript", "application/json", "application/xml", "image/svg+xml", "application/manifest+json")
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -54,7 +54,7 @@ def open_file(path: str, encodings: Optional[set[str]] = None, root: Optional[st
     Args:
         path: of the file.
         encodings: content codings that the client accepts; None to look for no variants.
-        root: the directory, as a real path, that a variant must be in, also where it is a symbolic link; None for any.
+        root: the directory, as a real path, that a variant must be in even if it is a symbolic link; None for any.
 
     Returns:
         None where there is no such regular file that may be read.
@@ -65,7 +65,7 @@ def open_file(path: str, encodings: Optional[set[str]] = None, root: Optional[st
 
 
 def variant_of(opened: OpenFile, path: str, encodings: set[str], root: Optional[str] = None) -> OpenFile:
-    """Give the precompressed variant that the client prefers instead of an open file, which is closed then; else the file."""
+    """Return the precompressed variant that the client prefers to an open file, which is then closed; else the file."""
     for coding, suffix in _VARIANTS:
         name = path + suffix
         if not _is_file(name):
@@ -81,12 +81,12 @@ def variant_of(opened: OpenFile, path: str, encodings: set[str], root: Optional[
 
 
 def is_inside(path: str, root: str) -> bool:
-    """Tell whether a real path is below a directory, given as a real path."""
+    """Return whether a real path is below a directory, given as a real path."""
     return path.startswith(root if root.endswith("/") else root + "/")
 
 
 def _is_file(path: str) -> bool:
-    # Mostly there is none, which costs less without an exception.
+    # There is mostly no such file, and finding that out costs less without an exception.
     return os.access(path, os.F_OK) and os.path.isfile(path)  # noqa: PTH113
 
 
@@ -119,7 +119,7 @@ def _http_date(seconds: int) -> str:
 
 
 def head_of(opened: OpenFile, result: Answer, content_type: str, cache_control: Optional[str]) -> list[tuple[str, str]]:
-    """Give the fields of the response to a request for a file."""
+    """Return the fields of the response to a request for a file."""
     what = opened.representation
     fields = [("ETag", what.etag), ("Last-Modified", _http_date(what.modified))]
     if opened.varies:
@@ -152,7 +152,7 @@ async def sendfile(
     Args:
         res: the response.
         req: its request, whose preconditions and range count.
-        path: of the file; a missing one, or what is no regular file, is answered with 404.
+        path: of the file; 404 is the answer where it is missing or is not a regular file.
         content_type: None to guess it by the name.
         cache_control: value of Cache-Control, or None for none.
         precompressed: whether ``path.br`` or ``path.gz`` is sent to clients that accept it.
@@ -178,7 +178,7 @@ def send_opened(
     """Send an open file, and close it.
 
     Returns:
-        The response where it is complete; else what must be awaited.
+        The response if it is complete, else an awaitable.
 
     """
     descriptor = opened.descriptor
@@ -189,7 +189,7 @@ def send_opened(
         if length == 0 and (method != "HEAD" or result.status != 200):
             return res.send(b"", None, result.status, fields)
         if method == "HEAD":
-            # It gets the length of what is not sent.
+            # HEAD gets the length of the body that is not sent.
             _write_head(res, result, fields)
             return res.write_header("Content-Length", length).end_without_body()
         if length > _SMALL_MAX or not is_in_memory(descriptor, result.start, length, unknown=True):
@@ -209,7 +209,7 @@ def _write_head(res: Response, result: Answer, fields: list[tuple[str, str]]) ->
 
 def _send_small(res: Response, content: bytes, result: Answer, fields: list[tuple[str, str]]) -> Response:
     if len(content) < result.length:
-        # The file became shorter: what its fields announce cannot be sent.
+        # The file became shorter: the length that its fields announce cannot be sent.
         return res.close()
     return res.send(content, None, result.status, fields)
 
@@ -226,7 +226,7 @@ async def _send_waiting(res: Response, descriptor: int, result: Answer, fields: 
         await sink.begin()
         complete = await pump_file(sink, descriptor, result.start, result.length)
         sink.end()
-        # Where the file became shorter, what was announced cannot be sent.
+        # If the file became shorter, the announced length cannot be sent.
         return res if complete else res.close()
     finally:
         os.close(descriptor)
@@ -247,7 +247,7 @@ class _ResponseSink:
         self._length = length
 
     async def begin(self) -> None:
-        """Let the head leave, where the kernel copies behind it."""
+        """Send the head first, where the kernel copies the body behind it."""
         if not self._exchange.core.is_secure:
             self._res.try_end(b"", self._length)
             if not self.is_over:

@@ -22,13 +22,13 @@ Handler = Callable[[Response, Request], Any]
 #: Responses with their requests that are kept for reuse when no number was given.
 _DEFAULT_POOL_ITEMS = 64
 _CoroutineType = types.CoroutineType
-#: To an object that a variable and the tuple of both hold.
+#: References to an object that a variable and the tuple of both hold.
 _OWN_REFERENCES = references_of(2)
 _Objects = tuple[Response, Request]
 
 
 class Handlers:
-    """Calls the handlers of an app, with responses and requests that serve again when nobody holds them.
+    """Calls the handlers of an app, with responses and requests that are reused when nothing else refers to them.
 
     Args:
         core: of the app.
@@ -50,10 +50,10 @@ class Handlers:
         return self.response_class(exchange), self.request_class(exchange)
 
     def _new_response(self, handle: int) -> Response:
-        """Make a response for a handle whose own one cannot be found."""
+        """Make a response for a handle whose own response cannot be found."""
         exchange = Exchange(self._core)
         exchange.handle = handle
-        # What is begun cannot be answered in one go.
+        # A response that has begun cannot be sent in one call.
         exchange.head.is_out = exchange.dirty = lib.sk_res_has_begun(handle) == 1
         return self.response_class(exchange)
 
@@ -68,7 +68,7 @@ class Handlers:
 
         Raises:
             TypeError: the handler is not callable.
-            ValueError: the path is none.
+            ValueError: it is not a valid path.
 
         """
         names = parameter_names(path)
@@ -127,9 +127,9 @@ class Handlers:
         return on_request
 
     def _native_handler(self, handler: Handler, names: tuple[str, ...], fallback: Callable[[int], int]) -> Any:
-        """Return what routes to a handler without Python between, where ``capabilities.members``.
+        """Return the native function that calls a handler with no Python in between, where ``capabilities.members`` allows it.
 
-        The objects that are spare serve one request after the other, until somebody holds on to them.
+        The spare objects serve one request after the other, until something else refers to them.
         """
         pool = self._pool
         spare: list[Any] = [None, None]
@@ -141,13 +141,13 @@ class Handlers:
         return ExchangeHandler(handler, spare, refill, self._conclude, Exchange.reset, fallback)
 
     def _conclude(self, res: Response, req: Request, result: Any, failure: Optional[BaseException]) -> int:
-        """Go on with what a handler returned or raised; returns 1 to pass the request on, else 0."""
+        """Handle what a handler returned or raised; return 1 to pass the request on, else 0."""
         exchange = res.exchange
         core = self._core
         try:
             if failure is not None:
                 core.fail(failure, res, req)
-            # Mostly nothing, or the response of a chain of calls.
+            # This is mostly None, or the response from a chain of calls.
             elif result is not None and result is not res and type(result) is _CoroutineType:
                 self._start(result, exchange, res, req)
         except BaseException as error:
@@ -156,10 +156,10 @@ class Handlers:
         if not exchange.handle:
             return exchange.passes_on
         if exchange.passes_on:
-            # The next handler gets a response of its own: what was asked of this one is over.
+            # The next handler gets a response of its own: callbacks that were set on this one end here.
             exchange.forget()
             return 1
-        # Somebody holds the response, or it dies with this call, and fails.
+        # Either something else refers to the response, or it is collected when this call ends, and fails.
         exchange.follow(res)
         return 0
 

@@ -9,7 +9,7 @@ _METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "P
 
 
 def no_route(res: Response, req: Request) -> None:
-    """Tell why no route took the request (RFC 9110 sections 15.5.5, 15.5.6 and 15.6.2)."""
+    """Answer with the reason why no route took the request (RFC 9110 sections 15.5.5, 15.5.6 and 15.6.2)."""
     allowed = req.allowed_methods()
     method = req.get_method()
     if not allowed or method in allowed:

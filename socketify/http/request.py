@@ -31,7 +31,7 @@ class Request:
     """A request. Valid until its handler returns or first waits, unless preserved.
 
     Raises (every accessor):
-        RuntimeError: the request is gone because the handler returned without :meth:`preserve`.
+        RuntimeError: the handler has returned without :meth:`preserve`, so the request cannot be read any more.
     """
 
     #: What the framework knows of the request; not for handlers.
@@ -53,7 +53,7 @@ class Request:
         return snapshot if snapshot is not None else Snapshot(self._text(_dump(exchange.request_handle)))
 
     def preserve(self) -> Request:
-        """Copy what the request says, so that it outlives the handler's first wait."""
+        """Copy the request's contents, so that they outlive the handler's first wait."""
         exchange = self.exchange
         if exchange.snapshot is None:
             exchange.snapshot = self._parsed()
@@ -78,7 +78,7 @@ class Request:
         return _full_url(exchange.request_handle) if exchange.snapshot is None else exchange.snapshot.full_url
 
     def get_scheme(self) -> str:
-        """Return ``https`` or ``http``: what the client speaks, as a trusted proxy says (``App(trusted_proxies=...)``)."""
+        """Return ``https`` or ``http``: what the client speaks, or what one of the ``trusted_proxies`` says it speaks."""
         exchange = self.exchange
         if exchange.snapshot is not None:
             return "https" if exchange.snapshot.secure else "http"
@@ -177,11 +177,11 @@ class Request:
         return self
 
     def get_yield(self) -> bool:
-        """Tell whether the request will be passed on."""
+        """Return whether the request will be passed on."""
         return bool(self.exchange.passes_on)
 
     def is_ancient(self) -> bool:
-        """Tell whether this is HTTP/1.0."""
+        """Return whether this is HTTP/1.0."""
         exchange = self.exchange
         if exchange.snapshot is not None:
             return exchange.snapshot.ancient

@@ -12,7 +12,7 @@ from .exchange import Exchange
 
 
 def _nothing(_chunk: bytes, _last: bool) -> None:
-    """Stand for the reading of a body that was here at once."""
+    """Stand in as the reader of a body that had arrived already."""
 
 
 def _mark_read(exchange: Exchange) -> None:
@@ -22,11 +22,11 @@ def _mark_read(exchange: Exchange) -> None:
 
 
 async def read_whole(exchange: Exchange, res: Any) -> bytes:
-    """Return the body, or what came of it when the client left."""
+    """Return the body, or the part that arrived before the client left."""
     try:
         whole = body_here(exchange.handle)
     except MemoryError:
-        # It is not there a second time.
+        # The body can be taken only once.
         _mark_read(exchange)
         raise
     if whole is not None:
@@ -47,10 +47,10 @@ async def read_whole(exchange: Exchange, res: Any) -> bytes:
 
 
 async def read_form(exchange: Exchange, res: Any, reader: FormReader) -> Optional[FormData]:
-    """Return a form, or None when the client left. Large files go to disk as they come.
+    """Return a form, or None when the client left. Large files go to disk as they arrive.
 
     Raises:
-        HTTPError: what is no such form.
+        HTTPError: it is not a form, or breaks a limit.
 
     """
     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

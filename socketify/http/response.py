@@ -21,14 +21,14 @@ from .request import Request
 from .sized_body import as_view, bytes_taken, checked_size, drain, send_chunk, try_end
 from .upgrade import UpgradeContext
 
-# Defaults of send, told from what a user gives by their identity.
+# Defaults of send; their identity distinguishes them from equal values that a user passes.
 _TEXT_PLAIN = bytes(bytearray(b"text/plain"))
 _OK_LINE = bytes(bytearray(b"200 OK"))
 _JSON = bytes(bytearray(b"application/json"))
 _JSON_HEAD = b"200 OK\nContent-Type\napplication/json"
 _HTML = b"text/html; charset=utf-8"
 _REDIRECTS = range(300, 400)
-# RFC 3986: what a reference can hold as it is; a percent sign is taken as an escape that is there already.
+# RFC 3986: characters that a reference can hold as they are; a percent sign is taken to begin an existing escape.
 _REFERENCE = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -57,7 +57,7 @@ class Response(ClientConnection):
         return self
 
     def write_header(self, name: Union[str, bytes], value: Union[str, bytes, int]) -> Response:
-        """Add a field. Content-Length and Transfer-Encoding are the server's own and ignored where it counts itself.
+        """Add a field. Content-Length and Transfer-Encoding are ignored where the server sets them itself.
 
         Raises:
             ValueError, TypeError: the name is not a token, or the value holds control characters.
@@ -104,7 +104,7 @@ class Response(ClientConnection):
                 that was written before.
             status: as 200, "200 OK" or b"200 OK". The default gives way to one that was written before.
             headers: a mapping, or any iterable of pairs of name and value, each str (latin-1) or bytes; values also int.
-                They come after those that were written before.
+                They follow those that were written before.
             end_connection: close the connection afterwards.
 
         Raises:
@@ -187,7 +187,7 @@ class Response(ClientConnection):
         return self.send(b"", None, status_code, (("Location", quote(location, safe=_REFERENCE)),))
 
     def render(self, name: str, /, **kwargs: Any) -> Response:
-        """Send what the app's template engine makes of a template, as HTML unless another Content-Type was written.
+        """Render a template with the app's template engine and send it, as HTML unless another Content-Type was written.
 
         Raises:
             RuntimeError: the app has no template engine.
@@ -241,7 +241,7 @@ class Response(ClientConnection):
         if result == GONE and exchange.is_elsewhere:
             if head is not None:
                 self.write_header(b"Content-Type", _JSON)
-            # A piece that was forwarded before takes the head along.
+            # A piece that was forwarded before sends the head with it.
             exchange.forward(self, exchange.end, self, data, flags)
             return self
         exchange.handle = 0
@@ -275,12 +275,12 @@ class Response(ClientConnection):
         Headers that were written before are part of the answer (101).
 
         Args:
-            sec_web_socket_key: what the request's field of that name said.
+            sec_web_socket_key: the request's field of that name.
             sec_web_socket_protocol: the subprotocol to select, which must be one of those that the client offered; of a
                 list the first; empty or None for none.
-            sec_web_socket_extensions: what the request's field said; empty or None to negotiate no compression.
+            sec_web_socket_extensions: the request's field of that name; empty or None to negotiate no compression.
             socket_context: what the upgrade handler was given.
-            user_data: what ``ws.get_user_data()`` gives.
+            user_data: what ``ws.get_user_data()`` returns.
 
         Raises:
             TypeError, ValueError: an argument is wrong.
@@ -366,12 +366,12 @@ class Response(ClientConnection):
         """Write what the connection takes now of a body of a known size.
 
         Args:
-            message: what comes at the write offset, as for :meth:`end`.
+            message: the part of the body that begins at the write offset, as for :meth:`end`.
             total_size: bytes of the whole body, the same in every call; it becomes the Content-Length.
             end_connection: close the connection after the response.
 
         Returns:
-            Whether all of the message was taken, and whether the response is complete. What was not taken must be given
+            Whether all of the message was taken, and whether the response is complete. What was not taken must be passed
             again, from :meth:`get_write_offset` on, when :meth:`on_writable` calls. (False, True) after the client left.
 
         Raises:
@@ -440,14 +440,14 @@ class Response(ClientConnection):
         return self
 
 
-# The usual call, with str or bytes for a response of which nothing else was set, needs nothing of Python.
+# The usual call, with str or bytes for a response on which nothing else was set, is made without Python.
 setattr(Response, "end", response_end(Response, Request, Exchange, Response.end))  # noqa: B010
 
 
 def _head_parts(
     exchange: Exchange, content_type: Optional[Text], status: Union[int, str, bytes], headers: Optional[Headers]
 ) -> list[Any]:
-    """Return status, names and values of a whole response, for what the native side does not take as it is."""
+    """Return status, names and values of a whole response, where the native side does not take the arguments as they are."""
     given: list[Any] = []
     if headers is not None:
         flatten(headers, given)
@@ -468,7 +468,7 @@ def _head_parts(
 
 
 def _as_str(text: Union[int, str, bytes]) -> Any:
-    """Make a status or a content type what can be joined with text; what is neither is found by the checks."""
+    """Return a status or a content type as text that can be joined; the checks find values of other types."""
     if type(text) is bytes:
         return text.decode("latin-1")
     return status_line(text).decode("latin-1") if isinstance(text, int) else text

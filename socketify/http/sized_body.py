@@ -1,4 +1,4 @@
-"""Bodies of a known size at the pace of their client: what it takes now, and the waiting until it takes more."""
+"""Bodies of a known size at the pace of their client: sending what it takes now, and waiting until it takes more."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _PIECE_BYTES = 1024 * 1024
 
 
 def as_view(exchange: Exchange, message: Any) -> memoryview:
-    """Return the bytes of a message without a copy, where it holds bytes."""
+    """Return the bytes of a message, without a copy if it is bytes already."""
     return memoryview(message if isinstance(message, (bytes, bytearray, memoryview)) else exchange.encode(message)).cast("B")
 
 
 def try_end(exchange: Exchange, view: memoryview, total_size: int, flags: int) -> tuple[bool, bool]:
-    """Do what :meth:`socketify.Response.try_end` says.
+    """Implement :meth:`socketify.Response.try_end`.
 
     Raises:
         ValueError: total_size is negative, or the message goes beyond it.
@@ -59,7 +59,7 @@ def try_end(exchange: Exchange, view: memoryview, total_size: int, flags: int) -
 
 
 async def send_chunk(exchange: Exchange, res: Any, view: memoryview, total_size: int) -> tuple[bool, bool]:
-    """Do what :meth:`socketify.Response.send_chunk` says."""
+    """Implement :meth:`socketify.Response.send_chunk`."""
     begin = bytes_taken(exchange)
     while True:
         ok, done = try_end(exchange, view[bytes_taken(exchange) - begin :], checked_size(total_size), 0)
@@ -74,7 +74,7 @@ def checked_size(total_size: int) -> int:
     """Check the size of a body.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is negative or not an int.
 
     """
     if not isinstance(total_size, int) or total_size < 0:
@@ -110,7 +110,7 @@ async def wait_writable(exchange: Exchange, res: Any, ask: Callable[[int], int] 
     Args:
         exchange: of the response.
         res: the response.
-        ask: asks native code to say so.
+        ask: asks native code for the event.
 
     """
     waiter = exchange.write_waiter

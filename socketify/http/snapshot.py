@@ -1,4 +1,4 @@
-"""What a request says, copied out of the receive buffer."""
+"""The contents of a request, copied out of the receive buffer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Snapshot:
     """A request that outlives its handler's first wait.
 
     Args:
-        dump: what ``sk_req_dump`` says.
+        dump: what ``sk_req_dump`` returned.
 
     """
 

@@ -14,14 +14,14 @@ from .request import Request
 from .response import Response
 
 _FORBIDDEN = frozenset(b"\x00\\")
-#: Of a directory, of which it is remembered where they are.
+#: How many files of a directory are remembered with their places.
 _KNOWN_MAX = 4096
 
 
 class StaticFiles:
     """A handler that serves the files of a directory.
 
-    Nothing outside of it is served: not by ``..``, by percent-encoding, or by a symbolic link that leaves it. Names that
+    Nothing outside of it is served, whether by ``..``, percent-encoding, or a symbolic link that leaves it. Names that
     begin with a dot are not served, ``.well-known`` excepted.
 
     Args:
@@ -53,7 +53,7 @@ class StaticFiles:
         self._index = index
         self._precompressed = precompressed
         self._cache_control = cache_control
-        # By the path of the URL: the name, its real path as it was found to be inside the root, and the media type.
+        # Maps the URL's path to the name, its real path (which was found to be inside the root), and the media type.
         self._known: dict[str, tuple[str, str, str]] = {}
 
     def __call__(self, res: Response, req: Request) -> Any:
@@ -89,9 +89,9 @@ class StaticFiles:
         return sending if isinstance(sending, Response) else await sending
 
     def _open_known(self, known: tuple[str, str, str], encodings: Optional[set[str]]) -> Optional[OpenFile]:
-        """Open a name that was found inside the root before; None unless what it opens is the file that was found then.
+        """Open a name that was found inside the root before; return None if it now leads to another file.
 
-        The kernel tells which file is open, so that no link can be changed between the check and the use.
+        The kernel says which file is open, so that a link cannot be changed between the check and the use.
         """
         name, path, _ = known
         opened = open_regular(name)
@@ -100,7 +100,7 @@ class StaticFiles:
         try:
             is_same = os.readlink(f"/proc/self/fd/{opened.descriptor}") == path  # noqa: PTH115
         except OSError:
-            # There is no /proc: every name is looked up anew.
+            # Without /proc every name is looked up anew.
             is_same = False
         if not is_same:
             os.close(opened.descriptor)
@@ -108,7 +108,7 @@ class StaticFiles:
         return opened if encodings is None else variant_of(opened, path, encodings, self._root)
 
     def _find(self, segments: list[str], encodings: Optional[set[str]]) -> Optional[tuple[str, str, Optional[OpenFile]]]:
-        """Give the name, its real path and the open file; no file for a directory whose URL lacks the final slash."""
+        """Return the name, its real path and the open file; no file for a directory whose URL lacks the final slash."""
         wants_directory = not segments or not segments[-1]
         name = str(Path(self._root, *segments))
         path = os.path.realpath(name)
@@ -130,7 +130,7 @@ class StaticFiles:
 
 
 def segments_of(url_path: str) -> Optional[list[str]]:
-    """Give the decoded segments of a URL's path, or None where a file may not be named so.
+    """Return the decoded segments of a URL's path, or None where no file may have such a name.
 
     Args:
         url_path: what follows the prefix, percent-encoded; the last segment is empty where it ends with a slash.

@@ -16,13 +16,13 @@ class UpgradeContext(ABC):
     def upgrade(
         self, exchange: Exchange, key: Text, protocol: Optional[Text], extensions: Optional[Text], user_data: Any
     ) -> None:
-        """Do what :meth:`socketify.Response.upgrade` says, in the app's thread, for a response that has not ended.
+        """Implement :meth:`socketify.Response.upgrade`, in the app's thread, for a response that has not ended.
 
         Args:
             exchange: of the response.
-            key: what the request's Sec-WebSocket-Key said.
+            key: the request's Sec-WebSocket-Key.
             protocol: the subprotocol to select.
-            extensions: what the request's Sec-WebSocket-Extensions said.
+            extensions: the request's Sec-WebSocket-Extensions.
             user_data: what ``ws.get_user_data()`` returns.
 
         Raises:

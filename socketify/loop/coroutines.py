@@ -183,7 +183,7 @@ class CoroutineRunner:
         return {spare.task for spare in self._running if spare.task is not None}
 
     def take_all(self) -> set[asyncio.Task[Any]]:
-        """Give what still runs, and the spare tasks, to whoever cancels them: from now on that is no failure."""
+        """Return what still runs, and the spare tasks, to whoever cancels them: from now on that is no failure."""
         self._stops = True
         tasks = self.running
         tasks.update(spare.task for spare in (self._spare, self._inner) if spare is not None and spare.task is not None)

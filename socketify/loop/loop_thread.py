@@ -50,7 +50,7 @@ class LoopThread:
 
     @staticmethod
     def current() -> LoopThread:
-        """Give the one of this thread. The child of a fork has its own: the native loop that came along is the parent's."""
+        """Return the one of this thread. The child of a fork has its own: the native loop that came along is the parent's."""
         found: Optional[LoopThread] = getattr(_here, "loop_thread", None)
         if found is not None and found.process == os.getpid():
             return found
@@ -152,7 +152,7 @@ class LoopThread:
 
 
 def scratch_view() -> memoryview:
-    """Give the buffer of this thread's native loop, in which it returns text."""
+    """Return the buffer of this thread's native loop, in which it returns text."""
     view: memoryview
     try:
         view = _here.view

@@ -82,7 +82,7 @@ def _find_word(probe: object, wanted: int) -> int:
 
 
 def _count_is_first() -> bool:
-    """Tell whether an object begins with its reference count, as in all builds of CPython but free-threaded ones."""
+    """Return whether an object begins with its reference count, as in all builds of CPython but free-threaded ones."""
     probe = object()
     count = ctypes.c_uint32.from_address(id(probe))
     alone = count.value

@@ -50,7 +50,7 @@ def lend_by(library: Any, addresses: Optional[tuple[int, int]]) -> None:
 
 @contextmanager
 def lent(data: bytes) -> Generator[_Content, None, None]:
-    """Give what a call within the block may pass to the native side, which refers to it if it has to wait."""
+    """Return what a call within the block may pass to the native side, which refers to it if it has to wait."""
     if len(data) < abi.LENT_MIN:
         yield data
         return

@@ -29,7 +29,7 @@ def fill_standard_descriptors() -> None:
 
 
 def is_writable(stream: Any) -> bool:
-    """Tell whether a stream takes something now, as far as that can be told."""
+    """Return whether a stream takes something now, as far as that can be told."""
     try:
         descriptor = stream.fileno()
     except (AttributeError, OSError, ValueError):

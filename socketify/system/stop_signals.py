@@ -91,7 +91,7 @@ class StopSignals:
             self._stop()
 
     def restore(self) -> None:
-        """Give the signals back to whoever had them."""
+        """Hand the signals back to whoever had them."""
         for number, previous in self._previous.items():
             self._loop.remove_signal_handler(number)
             if previous is not None:

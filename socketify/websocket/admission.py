@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def is_same_origin(req: Request) -> bool:
-    """Tell whether a page of this very host opens the websocket (RFC 6455 section 10.2).
+    """Return whether a page of this very host opens the websocket (RFC 6455 section 10.2).
 
     True too for clients that are no browsers, which send no Origin.
     """

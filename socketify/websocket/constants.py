@@ -61,6 +61,6 @@ _DECOMPRESSORS = frozenset(option for option in CompressOptions if option >= Com
 
 
 def is_compression(value: int) -> bool:
-    """Tell whether a number is a compressor, a decompressor, or one of each."""
+    """Return whether a number is a compressor, a decompressor, or one of each."""
     compressor, decompressor = value & 0xFF, value & ~0xFF
     return compressor in _COMPRESSORS and (decompressor == 0 or decompressor in _DECOMPRESSORS)

@@ -116,7 +116,7 @@ class Session:
     # ---- other threads
 
     def is_elsewhere(self) -> bool:
-        """Tell whether another thread than the app's calls: native code does not know the connection there."""
+        """Return whether another thread than the app's calls: native code does not know the connection there."""
         return threading.get_ident() != self.core.thread
 
     def forward(self, function: Callable[..., object], *arguments: Any) -> None:

@@ -192,7 +192,7 @@ class WebSocket:
         return self.session.checked(lib.sk_ws_unsubscribe(self.session.handle, name, len(name)), "unsubscribe") == 1
 
     def is_subscribed(self, topic: str) -> bool:
-        """Tell whether the topic is subscribed to."""
+        """Return whether the topic is subscribed to."""
         name = encode_topic(topic)
         return self.session.checked(lib.sk_ws_is_subscribed(self.session.handle, name, len(name)), "is_subscribed") == 1
 

@@ -102,7 +102,7 @@ def _range_applies(if_range: Optional[str], what: Representation) -> bool:
 
 
 def _range(asked: str, size: int) -> Answer:
-    """Give one range; several, and what is no range of bytes, get everything, which section 14.2 allows."""
+    """Return one range; several, and what is no range of bytes, get everything, which section 14.2 allows."""
     match = _RANGE.fullmatch(asked.strip())
     whole = Answer(200, 0, size)
     if match is None:
@@ -119,7 +119,7 @@ def _range(asked: str, size: int) -> Answer:
 
 
 def accepted_encodings(field: Optional[str]) -> set[str]:
-    """Give the content codings that an Accept-Encoding field allows by name or by ``*`` (RFC 9110 section 12.5.3)."""
+    """Return the content codings that an Accept-Encoding field allows by name or by ``*`` (RFC 9110 section 12.5.3)."""
     allowed: set[str] = set()
     refused: set[str] = set()
     for part in (field or "").split(","):

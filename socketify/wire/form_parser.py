@@ -41,7 +41,7 @@ def load_parser() -> ModuleType:
 
 
 def _files() -> list[Path]:
-    """Give the module's file where the package is installed."""
+    """Return the module's file where the package is installed."""
     try:
         file = Path(str(metadata.distribution("multipart").locate_file("multipart.py")))
     except metadata.PackageNotFoundError:

@@ -73,23 +73,23 @@ class FormData:
     octets: list[tuple[str, bytes]] = field(default_factory=list)
 
     def get(self, name: str, default: Optional[str] = None) -> Optional[str]:
-        """Give the first value of a field."""
+        """Return the first value of a field."""
         return next((value for key, value in self.fields if key == name), default)
 
     def get_list(self, name: str) -> list[str]:
-        """Give all values of a field."""
+        """Return all values of a field."""
         return [value for key, value in self.fields if key == name]
 
     def get_bytes(self, name: str) -> Optional[bytes]:
-        """Give the first value of a field that is no text."""
+        """Return the first value of a field that is no text."""
         return next((value for key, value in self.octets if key == name), None)
 
     def get_file(self, name: str) -> Optional[UploadFile]:
-        """Give the first file of a field."""
+        """Return the first file of a field."""
         return next((file for file in self.files if file.name == name), None)
 
     def __iter__(self) -> Iterator[tuple[str, Union[str, bytes, UploadFile]]]:
-        """Give every field and file with its name."""
+        """Return every field and file with its name."""
         yield from self.fields
         yield from self.octets
         for file in self.files:
@@ -232,7 +232,7 @@ class FormReader:
             self.form.fields.append((part.name, _text_of(part.name, self._value, part.charset or "utf-8")))
 
     def finish(self) -> FormData:
-        """Give the form when all of the body came.
+        """Return the form when all of the body came.
 
         Raises:
             HTTPError: 400, 413 or 415; the files are closed then.
