@@ -56,14 +56,14 @@ class App(Verbs):
         trusted_proxies: addresses and networks, as a list or with commas between, or ``"*"`` for all, of the proxies whose
             X-Forwarded-For and X-Forwarded-Proto are believed: then these say who the client is, for
             ``get_remote_address`` and ``get_scheme``, and for the applications of other interfaces. None to believe nobody.
-            Whoever can reach a Unix-domain socket is believed where anybody is.
+            Whoever can reach a Unix-domain socket is believed if any proxy is.
         access_log: ``"common"`` or ``"json"`` to write a line to standard output for every response; None for none.
         debug: whether the 500 page shows the error; never in production.
 
     Raises:
         OSError: a TLS file cannot be read; or the system refuses what an event loop needs, mostly because descriptors are
             exhausted.
-        RuntimeError: TLS is asked for, and OpenSSL 3 is not installed; or SOCKETIFY_BACKEND cannot be had.
+        RuntimeError: TLS is asked for, and OpenSSL 3 is not installed; or the backend in SOCKETIFY_BACKEND is not available.
         TypeError: an argument has the wrong type.
         ValueError: an argument, a TLS option or a TLS file has a wrong value; the message names it.
 
@@ -106,7 +106,7 @@ class App(Verbs):
         limits = limits or Limits()
         #: What the parts of the framework share; not for handlers.
         self.core = core = Core(debug)
-        #: How it listens, is served and stops; for what runs it.
+        #: How it listens, is served and stops; for servers that run it.
         self.lifecycle = Lifecycle(core, lifespan, shutdown_timeout)
         self._backlog = limits.backlog
         self._handlers = Handlers(core, request_response_factory_max_items)
@@ -213,7 +213,7 @@ class App(Verbs):
         """Stop gracefully after so many more requests.
 
         Raises:
-            ValueError: it is no int of 1 or more.
+            ValueError: it is not an int of 1 or more.
 
         """
         if not isinstance(requests, int) or isinstance(requests, bool) or requests < 1:
@@ -246,7 +246,7 @@ class App(Verbs):
     # ---- routes
 
     def route(self, method: str, path: str, handler: Handler) -> App:
-        """Route requests of a method; ``*`` is all of them."""
+        """Route requests of a method; ``*`` stands for all methods."""
         self._handlers.route("", method, path, handler)
         return self
 
@@ -292,7 +292,7 @@ class App(Verbs):
         """Route websockets.
 
         Args:
-            path: as for HTTP routes, which may have the same path: requests that are no upgrades are theirs.
+            path: as for HTTP routes, which may have the same path: they get the requests that are not upgrades.
             behavior: options and handlers. The options are ``compression`` (``CompressOptions.DISABLED``),
                 ``max_payload_length`` (16 MiB; larger messages end the connection with 1009), ``idle_timeout`` (20 seconds;
                 0 for none), ``max_backpressure`` (64 KiB), ``close_on_backpressure_limit`` (False),
@@ -322,7 +322,7 @@ class App(Verbs):
             compress: whether to compress it, where that was negotiated.
 
         Returns:
-            Whether there was anybody; from another thread than the app's, whether the app runs.
+            Whether there was a subscriber; from another thread than the app's, whether the app runs.
 
         Raises:
             TypeError, ValueError: an argument is wrong.
@@ -334,7 +334,7 @@ class App(Verbs):
         """Return the number of websockets that are subscribed to a topic.
 
         Raises:
-            RuntimeError: another thread asks, and the app's does not get to it.
+            RuntimeError: another thread asks, and the app's does not answer in time.
 
         """
         return self._topics.num_subscribers(topic)
@@ -347,35 +347,35 @@ class App(Verbs):
         return self.core.is_secure
 
     def domain(self, hostname: str) -> DomainRouter:
-        """Return the router of one host name, or of a wildcard as ``*.example.org``. What it does not match goes on here.
+        """Return the router of one host name, or of a wildcard as ``*.example.org``. The app routes what it does not match.
 
         Raises:
-            ValueError: it is no host name.
+            ValueError: it is not a host name.
 
         """
         return DomainRouter(self._handlers, self.websocket_routes, checked_hostname(hostname))
 
     def add_server_name(self, hostname: str, options: Optional[AppOptions] = None) -> App:
-        """Know a host name, with a certificate of its own (RFC 6066 section 3); :meth:`domain` gives its routes.
+        """Add a host name, with a certificate of its own (RFC 6066 section 3); :meth:`domain` returns the router of its routes.
 
         Args:
-            hostname: a name, or a wildcard as ``*.example.org``, which also stands for deeper names that have no nearer one.
+            hostname: a name, or a wildcard as ``*.example.org``, which also covers deeper names that no nearer one covers.
             options: TLS files of this name; None for those of the app. ``handshake_timeout`` is always the app's.
 
         Raises:
             OSError: a file cannot be read.
             RuntimeError: options name TLS files, and the app serves plain HTTP.
-            ValueError: it is no host name, or an option is wrong; the message names it.
+            ValueError: it is not a host name, or an option is wrong; the message names it.
 
         """
         self._server_names.add(hostname, options)
         return self
 
     def remove_server_name(self, hostname: str) -> App:
-        """Forget a host name, its routes and its certificate. Connections that exist live on.
+        """Forget a host name, its routes and its certificate. Existing connections go on.
 
         Raises:
-            ValueError: it is no host name.
+            ValueError: it is not a host name.
 
         """
         self._server_names.remove(hostname)
@@ -397,20 +397,20 @@ class App(Verbs):
         return self
 
     def reload_certificates(self) -> App:
-        """Read all TLS files again, for the connections to come; those that exist live on. SIGHUP does it too.
+        """Read all TLS files again, for later connections; existing ones go on. SIGHUP does the same.
 
         Raises:
             OSError: a file cannot be read.
             RuntimeError: the app serves plain HTTP.
-            ValueError: the content of a file is wrong. Names whose files are right are renewed all the same, and what was
-                there before stays for the others.
+            ValueError: the content of a file is wrong. Names whose files are right still get their new certificates, and the
+                others keep what they had.
 
         """
         self._server_names.reload()
         return self
 
     def get_failed_handshakes(self) -> int:
-        """Return how many TLS handshakes failed since the app exists."""
+        """Return how many TLS handshakes failed since the app was made."""
         return self._server_names.count_failed_handshakes()
 
     # ---- what handlers use
@@ -418,7 +418,7 @@ class App(Verbs):
     def on_error(self, handler: ErrorHandler) -> ErrorHandler:
         """Handle errors of handlers: ``handler(error, res, req)``, sync or async; res and req may be None.
 
-        What it leaves unanswered gets a 500. Usable as a decorator.
+        A response that it leaves unanswered gets a 500. Usable as a decorator.
 
         Raises:
             TypeError: it is not callable.
@@ -439,7 +439,7 @@ class App(Verbs):
         """Use another serializer than :mod:`json`, such as ujson or orjson.
 
         Args:
-            module: any object with ``dumps`` (giving str or bytes) and ``loads``.
+            module: any object with ``dumps`` (returning str or bytes) and ``loads``.
 
         Raises:
             TypeError: it lacks one of them.
@@ -456,7 +456,7 @@ class App(Verbs):
         """Use a template engine for ``res.render``.
 
         Args:
-            engine: any object with ``render(name, **kwargs)``, which gives str or bytes.
+            engine: any object with ``render(name, **kwargs)``, which returns str or bytes.
 
         Raises:
             TypeError: it has no render.

@@ -1,6 +1,6 @@
 """Extensions: methods and properties that an app adds to its requests, responses and websockets.
 
-Every app has classes of its own, so that an extension of one app is not seen by another, and a method that was added
+Every app has classes of its own, so that another app does not see an extension of this one, and an added method
 costs nothing per request.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional, TypeVar
 Function = TypeVar("Function", bound=Callable[..., Any])
 ExtrasOf = Callable[[Any], dict[str, Any]]
 
-#: What cannot change is shared; anything else is copied for every request.
+#: Types of default values that are shared, as they are immutable; all others are copied for every request.
 _IMMUTABLE = (str, bytes, int, float, complex, bool, frozenset, type(None))
 
 

@@ -17,11 +17,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Verbs(ABC):
-    """One method a verb, each ``(path, handler)``; the handler is ``(res, req)``, sync or async."""
+    """One method for each verb, called with ``(path, handler)``; the handler is ``(res, req)``, sync or async."""
 
     @abstractmethod
     def route(self: Self, method: str, path: str, handler: Handler) -> Self:
-        """Route requests of a method; ``*`` is all of them."""
+        """Route requests of a method; ``*`` stands for all methods."""
 
     def get(self: Self, path: str, handler: Handler) -> Self:
         """Route GET, and HEAD where no HEAD route matches (RFC 9110 section 9.3.2)."""
@@ -60,12 +60,12 @@ class Verbs(ABC):
         return self.route("TRACE", path, handler)
 
     def any(self: Self, path: str, handler: Handler) -> Self:
-        """Route every method, also those that have no method of this name here."""
+        """Route every method, even those that have no Python method here."""
         return self.route("*", path, handler)
 
 
 class DomainRouter(Verbs):
-    """Routes of one host name, made by :meth:`socketify.App.domain`. They come before the routes of the app."""
+    """Routes of one host name, made by :meth:`socketify.App.domain`. They go before the routes of the app."""
 
     def __init__(self, handlers: Handlers, websocket_routes: WebSocketRoutes, hostname: str) -> None:
         self._handlers = handlers
@@ -73,7 +73,7 @@ class DomainRouter(Verbs):
         self._hostname = hostname
 
     def route(self, method: str, path: str, handler: Handler) -> DomainRouter:
-        """Route requests of a method; ``*`` is all of them."""
+        """Route requests of a method; ``*`` stands for all methods."""
         self._handlers.route(self._hostname, method, path, handler)
         return self
 
@@ -84,7 +84,7 @@ class DomainRouter(Verbs):
 
 
 class MiddlewareRouter(Verbs):
-    """Routes whose handlers come after the same middlewares.
+    """Routes whose handlers run after the same middlewares.
 
     Args:
         app: the app, or the router of a domain.
@@ -97,7 +97,7 @@ class MiddlewareRouter(Verbs):
         self._middlewares = middlewares
 
     def route(self, method: str, path: str, handler: Handler) -> MiddlewareRouter:
-        """Route requests of a method; ``*`` is all of them."""
+        """Route requests of a method; ``*`` stands for all methods."""
         self._target.route(method, path, middleware(*self._middlewares, handler) if self._middlewares else handler)
         return self
 
@@ -224,7 +224,7 @@ def _checked_prefix(prefix: str) -> str:
 
 
 def _upgrade_behind(middlewares: tuple[Middleware, ...], upgrade: Optional[Callable[..., Any]]) -> Callable[..., Any]:
-    """Make an upgrade handler that comes after middlewares."""
+    """Make an upgrade handler that runs after middlewares."""
 
     def accept(res: Response, req: Request, socket_context: Any, data: Any) -> None:
         key = req.get_header("sec-websocket-key") or ""

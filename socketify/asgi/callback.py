@@ -21,7 +21,7 @@ def http_callback(core: Core, application: ASGIApplication, parts: ScopeParts) -
     """Make the function that the native side calls for every request."""
 
     def take_over(handle: int, phase: int, head: bytes, fields: int, flags: int) -> ASGIExchange:
-        """Go on with an exchange that the native side began."""
+        """Continue an exchange that the native side began."""
         exchange = ASGIExchange(core, 0 if phase == DONE else handle, application)
         exchange.phase = phase
         exchange.head = head
@@ -62,7 +62,7 @@ async def _receive(begun: Any) -> Message:
 
 
 def _stepping_callback(core: Core, parts: ScopeParts, begin: Callable[..., ASGIExchange]) -> Callable[[int], int]:
-    """Make what does the same where the native side can't step coroutines."""
+    """Make the callback for modes in which the native side cannot step coroutines."""
     build = parts.builder()
 
     def on_request(handle: int) -> int:
@@ -73,7 +73,7 @@ def _stepping_callback(core: Core, parts: ScopeParts, begin: Callable[..., ASGIE
                 exchange.body.is_asked = True
                 whole = body_here(handle)
                 if whole is None:
-                    # The first piece follows as soon as this function returns: then the application need not wait for it.
+                    # The first piece arrives as soon as this function returns, so that the application need not wait for it.
                     exchange.scope = scope
                     exchange.follow()
                     lib.sk_res_read_body(handle)

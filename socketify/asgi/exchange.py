@@ -33,13 +33,13 @@ class ASGIExchange(ASGIResponse):
     def __init__(self, core: Core, handle: int, application: ASGIApplication) -> None:
         super().__init__(core, handle)
         self._application = application
-        #: What was not received yet; None when that is the one empty message of a request without a body.
+        #: The body that was not received yet; None if that is the one empty message of a request without a body.
         self.body: Optional[BodyQueue] = None
-        #: Of an application that is called when the first piece of the body is here.
+        #: The scope, while the application is not called before the first piece of the body has arrived.
         self.scope: Optional[Scope] = None
-        # Of an application that waits.
+        # The task of an application that waits.
         self._task: Optional[asyncio.Task[None]] = None
-        # How often ``receive`` said that the client left, because the server stops.
+        # How often ``receive`` reported the client's leaving because the server stops.
         self._stop_notices = 0
 
     # ---- running the application
@@ -54,7 +54,7 @@ class ASGIExchange(ASGIResponse):
         self.run_awaitable(result)
 
     def run_awaitable(self, coroutine: Any) -> None:
-        """Begin what the application returned."""
+        """Begin the awaitable that the application returned."""
         runner = self.core.runner
         try:
             if coroutine.__class__ is not _CoroutineType:
@@ -70,7 +70,7 @@ class ASGIExchange(ASGIResponse):
             self.on_return()
 
     def carry_on(self, coroutine: Any, yielded: Any, context: contextvars.Context) -> None:
-        """Let a coroutine that waits go on in a task."""
+        """Continue a coroutine that waits in a task."""
         runner = self.core.runner
         assert runner is not None
         self.follow()
@@ -138,12 +138,12 @@ class ASGIExchange(ASGIResponse):
             wake(self.readers)
 
     def on_stop(self, late: bool) -> None:
-        """Let ``receive`` say that the client left: at once to event streams, late to those who have their request."""
+        """Let ``receive`` report that the client left: at once for event streams, late for those with the whole request."""
         if self.phase >= DONE:
             return
         if self.is_event_stream:
             if self._stop_notices >= _STOP_NOTICES_MAX:
-                # It goes on in spite of it. To send is an error from now on, and who never does is cancelled.
+                # It goes on in spite of that. Sending is an error from now on; an application that never sends is cancelled.
                 self.give_up()
                 if self._task is not None:
                     asyncio.get_running_loop().call_later(_CANCEL_SECONDS, self._task.cancel)
@@ -179,7 +179,7 @@ class ASGIExchange(ASGIResponse):
                     continue
                 body.is_asked = True
                 self.follow()
-                # What is here already is delivered at once.
+                # A piece that has arrived already is delivered at once.
                 lib.sk_res_read_body(self.handle)
         while self.phase < DONE and not self._stop_notices:
             await self._event()

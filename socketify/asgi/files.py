@@ -17,7 +17,7 @@ _SMALL_MAX = 256 * 1024
 
 
 class FileResponse(Protocol):
-    """The response that a file is the body of."""
+    """A response whose body is a file, or contains one."""
 
     core: Core
     handle: int
@@ -101,12 +101,12 @@ async def _send_file(response: FileResponse, descriptor: int, offset: int, lengt
 
 
 class _ASGISink:
-    """A response whose body is a file, or has one in it."""
+    """A response whose body is a file, or contains one."""
 
     def __init__(self, response: FileResponse) -> None:
         self._response = response
 
-    #: It is an error to send more when the client left.
+    #: Never true, as ASGI makes it an error to send more when the client left.
     is_over = False
 
     def connection(self) -> int:

@@ -1,4 +1,4 @@
-"""Who asks for a websocket, as the admission of websockets sees it."""
+"""The client that asks for a websocket, as the admission of websockets sees it."""
 
 from __future__ import annotations
 

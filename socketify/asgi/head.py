@@ -15,7 +15,7 @@ class _StatusLines(dict[int, bytes]):
         return line
 
 
-#: Status lines by code, made when they are asked for.
+#: Status lines by code, made on first use.
 STATUS_LINES = _StatusLines()
 
 

@@ -13,12 +13,12 @@ logger = logging.getLogger("socketify")
 
 #: Seconds that an application gets to return after it said that its shutdown is complete.
 _RETURN_TIMEOUT = 5.0
-#: Seconds that it gets to end when it is cancelled.
+#: Seconds that it gets to end after it is cancelled.
 _CANCEL_TIMEOUT = 1.0
 
 
 class LifespanError(RuntimeError):
-    """The application refused to start; the message says what it said."""
+    """The application refused to start; the message contains its reason."""
 
 
 class Lifespan:
@@ -26,7 +26,7 @@ class Lifespan:
 
     Args:
         application: an ASGI application.
-        mode: ``auto`` to serve an application that does not know the protocol without it, ``on`` to refuse to.
+        mode: ``auto`` to serve an application that does not know the protocol without it, ``on`` to require the protocol.
         state: of the application, which it may fill; every later scope gets a copy.
 
     """
@@ -45,7 +45,7 @@ class Lifespan:
         """Let the application start.
 
         Raises:
-            LifespanError: it refused, or does not know the protocol and must.
+            LifespanError: it refused, or it does not know the protocol in mode ``on``.
 
         """
         loop = asyncio.get_running_loop()
@@ -67,7 +67,7 @@ class Lifespan:
                 f"raised {reason!r}" if reason else "returned at once"
             )
             raise LifespanError(message) from reason
-        # Having received the start, it is rather broken than ignorant.
+        # As it received the start event, it knows the protocol, and has failed.
         level = logging.WARNING if self._received and reason is not None else logging.DEBUG
         logger.log(level, "the application is served without lifespan", exc_info=reason)
 
@@ -86,7 +86,7 @@ class Lifespan:
         try:
             await asyncio.wait({task, event}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            # Who stops the server does not want to wait for the application.
+            # A second request to stop means not to wait for the application.
             self._task = None
             await _cancel(task)
             raise
@@ -117,7 +117,7 @@ class Lifespan:
         assert self._stopping is not None
         await asyncio.shield(self._stopping)
         if self._received > 2:
-            # No message follows; who waits is cancelled in the end.
+            # No message follows; an application that waits is cancelled in the end.
             await asyncio.get_running_loop().create_future()
         return {"type": "lifespan.shutdown"}
 

@@ -35,7 +35,7 @@ def serve_http(
 def serve_websockets(
     app: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, lifespan_mode: str
 ) -> None:
-    """Route all websockets of an app to an ASGI application, beside whatever serves its requests."""
+    """Route all websockets of an app to an ASGI application, in addition to what serves its requests."""
     state: Scope = {}
     if lifespan_mode != "off":
         follow_lifespan(app, application, lifespan_mode, state)

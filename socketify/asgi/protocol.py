@@ -17,13 +17,13 @@ class ClientDisconnectedError(OSError):
 
 
 def raise_client_left() -> NoReturn:
-    """Say that a response can't be completed."""
+    """Raise the error for a response that cannot be completed."""
     message = "the client left before the response was complete"
     raise ClientDisconnectedError(message)
 
 
 def as_coroutine(result: Any) -> Coroutine[Any, Any, Any]:
-    """Make a coroutine of what an application returned instead of one.
+    """Make a coroutine of another awaitable that an application returned.
 
     Raises:
         TypeError: it cannot be awaited.
@@ -42,12 +42,12 @@ def as_coroutine(result: Any) -> Coroutine[Any, Any, Any]:
 def is_disconnect(error: Optional[BaseException]) -> bool:
     """Return whether an error is the client's leaving, which is no fault of the application, or names that as its cause.
 
-    What is merely raised while that was handled (``__context__``) may be any bug.
+    An error that was merely raised while that was handled (``__context__``) may be any bug.
     """
     while error is not None:
         if isinstance(error, ClientDisconnectedError):
             return True
-        # A group (of a task group) is one if all of its errors are.
+        # An exception group (of a task group) counts if all of its errors do.
         members = getattr(error, "exceptions", None)
         if isinstance(members, tuple) and members:
             return all(is_disconnect(member) for member in members)

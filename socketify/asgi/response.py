@@ -21,8 +21,8 @@ from .waiters import wait, wake
 
 logger = logging.getLogger("socketify")
 
-# What a response waits for: its start message, its first body message, more of its body, its trailers, or nothing:
-# it is complete, or the client left.
+# What a response waits for: its start message, its first body message, more of its body, its trailers, or nothing because
+# it is complete or the client left.
 START, HEAD, STREAM, TRAILERS = abi.ASGI_PHASE_START, abi.ASGI_PHASE_HEAD, abi.ASGI_PHASE_STREAM, abi.ASGI_PHASE_TRAILERS
 DONE, LEFT, FAILED = abi.ASGI_PHASE_DONE, abi.ASGI_PHASE_LEFT, abi.ASGI_PHASE_FAILED
 
@@ -45,9 +45,9 @@ class ASGIResponse(ABC):
         #: 0 when nothing more can be sent.
         self.handle = handle
         self.phase = START
-        #: Those who wait in ``receive``: for the request, or for the end of the response.
+        #: Futures of tasks that wait in ``receive``, for the request or for the end of the response.
         self.readers: Optional[list[asyncio.Future[None]]] = None
-        #: Those who wait in ``send``, for the client.
+        #: Futures of tasks that wait in ``send``, for the client.
         self.writers: Optional[list[asyncio.Future[None]]] = None
         #: Names and values of trailers that were sent with ``more_trailers``; None when no trailers follow.
         self.trailers: Optional[list[bytes]] = None
@@ -61,7 +61,7 @@ class ASGIResponse(ABC):
 
     @property
     def is_event_stream(self) -> bool:
-        """Whether this streams events, with nothing behind the body."""
+        """Whether this streams events, with no trailers after the body."""
         return self.phase == STREAM and self.trailers is None and is_event_stream(self.head.split(b"\n")[1:])
 
     @abstractmethod
@@ -95,7 +95,7 @@ class ASGIResponse(ABC):
         if not self.has_begun:
             _send(self.handle, _UNAVAILABLE, 1, b"Service Unavailable", 0)
         elif self.is_event_stream:
-            # Its end is nothing that a client would miss.
+            # A client misses nothing at the end of an event stream.
             _send(self.handle, None, 0, b"", 0)
         else:
             lib.sk_res_close(self.handle)
@@ -117,7 +117,7 @@ class ASGIResponse(ABC):
             checked(lines if len(lines) % 2 else lines[:-1])
             error = "a name or value of the headers of the response holds a line feed"
             raise ValueError(error)
-        # The connection is cut already: the client must not take what follows for the rest.
+        # The connection is cut already, so that the client does not take what follows for the rest.
         self.leave()
         error = "the body is shorter than the Content-Length of the response says"
         raise RuntimeError(error)
@@ -129,7 +129,7 @@ class ASGIResponse(ABC):
 
         Raises:
             ClientDisconnectedError: the client left; not for a last body message that is empty, as nothing is lost.
-            TypeError, ValueError: the message is not as the specification has it.
+            TypeError, ValueError: the message does not follow the specification.
             RuntimeError: it is out of order, or the body is not as long as its Content-Length.
 
         """
@@ -173,7 +173,7 @@ class ASGIResponse(ABC):
         """Take a message that most responses do not have."""
         phase = self.phase
         if phase >= LEFT:
-            # An empty end is what an application sends that has not noticed yet.
+            # An application that has not noticed yet sends an empty end.
             if kind == "http.response.body" and not message.get("body") and not message.get("more_body", False):
                 return
             raise_client_left()
@@ -221,7 +221,7 @@ class ASGIResponse(ABC):
         """Wait until the client has taken what was sent.
 
         Args:
-            ask: what asks the native side for an event of a handle.
+            ask: the function that asks the native side for an event of a handle.
 
         """
         if self.writers is None:

@@ -1,4 +1,4 @@
-"""The scopes of ASGI: what a request says, from one native call."""
+"""The scopes of ASGI: the contents of a request, from one native call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..native import scope as _scope_bytes
 from .protocol import Scope
 from .tls import TLSFacts
 
-#: Flags of the request (SCOPE_*), the scope, and what of it the server must know by itself.
+#: Returns the flags of the request (SCOPE_*) and its scope.
 ScopeBuilder = Callable[[int], tuple[int, Scope]]
 End = Optional[tuple[str, Optional[int]]]
 
@@ -29,7 +29,7 @@ _WEBSOCKET_EXTENSIONS: Scope = {"websocket.http.response": {}}
 
 
 class _Ends(dict[bytes, tuple[End, End]]):
-    """Client and server of connections, by what the native side says of them."""
+    """Client and server of connections, by the native side's text about them."""
 
     def __missing__(self, text: bytes) -> tuple[End, End]:
         if len(self) >= _ENDS_MAX:
@@ -42,7 +42,7 @@ class _Ends(dict[bytes, tuple[End, End]]):
         return ends
 
 
-#: Of http and websocket, without TLS and with it.
+#: The schemes of http and websocket, without TLS and with it.
 _SCHEMES = {"http": ("http", "https"), "websocket": ("ws", "wss")}
 
 
@@ -83,7 +83,7 @@ class ScopeParts:
         self._ends = _Ends()
         self._other_scheme = _SCHEMES[kind][not secure]
         self._tls = TLSFacts().of if secure else None
-        #: What :func:`asgi_scope` takes, and of what :func:`asgi_request` does.
+        #: The argument of :func:`asgi_scope`, and part of that of :func:`asgi_request`.
         self.native: dict[int, Any] = {
             abi.ASGI_TEMPLATE: self._template,
             abi.ASGI_ROOT_PATH: self._raw_root,
@@ -94,7 +94,7 @@ class ScopeParts:
         }
 
     def _decode(self, raw_path: bytes) -> str:
-        """Unescape a path behind the mount."""
+        """Unescape a path and put the mount point before it."""
         return self._root_path + unquote_to_bytes(raw_path[len(self._raw_root) :]).decode("utf-8", "replace")
 
     def builder(self) -> ScopeBuilder:

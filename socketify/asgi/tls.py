@@ -19,7 +19,7 @@ class TLSFacts(dict[int, dict[str, Any]]):
 
     def __init__(self) -> None:
         super().__init__()
-        # The same few for all connections.
+        # The certificates of the server as text: a few for all connections.
         self._server_certificates: dict[bytes, str] = {}
 
     def of(self, handle: int) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class TLSFacts(dict[int, dict[str, Any]]):
 
 
 def _blocks(data: bytes) -> Iterator[bytes]:
-    """Return those that are whole."""
+    """Yield the blocks that are complete."""
     while len(data) >= 4:
         (length,) = struct.unpack_from("!I", data)
         if length > len(data) - 4:

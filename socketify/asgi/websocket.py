@@ -21,10 +21,10 @@ from .waiters import wait, wake
 
 logger = logging.getLogger("socketify")
 
-# A handshake that is not answered, an open websocket, the HTTP answer to a handshake, and the end.
+# The states: a handshake that is not answered, an open websocket, the HTTP answer to a handshake, and the end.
 CONNECTING, OPEN, DENIED, CLOSED = range(4)
 
-#: What may wait for the application before reading from the connection pauses.
+#: How much may wait for the application before reading from the connection pauses.
 _WAITING_MAX_MESSAGES = 64
 _WAITING_MAX_BYTES = 1024 * 1024
 _FORBIDDEN = b"403 Forbidden"
@@ -42,12 +42,12 @@ class WebSocketContext:
         self.core = core
         self.application = application
         self.admission = admission
-        #: Opcodes with their flags.
+        #: The opcodes of text and binary messages, combined with flags.
         self.text = text
         self.binary = binary
         #: Bytes that may wait for a client before senders wait.
         self.buffered_max = buffered_max
-        #: Of the route.
+        #: The number by which the native side knows the route.
         self.number = -1
         #: Open websockets by their handles.
         self.open: dict[int, ASGIWebSocket] = {}
@@ -200,7 +200,7 @@ class ASGIWebSocket:
             lib.sk_ws_pause(self._handle)
 
     def on_drain(self) -> None:
-        """Let those send who waited for the client."""
+        """Wake senders that waited for the client."""
         if self._full and lib.sk_ws_buffered_bytes(self._handle) <= self._context.buffered_max:
             self._full = False
             self._next_turn()
@@ -221,7 +221,7 @@ class ASGIWebSocket:
     # ---- receive
 
     async def receive(self) -> Message:
-        """Return the next event of the websocket; after its end always that it is disconnected."""
+        """Return the next event of the websocket; after its end that is always the disconnect event."""
         if not self._said_connect:
             self._said_connect = True
             return {"type": "websocket.connect"}
@@ -249,7 +249,7 @@ class ASGIWebSocket:
 
         Raises:
             ClientDisconnectedError: the connection is closed.
-            TypeError, ValueError: the message is not as the specification has it.
+            TypeError, ValueError: the message does not follow the specification.
             RuntimeError: it is out of order.
 
         """
@@ -303,7 +303,7 @@ class ASGIWebSocket:
             try:
                 await turn
             except asyncio.CancelledError:
-                # It may have the turn already, which is the next one's.
+                # It may have got the turn already, which must go to the next one.
                 if turn.done() and not turn.cancelled():
                     self._next_turn()
                 raise
@@ -327,7 +327,7 @@ class ASGIWebSocket:
             return
         self._full = True
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # It has sent: it is before those who wait to send.
+        # It has sent already, so it goes before those that wait to send.
         self._turns.appendleft(turn)
         await turn
         self._next_turn()

@@ -16,7 +16,7 @@ from .websocket import ASGIWebSocket, WebSocketContext
 if TYPE_CHECKING:
     from .scope import ScopeBuilder
 
-#: What may wait for the client before `send` waits too.
+#: How many bytes may wait for the client before `send` waits, too.
 _BUFFERED_MAX = 64 * 1024
 _MAX_BACKPRESSURE = 16 * 1024 * 1024
 
@@ -53,7 +53,7 @@ class ASGIWebSocketRoute:
             min(_BUFFERED_MAX, limit) if limit else _BUFFERED_MAX,
         )
         self._on_message = self._make_on_message()
-        # What the native side refers to.
+        # The native side refers to these, so they must be kept alive.
         self._upgrade_callback = self._on_upgrade
         on_upgrade, on_upgrade_object = request_handler(self._upgrade_callback)
         self.struct = abi.WebSocketBehaviorStruct(

@@ -74,7 +74,7 @@ def checked_size(total_size: int) -> int:
     """Check the size of a body.
 
     Raises:
-        ValueError: it is negative or not an int.
+        ValueError: it is not an int in range.
 
     """
     if not isinstance(total_size, int) or total_size < 0:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def is_same_origin(req: Request) -> bool:
-    """Return whether a page of this very host opens the websocket (RFC 6455 section 10.2).
+    """Return whether the page that opens the websocket is of the same host (RFC 6455 section 10.2).
 
-    True too for clients that are no browsers, which send no Origin.
+    It is True, too, for clients that are not browsers, as those send no Origin.
     """
     origin = req.get_header("origin")
     return origin is None or origin.partition("://")[2].lower() == (req.get_header("host") or "").lower()
@@ -23,7 +23,7 @@ class Admission:
     """The limits of one route.
 
     Args:
-        origins: of pages that may connect; None for all. Clients that send no Origin, which browsers always do, may.
+        origins: of pages that may connect; None for all. Clients that send no Origin may, as browsers always send one.
         total: connections at the same time; 0 for no limit.
         per_address: connections of one address at the same time; 0 for no limit.
 
@@ -41,7 +41,7 @@ class Admission:
         """Return the status and text to refuse a request with, or None to let it in.
 
         Args:
-            origin: what the request says; None when it says none.
+            origin: the request's Origin; None without one.
             address: of the client, packed.
 
         """
@@ -60,7 +60,7 @@ class Admission:
             self._addresses[address] += 1
 
     def leave(self, address: bytes) -> None:
-        """Count it no more."""
+        """Stop counting a connection, as it closed."""
         self._count -= 1
         if self._per_address:
             self._addresses[address] -= 1

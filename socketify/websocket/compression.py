@@ -13,7 +13,7 @@ logger = logging.getLogger("socketify")
 
 @functools.cache
 def find_zlib() -> bool:
-    """Load zlib; without it connections are not compressed, which the log says once."""
+    """Load zlib; without it connections are not compressed, and one log line says so."""
     if lib.sk_zlib_load(None):
         return True
     path = ctypes.util.find_library("z")

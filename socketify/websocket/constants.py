@@ -17,7 +17,7 @@ class OpCode(IntEnum):
 
 
 class SendStatus(IntEnum):
-    """What became of a message."""
+    """The result of sending a message."""
 
     #: Accepted; part of it waits in memory until the client reads more.
     BACKPRESSURE = 0
@@ -31,7 +31,7 @@ class CompressOptions(IntEnum):
     """How messages are compressed (RFC 7692): a compressor, a decompressor, or both joined by ``|``.
 
     A shared one serves all connections and forgets everything after each message. A dedicated one remembers the
-    connection's messages in a window of the size that its name says, which is also about the memory it takes.
+    connection's messages in a window of the size in its name, which is also about the memory that it takes.
     """
 
     DISABLED = 0

@@ -1,4 +1,4 @@
-"""What users send, publish and close with, as the native side takes it."""
+"""The bytes that the native side takes of what users send, publish and close with."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def checked_opcode(opcode: Union[OpCode, int]) -> OpCode:
     """Return the member of :class:`OpCode`.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such member.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""What a program says about the websockets of a route, checked."""
+"""The options and handlers that a program passes for the websockets of a route, checked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _are_origins(value: Any) -> bool:
     )
 
 
-#: Key: its default, what it must be, and the check of that.
+#: By key: the default, a description of valid values, and their check.
 _OPTIONS: dict[str, tuple[Any, str, Callable[[Any], bool]]] = {
     "compression": (
         CompressOptions.DISABLED,
@@ -60,7 +60,7 @@ _NATIVE_OPTIONS = {
 
 
 class WebSocketOptions:
-    """The options and handlers of a route; what is not given is as :meth:`socketify.App.ws` says.
+    """The options and handlers of a route; :meth:`socketify.App.ws` lists the defaults of those that are missing.
 
     Args:
         behavior: options and handlers.
@@ -92,13 +92,13 @@ class WebSocketOptions:
                 message = f"{key} must be {wanted}, not {value!r}"
                 raise ValueError(message)
             self._options[key] = value
-        #: Whether messages can be compressed; the log says what is missing.
+        #: Whether messages can be compressed; without a zlib the log says so.
         self.compresses: bool = self._options["compression"] != CompressOptions.DISABLED and find_zlib()
         #: Bytes that may wait for the client before messages are dropped; 0 for no limit.
         self.max_backpressure: int = self._options["max_backpressure"]
 
     def native(self) -> dict[str, int]:
-        """Return the members of ``sk_ws_behavior`` that are no callbacks."""
+        """Return the members of ``sk_ws_behavior`` that are not callbacks."""
         return {member: self._options[option] for member, option in _NATIVE_OPTIONS.items()}
 
     def admission(self) -> Admission:

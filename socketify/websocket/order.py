@@ -1,4 +1,4 @@
-"""The order of one connection's handlers: one after the other, also where one waits."""
+"""The order of one connection's handlers: one after the other, even if one waits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def call_in_turn(session: Session, handler: Handler, *arguments: Any) -> None:
 
 
 def call_at_once(session: Session, handler: Handler, *arguments: Any) -> None:
-    """Call a handler, whatever others wait for."""
+    """Call a handler at once, even while others wait."""
     try:
         result = handler(*arguments)
         if result is not None and inspect.iscoroutine(result):
@@ -34,13 +34,13 @@ def call_at_once(session: Session, handler: Handler, *arguments: Any) -> None:
 
 
 def run_in_turn(session: Session, coroutine: Any) -> None:
-    """Run what a handler returned; what comes until it is done is pending, and called then."""
+    """Run the coroutine that a handler returned; events until it is done are pending, and handled then."""
     session.busy = True
     _run(session, _until_nothing_is_pending(session, coroutine))
 
 
 def begin_iteration(session: Session) -> None:
-    """Let messages wait for an iteration from now on, those too that are pending."""
+    """Queue messages for an iteration from now on, including those that are pending."""
     session.inbox = deque()
     on_message = session.handlers.get("message")
     calls = tuple(session.pending)
@@ -69,7 +69,7 @@ async def _until_nothing_is_pending(session: Session, coroutine: Any) -> None:
         await _wait_for(session, coroutine)
         await _call_pending(session)
     except StoppedError:
-        # What was not begun is dropped, but for the end of the connection.
+        # Pending calls are dropped, except that of the close handler.
         on_close = session.handlers.get("close")
         last = [each for each in session.pending if each[0] is on_close]
         session.pending.clear()
@@ -89,7 +89,7 @@ async def _call_pending(session: Session) -> None:
             session.resume()
         try:
             result = handler(*arguments)
-        except BaseException as error:  # others wait for their turn, whatever this one raised
+        except BaseException as error:  # the others still get their turn
             session.fail(error)
         else:
             await _wait_for(session, result)

@@ -1,4 +1,4 @@
-"""Websocket objects, which serve one connection after the other where nobody else holds them."""
+"""Websocket objects, which are reused for further connections if nothing else refers to them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class WebSocketPool:
         return len(self._spare)
 
     def take(self) -> Session:
-        """Return the session of a websocket that nobody else uses."""
+        """Return the session of a websocket that nothing else uses."""
         websocket = self._spare.pop() if self._spare else self.websocket_class(self._core)
         session = websocket.session
         session.socket = websocket
         return session
 
     def give_back(self, websocket: WebSocket) -> None:
-        """Take a websocket whose connection is over, and that nobody else can reach."""
+        """Take back a websocket whose connection is over and that nothing else can reach."""
         if type(websocket) is self.websocket_class and len(self._spare) < self._items_max:
             websocket.session.reset()
             self._spare.append(websocket)

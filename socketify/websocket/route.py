@@ -34,7 +34,7 @@ class WebSocketRoute(UpgradeContext):
         core: of the app.
         request_handlers: call upgrade handlers.
         pool: of its websockets.
-        live: those that are open, by handle.
+        live: the open websockets, by handle.
         behavior: options and handlers; see :meth:`socketify.App.ws`.
         names: of the parameters in the route's pattern.
 
@@ -60,16 +60,16 @@ class WebSocketRoute(UpgradeContext):
         self._pool = pool
         self._live = live
         self._handlers: dict[str, Optional[Handler]] = {**handlers, "message": on_message}
-        #: By which the native side knows the route, when it does.
+        #: The number by which the native side knows the route, once it does.
         self.number = -1
         self._admission = options.admission()
         on_upgrade: tuple[Any, Optional[int]] = (abi.RequestCallback(), None)
         if handlers["upgrade"] is not None or self._admission.is_limited:
-            # What the native side refers to.
+            # The native side refers to it, so it must be kept alive.
             self._upgrade_callback = request_handlers.callback(self._upgrade, names)
             on_upgrade = request_handler(self._upgrade_callback)
         self._on_message = self._make_on_message(on_message)
-        # One object, which the native side refers to.
+        # A bound method must be stored, as the native side refers to it.
         self._result = self._on_result
         self.struct = abi.WebSocketBehaviorStruct(
             **options.native(),
@@ -135,7 +135,7 @@ class WebSocketRoute(UpgradeContext):
     # ---- events of the native side; nothing may be raised into it
 
     def open(self, handle: int, user_data: Any = None) -> None:
-        """Begin the life of a websocket in Python; it is closed with 1011 when there is no memory for that."""
+        """Make the Python object of a websocket; it is closed with 1011 when there is no memory for that."""
         try:
             self._open(handle, user_data)
         except MemoryError as error:
@@ -182,7 +182,7 @@ class WebSocketRoute(UpgradeContext):
         return on_message
 
     def _on_result(self, session: Session, result: Any, error: Optional[BaseException]) -> None:
-        """Go on with what a message handler returned or raised that the native side called."""
+        """Handle the result or error of a message handler that the native side called."""
         try:
             if error is not None:
                 session.fail(error)
@@ -232,7 +232,7 @@ class WebSocketRoute(UpgradeContext):
         websocket, session.socket = session.socket, None
         if (
             not session.busy
-            # What the program put there is no session that is over.
+            # The program replaced the session, and a session of its own is not over.
             and getattr(websocket, "session", None) is session
             and count_references(session) == _HELD_BY_ANOTHER
             and count_references(websocket) == _ALONE
@@ -242,4 +242,4 @@ class WebSocketRoute(UpgradeContext):
 
 
 def _ignore(_ws: Any, _message: Any, _opcode: OpCode) -> None:
-    """Stand for the message handler of a route that has none, until somebody iterates."""
+    """Stand in for the message handler of a route that has none, until the program iterates."""

@@ -16,7 +16,7 @@ from .session import Session
 
 
 class WebSocketRoutes:
-    """What an app has to route websockets.
+    """The websocket routes of an app, and its open websockets.
 
     Args:
         core: of the app.
@@ -30,13 +30,13 @@ class WebSocketRoutes:
         self._handlers = handlers
         #: Websockets that are not connected.
         self.pool = WebSocketPool(core, pool_items)
-        #: Those that are, by handle.
+        #: Connected websockets, by handle.
         self.live: dict[int, Session] = {}
-        # What the native side refers to.
+        # The native side refers to the routes, so they must be kept alive.
         self._routes: list[WebSocketRoute] = []
 
     def add(self, hostname: str, path: str, behavior: Mapping[str, Any]) -> None:
-        """Route the websockets of a host, or of all that have no route of their own.
+        """Route the websockets of a host, or of all hosts that have no route of their own.
 
         Args:
             hostname: empty for all.

@@ -17,16 +17,16 @@ from ..native.abi import STALE
 Handler = Callable[..., Any]
 Message = Union[str, bytes]
 
-#: What may wait for a handler of the same connection before reading from it pauses.
+#: How much may wait for a handler of the same connection before reading from it pauses.
 _PENDING_MAX_MESSAGES = 64
 _PENDING_MAX_BYTES = 1024 * 1024
 _NO_HANDLERS: Mapping[str, Optional[Handler]] = {}
 
 
 class Session:
-    """What lies behind a :class:`socketify.WebSocket`: what is to be kept of one connection, and what can be done with it.
+    """The state behind a :class:`socketify.WebSocket` for one connection, and what the framework does with it.
 
-    The native side reads some of the slots where they lie.
+    The native side reads some of the slots in memory.
 
     Args:
         core: of the app.
@@ -55,15 +55,15 @@ class Session:
         self.core = core
         #: Calls of handlers that wait for their turn.
         self.pending: deque[tuple[Handler, tuple[Any, ...]]] = deque()
-        #: By which the native side knows the connection; 0 before and after it.
+        #: The number by which the native side knows the connection; 0 before and after it.
         self.handle = 0
-        #: What handlers are called with while the connection is open.
+        #: The object that handlers are called with while the connection is open.
         self.socket: Any = None
         self.reset()
 
     def reset(self) -> None:
         """Forget a connection."""
-        #: Of the route, by the names that :data:`socketify.websocket.options.HANDLERS` has; those of messages are always there.
+        #: The route's handlers by the names in :data:`socketify.websocket.options.HANDLERS`; "message" is always there.
         self.handlers = _NO_HANDLERS
         self.user_data: Any = None
         self.uuid: Optional[str] = None
@@ -73,9 +73,9 @@ class Session:
         self.busy = False
         #: Bytes of messages in `pending` or `inbox`.
         self.pending_bytes = 0
-        #: Whether reading from the connection pauses, because so much is pending.
+        #: Whether reading from the connection pauses, because too much is pending.
         self.is_paused = False
-        #: Messages for `async for`, once somebody iterates.
+        #: Messages for `async for`, once the program iterates.
         self.inbox: Optional[deque[Message]] = None
         self.inbox_waiter: Optional[asyncio.Future[None]] = None
         self.close_waiter: Optional[asyncio.Future[None]] = None
@@ -116,7 +116,7 @@ class Session:
     # ---- other threads
 
     def is_elsewhere(self) -> bool:
-        """Return whether another thread than the app's calls: native code does not know the connection there."""
+        """Return whether the calling thread is not the app's: native code does not know the connection in other threads."""
         return threading.get_ident() != self.core.thread
 
     def forward(self, function: Callable[..., object], *arguments: Any) -> None:
@@ -125,12 +125,12 @@ class Session:
             self.core.forward(self.core.guard, None, function, *arguments)
 
     def check_thread(self, what: str) -> None:
-        """Raise a RuntimeError when another thread than the app's calls what has a result."""
+        """Raise a RuntimeError in other threads than the app's, for methods that have a result."""
         if self.handle and self.is_elsewhere():
             raise RuntimeError(elsewhere(what))
 
     def checked(self, result: int, what: str) -> int:
-        """Return what native code answered; raise a RuntimeError when it knows no connection only because of the thread."""
+        """Return what native code answered; raise a RuntimeError if it does not know the connection because of the thread."""
         if result == STALE:
             self.check_thread(what)
         return result
@@ -149,14 +149,14 @@ class Session:
         lib.sk_ws_resume(self.handle)
 
     def feed(self, message: Message) -> None:
-        """Let whoever iterates have a message."""
+        """Queue a message for the program's iteration."""
         assert self.inbox is not None
         self.inbox.append(message)
         self.pending_bytes += len(message)
         self.wake_reader()
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Yield the messages for whoever iterates, until the end."""
+        """Yield the queued messages, until the connection closes."""
         inbox = self.inbox
         assert inbox is not None
         while True:
@@ -172,7 +172,7 @@ class Session:
             await self.inbox_waiter
 
     def wake_reader(self) -> None:
-        """Let whoever iterates look for messages, and for the end."""
+        """Wake the iteration, which then looks for messages and for the end."""
         if self.inbox_waiter is not None and not self.inbox_waiter.done():
             self.inbox_waiter.set_result(None)
 
@@ -187,7 +187,7 @@ class Session:
         return self.code or 0
 
     def end(self, code: int) -> None:
-        """Take the close code, and let go on who waits for messages or for the end."""
+        """Take the close code, and wake whatever waits for messages or for the end."""
         self.code = code
         if self.close_waiter is not None and not self.close_waiter.done():
             self.close_waiter.set_result(None)

@@ -29,8 +29,8 @@ class WebSocket:
     nothing. ``data`` is str (sent as UTF-8), bytes, bytearray, memoryview, None for nothing, or anything else, which goes
     through the app's JSON serializer.
 
-    Another thread than the app's may send, publish, end and close: the app's thread does it, soon and in order. What asks
-    something raises RuntimeError there.
+    Other threads than the app's may send, publish, end and close: the app's thread does it, soon and in order. Methods
+    that return something of the connection raise RuntimeError there.
     """
 
     __slots__ = ("__weakref__", "session")
@@ -60,7 +60,7 @@ class WebSocket:
             fin: False for a fragment that others follow.
 
         Returns:
-            What became of it. SUCCESS from another thread than the app's, which only hands it over.
+            The result. From another thread than the app's it is SUCCESS, as the message is only handed over.
 
         Raises:
             ValueError: opcode is not sendable now: it is unknown or CLOSE (see :meth:`end`), a control frame is longer than
@@ -173,7 +173,7 @@ class WebSocket:
     # ---- receiving
 
     def __aiter__(self) -> AsyncIterator[Message]:
-        """Iterate over the messages that come from now on, instead of the message handler; until the connection closes."""
+        """Iterate over the messages that arrive from now on, instead of the message handler, until the connection closes."""
         if self.session.inbox is None:
             self.session.check_thread("iterating")
             begin_iteration(self.session)
@@ -200,7 +200,7 @@ class WebSocket:
         """Send to all others on a topic that this websocket is subscribed to.
 
         Returns:
-            Whether there was anybody; from another thread than the app's, whether the connection is open.
+            Whether there was a subscriber; from another thread than the app's, whether the connection is open.
 
         Raises:
             ValueError: opcode is not TEXT or BINARY.
@@ -218,7 +218,7 @@ class WebSocket:
             return bool(lib.sk_ws_publish(self.session.handle, name, len(name), content, len(payload), flags) == 1)
 
     def get_topics(self) -> list[str]:
-        """Return the topics that are subscribed to, in no order."""
+        """Return the topics that are subscribed to, in no particular order."""
         topics: list[str] = []
         while (length := self.session.checked(lib.sk_ws_topic(self.session.handle, len(topics)), "get_topics")) >= 0:
             topics.append(str(self.session.core.view[:length], "utf-8"))
@@ -261,7 +261,7 @@ class WebSocket:
         return self.session.handle
 
 
-# The usual calls, of bytes or str as TEXT or BINARY, need nothing of Python.
+# The usual calls, of bytes or str as TEXT or BINARY, are made without Python.
 setattr(  # noqa: B010
     WebSocket, "send", websocket_send(WebSocket, Session, WebSocket.send, (OpCode.TEXT, OpCode.BINARY), _STATUS)
 )

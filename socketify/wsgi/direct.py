@@ -21,13 +21,13 @@ OnRequest = Callable[[int, int, Environ], None]
 
 
 class DirectRoute:
-    """What the native side needs to serve an application. It lives as long as the app.
+    """The objects and callbacks by which the native side serves an application. It lives as long as the app.
 
     Args:
         application: what its requests have in common.
         base: what all environs have in common, with the keys of the request line.
-        on_request: gets requests with a body, or all of them.
-        everything: whether on_request gets all of them.
+        on_request: called for requests with a body, or for all of them.
+        everything: whether on_request is called for all of them.
 
     """
 
@@ -72,7 +72,7 @@ class DirectRoute:
 
 
 def _latin1(root_path: str) -> tuple[Optional[bytes], bool]:
-    """Return a mount point as bytes, and whether there is one. No path can be below one that is not latin-1."""
+    """Return a mount point as bytes, and whether there is one. No path can be below a mount point that is not latin-1."""
     try:
         return root_path.encode("latin-1"), bool(root_path)
     except UnicodeEncodeError:
@@ -85,7 +85,7 @@ def _passed_on(name: str) -> Optional[str]:
 
 
 def _exchange_maker(application: WSGIApplication) -> Callable[..., tuple[Any, ...]]:
-    """Make the function by which Python takes over a request."""
+    """Make the function that creates the exchange of a request that Python takes over."""
 
     def new_exchange(
         handle: int, environ: Environ, block: Optional[bytes], fields: int, length: Optional[int], answered: int

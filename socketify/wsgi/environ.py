@@ -1,4 +1,4 @@
-"""The environ of WSGI (PEP 3333): what a request says, from one native call."""
+"""The environ of WSGI (PEP 3333): the contents of a request, from one native call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EnvironBuilder = Callable[[int], tuple[int, Environ]]
 
 _KNOWN_NAMES_MAX = 1024
 _ROOM = 3
-# Together at most some MB.
+# How many sections, of what length, are remembered: together they take a few MB at most.
 _KNOWN_SECTIONS_MAX = 1024
 _KNOWN_SECTION_MAX = 2048
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -36,7 +36,7 @@ class _FieldKeys(dict[str, Optional[str]]):
 
 
 class _Sections(dict[str, Environ]):
-    """What an environ has from the ends of the connection and the fields: clients repeat them in every request.
+    """The part of an environ about the connection's ends and the fields, which clients repeat in every request.
 
     Args:
         base: what all environs have in common.
@@ -55,7 +55,7 @@ class _Sections(dict[str, Environ]):
         environ = self._base.copy()
         ends, _ = split_ends(lines[0])
         if len(ends) < len(self._no_ends):
-            # Also a client behind a proxy that is connected so.
+            # This includes a client behind a proxy that is connected so.
             ends += self._no_ends[len(ends) :]
         environ.update(zip(("REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT"), ends))
         keys = self._keys
@@ -77,7 +77,7 @@ class _Sections(dict[str, Environ]):
 def field_key(name: str) -> Optional[str]:
     """Return the key of a field by its name in lower case; None for fields that are not passed on."""
     if "_" in name or name == "proxy":
-        # X_Y would pass for X-Y, which a proxy in front may have checked; HTTP_PROXY is read by HTTP clients as their
+        # X_Y would look like X-Y, which a proxy in front may have checked; HTTP clients read HTTP_PROXY as their
         # own configuration.
         return None
     key = name.upper().replace("-", "_")
@@ -98,7 +98,7 @@ def base_environ(scheme: str, root_path: str, multithread: bool, multiprocess: b
         "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
-        # What is there already need not be added. Of this the request decides.
+        # Keys that every request sets; they are here so that the dict has them already.
         "REMOTE_ADDR": "",
         "REMOTE_PORT": "",
         "SERVER_NAME": "",
@@ -109,7 +109,7 @@ def base_environ(scheme: str, root_path: str, multithread: bool, multiprocess: b
         "PATH_INFO": "",
         "SERVER_PROTOCOL": "HTTP/1.1",
     }
-    # A copy has the room that the dict once grew to: then the usual fields of a request do not make it grow.
+    # A copy keeps the capacity that the dict once grew to, so that the usual fields of a request do not make it grow.
     for room in range(_ROOM):
         base[f"{room}"] = None
     for room in range(_ROOM):
@@ -142,7 +142,7 @@ def environ_builder(base: Environ) -> EnvironBuilder:
         if root_path:
             path = _below(path, root_path)
         elif path[:1] != "/":
-            # OPTIONS * is about the server and not about any resource.
+            # OPTIONS * is about the server, not about a resource.
             path = ""
         environ["PATH_INFO"] = path
         if flags & SCOPE_ANCIENT:
@@ -166,7 +166,7 @@ def with_forwarded_scheme(build: EnvironBuilder, scheme: str) -> EnvironBuilder:
 
 
 def _below(path: str, root_path: str) -> str:
-    """Take the mount point off a path, unless a proxy did it."""
+    """Remove the mount point from a path, unless a proxy did so."""
     if path.startswith(root_path) and path[len(root_path) :][:1] in ("", "/"):
         return path[len(root_path) :]
     return path if path[:1] == "/" else ""

@@ -27,11 +27,11 @@ _BODILESS = (b"204", b"304")
 
 
 class ClientLeftError(BrokenPipeError):
-    """What ``write`` raises, so that an application that only writes ends; it is no error of the application."""
+    """Raised by ``write``, so that an application that only writes ends; it is not an error of the application."""
 
 
 class WSGIExchange(ABC):
-    """What start_response, write and the result of the application do, in terms of what the connection takes."""
+    """The logic of start_response, write and the application's result, whatever the way to the connection is."""
 
     __slots__ = (
         "_application",
@@ -57,11 +57,11 @@ class WSGIExchange(ABC):
         self.started = False
         #: Whether the client left.
         self.left = False
-        #: Whether the request failed, which was reported: nothing more of it is.
+        #: Whether the request failed and that was reported: nothing more about it is reported.
         self.failed = False
         #: Whether nothing more can be sent, as the response is complete or has failed.
         self.over = False
-        #: What a response with a Content-Length owes.
+        #: How many bytes a response with a Content-Length still owes.
         self.remaining: Optional[int] = None
         self.body: Optional[BodyBuffer] = None
 
@@ -81,7 +81,7 @@ class WSGIExchange(ABC):
                 if self.started:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
-                # It refers to this frame.
+                # The error refers to this frame.
                 exc_info = None
         elif self.head is not None:
             message = "start_response was called before: only with exc_info can it be called again"
@@ -108,7 +108,7 @@ class WSGIExchange(ABC):
 
     # ---- what the connection takes
 
-    #: It gets blocks in pieces of this size.
+    #: The connection gets blocks in pieces of this size.
     _piece_bytes = PIECE_BYTES
 
     @abstractmethod
@@ -144,7 +144,7 @@ class WSGIExchange(ABC):
             self.on_abort()
 
     def put(self, data: bytes) -> int:
-        """Send what the Content-Length leaves room for; return how much that was.
+        """Send as much as the Content-Length leaves room for; return how many bytes that was.
 
         Raises:
             AssertionError: there is no head.
@@ -166,17 +166,17 @@ class WSGIExchange(ABC):
         return len(data)
 
     def put_block(self, data: bytes) -> bool:
-        """Send a block of the result; False when the result is not asked for more.
+        """Send a block of the result; return False when no more blocks are needed.
 
-        A response is complete as soon as its Content-Length is reached; but what the application does behind its last
-        block is done all the same.
+        A response is complete as soon as its Content-Length is reached, but the code of the application after its last
+        block still runs.
         """
         beyond = self.over or (self.put(data) < len(data) and not self.left)
         if beyond:
             logger.error("%s: the body goes beyond its Content-Length, the rest is dropped", self._name())
         if self.remaining == 0:
             self.finish()
-        # A response without a body and with no length has all that the client waits for.
+        # A response without a body and without a length owes the client nothing more.
         return not (self.left or beyond or (self.remaining is None and self._is_bodiless()))
 
     def finish(self) -> None:
@@ -224,11 +224,11 @@ class WSGIExchange(ABC):
             body.add(chunk)
             if last:
                 environ["wsgi.input"] = body.finish()
-                # A chunked body was decoded: to the application it looks like any other.
+                # A chunked body was decoded, so it looks like any other to the application.
                 if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
                     environ["CONTENT_LENGTH"] = str(body.size)
         except BaseException as error:
-            # A body with a hole is never handed on.
+            # A body with a piece missing is never passed on.
             self.fail(error)
             body.close()
             return False
@@ -237,7 +237,7 @@ class WSGIExchange(ABC):
     # ---- what the application returned
 
     def answer_whole(self, result: Any) -> bool:
-        """Send a result that is complete and small; True when that was done."""
+        """Send a result that is complete and small; return whether that was done."""
         head = self.head
         if head is None or self.started or not isinstance(result, (list, tuple)):
             return False
@@ -257,13 +257,13 @@ class WSGIExchange(ABC):
         return True
 
     def blocks_of(self, result: Any) -> Iterator[bytes]:
-        """Yield what is to be sent of a result."""
+        """Yield the blocks to send of a result."""
         if self._lacks_length(self.head) and _has_one_block(result):
             return self._only_block(result)
         return self._pieces(result)
 
     def _lacks_length(self, head: Optional[Head]) -> bool:
-        """Return whether the server shall say how long the body is."""
+        """Return whether the server has to add a Content-Length."""
         return head is not None and not self.started and head.length is None and head.block[:3] not in _BODILESS
 
     def _only_block(self, result: Iterable[bytes]) -> Iterator[bytes]:
@@ -289,7 +289,7 @@ class WSGIExchange(ABC):
                     yield data[start : start + size]
 
     def file_of(self, result: Any) -> Optional[FilePart]:
-        """Return the file that the server sends by itself, if the result is one."""
+        """Return the file that the server can send by itself, if the result is one."""
         if type(result) is not FileWrapper or self.head is None or self.started:
             return None
         part = result.part()
@@ -305,14 +305,14 @@ class WSGIExchange(ABC):
         """Send a part of a file, and end the response."""
         descriptor, offset, length = part
         try:
-            # One that became shorter is short of its Content-Length.
+            # If the file became shorter, less than its Content-Length is sent.
             await pump_file(_WSGISink(self), descriptor, offset, 0 if self.method == "HEAD" else length)
             self.finish()
         except BaseException as error:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """Answer 500, or cut what was begun; what the client's leaving caused is not reported."""
+        """Answer with 500, or cut a response that has begun; errors that the client's leaving caused are not reported."""
         is_lost = self.left or self.over
         self.over = True
         if self.failed or (isinstance(error, ClientLeftError) and self.left):
@@ -323,12 +323,12 @@ class WSGIExchange(ABC):
         self._application.fail(handle, error)
 
     def close_result(self, result: Any) -> None:
-        """Call the result's close, as it must be called in any case, and let the body go."""
+        """Call the result's close, which must be called in any case, and release the request's body."""
         try:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
-        except BaseException as error:  # the body must be let go
+        except BaseException as error:  # the body must be released
             self._report(0, error)
         if self.body is not None:
             self.body.close()
@@ -350,7 +350,7 @@ class _WSGISink:
         return self._exchange.left or self._exchange.over
 
     def connection(self) -> int:
-        """Return that pieces must be sent: what the kernel copies would not be counted by :meth:`WSGIExchange.put`."""
+        """Return -1, so that pieces are sent: :meth:`WSGIExchange.put` would not count what the kernel copies."""
         return -1
 
     def count_sent(self, _size: int) -> None:
@@ -366,7 +366,7 @@ class _WSGISink:
 
 
 def not_bytes(data: Any) -> TypeError:
-    """Make the error for blocks of another type."""
+    """Return the error for blocks of another type."""
     return TypeError(f"the application must yield bytes, not {type(data).__name__}")
 
 

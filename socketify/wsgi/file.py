@@ -19,7 +19,7 @@ class FilePart(NamedTuple):
 
 
 class FileWrapper:
-    """Yields a file in blocks; a server that knows it sends a regular file without asking for them.
+    """Yields a file in blocks; a server that knows this class sends a regular file without iterating over it.
 
     Args:
         filelike: has ``read(size)``, and may have ``close()``, ``fileno()`` and ``tell()``.
@@ -49,7 +49,7 @@ class FileWrapper:
             offset = self.filelike.tell()
             status = os.fstat(descriptor)
         except (AttributeError, OSError, ValueError):
-            # io.UnsupportedOperation is both of the latter: a file in memory has no descriptor.
+            # io.UnsupportedOperation, which a file in memory raises as it has no descriptor, is both of the latter.
             return None
         if not stat.S_ISREG(status.st_mode):
             return None

@@ -8,8 +8,8 @@ from ..wire.headers import checked
 
 _KNOWN_MAX = 256
 _KNOWN_BYTES_MAX = 2048
-#: What belongs to the connection is the server's own (PEP 3333, RFC 9110 section 7.6.1); the native side knows what to do
-#: with Connection, and counts Transfer-Encoding out.
+#: Fields about the connection, which are the server's own (PEP 3333, RFC 9110 section 7.6.1); the native side handles
+#: Connection, and drops Transfer-Encoding.
 _HOP_BY_HOP = frozenset(
     ("keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "trailers", "transfer-encoding", "upgrade")
 )
@@ -20,7 +20,7 @@ class Head(NamedTuple):
 
     block: bytes
     fields: int
-    #: What its Content-Length says, or None.
+    #: The value of its Content-Length, or None.
     length: Optional[int]
 
     def with_length(self, length: int) -> Head:
@@ -29,7 +29,7 @@ class Head(NamedTuple):
 
 
 class Heads:
-    """Knows the heads that were used before: most responses of an application look the same."""
+    """Remembers heads that were used before, as most responses of an application have the same."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], Head] = {}
@@ -39,18 +39,18 @@ class Heads:
 
         Raises:
             TypeError: status is no str, or headers is no list of pairs of str.
-            ValueError: the status is no status, a name no token, a value holds what it cannot, or Content-Length is no
+            ValueError: the status is no status, a name no token, a value has invalid characters, or Content-Length is no
                 number.
 
         """
         if type(headers) is not list:
-            # Whatever it holds: it must not pass for what looks the same.
+            # Anything but a plain list must be checked, even if it holds the fields of a known head.
             return _checked_head(status, headers)
         try:
             key = (status, *headers)
             head = self._known.get(key)
         except TypeError:
-            # What is not hashable gets its message from the check.
+            # For headers that are not hashable the check raises the right error.
             return _checked_head(status, headers)
         if head is None:
             head = _checked_head(status, headers)

@@ -10,9 +10,9 @@ from typing import IO
 
 #: Bytes of a body that are kept in memory; larger ones go to a temporary file.
 MEMORY_MAX = 1024 * 1024
-#: The same while there can be no file.
+#: The same while no file can be made.
 MEMORY_WITHOUT_FILES_MAX = 64 * 1024 * 1024
-#: No descriptors are left, or no directory is known where a file could be, which may have the same reason.
+#: The errors of having no descriptors left, or no directory for temporary files (which may have the same cause).
 _NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOENT)
 
 
@@ -37,11 +37,11 @@ class NoInput:
         return iter(())
 
     def seek(self, _offset: int, _whence: int = 0) -> int:
-        """Stay at the only place there is."""
+        """Return the only position there is."""
         return 0
 
     def tell(self) -> int:
-        """Return the only place there is."""
+        """Return the only position there is."""
         return 0
 
     def readable(self) -> bool:
@@ -53,12 +53,12 @@ class NoInput:
         return False
 
     def seekable(self) -> bool:
-        """Return that there is a place to go to."""
+        """Return that it can be positioned."""
         return True
 
     @property
     def closed(self) -> bool:
-        """It is never closed: requests share it."""
+        """False: it is never closed, as requests share it."""
         return False
 
     def flush(self) -> None:
@@ -85,7 +85,7 @@ class BodyBuffer:
         """Take the next piece.
 
         Raises:
-            OSError: the disk is full; or there can be no file, and the body is larger than
+            OSError: the disk is full; or no file can be made, and the body is larger than
                 :data:`MEMORY_WITHOUT_FILES_MAX`.
 
         """
@@ -100,17 +100,17 @@ class BodyBuffer:
         except OSError as error:
             if error.errno not in _NO_FILES or self.size > MEMORY_WITHOUT_FILES_MAX:
                 raise
-            # Others may have let go of theirs by then.
+            # Other requests may have released their files by then.
             self._memory_max = min(2 * self.size, MEMORY_WITHOUT_FILES_MAX)
             return
         self._file = file
         file.write(memory.getbuffer())
 
     def finish(self) -> IO[bytes]:
-        """Return the body from its begin."""
+        """Return the body, positioned at its beginning."""
         self._file.seek(0)
         return self._file
 
     def close(self) -> None:
-        """Let the memory or the file go."""
+        """Release the memory or the file."""
         self._file.close()

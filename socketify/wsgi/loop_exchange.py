@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .environ import Environ, EnvironBuilder
     from .head import Head
 
-#: Seconds that one response may take until others get their turn; one block may take longer.
+#: Seconds after which a response lets others have their turn; one block may take longer.
 _TURN_SECONDS = 0.001
 
 _ALONE = references_of(1)
@@ -30,7 +30,7 @@ _now = time.perf_counter
 
 
 class LoopExchange(WSGIExchange):
-    """A request whose application is called by the loop.
+    """A request whose application is called in the loop's thread.
 
     While the application runs, no event loop does as far as :mod:`asyncio` is concerned: it may run one itself, and
     Django's ORM, which refuses to block a loop, works.
@@ -47,7 +47,7 @@ class LoopExchange(WSGIExchange):
         self._waiter: Optional[asyncio.Future[None]] = None
 
     def itself(self) -> LoopExchange:
-        """Return this; what the app knows handles by."""
+        """Return this exchange; the app's live exchanges hold this method."""
         return self
 
     def reuse(self, handle: int, environ: Environ) -> None:
@@ -59,7 +59,7 @@ class LoopExchange(WSGIExchange):
         self.started = self.over = False
 
     def run(self) -> bool:
-        """Call the application; True when a short list answered at once."""
+        """Call the application; return True when its result, a short list, was sent at once."""
         application = self._application
         _set_running_loop(None)
         try:
@@ -69,7 +69,7 @@ class LoopExchange(WSGIExchange):
                 data = result[0]
                 if type(data) is bytes and 0 < len(data) <= PIECE_BYTES:
                     sent = _send(self.handle, head.block, head.fields, data, KEEP_LENGTH)
-                    # The native side refuses what does not fit its Content-Length: then it goes the longer way.
+                    # The native side refuses a body that does not fit its Content-Length; then the general way handles it.
                     if sent >= 0:
                         self.environ = None
                         self.started = self.over = True
@@ -85,7 +85,7 @@ class LoopExchange(WSGIExchange):
         return False
 
     def respond(self, result: Any) -> None:
-        """Send what the application returned."""
+        """Send the application's result."""
         self._result = result
         try:
             part = self.file_of(result)
@@ -102,7 +102,7 @@ class LoopExchange(WSGIExchange):
         self._complete()
 
     def _pump(self) -> bool:
-        """Send blocks as long as the connection takes them, and others need not wait; return False when it goes on later."""
+        """Send blocks while the connection takes them and others need not wait; return False if some are left for later."""
         assert self._blocks is not None
         turn_ends = _now() + _TURN_SECONDS
         for data in self._blocks:
@@ -152,7 +152,7 @@ class LoopExchange(WSGIExchange):
         self.close_result(result)
 
     def fail(self, error: BaseException) -> None:
-        """Answer 500, or cut what was begun."""
+        """Answer with 500, or cut a response that has begun."""
         super().fail(self._application.core.ended_by(error))
 
     # ---- what the connection takes
@@ -216,7 +216,7 @@ class LoopExchange(WSGIExchange):
             finally:
                 _set_running_loop(self._application.core.loop)
         elif self._blocks is None and self.body is not None:
-            # It left before its body was complete: the application never knew.
+            # The client left before its body was complete, so the application was never called.
             self.body.close()
 
 
@@ -230,8 +230,8 @@ def loop_request(application: WSGIApplication) -> Callable[[int, int, Environ], 
 
 
 def loop_callback(application: WSGIApplication, build: EnvironBuilder) -> Callable[[int], int]:
-    """Make what takes every request where the native side cannot call the application itself."""
-    # An exchange that is held here alone serves the next request too.
+    """Make the callback for every request, for modes in which the native side cannot call the application itself."""
+    # An exchange that nothing else refers to serves the next request, too.
     spare: Optional[LoopExchange] = None
 
     def on_request(handle: int) -> int:

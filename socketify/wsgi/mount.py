@@ -24,7 +24,7 @@ def serve_http(app: App, application: Callable[..., Any], root_path: str, thread
         application: takes environ and start_response.
         root_path: where it is mounted.
         threads: 1 to call it in the loop's thread; more for a pool.
-        multiprocess: whether other processes run it too.
+        multiprocess: whether other processes run it, too.
 
     """
     core = app.core

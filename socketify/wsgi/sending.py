@@ -1,4 +1,4 @@
-"""What WSGI asks of the native side; on the loop's thread."""
+"""The calls of WSGI into the native side, on the loop's thread."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _flush: Callable[[int], int] = lib.sk_res_flush
 
 
 def send_response(handle: int, head: Head, data: bytes, method: str) -> int:
-    """Send a response that is complete, and small."""
-    # The length of the answer to GET is not known.
+    """Send a response that is complete and small."""
+    # The length that GET would have is not known.
     flags = KEEP_LENGTH | NO_BODY if method == "HEAD" and not data else KEEP_LENGTH
     return _checked(_send(handle, head.block, head.fields, data, flags))
 
@@ -31,7 +31,7 @@ def stream_response(handle: int, head: Optional[Head], data: bytes) -> int:
 
 
 def end_response(handle: int, cut: bool) -> int:
-    """End what was streamed, or cut the connection."""
+    """End a streamed response, or cut the connection."""
     result: int = lib.sk_res_close(handle) if cut else _send(handle, None, 0, b"", 0)
     return result
 

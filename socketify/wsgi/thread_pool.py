@@ -20,7 +20,7 @@ def checked_threads(threads: int) -> int:
     """Return a number of threads.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not an int in range.
 
     """
     if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= _THREADS_MAX:
@@ -43,7 +43,7 @@ class ThreadPool:
         self._count = count
         self._queue: SimpleQueue[Optional[Callable[[], None]]] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        # What is to be called on the loop's thread, with the handle of its exchange, and whether that was asked for.
+        # Calls to make on the loop's thread, each with the handle of its exchange, and whether the loop was woken for them.
         self._posted: deque[tuple[int, Callable[..., object], tuple[Any, ...]]] = deque()
         self._is_awake = False
         #: Let a thread call a function.
@@ -52,7 +52,7 @@ class ThreadPool:
     def start(self) -> None:
         """Start the threads."""
         for number in range(self._count):
-            # A daemon: what hangs in the application cannot keep the process from ending.
+            # A daemon, so that an application that hangs does not keep the process from ending.
             thread = threading.Thread(target=self._work, name=f"socketify-wsgi-{number}", daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -64,11 +64,11 @@ class ThreadPool:
             if work is None:
                 return
             work()
-            # Not held while it waits for more.
+            # Drop the reference while waiting for more.
             del work
 
     async def stop(self) -> None:
-        """Let the threads finish what they do, for a while."""
+        """Let the threads finish their work, within a time-out."""
         for _ in self._threads:
             self._queue.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._join)
@@ -103,7 +103,7 @@ class ThreadPool:
                     return False
                 loop.call_soon_threadsafe(self._call_posted)
             except RuntimeError:
-                # The loop was closed meanwhile.
+                # The loop was closed in the meantime.
                 return False
         return True
 

@@ -29,28 +29,28 @@ _AHEAD_MAX = 256 * 1024
 class ThreadedExchange(WSGIExchange):
     """A request whose application is called by a thread of the pool.
 
-    The thread is free as soon as the application is done: what it returned waits here for the client. While the application
-    goes on, it waits for the client with every block, as soon as much is ahead.
+    The thread is free as soon as the application is done: its result waits here for the client. While the application
+    still yields, it waits for the client with every block once too many bytes are ahead.
     """
 
     __slots__ = ("_ahead", "_bounded", "_buffered", "_end_cuts", "_outbox", "_pool", "_room", "_sent", "_waiter")
 
-    # Taken apart by the loop's thread, as the connection takes it.
+    # No pieces: the loop's thread splits blocks as the connection takes them.
     _piece_bytes = sys.maxsize
 
     def __init__(self, application: WSGIApplication, pool: ThreadPool, handle: int, environ: Environ) -> None:
         super().__init__(application, handle, environ)
         self._pool = pool
-        # Most responses are sent whole, and need nothing of this.
+        # Made by _open for streamed responses only: most responses are sent whole.
         self._room: Optional[threading.Condition] = None
-        # Whether the application could be ahead of the client without end.
+        # Whether the application has to wait when it is too far ahead of the client.
         self._bounded = True
 
     def _open(self) -> threading.Condition:
-        """Make what a streamed response needs."""
+        """Make the state of a streamed response."""
         # Bytes that were posted and not taken yet.
         self._ahead = 0
-        # What was posted; of the first, the bytes that were sent, and of these, those that wait for the client.
+        # The posted pieces; the bytes of the first one that were sent, and those of them that wait for the client.
         self._outbox: deque[tuple[Optional[Head], bytes]] = deque()
         self._sent = 0
         self._buffered = 0
@@ -61,7 +61,7 @@ class ThreadedExchange(WSGIExchange):
         return self._room
 
     def itself(self) -> ThreadedExchange:
-        """Return this; what the app knows handles by."""
+        """Return this exchange; the app's live exchanges hold this method."""
         return self
 
     # ---- on a thread of the pool
@@ -74,19 +74,19 @@ class ThreadedExchange(WSGIExchange):
             part = self.file_of(result)
             posted = part is not None and self._post_file(part)
             if not posted and not self.answer_whole(result):
-                # All of a list is there already.
+                # The blocks of a list are in memory already, so waiting would save nothing.
                 self._bounded = not isinstance(result, (list, tuple))
                 for data in self.blocks_of(result):
                     if not self.put_block(data):
                         break
                 self.finish()
         except BaseException as error:
-            # Behind what was posted before; whatever is posted later finds no response any more.
+            # This takes effect after what was posted before; what is posted later finds no response.
             self.fail(error)
         self.close_result(result)
 
     def _post_file(self, part: FilePart) -> bool:
-        """Let the loop's thread send a file; False when there is no descriptor left for it."""
+        """Let the loop's thread send a file; return False when no descriptor is left for it."""
         try:
             descriptor = os.dup(part.descriptor)
         except OSError:
@@ -175,7 +175,7 @@ class ThreadedExchange(WSGIExchange):
         self._application.core.run_async(self._send_file(part))
 
     async def _send_file(self, part: FilePart) -> None:
-        """Send a file of our own."""
+        """Send a file whose descriptor this exchange owns."""
         try:
             await self._send_part(part)
         finally:
@@ -233,7 +233,7 @@ def threaded_request(application: WSGIApplication, pool: ThreadPool) -> Callable
 
 
 def threaded_callback(application: WSGIApplication, pool: ThreadPool, build: EnvironBuilder) -> Callable[[int], int]:
-    """Make what takes every request where the native side cannot make the environ itself."""
+    """Make the callback for every request, for modes in which the native side cannot make the environ itself."""
     take = threaded_request(application, pool)
 
     def on_request(handle: int) -> int:
