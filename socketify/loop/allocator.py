@@ -8,12 +8,12 @@ import os
 
 _MIB = 1 << 20
 #: Parameters of glibc's ``mallopt``, see mallopt(3), and what they become: the largest blocks that the heap holds, and how
-#: much of its end may be free before the kernel gets it back. glibc arrives at such a pair by itself in a program that
-#: frees a block of 16 MiB; with the pair that it begins with, a megabyte that comes and goes is given back each time, and
-#: each time the kernel has to clear its pages.
+#: much of its end may be free before the kernel gets it back. glibc arrives at such values by itself in a program that
+#: frees a block of 16 MiB; with its initial values each freed megabyte goes back to the kernel, and
+#: the kernel has to clear its pages before the next use.
 _MMAP_THRESHOLD = (-3, 16 * _MIB)
 _TRIM_THRESHOLD = (-1, 32 * _MIB)
-#: With these the user has chosen.
+#: If one of these is set, the user has chosen.
 _VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
 
 
@@ -22,7 +22,7 @@ def keep_freed_memory() -> bool:
     """Let glibc keep up to 32 MiB of freed memory for the next large messages, once in a process.
 
     Returns:
-        Whether it was told: not where the environment sets glibc's own variables (``MALLOC_TRIM_THRESHOLD_`` and its
+        Whether they were set: not if the environment sets glibc's own variables (``MALLOC_TRIM_THRESHOLD_`` and its
         like, or ``GLIBC_TUNABLES`` with ``glibc.malloc``), and not with other C libraries.
 
     """

@@ -6,14 +6,14 @@ import os
 
 from ..native import abi, lib
 
-#: Names the backend that must be taken; empty or not set for the best that the kernel has.
+#: The variable that names the backend to take; empty or not set for the best that the kernel has.
 VARIABLE = "SOCKETIFY_BACKEND"
 
 _NAMES = {abi.BACKEND_EPOLL: "epoll", abi.BACKEND_IO_URING: "io_uring"}
 
 
 def check_backend() -> None:
-    """See to it that the native loop can be made.
+    """Check that the native loop can be made.
 
     Raises:
         RuntimeError: SOCKETIFY_BACKEND names no backend, or one that the kernel refuses.
@@ -24,7 +24,7 @@ def check_backend() -> None:
 
 
 def open_loop() -> None:
-    """Make the native loop of this thread, where it has none.
+    """Make the native loop of this thread, if it has none.
 
     Raises:
         OSError: the system refuses what it needs, mostly because descriptors are exhausted.
@@ -39,7 +39,7 @@ def open_loop() -> None:
 
 
 def chosen_backend() -> str:
-    """Name what a native loop of this process will have: ``"io_uring"`` or ``"epoll"``.
+    """Return what a native loop of this process will have: ``"io_uring"`` or ``"epoll"``.
 
     Raises:
         RuntimeError: SOCKETIFY_BACKEND names no backend, or one that the kernel refuses.
@@ -56,12 +56,12 @@ def chosen_backend() -> str:
 
 
 def loop_backend() -> str:
-    """Name what the native loop of this thread has: ``"io_uring"`` or ``"epoll"``."""
+    """Return what the native loop of this thread has: ``"io_uring"`` or ``"epoll"``."""
     open_loop()
     return _NAMES[lib.sk_loop_backend()]
 
 
 def backend_refusal() -> str:
-    """Tell why there is no io_uring; empty where there is."""
+    """Return why there is no io_uring; empty if there is."""
     error = lib.sk_backend_refusal()
     return f"the kernel refuses io_uring ({os.strerror(error)})" if error else ""

@@ -1,4 +1,4 @@
-"""What a task steps whose coroutine was begun elsewhere."""
+"""The object that a task steps when its coroutine was begun elsewhere."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..native import continuation_type
 ErrorReport = Callable[[BaseException], None]
 Finish = Callable[[], object]
 
-#: What asyncio, debuggers and programs ask of a task's coroutine.
-_SHOWN = frozenset({"cr_await", "cr_code", "cr_frame", "cr_origin", "cr_running", "cr_suspended"})
+#: The attributes that asyncio, debuggers and programs read of a task's coroutine.
+_FORWARDED = frozenset({"cr_await", "cr_code", "cr_frame", "cr_origin", "cr_running", "cr_suspended"})
 _NAMES = frozenset({"__name__", "__qualname__"})
 
 
 class Runner(Protocol):
-    """What gives coroutines to continuations."""
+    """What passes coroutines to continuations."""
 
     def new_future(self) -> asyncio.Future[None]:
         """Make a future of the loop."""
@@ -26,14 +26,14 @@ class Runner(Protocol):
         """Take note that somebody cancelled the task of one that has no coroutine."""
 
     def outcome_of(self, error: BaseException) -> BaseException:
-        """Tell what ended a coroutine."""
+        """Return what ended a coroutine."""
 
 
 class Continuation:
-    """A coroutine as a task sees it: one that is given to it later, and was begun by then.
+    """The coroutine of a task, as a stand-in: the real one is set later, when it was begun already.
 
-    Nothing runs in it before. Then each step goes on to what was given, in its own context, and whoever asks is told about
-    that. Attributes that nobody set, or that are over, are None.
+    Nothing runs in it before that. Then each step steps the real one, in the context of that, and attributes are read from
+    it. Attributes that were not set, or not any more, are None.
     """
 
     __slots__ = (
@@ -55,14 +55,14 @@ class Continuation:
     running: Optional[set[Continuation]]
     #: Whether somebody cancelled the task while it had no coroutine.
     is_cancelled: Optional[bool]
-    #: What a task waits for that had its first turn before a coroutine was given.
+    #: What the task waits for if it had its first turn before a coroutine was set.
     waker: Optional[asyncio.Future[None]]
-    #: What was given; the context only as long as that runs.
+    #: The coroutine, and its context while it runs.
     coroutine: Any
     context: Optional[contextvars.Context]
     report: Optional[ErrorReport]
     finish: Optional[Finish]
-    #: What its first step yielded, and whether the task still has to be handed that.
+    #: What its first step yielded, and whether that must still be yielded to the task.
     yielded: Any
     is_pending: Optional[bool]
 
@@ -71,17 +71,17 @@ class Continuation:
         if name in Continuation.__slots__:
             return None
         coroutine = self.coroutine
-        if coroutine is not None and (name in _SHOWN or name in _NAMES):
+        if coroutine is not None and (name in _FORWARDED or name in _NAMES):
             return getattr(coroutine, name)
         if name in _NAMES:
             return Continuation.__name__
-        if name in _SHOWN:
+        if name in _FORWARDED:
             return None
         message = f"a continuation has no attribute {name!r}"
         raise AttributeError(message)
 
     def __await__(self) -> NoReturn:
-        """Refuse, as coroutines do that a task awaits already."""
+        """Raise, as coroutines do that a task awaits already."""
         message = "coroutine is being awaited already"
         raise RuntimeError(message)
 
@@ -99,22 +99,22 @@ class Continuation:
         raise RuntimeError(message)
 
     def idle(self) -> Any:
-        """Return what the task waits for until a coroutine is given."""
+        """Return what the task waits for until a coroutine is set."""
         if self.coroutine is not None:
             message = "cannot reuse already awaited coroutine"
             raise RuntimeError(message)
         self.waker = self.runner.new_future()
-        # As a coroutine yields it.
+        # Iterating yields the future as a coroutine's await would.
         return next(iter(self.waker))
 
     def fail(self, report: ErrorReport, error: BaseException) -> bool:
-        """Report what the coroutine raised, and return whether it ends the task: most would be thrown out of the loop."""
+        """Report what the coroutine raised, and return whether it ends the task: the loop would re-raise most of them."""
         report(self.runner.outcome_of(error))
         return isinstance(error, asyncio.CancelledError)
 
 
 class InterpretedContinuation(Continuation):
-    """One that the native side takes no part in. It does what that does."""
+    """A continuation without native code. It does what the native one does."""
 
     __slots__ = ()
 
@@ -139,7 +139,7 @@ class InterpretedContinuation(Continuation):
         """Raise an error in the coroutine."""
         if self.context is None:
             raise error
-        # It is not waited for any more.
+        # The task does not wait for the future any more.
         self.is_pending = False
         self.yielded = None
         try:

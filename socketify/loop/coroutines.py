@@ -16,20 +16,20 @@ Waits = tuple[Any, contextvars.Context]
 
 
 class StoppedError(asyncio.CancelledError):
-    """What a handler is reported with that the server cancelled because it stops: no failure of the handler's."""
+    """The error of a handler that the server cancelled because it stops. That is not a failure of the handler."""
 
 
 def new_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Make a task of the server's own: an :class:`asyncio.Task`, whatever factory the loop has.
 
-    A factory may begin what it is given at once, may give what is no task, or may not take what the loop passes to it
-    (uvloop 0.23 passes ``eager_start``, which ``asyncio.eager_task_factory`` of CPython 3.13.0 refuses).
+    A factory may begin a coroutine at once, may return something else than a task, or may not take what the loop passes
+    to it (uvloop 0.23 passes ``eager_start``, which ``asyncio.eager_task_factory`` of CPython 3.13.0 refuses).
     """
     return asyncio.Task(coroutine, loop=loop)
 
 
 class _SpareTask(asyncio.Task[Any]):
-    """A task that tells when it is cancelled while it is spare."""
+    """A task that informs the runner when it is cancelled while it is spare."""
 
     __slots__ = ()
 
@@ -51,7 +51,7 @@ class CoroutineRunner:
 
     Args:
         loop: the event loop.
-        current: a list of two items, which gets the loop and the spare task, or None, for those who begin coroutines
+        current: a list of two items, which the runner sets to the loop and the spare task (or None), for code that begins them
             natively.
 
     """
@@ -59,11 +59,11 @@ class CoroutineRunner:
     def __init__(self, loop: asyncio.AbstractEventLoop, current: list[Any]) -> None:
         self._loop = loop
         self._spare: Optional[Continuation] = None
-        # Of a coroutine that was begun while another one runs.
+        # The spare task for a coroutine that is begun while another one runs.
         self._inner: Optional[Continuation] = None
-        # In whose name coroutines were begun, if that was another one than the spare; the innermost is the last.
+        # Other tasks than the spare one in whose name coroutines were begun; the innermost is the last.
         self._begun: list[Continuation] = []
-        # What runs no further until those have come to a wait that were begun inside; the innermost is the last.
+        # Tasks that go on when the coroutines that were begun inside them finish or wait; the innermost is the last.
         self._outer: list[asyncio.Task[Any]] = []
         self._running: set[Continuation] = set()
         self._current = current
@@ -73,7 +73,7 @@ class CoroutineRunner:
     def prepare(self) -> asyncio.Task[Any]:
         """Make a spare task; it is the second item of the list from now on."""
         if self._begun and asyncio.current_task(self._loop) is None:
-            # Of a coroutine that finished all the same.
+            # They belong to a coroutine that finished in spite of the cancellation.
             self._begun.clear()
         self._spare, task = self._new_spare()
         self._current[1] = task
@@ -91,7 +91,7 @@ class CoroutineRunner:
         return spare, task
 
     def retire(self, spare: Continuation) -> None:
-        """Begin nothing more in the name of a spare task that somebody cancelled; most likely the coroutine that runs in it."""
+        """Stop using a spare task that was cancelled, most likely by the coroutine that runs in its name."""
         if self._spare is spare:
             self._spare = self._current[1] = None
             if spare.task is asyncio.current_task(self._loop) or spare.task in self._outer:
@@ -103,7 +103,7 @@ class CoroutineRunner:
         """Begin a coroutine.
 
         Returns:
-            None when it finished; else what :meth:`carry_on` takes, which must be called next.
+            None when it finished; else the argument of :meth:`carry_on`, which must be called next.
 
         Raises:
             BaseException: what the coroutine raises.
@@ -115,11 +115,11 @@ class CoroutineRunner:
             running = asyncio.current_task(self._loop)
             if running is None:
                 raise
-        # Nothing was begun: a task cannot be entered while another one runs.
+        # The coroutine was not begun, as a task cannot be entered while another one runs.
         return self._begin_inside(running, coroutine)
 
     def _begin_inside(self, running: asyncio.Task[Any], coroutine: Coroutine[Any, Any, Any]) -> Optional[Waits]:
-        """Begin a coroutine while another one runs that called what called for this one."""
+        """Begin a coroutine while another one runs, whose call led to this one."""
         spare, self._inner = self._inner, None
         if spare is None:
             spare, _ = self._new_spare()
@@ -141,11 +141,11 @@ class CoroutineRunner:
     def carry_on(
         self, coroutine: Any, waits: Waits, report: ErrorReport, finish: Optional[Finish] = None
     ) -> asyncio.Task[None]:
-        """Go on with a coroutine that waits, in a task of its own, which is returned.
+        """Continue a coroutine that waits in a task of its own, and return that.
 
         Args:
-            coroutine: what was begun.
-            waits: what :meth:`begin` gave.
+            coroutine: the one that was begun.
+            waits: what :meth:`begin` returned.
             report: gets the exception that it raises, which may be any ``BaseException``: :class:`StoppedError` when the
                 server cancelled it. It must not raise.
             finish: called when it returned.
@@ -166,13 +166,13 @@ class CoroutineRunner:
         spare.running = self._running
         self._running.add(spare)
         waker = spare.waker
-        # Done already when the coroutine cancelled its task before it waited.
+        # It is done already if the coroutine cancelled its task before it waited.
         if waker is not None and not waker.done():
             waker.set_result(None)
         return task
 
     def outcome_of(self, error: BaseException) -> BaseException:
-        """Tell what ended a coroutine: the error, or that the server stops."""
+        """Return what ended a coroutine: the error, or a StoppedError when the server stops."""
         if self._stops and isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             return StoppedError()
         return error
@@ -183,7 +183,7 @@ class CoroutineRunner:
         return {spare.task for spare in self._running if spare.task is not None}
 
     def take_all(self) -> set[asyncio.Task[Any]]:
-        """Return what still runs, and the spare tasks, to whoever cancels them: from now on that is no failure."""
+        """Return the running and the spare tasks, to be cancelled: from now on a cancellation is not a failure."""
         self._stops = True
         tasks = self.running
         tasks.update(spare.task for spare in (self._spare, self._inner) if spare is not None and spare.task is not None)

@@ -20,10 +20,10 @@ from .backend import open_loop
 Result = TypeVar("Result")
 
 _here = threading.local()
-#: Seconds that a thread gets to do what another one asks.
+#: Seconds that a thread gets to answer another one.
 _PATIENCE = 10.0
 
-#: What is to be done in a thread: a function and its arguments.
+#: A call to make in a thread: a function and its arguments.
 Work = tuple[Callable[..., object], tuple[Any, ...]]
 
 
@@ -31,10 +31,10 @@ class Tenant(Protocol):
     """An app that listens."""
 
     def loop_attached(self) -> None:
-        """Accept connections: the thread's native loop is driven from now on."""
+        """Accept connections, as something drives the thread's native loop from now on."""
 
     def loop_detached(self) -> None:
-        """Accept no more, but stay reachable: nothing drives the thread's native loop from now on."""
+        """Accept no connections, but keep listening, as nothing drives the thread's native loop from now on."""
 
 
 class LoopThread:
@@ -50,7 +50,7 @@ class LoopThread:
 
     @staticmethod
     def current() -> LoopThread:
-        """Return the one of this thread. The child of a fork has its own: the native loop that came along is the parent's."""
+        """Return the one of this thread. The child of a fork has its own, as the inherited native loop is the parent's."""
         found: Optional[LoopThread] = getattr(_here, "loop_thread", None)
         if found is not None and found.process == os.getpid():
             return found
@@ -78,40 +78,40 @@ class LoopThread:
         self._pending.append((function, arguments))
         loop = self.loop
         if loop is not None:
-            # It may be closed meanwhile: then whoever has to do with apps next sees to it.
+            # If it was closed in the meantime, the next loop or app of this thread makes the call.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self.run_pending)
 
     def ask(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call a function in this thread, wait for it, and give its result. Any thread may call this.
+        """Call a function in this thread, wait for it, and return its result. Any thread may call this.
 
         Raises:
-            RuntimeError: the thread does not get to it; perhaps it waits for the one that asks.
+            RuntimeError: the thread does not answer in time; perhaps it waits for the one that asks.
             Exception: whatever the function raises.
 
         """
         if self.is_current:
             return function(*arguments)
-        told: concurrent.futures.Future[Result] = concurrent.futures.Future()
+        reply: concurrent.futures.Future[Result] = concurrent.futures.Future()
 
         def answer() -> None:
-            if told.set_running_or_notify_cancel():
+            if reply.set_running_or_notify_cancel():
                 try:
-                    told.set_result(function(*arguments))
+                    reply.set_result(function(*arguments))
                 except BaseException as error:  # it is raised where it was asked
-                    told.set_exception(error)
+                    reply.set_exception(error)
 
         self.call_soon(answer)
         try:
-            return told.result(_PATIENCE)
+            return reply.result(_PATIENCE)
         except concurrent.futures.TimeoutError:
-            if not told.cancel():
-                return told.result()
+            if not reply.cancel():
+                return reply.result()
             message = "the app's thread does not get to what another one asks; does it wait for that?"
             raise RuntimeError(message) from None
 
     def run_pending(self) -> None:
-        """Call what :meth:`call_soon` was given until now, in the order of the calls."""
+        """Make the calls that were passed to :meth:`call_soon` until now, in their order."""
         for _ in range(len(self._pending)):
             function, arguments = self._pending.popleft()
             function(*arguments)
@@ -120,7 +120,7 @@ class LoopThread:
         """Let an asyncio loop drive the native loop of this thread, without polling and timers, and serve all apps of it.
 
         Returns:
-            A function that ends it.
+            A function that ends this.
 
         """
         keep_freed_memory()
@@ -163,6 +163,6 @@ def scratch_view() -> memoryview:
 
 
 def forget_loop() -> None:
-    """Begin anew in the child of a fork: the native loop that came along, and its apps, are the parent's."""
+    """Forget the thread's loop in the child of a fork: the inherited native loop, and its apps, are the parent's."""
     lib.sk_loop_forget()
     _here.__dict__.pop("loop_thread", None)

@@ -16,7 +16,7 @@ from .binding import bound_socket
 
 _SYSTEMD_FIRST = 3
 
-#: Addresses of a name that are not there, as IPv6 in a container, do not matter while there are others.
+#: Errors of addresses that do not exist here, as IPv6 in a container. They do not matter if a name has others.
 _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -60,7 +60,7 @@ def _listen(host: Optional[str], port: int, workers: int, backlog: int) -> list[
             for family, _kind, _protocol, _name, address in dict.fromkeys(found):
                 try:
                     place = (address[0], port, *address[2:])
-                    # The other family has a socket of its own.
+                    # IPv4 has a socket of its own.
                     only_ipv6 = True if len(found) > 1 else None
                     mine.append(bound_socket(family, place, shares_port=workers > 1, only_ipv6=only_ipv6))
                     mine[-1].listen(backlog)
@@ -132,7 +132,7 @@ def describe(opened: socket.socket, secure: bool) -> str:
 
 
 def notify_systemd(message: str) -> None:
-    """Notify systemd of a state (sd_notify(3)), where it asks for it."""
+    """Notify systemd of a state (sd_notify(3)), if it asks for that."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

@@ -20,29 +20,29 @@ from ..system.stop_signals import SAME_SECONDS
 
 logger = logging.getLogger("socketify")
 
-#: What a worker exits with when it can never serve: it is not replaced.
+#: The exit status of a worker that can never serve, and so is not replaced.
 CONFIGURATION_ERROR = 2
 
-#: So many deaths in a row of workers that never served end it all, while no other one serves.
+#: The supervisor stops after so many deaths in a row of workers that never served, while no other one serves.
 _STILLBIRTHS_MAX = 5
-#: A worker that served and lives shorter is not replaced at once.
+#: A worker that served and lived for a shorter time may not be replaced at once.
 _YOUNG_SECONDS = 10.0
 _BACKOFF_FIRST_SECONDS = 0.1
 _BACKOFF_MAX_SECONDS = 5.0
-#: For those that served: clients may be waiting in the backlog of their socket.
+#: The same for workers that served, as clients may be waiting in the backlog of their socket.
 _BACKOFF_OF_SERVERS_MAX_SECONDS = 1.0
 #: How long a new worker may take to serve before the next one is replaced anyway.
 _READY_SECONDS = 60.0
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 _PR_SET_PDEATHSIG = 1
 
-# In a worker: where to say that it serves, and what says that it is replaced.
+# In a worker: the pipe on which it announces that it serves, and the byte by which it learns that it is replaced.
 _ready_descriptor: Optional[int] = None
 _replaced: Optional[mmap.mmap] = None
 
 
 def announce_ready() -> None:
-    """Notify the supervisor that this worker serves; elsewhere it does nothing."""
+    """Notify the supervisor that this worker serves; do nothing in other processes."""
     global _ready_descriptor
     descriptor, _ready_descriptor = _ready_descriptor, None
     if descriptor is not None:
@@ -52,7 +52,7 @@ def announce_ready() -> None:
 
 
 def is_replaced() -> bool:
-    """Return whether this is a worker in whose place another one serves already, so that it need not hurry to stop."""
+    """Return whether another worker serves already in place of this one, so that it need not hurry to stop."""
     return _replaced is not None and _replaced[0] != 0
 
 
@@ -62,11 +62,11 @@ class _Worker:
     pid: int
     began: float
     ready: int
-    #: It said so.
+    #: Whether it announced that it serves.
     serves: bool = False
-    #: Replaced or stopping: no other one takes its place when it ends.
+    #: Whether it was replaced or stopped, so that no other one takes its place when it ends.
     leaves: bool = False
-    #: One byte that it shares: whether it is replaced.
+    #: One shared byte: whether it is replaced.
     replaced: Optional[mmap.mmap] = None
 
 
@@ -74,9 +74,9 @@ class Supervisor:
     """Keeps a number of workers alive.
 
     A worker that dies is replaced, after a pause that doubles while workers die young. Only when workers die before they
-    serve, in a row, and none serves, the supervisor stops and says so. SIGTERM and SIGINT stop the workers gracefully, a
+    serve, in a row, and none serves, the supervisor stops and logs that. SIGTERM and SIGINT stop the workers gracefully, a
     second one at once; SIGHUP replaces them one by one, each when its successor serves; SIGUSR1 is passed on to them, who read
-    their certificates anew. Workers end when the supervisor does, also when it is killed (Linux).
+    their certificates again. Workers end when the supervisor does, also when it is killed (Linux).
 
     Args:
         target: called in each worker with its index, from 0 on; it should call :func:`announce_ready`, and serve until
@@ -100,7 +100,7 @@ class Supervisor:
         self._on_stop = on_stop
         self._all_served = False
         self._workers: dict[int, _Worker] = {}
-        #: In a row: deaths of workers that never served, and of those that served a short time.
+        #: Deaths in a row of workers that never served, and of those that served for a short time.
         self._stillbirths = 0
         self._young_deaths = 0
         self._stopping = False
@@ -108,12 +108,12 @@ class Supervisor:
         #: The signal that stopped it; None while none has.
         self.caught: Optional[int] = None
         self._last_stop = float("-inf")
-        #: Index of a worker and when it is to be started.
+        #: When a worker is to be started, by its index.
         self._due: dict[int, float] = {}
         #: Workers that a rolling restart still has to replace.
         self._old: list[_Worker] = []
         self._successor: Optional[_Worker] = None
-        #: Another one was asked for meanwhile: those who began before that may have read what has changed since.
+        #: Whether another restart was requested meanwhile: workers that began before may have read files that changed since.
         self._rolls_again = False
         self._mask: set[Any] = set()
 
@@ -157,7 +157,7 @@ class Supervisor:
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            # Who has certificates to read anew takes it; the others must not die of it.
+            # Workers that have certificates to reload handle it; the others must not die of it.
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             status = self._target(index) or 0
@@ -227,14 +227,14 @@ class Supervisor:
 
     def _seconds_to_wait(self) -> Optional[float]:
         if self._successor is not None or not (self._all_served or self._stopping):
-            # It announces itself through a pipe, not by a signal.
+            # A worker announces itself through a pipe, which interrupts no wait for signals.
             return 0.05
         if self._due and not self._stopping:
             return min(self._due.values()) - time.monotonic()
         return None
 
     def _stop(self) -> None:
-        # Who stops it a second time does not want to wait.
+        # A second signal to stop means not to wait.
         self._kill(signal.SIGKILL if self._stopping else signal.SIGTERM)
         if not self._stopping and self._on_stop is not None:
             self._on_stop()
@@ -245,7 +245,7 @@ class Supervisor:
         for worker in list(self._workers.values()):
             pid, status = os.waitpid(worker.pid, os.WNOHANG)
             if pid:
-                # What it said before it died.
+                # It may have announced itself before it died.
                 self._look_at(worker)
                 del self._workers[pid]
                 os.close(worker.ready)
@@ -294,7 +294,7 @@ class Supervisor:
         if self._old or self._successor is not None:
             self._rolls_again = True
         elif not self._stopping:
-            # Who leaves has a successor already; with a second signal to stop, it would cut what it still serves.
+            # A worker that leaves has a successor already, and a second signal would make it cut its last requests.
             self._old = [worker for worker in self._workers.values() if not worker.leaves]
 
     def _roll(self) -> None:
@@ -346,9 +346,9 @@ def _is_ready(worker: _Worker) -> bool:
 
 
 def end_with_parent(parent: int) -> None:
-    """Get SIGTERM when the process that forked this one ends, also when it is killed (Linux)."""
+    """Get SIGTERM when the process that forked this one ends, even if that is killed (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     if os.getppid() != parent:
-        # It died before that took effect.
+        # The parent died before that took effect.
         os._exit(1)

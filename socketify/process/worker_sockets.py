@@ -25,25 +25,25 @@ class ReservedPort:
         self._socket = _bound(config)
 
     def close(self) -> None:
-        """Let the port go."""
+        """Release the port."""
         self._socket.close()
 
 
 def _bound(config: AppListenOptions) -> socket.socket:
     found = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # The native side takes the first address too, IPv6 before IPv4.
+    # The listener took the first address, too, IPv6 before IPv4.
     family, _, _, _, address = sorted(found, key=lambda each: each[0] != socket.AF_INET6)[0]
     return bound_socket(family, address, shares_port=True, only_ipv6=config.host is not None)
 
 
 class WorkerSockets:
-    """Listens where an app listened, for workers: what waits in the backlog of one that ends is its successor's.
+    """Listens where an app listened, for workers: a worker's successor inherits the clients in its backlog.
 
-    Made while the app listens, so that no other process takes its ports; :meth:`begin` is called when it does no more.
+    Made while the app listens, so that no other process takes its ports; :meth:`begin` is called when the app has stopped.
 
     Args:
         places: where the app listens, with bound ports.
-        workers: how many; each has a port's socket of its own (SO_REUSEPORT), and they share what is no port.
+        workers: how many; each has its own socket of each port (SO_REUSEPORT), and they share the sockets of other kinds.
         backlog: connections that may wait in each.
 
     Raises:
@@ -77,7 +77,7 @@ class WorkerSockets:
         return made
 
     def begin(self) -> None:
-        """Take the paths of Unix-domain sockets, which only one can have."""
+        """Take the paths of Unix-domain sockets, which only one socket can have."""
         for made, path in self._unbound:
             made.bind(path)
             made.listen(self._backlog)
@@ -87,7 +87,7 @@ class WorkerSockets:
         return [AppListenOptions(fd=each.fileno()) for each in self._sockets[index]]
 
     def close(self) -> None:
-        """Listen no more, in this process."""
+        """Close the sockets of this process."""
         for mine in self._sockets:
             for each in mine:
                 each.close()

@@ -45,7 +45,7 @@ class ASGI(InterfaceServer):
         super().__init__(app, options, websocket, websocket_options, task_factory_max_items, lifespan, **keywords)
 
     def _serve_http(self, app: App) -> None:
-        # Of this app: several of them do not share it.
+        # The state belongs to this app, so that several apps do not share it.
         self._state: Scope = {}
         mount.serve_http(app, self.app, self._root_path, self._lifespan_mode, self._state, pathsend=self._pathsend)
 

@@ -29,7 +29,7 @@ ListenHandler = Callable[[AppListenOptions], Any]
 
 _WORKERS_FAILED = "the workers do not serve: what they logged says why"
 
-#: The modes of lifespan, and what True and False mean.
+#: The modes of lifespan, with the meaning of True and False.
 LIFESPAN_MODES = ("auto", "on", "off")
 
 
@@ -45,7 +45,7 @@ class InterfaceServer(ABC):
             websockets that have no dict of their own.
         task_factory_max_items: as for :class:`socketify.App`.
         lifespan: True or ``"auto"``, ``"on"``, False or ``"off"``: whether an ASGI application is notified of start and
-            shutdown. ``"on"`` makes it fatal that it does not know.
+            shutdown. ``"on"`` makes it an error if it does not support that.
         root_path: where the application is mounted, as ``/api``; a proxy in front has taken it off the path.
         setup: called as ``setup(app)`` with the :class:`socketify.App` that does the work, to add routes that go before the
             application, or handlers; in every worker with the worker's own.
@@ -91,7 +91,7 @@ class InterfaceServer(ABC):
         self._lifespan_mode: str = lifespan if isinstance(lifespan, str) else ("auto" if lifespan else "off")
         self._root_path = root_path.rstrip("/")
         self._app_options = {"task_factory_max_items": task_factory_max_items, **app_options}
-        # Where it listens, with the ports that were bound.
+        # Where it listens, with the bound ports.
         self._listening: list[AppListenOptions] = []
         self._thread: Optional[threading.Thread] = None
         self._supervisor = 0
@@ -111,7 +111,7 @@ class InterfaceServer(ABC):
             raise
         return app
 
-    # ---- what the interfaces say
+    # ---- what the interfaces override
 
     def _check_application(self, app: Any) -> None:
         if not callable(app):
@@ -157,7 +157,7 @@ class InterfaceServer(ABC):
         """
         bound: list[AppListenOptions] = []
         self.native_app.listen(port_or_options, bound.append)
-        # A descriptor is where it listens, not the port.
+        # With a descriptor there is no port to record.
         place = port_or_options
         self._listening.append(place if isinstance(place, AppListenOptions) and place.fd is not None else bound[0])
         if handler is not None:
@@ -165,7 +165,7 @@ class InterfaceServer(ABC):
         return self
 
     def run(self, workers: int = 1, block: bool = True) -> None:
-        """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised anew, as :meth:`socketify.App.run` does.
+        """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised again, as by :meth:`socketify.App.run`.
 
         Args:
             workers: processes. Several share the ports; one that dies is replaced.
@@ -214,11 +214,11 @@ class InterfaceServer(ABC):
         return self
 
     def _reserve_ports(self) -> list[ReservedPort]:
-        """Keep the ports while nothing listens, so that other processes do not take them."""
+        """Bind the ports while nothing listens, so that other processes cannot take them."""
         return [ReservedPort(config) for config in self._listening if config.domain is None and config.fd is None]
 
     def _take_place(self, places: list[AppListenOptions]) -> None:
-        """Make the app of this thread or process, in place of the one that :meth:`listen` began with."""
+        """Make the app of this thread or process, in place of the one that first listened."""
         self.native_app = self._build()
         for config in places:
             self.native_app.listen(config)
@@ -234,18 +234,18 @@ class InterfaceServer(ABC):
         sockets.begin()
 
         def work(index: int) -> None:
-            # The loop of the parent is its own: descriptors that the fork copied are not touched.
+            # The parent's loop belongs to the parent, so the descriptors that the fork copied are not touched.
             forget_loop()
             self._take_place(sockets.of(index))
-            # Only the supervisor keeps them: when this worker stops its clients are its successor's, or refused.
+            # Only the supervisor keeps them: when this worker stops, its successor gets its clients, or they are refused.
             sockets.close()
             self.native_app.on_start(announce_ready)
             self.native_app.lifecycle.is_replaced = is_replaced
             try:
                 self.native_app.lifecycle.run(new_event_loop)
             except LifespanError as error:
-                # Another worker would be refused too.
-                logger.error("%s", error)  # noqa: TRY400 - it says it itself
+                # The application would refuse to start in another worker, too.
+                logger.error("%s", error)  # noqa: TRY400 - its message is complete
                 raise SystemExit(CONFIGURATION_ERROR) from error
 
         def supervise(on_ready: Optional[Callable[[], None]] = None) -> Supervisor:
@@ -260,17 +260,17 @@ class InterfaceServer(ABC):
                 return
             supervisor = supervise()
         finally:
-            # A supervisor in a process of its own has its own copies.
+            # A supervisor in another process has its own copies.
             sockets.close()
         if self._status:
             raise RuntimeError(_WORKERS_FAILED)
         raise_again(supervisor.caught)
 
     def _fork_supervisor(self, supervise: Callable[[Callable[[], None]], Any]) -> None:
-        """Let another process look after the workers, and wait until they serve."""
+        """Run the supervisor in another process, and wait until its workers serve."""
         reader, writer = os.pipe()
         parent = os.getpid()
-        # What ends with its parent ends with the parent's thread.
+        # PR_SET_PDEATHSIG is about the thread that forked, not about the process.
         follows = threading.current_thread() is threading.main_thread()
         self._supervisor = os.fork()
         if self._supervisor == 0:
@@ -307,7 +307,7 @@ class InterfaceServer(ABC):
             except BaseException as error:
                 failure.append(error)
             finally:
-                # What was not served is closed by the thread whose loop it is on.
+                # An app that was not served must be closed by the thread of its loop.
                 self.native_app.close()
                 ready.set()
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, NoReturn, Optional
 from ..app.app import App
 
 _SSGI_PARAMETERS = 8
-#: Of functions that are called and not awaited, by the parameters they need.
+#: The interfaces of functions that are not awaited, by the number of parameters they need.
 _INTERFACES = {_SSGI_PARAMETERS: "ssgi", 3: "asgi", 2: "wsgi", 1: "socketify"}
 _CHOICE = "say which it has: --interface, or interface=, is one of asgi, wsgi, ssgi, socketify"
 
@@ -16,10 +16,10 @@ _CHOICE = "say which it has: --interface, or interface=, is one of asgi, wsgi, s
 class _Arity(NamedTuple):
     """How many positional arguments something takes."""
 
-    #: Those without a default; one alone, its name.
+    #: How many have no default, and the name of the first of them.
     needed: int
     first: str
-    #: Those with and without; None for any number.
+    #: How many there are, with a default or without; None for any number.
     most: Optional[int]
 
     def takes(self, count: int) -> bool:
@@ -30,11 +30,11 @@ def detect_interface(app: Any) -> str:
     """Return which interface an application has: ``asgi``, ``wsgi``, ``ssgi`` or ``socketify``.
 
     Args:
-        app: anything that can be called: a function, a method, a class, an object, a partial or whatever wraps one of them; an
+        app: anything that can be called: a function, a method, a class, an object, a partial or other wrapper of these; an
             :class:`socketify.App`; or a framework with ``get_supported``.
 
     Raises:
-        TypeError: it has none of them, or which of them is not clear; the message says what to pass.
+        TypeError: it has none of them, or it is not clear which; the message says what to pass.
 
     """
     if isinstance(app, App):
@@ -67,9 +67,9 @@ def detect_interface(app: Any) -> str:
 
 
 def _without_parameters(app: Any, arity: _Arity, is_async: bool) -> str:
-    """Return the interface of what can be called without arguments: it takes any number, or makes an application."""
+    """Return the interface of a callable that needs no arguments: it takes any number, or makes an application."""
     if arity.most is None:
-        # Of the interfaces only ASGI awaits what it calls; SSGI may, and says its parameters.
+        # Only ASGI always awaits the application; SSGI may, but its applications name their parameters.
         if is_async:
             return "asgi"
         _refuse(app, "it takes any arguments")
@@ -91,7 +91,7 @@ def _counted(count: int) -> str:
 
 
 def _called(app: Any) -> Any:
-    """Return what runs when an object is called, wherever its class keeps it: in a slot of each object, for example."""
+    """Return the function that runs when an object is called, even if its class keeps it in a slot of each object."""
     if inspect.isroutine(app) or inspect.isclass(app):
         return app
     call = inspect.getattr_static(type(app), "__call__")

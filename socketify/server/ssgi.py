@@ -14,7 +14,7 @@ from ..wsgi import mount as wsgi
 from ..wsgi.thread_pool import checked_threads
 from .base import InterfaceServer
 
-#: What this server offers to frameworks.
+#: The interfaces that this server offers to frameworks.
 SUPPORTED_INTERFACES = {"asgi": SPEC_VERSIONS["http"], "wsgi": "1.0", "ssgi": "1.0"}
 
 
@@ -24,7 +24,7 @@ class SSGI(InterfaceServer):
     Args:
         app: called as ``app(type, server_address, remote_address, method, path, query_string, get_header, res)``, sync or
             async; or an object with ``get_supported(supported_interfaces)``, which returns
-            ``{"http": (name, handler), "websockets": (name, handler)}``: what is missing or None is not served.
+            ``{"http": (name, handler), "websockets": (name, handler)}``: an entry that is missing or None is not served.
         options: as for all servers, see :class:`InterfaceServer`, and so are those that are not described here.
         websocket: True for the application's own websockets; else see :class:`InterfaceServer`.
         websocket_options: of the websockets.
@@ -56,7 +56,7 @@ class SSGI(InterfaceServer):
         super().__init__(app, options, websocket, websocket_options, task_factory_max_items, lifespan, **keywords)
 
     def _check_application(self, app: Any) -> None:
-        """Accept what :func:`_handlers` found handlers of."""
+        """Accept any application, as :func:`_handlers` has checked it."""
 
     def _serve_http(self, app: App) -> None:
         self._state: dict[str, Any] = {}
@@ -74,7 +74,7 @@ class SSGI(InterfaceServer):
         if name == "ssgi":
             ssgi.serve_websockets(app, handler, options)
         elif name == "asgi" and self._http[0] == "asgi" and handler is self._http[1]:
-            # Its lifespan is followed already.
+            # The route of its requests follows its lifespan already.
             asgi.route_websockets(app, handler, options, self._root_path, self._state)
         elif name == "asgi":
             asgi.serve_websockets(app, handler, options, self._root_path, self._lifespan_mode)
@@ -84,7 +84,7 @@ _Handler = tuple[Optional[str], Any]
 
 
 def _handlers(app: Any) -> tuple[_Handler, _Handler]:
-    """Find what serves requests and websockets."""
+    """Return the handlers of requests and of websockets."""
     get_supported = getattr(app, "get_supported", None)
     if get_supported is None:
         if not callable(app):

@@ -1,1 +1,1 @@
-"""What a process has of its system: descriptors, standard streams and signals."""
+"""A process and its system: descriptors, standard streams and signals."""

@@ -1,4 +1,4 @@
-"""Descriptors of sockets that somebody else opened, such as systemd."""
+"""Descriptors of sockets that another program opened, such as systemd."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import socket
 
 
 def listen_on(descriptor: int, backlog: int = socket.SOMAXCONN) -> None:
-    """Let a socket listen that is only bound.
+    """Make a bound socket listen.
 
     Args:
         descriptor: of a stream socket; one that listens already stays as it is.
         backlog: connections that may wait.
 
     Raises:
-        OSError: it is no such socket; the message says which.
+        OSError: it is not such a socket; the message says which.
 
     """
     try:
@@ -34,5 +34,5 @@ def listen_on(descriptor: int, backlog: int = socket.SOMAXCONN) -> None:
 
 def _is_bound(given: socket.socket) -> bool:
     name = given.getsockname()
-    # The system would pick a port, of which nobody knows.
+    # Listening would pick a port that nobody knows.
     return bool(name if given.family == socket.AF_UNIX else name[1])

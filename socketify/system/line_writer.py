@@ -1,4 +1,4 @@
-"""Lines on standard output that never hold the event loop: a thread waits for whoever reads them."""
+"""Lines on standard output that never block the event loop: a thread waits for their reader."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ logger = logging.getLogger("socketify")
 _WAITING_MAX = 10_000
 #: Bytes that are written at once.
 _BATCH_BYTES = 64 * 1024
-#: What the last lines get at the end.
+#: Seconds that the last lines get when the process ends.
 _FLUSH_SECONDS = 1.0
 
 _writers: weakref.WeakSet[LineWriter] = weakref.WeakSet()
 
 
 class LineWriter:
-    """Writes lines to ``sys.stdout``, whatever that is just then. Lines that cannot be written are counted, and told once.
+    """Writes lines to ``sys.stdout``, whatever that is at the time. Lines that cannot be written are counted and reported once.
 
     Args:
-        name: of what the lines are, for the log.
+        name: of the lines' purpose, for the log.
 
     """
 
@@ -41,19 +41,19 @@ class LineWriter:
         self._stream: Any = None
         self._descriptor: Optional[int] = None
         self._lost = 0
-        self._is_told = False
+        self._is_reported = False
         self.reset()
         _writers.add(self)
 
     def reset(self) -> None:
-        """Begin anew: in the child of a fork there is no thread, and what waits is the parent's to write."""
+        """Reset it in the child of a fork, which has no thread: the parent writes the lines that wait."""
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        # Each of them is changed by one thread alone.
-        self._given = self._done = 0
+        # Each of the counts is changed by one thread only.
+        self._queued = self._done = 0
         self._thread: Optional[threading.Thread] = None
 
     def write(self, line: str) -> None:
-        """Write a line, soon; nothing is raised."""
+        """Write a line, soon; never raise."""
         stream = sys.stdout
         if stream is not self._stream:
             self._stream = stream
@@ -61,17 +61,17 @@ class LineWriter:
         if self._descriptor is None:
             self._write_here(stream, line)
             return
-        if self._given - self._done >= _WAITING_MAX:
+        if self._queued - self._done >= _WAITING_MAX:
             self._lose(1, "nobody reads it")
             return
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=f"socketify {self._name}", daemon=True)
             self._thread.start()
-        self._given += 1
+        self._queued += 1
         self._lines.put((line + "\n").encode(stream.encoding or "utf-8", "backslashreplace"))
 
     def _write_here(self, stream: Any, line: str) -> None:
-        """Write to what is no file, such as a test's buffer."""
+        """Write to a stream that is not a file, such as a test's buffer."""
         try:
             if stream is None:
                 self._lose(1, "standard output is closed")
@@ -100,17 +100,17 @@ class LineWriter:
 
     def _lose(self, count: int, why: object) -> None:
         self._lost += count
-        # Told when that waits for nobody either.
-        if not self._is_told and is_writable(sys.stderr):
-            self._is_told = True
+        # Reported only when that does not block either.
+        if not self._is_reported and is_writable(sys.stderr):
+            self._is_reported = True
             logger.warning("the %s cannot be written, and its lines are lost: %s", self._name, why)
 
     def flush(self) -> None:
-        """Wait for a moment until all is written, and tell how much was lost."""
+        """Wait for a moment until all is written, and log how much was lost."""
         deadline = time.monotonic() + _FLUSH_SECONDS
-        while self._done < self._given and time.monotonic() < deadline:
+        while self._done < self._queued and time.monotonic() < deadline:
             time.sleep(0.005)
-        lost = self._lost + self._given - self._done
+        lost = self._lost + self._queued - self._done
         self._lost = 0
         if lost and is_writable(sys.stderr):
             logger.warning("%d lines of the %s were lost", lost, self._name)
@@ -128,7 +128,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
         try:
             data = data[os.write(descriptor, data) :]
         except BlockingIOError:
-            # Somebody made it non-blocking.
+            # Another program made it non-blocking.
             select.select((), (descriptor,), ())
 
 

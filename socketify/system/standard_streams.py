@@ -14,7 +14,7 @@ _STANDARD = (0, 1, 2)
 def fill_standard_descriptors() -> None:
     """Open /dev/null in place of standard descriptors that are closed.
 
-    Else the next sockets would get their numbers: what is printed would go to clients, and uvloop aborts.
+    Otherwise the next sockets would get their numbers: printed text would go to clients, and uvloop would abort.
     """
     for descriptor in _STANDARD:
         try:
@@ -29,7 +29,7 @@ def fill_standard_descriptors() -> None:
 
 
 def is_writable(stream: Any) -> bool:
-    """Return whether a stream takes something now, as far as that can be told."""
+    """Return whether a stream takes data now, as far as that can be known."""
     try:
         descriptor = stream.fileno()
     except (AttributeError, OSError, ValueError):
@@ -40,7 +40,7 @@ def is_writable(stream: Any) -> bool:
 
 
 def flush_standard_streams() -> None:
-    """Write what the program printed, where that does not wait for a reader."""
+    """Flush what the program printed, unless that would wait for a reader."""
     for stream in (sys.stdout, sys.stderr):
         if is_writable(stream):
             with contextlib.suppress(Exception):
@@ -48,7 +48,7 @@ def flush_standard_streams() -> None:
 
 
 def say(text: str) -> Optional[OSError]:
-    """Write a line to standard output at once; gives the error when it cannot be written."""
+    """Write a line to standard output at once; return the error if it cannot be written."""
     if not is_writable(sys.stdout):
         return None
     try:

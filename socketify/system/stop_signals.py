@@ -11,27 +11,27 @@ from typing import Any, Callable, Optional
 from .line_writer import flush_line_writers
 from .standard_streams import flush_standard_streams
 
-#: Signals that come so soon after each other are one: Ctrl-C, and a signal to a group, reach a worker and its supervisor, which
-#: passes it on, and so do programs that start others.
+#: Signals that arrive so soon after each other count as one: Ctrl-C, and a signal to a group, reach a worker and its
+#: supervisor, which passes it on, as do other programs that start programs.
 SAME_SECONDS = 0.2
-#: How long the loop may take to come to a signal: after that something blocks it, and another signal ends the process.
+#: How long the loop may take to handle a signal. After that it counts as blocked, and another signal ends the process.
 _BLOCKED_SECONDS = 1.0
-#: Stop, do not wait for requests, do not wait for the shutdown handlers: what is left ends the process.
+#: The first signal stops, the second skips waiting for requests, the third skips shutdown handlers; one more ends the process.
 _PATIENCE = 3
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
-    """Tells an event loop of signals, and remembers which one stopped it.
+    """Passes signals to an event loop, and remembers which one stopped it.
 
-    While it is installed, ``signal.getsignal(signal.SIGTERM)`` is its method :meth:`handle`, so that libraries can ask what
-    they ask of uvicorn, too: ``signal.getsignal(signal.SIGTERM).__self__.should_exit`` (sse-starlette does).
+    While it is installed, ``signal.getsignal(signal.SIGTERM)`` is its method :meth:`handle`, so that libraries can read what
+    they read of uvicorn, too: ``signal.getsignal(signal.SIGTERM).__self__.should_exit`` (sse-starlette does).
 
-    Only the main thread is told of signals: in others all methods do nothing.
+    Only the main thread gets signals: in others all methods do nothing.
 
     Args:
-        loop: is told.
+        loop: gets the signals.
         stop: called in the loop for every SIGINT and SIGTERM.
         others: what else is called in the loop, by signal.
 
@@ -43,55 +43,55 @@ class StopSignals:
         stop: Callable[[], Any],
         others: Optional[dict[int, Callable[[], Any]]] = None,
     ) -> None:
-        #: Whether a signal came that stops the server.
+        #: Whether a signal arrived that stops the server.
         self.should_exit = False
         self._loop = loop
         self._stop = stop
         self._others = others or {}
         self._previous: dict[int, Any] = {}
         self._caught: Optional[int] = None
-        self._came = self._answered = 0
+        self._received = self._answered = 0
         self._last = 0.0
 
     def install(self) -> None:
-        """Take the signals."""
+        """Install the handlers."""
         if threading.current_thread() is not threading.main_thread():
             return
-        # One that came meanwhile would be the loop's already, but not noted: it waits.
+        # A signal between the two calls would reach the loop without having been noted, so signals are blocked.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         try:
             for number in (*_STOPPING, *self._others):
                 self._previous[number] = signal.getsignal(number)
                 self._loop.add_signal_handler(number, self._others.get(number, self.answer))
             for number in _STOPPING:
-                # The loop is told by its own descriptor all the same. What blocks is interrupted, and the method called.
+                # The loop still gets the signal by its descriptor. A handler in Python also interrupts code that blocks.
                 signal.signal(number, self.handle)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def handle(self, number: int, _frame: object = None) -> None:
-        """Note a signal, which the loop comes to when it can; who is in its way, or does not end, ends with the process."""
+        """Note a signal, which the loop handles when it can; end the process if the loop is blocked or does not end."""
         now = time.monotonic()
-        if self._came and now - self._last < SAME_SECONDS:
+        if self._received and now - self._last < SAME_SECONDS:
             return
-        blocked = self._came > self._answered and now - self._last >= _BLOCKED_SECONDS
-        if blocked or self._came >= _PATIENCE:
+        blocked = self._received > self._answered and now - self._last >= _BLOCKED_SECONDS
+        if blocked or self._received >= _PATIENCE:
             die_of(number)
         if self._caught is None:
             self._caught = number
         self.should_exit = True
-        if self._came == self._answered:
-            self._came += 1
+        if self._received == self._answered:
+            self._received += 1
             self._last = now
 
     def answer(self) -> None:
-        """Stop for a signal that was noted. The loop calls it; for one that came before the loop ran, who runs it does."""
-        if self._answered < self._came:
-            self._answered = self._came
+        """Stop for a signal that was noted. The loop calls it; for a signal before that, the code that runs the loop does."""
+        if self._answered < self._received:
+            self._answered = self._received
             self._stop()
 
     def restore(self) -> None:
-        """Hand the signals back to whoever had them."""
+        """Restore the previous handlers."""
         for number, previous in self._previous.items():
             self._loop.remove_signal_handler(number)
             if previous is not None:
@@ -100,12 +100,12 @@ class StopSignals:
 
     @property
     def caught(self) -> Optional[int]:
-        """The signal that stopped the loop; None where there was none."""
+        """The signal that stopped the loop; None if there was none."""
         return self._caught
 
 
 def raise_again(number: Optional[int]) -> None:
-    """Let a signal do what it would have done without the server; None does nothing.
+    """Raise a signal again, to have the effect it would have had without the server; do nothing for None.
 
     Raises:
         KeyboardInterrupt: it was SIGINT, and the program has no handler of its own.
@@ -118,7 +118,7 @@ def raise_again(number: Optional[int]) -> None:
 
 
 def end_by(number: int) -> None:
-    """End the process by a signal, without a traceback; where the program has a handler of its own it is called."""
+    """End the process by a signal, without a traceback; if the program has its own handler, call that."""
     flush_line_writers()
     flush_standard_streams()
     if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
@@ -127,6 +127,6 @@ def end_by(number: int) -> None:
 
 
 def die_of(number: int) -> None:
-    """End the process by a signal, as programs end that know nothing of it."""
+    """End the process by a signal, as it would end programs that do not handle it."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
