@@ -1,4 +1,4 @@
-"""What earlier versions had here; import it from :mod:`socketify`, or from the package of its interface."""
+"""Import paths of earlier versions. Import these from :mod:`socketify`, or from the package of their interface."""
 
 from .asgi.lifespan import LifespanError
 from .asgi.protocol import ClientDisconnectedError

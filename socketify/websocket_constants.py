@@ -1,4 +1,4 @@
-"""What earlier versions had here; it is in :mod:`socketify.websocket.constants`."""
+"""An import path of earlier versions, for :mod:`socketify.websocket.constants`."""
 
 from .websocket.constants import CompressOptions, OpCode, SendStatus
 

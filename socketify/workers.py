@@ -1,4 +1,4 @@
-"""What earlier versions had here; it is in :mod:`socketify.process.supervisor`."""
+"""An import path of earlier versions, for :mod:`socketify.process.supervisor`."""
 
 from .process.supervisor import supervise
 

@@ -1,4 +1,4 @@
-"""The flags, their defaults, and the environment variables that stand for them."""
+"""The flags, their defaults, and the environment variables that replace them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def boolean(text: str) -> bool:
 
 
 def boolean_or_text(text: str) -> Union[bool, str]:
-    """Read a flag that turns something on or off, or says what it shall be."""
+    """Read a flag that turns something on or off, or names its value."""
     try:
         return boolean(text)
     except argparse.ArgumentTypeError:
@@ -69,7 +69,7 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a mistake in one line: the usage of all flags would hide it."""
+    """Reports a mistake in one line, as the usage of all flags would hide it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (--help lists the flags)\n")
@@ -208,7 +208,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def parse_arguments(arguments: Optional[Sequence[str]] = None, environ: Mapping[str, str] = os.environ) -> argparse.Namespace:
-    """Read the command line; environment variables stand for flags that are missing. Leaves with status 2 for a wrong one."""
+    """Read the command line; environment variables replace flags that are missing. Exit with status 2 for a wrong one."""
     parser = make_parser()
     for action in _flags(parser):
         text = environ.get(_PREFIX + action.dest.upper())
@@ -223,7 +223,7 @@ def parse_arguments(arguments: Optional[Sequence[str]] = None, environ: Mapping[
 
 
 def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:
-    """Leave when flags contradict each other, or name what is not there."""
+    """Exit if flags contradict each other, or name files that do not exist."""
     if settings.app is None and settings.print_completion is None:
         parser.error("APP is missing: which module and attribute, as in main:app")
     places = [name for name in ("uds", "fd") if getattr(settings, name) is not None]

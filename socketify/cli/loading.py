@@ -1,4 +1,4 @@
-"""From ``module:attribute`` to the object."""
+"""Importing the object that ``module:attribute`` names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 class LoadError(Exception):
-    """There is no such module or attribute, or it fails; the message says so in one line."""
+    """There is no such module or attribute, or importing fails; the message is one line."""
 
 
 def load(reference: str, directory: str = ".") -> Any:
@@ -20,7 +20,7 @@ def load(reference: str, directory: str = ".") -> Any:
 
     Args:
         reference: ``module:attribute``; the attribute may have dots.
-        directory: looked into before the usual places.
+        directory: searched before the usual places.
 
     Raises:
         LoadError: the reference is malformed, or names nothing, or the module raises.
@@ -47,7 +47,7 @@ def _import(module_name: str, folder: str) -> Any:
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        # One that the module itself imports is the module's own mistake.
+        # A module that is missing inside the imported one is an error of that one.
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             message = f"module {module_name!r} cannot be imported: {described(error)}"
             raise LoadError(message) from error
@@ -93,5 +93,5 @@ def described(error: BaseException) -> str:
         if not file.startswith("<"):
             place = "" if file.startswith(_PACKAGE) else f" ({Path(file).name}, line {trace.tb_lineno})"
         trace = trace.tb_next
-    # It names its place itself.
+    # A SyntaxError names its place itself.
     return text if isinstance(error, SyntaxError) else text + place

@@ -1,4 +1,4 @@
-"""What the command does."""
+"""The main function of the command."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ logger = logging.getLogger("socketify")
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
-    """Serve what the command line says; returns the exit status: 2 for what could never work.
+    """Serve as the command line says; return the exit status, which is 2 for errors that no retry would change.
 
-    A signal that stopped it ends the process in the end, as it does with programs that know nothing of signals; where the
+    A signal that stopped it finally ends the process, as it would without a handler; if the
     caller has a handler of its own, that is called.
     """
     fill_standard_descriptors()
@@ -70,7 +70,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 
 
 class _ErrorHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic from 3.11 on only
-    """Writes to standard error what waits for no reader, and counts what would."""
+    """Writes records to standard error that need not wait for a reader, and counts the others."""
 
     _lost = 0
 
@@ -141,7 +141,7 @@ def _close(sockets: Iterable[list[socket.socket]]) -> None:
 
 
 class _Spokesman:
-    """The one worker that reports what goes wrong for all of them as they start."""
+    """The one worker that reports errors for all of them as they start."""
 
     def __init__(self) -> None:
         self._token, writer = os.pipe()
@@ -150,7 +150,7 @@ class _Spokesman:
         self._all_speak = False
 
     def let_all_speak(self) -> None:
-        """Let all workers report that begin from now on."""
+        """Let all workers report that start from now on."""
         self._all_speak = True
 
     def is_this_worker(self) -> bool:
@@ -164,7 +164,7 @@ def _work(
     ready: Callable[[], None],
     reports: Callable[[], bool] = lambda: True,
 ) -> int:
-    """Serve in this process, as :func:`_serve` does; what cannot be served is reported in one line."""
+    """Serve in this process, as :func:`_serve` does; an error that prevents serving is reported in one line."""
     serves = False
 
     def on_start() -> None:
@@ -175,12 +175,12 @@ def _work(
     try:
         server = build_server(settings)
         app = server if isinstance(server, App) else server.native_app
-        # The last one: it runs when the application has started.
+        # As the last start handler it runs when the application has started.
         app.on_start(on_start)
         app.lifecycle.is_replaced = is_replaced
         return -(serve_on(server, listening, settings) or 0)
     except KeyboardInterrupt:
-        # Before the server had the signals, or after.
+        # It arrived before the server had installed its handlers, or after it removed them.
         return -signal.SIGINT
     except Exception as error:
         if serves:
@@ -221,7 +221,7 @@ def _load_environment(path: str) -> None:
         raise LoadError(message)
     for name, value in dotenv.dotenv_values(path).items():
         if value is not None:
-            # What is set already was set for this run.
+            # A variable that is set already was set for this run.
             os.environ.setdefault(name, value)
 
 

@@ -18,12 +18,12 @@ from .loading import LoadError
 
 logger = logging.getLogger("socketify")
 
-#: What requests in flight get when a file changes.
+#: Seconds that requests in flight get when a file changes.
 _PATIENCE_SECONDS = 2.0
 
 
 def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> int:
-    """Serve, and begin anew whenever a Python file changes; return the signal that stopped it, negated.
+    """Serve, and restart whenever a Python file changes; return the signal that stopped it, negated.
 
     Raises:
         LoadError: watchfiles is not installed.
@@ -62,7 +62,7 @@ def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> i
 
 
 class _Flag:
-    """What watchfiles asks for whether to stop, as threading.Event has it."""
+    """The stop event of watchfiles, which calls is_set() as of a threading.Event."""
 
     def __init__(self, is_set: Callable[[], bool]) -> None:
         self.is_set = is_set
@@ -78,7 +78,7 @@ def _fork(work: Callable[[int], int]) -> int:
         end_with_parent(parent)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        # A broken file shall not end the watching: who edits it will mend it.
+        # A broken file must not end the watching, as it will be mended.
         status = work(0)
     except BaseException:
         traceback.print_exc()
@@ -96,7 +96,7 @@ def _end(child: int) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not os.waitpid(child, os.WNOHANG)[0]:
         if time.monotonic() >= deadline:
-            # The second one does not wait for requests in flight, such as streams of events that never end.
+            # The second signal skips waiting for requests in flight, such as streams of events that never end.
             os.kill(child, signal.SIGTERM)
             os.waitpid(child, 0)
             return

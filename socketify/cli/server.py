@@ -24,7 +24,7 @@ _WEBSOCKETS_OFF = "none"
 
 
 def websocket_options(settings: argparse.Namespace) -> dict[str, Any]:
-    """Return what :meth:`socketify.App.ws` shall get for all websockets."""
+    """Return the options of :meth:`socketify.App.ws` for all websockets."""
     deflate = CompressOptions.SHARED_COMPRESSOR if settings.ws_per_message_deflate else CompressOptions.DISABLED
     return {
         "compression": deflate,
@@ -118,7 +118,7 @@ def build_server(settings: argparse.Namespace) -> Union[InterfaceServer, App]:
 
 
 def _refuse_app_options(settings: argparse.Namespace) -> None:
-    """Refuse flags that an app which is made already would not follow."""
+    """Raise an error for flags that an existing app object would not follow."""
     defaults = make_parser()
     prefixes = (
         "ssl_",
@@ -150,7 +150,7 @@ def _websocket(settings: argparse.Namespace, interface: str) -> Any:
         return load(settings.ws, settings.app_dir)
     if interface != "socketify":
         return "auto"
-    # A module of the native interface may hold its websockets beside the function.
+    # A module of the native interface may define its websockets beside the function.
     module = sys.modules[settings.app.partition(":")[0]]
     beside = getattr(module, "ws", None)
     if beside is not None and not isinstance(beside, dict):
@@ -160,10 +160,10 @@ def _websocket(settings: argparse.Namespace, interface: str) -> Any:
 
 
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return the maker of event loops.
+    """Return the factory of event loops.
 
     Raises:
-        LoadError: uvloop is asked for, and not installed.
+        LoadError: uvloop is requested and not installed.
 
     """
     if name == "asyncio":
@@ -186,6 +186,6 @@ def serve_on(
     app = server if isinstance(server, App) else server.native_app
     for each in listening:
         server.listen(AppListenOptions(fd=each.fileno()))
-        # The server has its own now: when it stops listening no other process shall, and clients are refused from then on.
+        # The server has its own duplicates; these are closed, so that clients are refused when it stops listening.
         each.close()
     return app.lifecycle.run(loop_factory(settings.loop))

@@ -56,7 +56,7 @@ def _json_line(client: str, method: str, target: str, version: str, status: int,
 
 
 def _common_line(client: str, method: str, target: str, version: str, status: int, count: int, _microseconds: int) -> str:
-    # Quotes are the only visible characters that the format gives a meaning; other bytes are escaped as in Apache's log.
+    # Of visible characters only quotes have a meaning in the format; other bytes are escaped as in Apache's log.
     printable = "".join(each if " " <= each <= "~" else f"\\x{ord(each):02x}" for each in target).replace('"', "%22")
     request = f"{method} {printable} HTTP/{version}" if method else "-"
     return f'{client or "-"} - - [{_now().strftime("%d/%b/%Y:%H:%M:%S %z")}] "{request}" {status} {count}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Callable, Optional, Protocol
 
-#: By handle, a function that returns the exchange, or None when nobody can end it any more.
+#: By handle, a function that returns the exchange, or None when it cannot be ended any more.
 LiveExchanges = dict[int, Callable[[], Optional["LiveExchange"]]]
 
 

@@ -142,7 +142,7 @@ class AppListenOptions:
         host: name or address; None for every interface, IPv6 and IPv4.
         options: 1 to refuse sharing the port with other processes.
         domain: path of a Unix-domain socket; excludes host and port.
-        fd: descriptor of a socket that listens already, or is bound and shall; it is shared. Excludes all others.
+        fd: descriptor of a socket that listens already, or of a bound one that will; it is shared. Excludes all others.
 
     Raises:
         TypeError: an argument has the wrong type.

@@ -100,9 +100,9 @@ class Response(ClientConnection):
         Args:
             message: as for :meth:`end`; what goes through the JSON serializer is ``application/json`` unless a content
                 type is given.
-            content_type: value of Content-Type; None for none. The default gives way to one among the headers, or to one
+            content_type: value of Content-Type; None for none. The default is replaced by one among the headers, or by one
                 that was written before.
-            status: as 200, "200 OK" or b"200 OK". The default gives way to one that was written before.
+            status: as 200, "200 OK" or b"200 OK". The default is replaced by one that was written before.
             headers: a mapping, or any iterable of pairs of name and value, each str (latin-1) or bytes; values also int.
                 They follow those that were written before.
             end_connection: close the connection afterwards.
@@ -325,7 +325,7 @@ class Response(ClientConnection):
         return self
 
     def write_continue(self) -> Response:
-        """Tell the client to send its body (100 Continue, RFC 9110 section 10.1.1). Reading the body does so too."""
+        """Ask the client to send its body (100 Continue, RFC 9110 section 10.1.1). Reading the body does so too."""
         exchange = self.exchange
         if not exchange.handle:
             exchange.refuse_late("write_continue")

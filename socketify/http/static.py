@@ -100,7 +100,7 @@ class StaticFiles:
         try:
             is_same = os.readlink(f"/proc/self/fd/{opened.descriptor}") == path  # noqa: PTH115
         except OSError:
-            # Without /proc every name is looked up anew.
+            # Without /proc every name is looked up again.
             is_same = False
         if not is_same:
             os.close(opened.descriptor)

@@ -53,7 +53,7 @@ class Continuation:
     #: The task, and the set that this is in, until the coroutine ends.
     task: Optional[asyncio.Task[Any]]
     running: Optional[set[Continuation]]
-    #: Whether somebody cancelled the task while it had no coroutine.
+    #: Whether the task was cancelled while it had no coroutine.
     is_cancelled: Optional[bool]
     #: What the task waits for if it had its first turn before a coroutine was set.
     waker: Optional[asyncio.Future[None]]

@@ -1,7 +1,7 @@
-"""Layer 1: the native library, and the calls of the hot path by the shortest way that the interpreter has.
+"""Layer 1: the native library, and the calls of the hot path in the fastest way that the interpreter allows.
 
-:data:`lib` has every function of the C ABI, by ctypes; :mod:`.abi` says what belongs to it. Where
-:data:`capabilities` says so, the calls below are made by the C API of CPython, with nothing between, and else by ctypes: both
+:data:`lib` has every function of the C ABI, by ctypes; :mod:`.abi` has its types and constants. If
+:data:`capabilities` allows it, the calls below go directly through the C API of CPython, else through ctypes: both
 do, and refuse, the same.
 """
 

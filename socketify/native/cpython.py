@@ -1,15 +1,15 @@
 """CPython's C API, which the native side calls by address: no header and no library of an interpreter is needed to build it.
 
-Where it may, it also reads and writes members of objects where they lie. That is safe because
+Where it may, it also reads and writes members of objects in memory. That is safe because
 
-- where a slot lies is asked of an object of the class itself (:func:`find_member`), and is the same in all classes derived from
-  it; an object can only be given another class if that lays it out in the same way;
+- the offset of a slot is found in an object of the class itself (:func:`find_member`), and is the same in classes derived from
+  it; an object's class can only be replaced by one with the same layout;
 - it happens with the interpreter's lock, on the thread of the app, and what is read is referred to before anything else runs:
-  builds of CPython without that lock, whose objects begin with something else than a reference count, are recognised and do
-  without;
-- what a slot of an object of the program's holds is checked to be exactly of our type before it is read in its turn;
-- a slot that was deleted holds null, which no usual case has: then Python does the work;
-- a reference count is never changed but by the C API, and only compared: an object that anybody else can reach is not reused.
+  builds of CPython without that lock are recognised, as their objects begin with something else than a reference count, and
+  do without members;
+- a value in a slot of the program's object is checked to be exactly of our type before its own members are read;
+- a slot that was deleted holds null, which the usual case never does, so Python does the work;
+- a reference count is only changed by the C API; here it is compared, so that an object that others can reach is not reused.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Capabilities(NamedTuple):
     """What the native side can do with this interpreter, as far as the chosen mode (:mod:`.modes`) lets it.
 
     Args:
-        c_api: it calls the C API, and is called by it, without ctypes between.
-        members: it reads and writes members of objects where they lie: requests and messages go to handlers, and are answered
-            by them, without Python between.
-        iterator_send: it steps coroutines, and so serves ASGI, without Python between.
+        c_api: it calls the C API, and is called by it, without ctypes in between.
+        members: it reads and writes members of objects in memory: requests and messages go to handlers, and are answered
+            by them, without Python code in between.
+        iterator_send: it steps coroutines, and so serves ASGI, without Python code in between.
 
     """
 
@@ -63,7 +63,7 @@ class Capabilities(NamedTuple):
 
 
 def find_member(kind: type, name: str) -> int:
-    """Find where in an object, in words, a slot of it lies."""
+    """Return the offset of a slot in objects of a class, in words."""
     probe: Any = object.__new__(kind)
     value = object()
     setattr(probe, name, value)
@@ -71,8 +71,8 @@ def find_member(kind: type, name: str) -> int:
 
 
 def find_weak_references(kind: type) -> int:
-    """Find where in an object, in words, the list of its weak references begins; null when there are none."""
-    # Since CPython 3.12 they lie before the object, where Python classes are concerned.
+    """Return the offset in words at which objects of a type refer to their weak references (null if there are none)."""
+    # It is negative for Python classes since CPython 3.12.
     return kind.__weakrefoffset__ // _WORD
 
 
@@ -91,13 +91,13 @@ def _count_is_first() -> bool:
 
 
 def _address(names: tuple[str, ...]) -> Optional[int]:
-    """Return the address of the first function that is there, or None."""
+    """Return the address of the first of the functions that exists, or None."""
     found = [name for name in names if hasattr(ctypes.pythonapi, name)]
     return ctypes.cast(getattr(ctypes.pythonapi, found[0]), ctypes.c_void_p).value if found else None
 
 
 def _find_c_api(mode: str) -> Optional[abi.PythonStruct]:
-    """Return the addresses of what the native side calls, or None when it must do without."""
+    """Return the addresses of the functions and objects that the native side uses, or None if it must do without."""
     if sys.implementation.name != "cpython" or mode == CTYPES:
         return None
     members = {member: _address(names) for member, names in abi.C_API.items()}
@@ -108,11 +108,11 @@ def _find_c_api(mode: str) -> Optional[abi.PythonStruct]:
     members.update((name, id(each)) for name, each in _OBJECTS.items())
     probe = object()
     return abi.PythonStruct(
-        # Builds of CPython differ.
+        # Builds of CPython differ in that.
         type_word=_find_word(probe, id(object)),
         function_weak=find_weak_references(types.BuiltinFunctionType),
         count_is_first=mode != NO_MEMBERS and _count_is_first(),
-        # CPython 3.9 and 3.10 do not export the other one.
+        # CPython 3.9 and 3.10 do not export the other function.
         vectorcall_takes_dict=not hasattr(ctypes.pythonapi, abi.C_API["vectorcall"][0]),
         **members,
     )
@@ -131,11 +131,11 @@ capabilities = _load(_find_c_api(chosen_mode()))
 
 
 def function(which: int, itself: object = None) -> Callable[..., Any]:
-    """Make a function that CPython calls without ctypes between.
+    """Make a function that CPython calls without ctypes in between.
 
     Args:
         which: one of ``PYTHON_*``.
-        itself: what it belongs to.
+        itself: the object that it belongs to.
 
     """
     made: Callable[..., Any] = lib.sk_python_function(which, itself)

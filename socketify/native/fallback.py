@@ -19,7 +19,7 @@ _Twin = TypeVar("_Twin", bound=Callable[..., Any])
 
 
 def _refusing(twin: _Twin) -> _Twin:
-    """Let a function of a handle raise for wrong arguments what the C API raises."""
+    """Make a function of a handle raise the same errors for wrong arguments as the C API does."""
 
     @functools.wraps(twin)
     def checked(handle: int, *arguments: Any) -> Any:
@@ -61,7 +61,7 @@ def full_url(handle: int) -> str:
 @_refusing
 def header(handle: int, name: str) -> Optional[str]:
     """Return the first value of a field."""
-    # Only ASCII has cases there.
+    # Field names are ASCII, so lower() of bytes is enough.
     encoded = str.encode(name).lower()
     length = lib.sk_req_header(handle, encoded, len(encoded))
     return None if length == abi.ABSENT else _text(length)
@@ -78,7 +78,7 @@ def sent_target(handle: int) -> str:
     """Return the target of a request as it was sent, with scheme and authority of absolute-form.
 
     Raises:
-        RuntimeError: the request is gone.
+        RuntimeError: the request cannot be read any more.
 
     """
     return _text(lib.sk_req_sent_target(handle))
@@ -86,13 +86,13 @@ def sent_target(handle: int) -> str:
 
 @_refusing
 def scope(handle: int) -> bytes:
-    """Return what interfaces ask of a request."""
+    """Return the parts of a request that interfaces need."""
     return ctypes.string_at(lib.sk_loop_scratch(), max(lib.sk_req_scope(handle), 0))
 
 
 @_refusing
 def scope_text(handle: int) -> str:
-    """Return the same as text."""
+    """Return the same as :func:`scope`, as text."""
     return scope(handle).decode("latin-1")
 
 
@@ -139,11 +139,11 @@ def send_message(handle: int, data: bytes, flags: int) -> int:
 
 
 def undecided(*_: Any) -> None:
-    """Stand for calls that answer None to what is not the usual case: then Python does it all."""
+    """Stand in for calls that return None outside the usual case, upon which Python does the work."""
 
 
 def request_callback(function: Callable[[int], int]) -> Any:
-    """Make the ``sk_request_fn`` of a function of a handle."""
+    """Make an ``sk_request_fn`` of a function of a handle."""
 
     def on_request(handle: int, receipt: int) -> int:
         return receipt + abi.PASSED_ON if function(handle) else receipt
@@ -152,7 +152,7 @@ def request_callback(function: Callable[[int], int]) -> Any:
 
 
 def message_callback(function: OnMessage) -> Any:
-    """Make the ``sk_ws_message_fn`` of a function of handle, message and opcode."""
+    """Make an ``sk_ws_message_fn`` of a function of handle, message and opcode."""
 
     def on_message(handle: int, address: Optional[int], length: int, opcode: int, receipt: int) -> int:
         data = ctypes.string_at(address or 0, length)

@@ -1,4 +1,4 @@
-"""Handlers in Python as the native side calls them, and methods of classes that it implements: without ctypes where it can."""
+"""Python handlers that the native side calls, and methods of classes that it implements: without ctypes if it can."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .cpython import capabilities, find_member, find_weak_references, function
 from .library import lib
 from .signatures import OnMessage
 
-#: Documentation of native methods, of which CPython keeps only the address, and what native code calls.
+#: Docstrings of native methods, of which CPython keeps only the address, and callables of native code, kept alive here.
 _kept: list[object] = []
 
 
 class ExchangeHandler(abi.ExchangeHandlerStruct):
-    """The last argument of ``sk_app_route_exchange``, which must be kept alive; see there for what the functions do."""
+    """The last argument of ``sk_app_route_exchange``, which must be kept alive; the header says what the functions do."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class ExchangeHandler(abi.ExchangeHandlerStruct):
         reset: Callable[[Any], None],
         fallback: Callable[[int], int],
     ) -> None:
-        #: What the members refer to.
+        #: The objects that the members refer to.
         self.parts = {
             "handler": handler,
             "spare": spare,
@@ -53,8 +53,8 @@ def message_handler(
     """Return the ``on_message`` members of ``sk_ws_behavior``. Keep the arguments and the value of ``on_message`` alive.
 
     Args:
-        take: takes every message that ``handler`` does not.
-        handler: takes those of a session that is in its usual state, as ``handler(session.socket, message, opcode)``; see
+        take: gets every message that ``handler`` does not get.
+        handler: gets those of a session that is in its usual state, as ``handler(session.socket, message, opcode)``; see
             :func:`websocket_send`.
         on_result: called as ``on_result(session, result, error)`` with what a handler returned or raised.
 
@@ -78,7 +78,7 @@ def asgi_request(parts: Mapping[int, Any]) -> Callable[[int], int]:
 
 
 def _documentation(method: Callable[..., Any]) -> bytes:
-    """Return signature and docstring of a function as CPython reads them from a method, which needs them for ever."""
+    """Return signature and docstring of a function as CPython reads them from a method, which needs them forever."""
     parameters = list(inspect.signature(method).parameters.values())[1:]
     doc = f"{method.__name__}({', '.join(['$self', *map(_literal, parameters)])})\n--\n\n{method.__doc__ or ''}".encode()
     _kept.append(doc)
@@ -95,11 +95,11 @@ def _literal(parameter: inspect.Parameter) -> str:
 def websocket_send(
     kind: type, session: type, send: Callable[..., Any], opcodes: tuple[Any, Any], statuses: tuple[Any, Any, Any]
 ) -> Any:
-    """Make a method for a class of websockets that sends without Python, or leaves the call to ``send``.
+    """Make a method for a class of websockets that sends without Python code, or passes the call on to ``send``.
 
     Args:
         kind: has the slot ``session``.
-        session: what is there; it has the slots ``socket``, ``handle``, ``inbox`` and ``busy``.
+        session: the class of the object in it; has the slots ``socket``, ``handle``, ``inbox`` and ``busy``.
         send: the method as a function.
         opcodes: TEXT and BINARY.
         statuses: BUFFERED, OK and GONE.
@@ -129,12 +129,12 @@ def websocket_send(
 
 
 def response_end(response: type, request: type, exchange: type, end: Callable[..., Any]) -> Any:
-    """Make a method for a class of responses that ends them without Python, or leaves the call to ``end``.
+    """Make a method for a class of responses that ends them without Python code, or passes the call on to ``end``.
 
     Args:
         response: has the slot ``exchange``.
         request: has the slot ``exchange``.
-        exchange: what these are; has the slots ``handle``, ``request_handle``, ``dirty`` and ``passes_on``.
+        exchange: the class of the object in these; has the slots ``handle``, ``request_handle``, ``dirty`` and ``passes_on``.
         end: the method as a function.
 
     """
@@ -156,7 +156,7 @@ def response_end(response: type, request: type, exchange: type, end: Callable[..
 
 
 def continuation_type(kind: type, twin: type) -> type:
-    """Make a class of the coroutines of tasks, whose steps go on to another coroutine without Python, or leave it to ``twin``.
+    """Make a class of the coroutines of tasks, that steps another coroutine without Python code, or leaves that to ``twin``.
 
     Args:
         kind: has the slots that ``sk_continuation_python`` names, and methods ``idle()``, ``fail(report, error)`` and

@@ -1,4 +1,4 @@
-"""Bytes that were given to be sent and have to wait: the native side refers to them instead of copying them."""
+"""Bytes that have to wait before they can be sent: the native side refers to them instead of copying them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from . import abi
 _Content = Union[bytes, "ctypes.Array[ctypes.c_char]"]
 _OwnerCallback = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 
-#: By identity, what the native side refers to, and how often.
+#: By identity, the objects that the native side refers to, and how often.
 _held: dict[int, list[Any]] = {}
-#: What the call under way may refer to.
+#: The objects that the current call may refer to.
 _offered: dict[int, _Content] = {}
 _library: Any = None
 
@@ -35,11 +35,11 @@ _callbacks = (_OwnerCallback(_retain), _OwnerCallback(_release))
 
 
 def lend_by(library: Any, addresses: Optional[tuple[int, int]]) -> None:
-    """Tell the native side how it refers to objects.
+    """Set the functions by which the native side refers to objects and releases them.
 
     Args:
         library: the native library.
-        addresses: of ``Py_IncRef`` and ``Py_DecRef``; None where there are none, or Python shall do it.
+        addresses: of ``Py_IncRef`` and ``Py_DecRef``; None if there are none, or Python code has to do it.
 
     """
     global _library  # noqa: PLW0603 - there is one
@@ -50,11 +50,11 @@ def lend_by(library: Any, addresses: Optional[tuple[int, int]]) -> None:
 
 @contextmanager
 def lent(data: bytes) -> Generator[_Content, None, None]:
-    """Return what a call within the block may pass to the native side, which refers to it if it has to wait."""
+    """Yield the bytes for a call within the block: the native side refers to them if they have to wait."""
     if len(data) < abi.LENT_MIN:
         yield data
         return
-    # Other interpreters move their bytes.
+    # Other interpreters may move bytes in memory.
     content: _Content = data if sys.implementation.name == "cpython" else ctypes.create_string_buffer(data, len(data))
     owner = id(content)
     _offered[owner] = content

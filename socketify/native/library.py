@@ -14,13 +14,13 @@ _SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
 
 
 def load_library() -> Any:
-    """Load the library that lies beside this file, or the one that ``SOCKETIFY_LIBRARY`` names, such as a build with checks.
+    """Load the library beside this file, or the one that ``SOCKETIFY_LIBRARY`` names, such as a build with checks.
 
     Calls keep the interpreter lock (``ctypes.PyDLL``): nothing native blocks.
 
     Raises:
         ImportError: there is no such library, or it was built from other headers than this package; or another interpreter
-            of this process (``concurrent.interpreters``) has it.
+            of this process (``concurrent.interpreters``) uses it.
 
     """
     path = Path(os.environ.get("SOCKETIFY_LIBRARY") or Path(__file__).with_name("libsocketify" + _SUFFIX))
@@ -47,7 +47,7 @@ def load_library() -> Any:
 
 
 def _digest(library: ctypes.PyDLL) -> int:
-    """Return what a library says of the headers that it was built from; 0 from before there was such a number."""
+    """Return the digest of the headers that a library was built from; 0 for a library that has no such number."""
     if not hasattr(library, "sk_abi_digest"):
         return 0
     library.sk_abi_digest.restype = ctypes.c_uint64

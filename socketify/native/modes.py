@@ -1,19 +1,19 @@
-"""How CPython and the native side call each other: by all that the interpreter has, or by less of it, as others must.
+"""How CPython and the native side call each other: by all means of the interpreter, or by fewer, as others must.
 
-``SOCKETIFY_CALLS`` in the environment names one of four modes; users see the same in each of them:
+``SOCKETIFY_CALLS`` in the environment names one of four modes; users see the same behaviour in each:
 
 ``members``
-    The default. The native side calls CPython's C API by address; it gives requests and messages to handlers, and answers for
-    them, without Python between, for which it reads the slots of responses, requests and websockets where they lie.
+    The default. The native side calls CPython's C API by address; it passes requests and messages to handlers, and sends
+    answers, without Python code in between, and reads the slots of responses, requests and websockets in memory.
 ``no-members``
     The same, but objects are only used through the C API, as on free-threaded builds.
 ``no-iterator-send``
-    As ``members``, but coroutines are stepped by Python, and with them ASGI is served by it, as on CPython 3.9, which has no
+    As ``members``, but Python code steps coroutines, and so serves ASGI, as on CPython 3.9, which has no
     ``PyIter_Send``.
 ``ctypes``
     No C API at all: everything goes through ctypes, as on PyPy.
 
-An interpreter may have less than its mode allows; :data:`socketify.native.capabilities` says what there is.
+An interpreter may have less than its mode allows; :data:`socketify.native.capabilities` says what is used.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def chosen_mode() -> str:
     """Return the mode that the environment names, or ``members``.
 
     Raises:
-        ImportError: it names none.
+        ImportError: it does not name a mode.
 
     """
     mode = os.environ.get(VARIABLE, MEMBERS)

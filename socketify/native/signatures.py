@@ -1,4 +1,4 @@
-"""What the calls of the hot path take and return, with ctypes between and without."""
+"""The parameters and results of the calls of the hot path, with ctypes in between or without."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, Callable, Optional
 
 #: Handle, head (status and fields; None for 200 without fields), number of fields, body, flags (END_CONNECTION ...).
 Send = Callable[[int, Optional[bytes], int, bytes, int], int]
-#: Handle, head (None when it is out), number of fields, piece.
+#: Handle, head (None when it was sent), number of fields, piece.
 Write = Callable[[int, Optional[bytes], int, bytes], int]
 #: Handle, data, opcode and flags.
 SendMessage = Callable[[int, bytes, int], int]
-#: Handle, status, content type, whether it gives way to one among the headers, headers, body, flags.
+#: Handle, status, content type, whether one among the headers replaces it, headers, body, flags.
 SendWith = Callable[[int, Any, Any, int, Any, bytes, int], Optional[int]]
-#: Loop, task, coroutine: begins it in the name of the task; None when it finished, else what it waits for and its context.
+#: Loop, task, coroutine: begin it in the name of the task; None when it finished, else what it waits for and its context.
 Begin = Callable[
     [asyncio.AbstractEventLoop, "asyncio.Task[Any]", "Coroutine[Any, Any, Any]"], Optional[tuple[Any, contextvars.Context]]
 ]
 #: Handle, message (str for text, else bytes), opcode.
 OnMessage = Callable[[int, Any, int], None]
-#: Native app or handle, topic, data, opcode: whether there was anybody, or None when the arguments are not the usual ones.
+#: Native app or handle, topic, data, opcode: whether there was a subscriber, or None when the arguments are not the usual ones.
 Publish = Callable[[int, Any, Any, Any], Optional[bool]]

@@ -50,7 +50,7 @@ class SSGIHttpResponse:
         """
         if has_more:
             self._res.write(payload)
-            # Before the application goes on: it may block.
+            # Flush before the application goes on, as it may block.
             lib.sk_res_flush(self._res.exchange.handle)
         else:
             self._res.end(payload)
@@ -124,7 +124,7 @@ class SSGIHttpResponse:
         try:
             pause = self._body.add(chunk, is_end)
         except MemoryError:
-            # The response fails, which who waits for the body must see.
+            # The response fails, and whatever waits for the body must see that.
             self._body.end()
             self._wake()
             raise
@@ -146,7 +146,7 @@ def run_async(res: Response, handler: Any, arguments: tuple[Any, ...]) -> asynci
     """Run what an application passes to ``run_async`` as a task.
 
     Raises:
-        TypeError: it is no coroutine function, and no coroutine.
+        TypeError: it is neither a coroutine function nor a coroutine.
 
     """
     coroutine = handler(*arguments) if callable(handler) else handler

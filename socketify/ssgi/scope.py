@@ -1,4 +1,4 @@
-"""What an SSGI application learns of a request, from one native call."""
+"""The contents of a request for SSGI applications, from one native call."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Fields:
         return headers.copy() if name is None else headers.get(name.lower())
 
     def text(self, name: str) -> str:
-        """Return the value of a field, or nothing."""
+        """Return the value of a field, or an empty string."""
         value = self(name)
         return value if isinstance(value, str) else ""
 

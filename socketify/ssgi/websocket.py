@@ -23,7 +23,7 @@ _WAITING_MAX = 64
 
 
 class Done:
-    """An awaitable for what is done already; it need not be awaited.
+    """An awaitable for an operation that is done already; it need not be awaited.
 
     Args:
         result: of awaiting it.
@@ -44,7 +44,7 @@ class Done:
 
 
 class Events(NamedTuple):
-    """What the route of a websocket calls; what a function returns is awaited, one after the other."""
+    """The callbacks of a websocket's route; their results are awaited, one after the other."""
 
     opened: Callable[[WebSocket], None]
     received: Callable[[Message], Any]
@@ -52,7 +52,7 @@ class Events(NamedTuple):
 
 
 class SSGIWebSocket:
-    """A websocket, from the client's wish to the end.
+    """A websocket, from the client's request to the end.
 
     Args:
         res: of the upgrade.
@@ -132,14 +132,14 @@ class SSGIWebSocket:
         return Done(True)
 
     def send(self, payload: Union[str, bytes, bytearray, memoryview]) -> SendStatus:
-        """Send a message: str as text, bytes as binary, before and after which nothing is sent ``SendStatus.DROPPED``."""
+        """Send a message, str as text, bytes as binary; return ``SendStatus.DROPPED`` when it is not open."""
         ws = self._ws
         if ws is None or self.status != ACCEPTED:
             return SendStatus.DROPPED
         return ws.send(payload, OpCode.TEXT if isinstance(payload, str) else OpCode.BINARY)
 
     def close(self, code: int = abi.WS_CODE_NORMAL) -> bool:
-        """Begin the close handshake; False when there is no open websocket.
+        """Begin the close handshake; return False when there is no open websocket.
 
         Raises:
             ValueError: the code cannot be sent.

@@ -1,4 +1,4 @@
-"""What is published to all websockets of an app that are subscribed to a topic."""
+"""Publishing to all websockets of an app that are subscribed to a topic."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Topics:
         self._core = core
 
     def publish(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
-        """Do what :meth:`socketify.App.publish` says."""
+        """Implement :meth:`socketify.App.publish`."""
         core = self._core
         here = get_ident() == core.thread
         if here and not compress:
-            somebody = _publish(core.native, topic, data, opcode)
-            if somebody is not None:
-                return somebody
+            reached = _publish(core.native, topic, data, opcode)
+            if reached is not None:
+                return reached
         name, payload, flags = encode_publication(core, topic, data, opcode, compress)
         if here:
             return self._send(name, payload, flags)
@@ -46,7 +46,7 @@ class Topics:
             return bool(lib.sk_app_publish(self._core.native, name, len(name), content, len(payload), flags) == 1)
 
     def num_subscribers(self, topic: str) -> int:
-        """Do what :meth:`socketify.App.num_subscribers` says."""
+        """Implement :meth:`socketify.App.num_subscribers`."""
         core = self._core
         name = encode_topic(topic)
         if not core.native or (core.home.loop is None and not core.home.is_current):

@@ -207,9 +207,9 @@ class WebSocket:
 
         """
         if not compress:
-            somebody = _publish_from(self.session.handle, topic, data, opcode)
-            if somebody is not None and (somebody or not self.session.is_elsewhere()):
-                return somebody
+            reached = _publish_from(self.session.handle, topic, data, opcode)
+            if reached is not None and (reached or not self.session.is_elsewhere()):
+                return reached
         if self.session.is_elsewhere():
             self._forward(self.publish, topic, data, opcode, compress)
             return not self.is_closed

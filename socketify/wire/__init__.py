@@ -1,1 +1,1 @@
-"""Pure functions of bytes: what HTTP says and how it is written, without native code and without an app."""
+"""Pure functions of bytes: reading and writing parts of HTTP, without native code and without an app."""

@@ -16,7 +16,7 @@ Header = Callable[[str], Optional[str]]
 
 @dataclass(frozen=True)
 class Representation:
-    """What there is to send.
+    """The file or other content that a response would send.
 
     Args:
         size: bytes.
@@ -32,7 +32,7 @@ class Representation:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to send: a status, and which bytes.
+    """The response to send: a status, and a range of bytes.
 
     ``length`` counts from ``start``; for 304, 412 and 416 nothing is sent.
     """
@@ -47,7 +47,7 @@ def answer(method: str, header: Header, what: Representation) -> Answer:
 
     Args:
         method: GET or HEAD.
-        header: gives a field's value by lower-case name, or None.
+        header: returns a field's value by lower-case name, or None.
         what: the representation.
 
     """
@@ -81,7 +81,7 @@ def _matches(field: str, etag: str, *, weakly: bool) -> bool:
 
 
 def _seconds(date: Optional[str]) -> Optional[int]:
-    """Seconds since the epoch of an HTTP date; what is none is ignored (section 13.1.3)."""
+    """Return the seconds since the epoch of an HTTP date; None for an invalid one, which is ignored (section 13.1.3)."""
     if date is None:
         return None
     try:
@@ -102,7 +102,7 @@ def _range_applies(if_range: Optional[str], what: Representation) -> bool:
 
 
 def _range(asked: str, size: int) -> Answer:
-    """Return one range; several, and what is no range of bytes, get everything, which section 14.2 allows."""
+    """Return one range; several ranges, or an invalid one, get everything, which section 14.2 allows."""
     match = _RANGE.fullmatch(asked.strip())
     whole = Answer(200, 0, size)
     if match is None:

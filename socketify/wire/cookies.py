@@ -28,7 +28,7 @@ _SAME_SITE = {"strict": "Strict", "lax": "Lax", "none": "None"}
 
 
 def parse_cookies(field: Optional[str]) -> dict[str, str]:
-    """Read a Cookie field leniently: what is no pair is left out, of equal names the first counts.
+    """Read a Cookie field leniently: parts without a name and value are left out, of equal names the first counts.
 
     Args:
         field: the value, decoded as latin-1; None for no field.
@@ -62,7 +62,7 @@ def set_cookie_field(name: str, value: str, options: Optional[Mapping[str, Any]]
             (or ``max_age``) in seconds, ``secure``, ``version``, ``httponly``, ``samesite`` ("strict", "lax" or "none").
 
     Raises:
-        TypeError: the name or the value is no str.
+        TypeError: the name or the value is not str.
         ValueError: a name, value or attribute cannot be sent.
 
     """
@@ -75,7 +75,7 @@ def set_cookie_field(name: str, value: str, options: Optional[Mapping[str, Any]]
             raise ValueError(message)
     cookie: SimpleCookie = SimpleCookie()
     try:
-        # As bytes of UTF-8, which are quoted where they are not ASCII.
+        # Encode as UTF-8, of which bytes outside ASCII are quoted.
         cookie[name] = value.encode().decode("latin-1")
     except CookieError as error:
         message = f"cookie name cannot be sent: {name!r}"

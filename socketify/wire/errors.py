@@ -1,4 +1,4 @@
-"""Errors that have an answer of their own."""
+"""Errors that are answered with a status of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class HTTPError(Exception):
         message: text of the answer, which the client may see; None for the standard reason phrase.
 
     Raises:
-        ValueError: the status is no error.
+        ValueError: the status is not that of an error.
 
     """
 
@@ -33,7 +33,7 @@ class HTTPError(Exception):
 
 
 class BadRequestError(HTTPError, ValueError):
-    """What the client sent cannot be understood: answered with 400."""
+    """The client's data cannot be understood, which is answered with 400."""
 
     def __init__(self, message: str) -> None:
         super().__init__(HTTPStatus.BAD_REQUEST, message)

@@ -14,8 +14,8 @@ _NAME = "PushMultipartParser"
 def load_parser() -> ModuleType:
     """Import the parser of multipart forms.
 
-    python-multipart before 0.0.13 brings a folder ``multipart``, which is found before the module ``multipart.py``. What that
-    folder is imported as stays as it is: others ask for it.
+    python-multipart before 0.0.13 brings a folder ``multipart``, which is found before the module ``multipart.py``. The folder
+    stays in sys.modules, as other code may use it.
 
     Raises:
         ImportError: the package is not installed, or too old; the message says what hides it.

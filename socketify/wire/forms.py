@@ -20,9 +20,9 @@ multipart = load_parser()
 _COUNT_MAX = 1000
 _FIELD_BYTES_MAX = 1024 * 1024
 _MEMORY_BYTES = 256 * 1024
-#: Content-Types of fields whose octets are no text.
+#: Content-Types of fields whose octets are not text.
 _OCTETS = ("application/octet-stream", "audio/", "font/", "image/", "video/")
-#: Encodings that Python knows, and that are no charset of a form: some take long to read what is large.
+#: Encodings of Python that are not charsets of a form; decoding large values takes long with some.
 _NO_CHARSETS = ("idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined")
 
 
@@ -34,7 +34,7 @@ class UploadFile:
         name: of the field.
         filename: as the client gave it; never use it as a path.
         content_type: as the client gave it.
-        file: the content, at its begin; on disk when it is large.
+        file: the content, positioned at its beginning; on disk when it is large.
         size: bytes.
 
     """
@@ -64,7 +64,7 @@ class FormData:
     Args:
         fields: names and values of fields that are text.
         files: those with a file name.
-        octets: names and values of fields that are no text by their Content-Type, such as ``application/octet-stream``.
+        octets: names and values of fields that are not text by their Content-Type, such as ``application/octet-stream``.
 
     """
 
@@ -81,7 +81,7 @@ class FormData:
         return [value for key, value in self.fields if key == name]
 
     def get_bytes(self, name: str) -> Optional[bytes]:
-        """Return the first value of a field that is no text."""
+        """Return the first value of a field that is not text."""
         return next((value for key, value in self.octets if key == name), None)
 
     def get_file(self, name: str) -> Optional[UploadFile]:
@@ -128,7 +128,7 @@ def _text_of(name: str, value: Union[bytes, bytearray], charset: str) -> str:
     """Decode a field (RFC 7578 section 4.4).
 
     Raises:
-        BadRequestError: there is no such charset, or it is not of that.
+        BadRequestError: the charset is unknown, or the value is not of it.
 
     """
     try:
@@ -144,7 +144,7 @@ def _text_of(name: str, value: Union[bytes, bytearray], charset: str) -> str:
 
 
 class FormReader:
-    """Takes the body of a form piece by piece; what is wrong with it is kept until :meth:`finish`.
+    """Takes the body of a form piece by piece; an error in it is raised by :meth:`finish`.
 
     Args:
         content_type: the field of the request, or None.
@@ -232,7 +232,7 @@ class FormReader:
             self.form.fields.append((part.name, _text_of(part.name, self._value, part.charset or "utf-8")))
 
     def finish(self) -> FormData:
-        """Return the form when all of the body came.
+        """Return the form after all of the body has arrived.
 
         Raises:
             HTTPError: 400, 413 or 415; the files are closed then.

@@ -33,7 +33,7 @@ def joined(name: str, first: str, second: str) -> str:
 
 
 def status_line(status: Union[int, str, bytes]) -> bytes:
-    """Code and reason phrase of a final response.
+    """Return code and reason phrase of a final response.
 
     An int gets its standard reason phrase, or none when it has none.
 
@@ -58,7 +58,7 @@ def status_line(status: Union[int, str, bytes]) -> bytes:
 
 
 def field_name(name: Union[str, bytes]) -> bytes:
-    """A field name (RFC 9110 section 5.1).
+    """Return a field name (RFC 9110 section 5.1) as bytes.
 
     Raises:
         TypeError: it is not str or bytes.
@@ -76,7 +76,7 @@ def field_name(name: Union[str, bytes]) -> bytes:
 
 
 def field_value(name: bytes, value: Union[str, bytes, int]) -> bytes:
-    """A field value (RFC 9110 section 5.5).
+    """Return a field value (RFC 9110 section 5.5) as bytes.
 
     Raises:
         TypeError: it is not str, bytes or int.
@@ -103,10 +103,10 @@ def flatten(headers: Headers, parts: list[Any]) -> None:
 
     Args:
         headers: a mapping, or any iterable of pairs.
-        parts: gets name, value, name, value...
+        parts: the list, which gets name, value, name, value...
 
     Raises:
-        TypeError: it is no such iterable, or yields what is no pair.
+        TypeError: headers is not such an iterable, or yields something else than pairs.
         Exception: whatever the iterable itself raises.
 
     """
@@ -133,7 +133,7 @@ def flatten(headers: Headers, parts: list[Any]) -> None:
 def join(parts: list[Any]) -> bytes:
     """Join a status line, names and values to the block that the native side takes.
 
-    What the native side refuses gets its error from :func:`check`.
+    It may contain what the native side refuses; then :func:`checked` raises the right error.
 
     Raises:
         TypeError, ValueError: see :func:`field_name` and :func:`field_value`.
@@ -146,7 +146,7 @@ def join(parts: list[Any]) -> bytes:
 
 
 def checked(parts: list[Any]) -> list[bytes]:
-    """Check a status line, names and values, and give them as bytes.
+    """Check a status line, names and values, and return them as bytes.
 
     Raises:
         TypeError, ValueError: see :func:`status_line`, :func:`field_name` and :func:`field_value`.

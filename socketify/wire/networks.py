@@ -1,4 +1,4 @@
-"""The proxies in front of an app whose word on the client is believed."""
+"""The proxies in front of an app that it trusts to say who the client is."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _MAPPED_PREFIX_BITS = 96
 
 
 def packed_networks(proxies: Union[str, Iterable[str]]) -> bytes:
-    """Bring addresses and networks into the form of ``sk_app_trust``.
+    """Return addresses and networks in the form of ``sk_app_trust``.
 
     Args:
         proxies: addresses and networks, a list or with commas between, or ``*`` for all.
 
     Raises:
         TypeError: it is neither str nor an iterable of str.
-        ValueError: one is no address and no network; the message names it.
+        ValueError: one is neither an address nor a network; the message names it.
 
     """
     parts = proxies.split(",") if isinstance(proxies, str) else list(proxies)
