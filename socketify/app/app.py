@@ -484,8 +484,8 @@ class App(Verbs):
             raise TypeError(message)
         handlers = self._handlers
         extension(
-            AppExtension(handlers.request_class, lambda req: req.exchange.own_request_extras()),
-            AppExtension(handlers.response_class, lambda res: res.exchange.own_response_extras()),
-            AppExtension(self.websocket_routes.pool.websocket_class, lambda ws: ws.session.own_extras()),
+            AppExtension(handlers.request_class, lambda req: req.exchange_.own_request_extras()),
+            AppExtension(handlers.response_class, lambda res: res.exchange_.own_response_extras()),
+            AppExtension(self.websocket_routes.pool.websocket_class, lambda ws: ws.session_.own_extras()),
         )
         return self

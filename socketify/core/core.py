@@ -329,7 +329,7 @@ class Core:
             _close(coroutine)
             message = "run_async was called from another thread than the app's: use asyncio.run_coroutine_threadsafe(...)"
             raise RuntimeError(message)
-        exchange = None if response is None else response.exchange
+        exchange = None if response is None else response.exchange_
         if exchange is not None and exchange.handle:
             # The task holds it.
             exchange.follow(response)

@@ -49,7 +49,7 @@ class ExchangeOwner(Protocol):
     """A response, or a request."""
 
     @property
-    def exchange(self) -> AnsweredExchange:
+    def exchange_(self) -> AnsweredExchange:
         """The exchange that it belongs to."""
 
 
@@ -107,7 +107,7 @@ class Outcome:
         if isinstance(error, StoppedError):
             self._answer(error, res)
             return
-        if res is not None and res.exchange.failed:
+        if res is not None and res.exchange_.failed:
             return
         if self.handler is not None:
             waits = _waits(res)
@@ -115,7 +115,7 @@ class Outcome:
                 result = self.handler(error, res, req)
                 if inspect.iscoroutine(result):
                     if req is not None:
-                        req.exchange.preserve()
+                        req.exchange_.preserve()
                     self._host.run_async(self._await_handler(result, error, res, what))
                     return
             except BaseException as another:  # see the class
@@ -204,7 +204,7 @@ class Outcome:
     def _answer(self, error: BaseException, res: Optional[ExchangeOwner]) -> None:
         if res is None:
             return
-        exchange = res.exchange
+        exchange = res.exchange_
         handle = exchange.handle
         if not handle:
             return
@@ -231,7 +231,7 @@ class Outcome:
 
 def _waits(res: Optional[ExchangeOwner]) -> bool:
     """Return whether a client waits for the response."""
-    return res is not None and bool(res.exchange.handle)
+    return res is not None and bool(res.exchange_.handle)
 
 
 def _as_text(error: BaseException) -> str:

@@ -27,28 +27,28 @@ class ClientConnection:
     """
 
     #: What the framework knows of the response; not for handlers.
-    exchange: Exchange
+    exchange_: Exchange
 
-    __slots__ = ("__weakref__", "exchange")
+    __slots__ = ("__weakref__", "exchange_")
 
     def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
+        self.exchange_ = exchange
 
     @property
     def aborted(self) -> bool:
         """Whether the client left before the response ended. What a program sets here lasts as long as the request."""
-        return self.exchange.aborted
+        return self.exchange_.aborted
 
     @aborted.setter
     def aborted(self, value: bool) -> None:
-        self.exchange.dirty = True
-        self.exchange.aborted = value
+        self.exchange_.dirty = True
+        self.exchange_.aborted = value
 
     # ---- what it sends
 
     def on_data(self: Self, handler: Callable[[Self, bytes, bool], Any]) -> Self:
         """Call back with every piece of the request's body: ``handler(res, chunk, is_end)``."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if not exchange.handle:
             exchange.refuse_late("on_data")
             return self
@@ -64,10 +64,10 @@ class ClientConnection:
 
     async def get_data(self) -> BytesIO:
         """Return the request's body, or the part that arrived before the client left."""
-        if not self.exchange.handle:
-            self.exchange.refuse_late("get_data")
+        if not self.exchange_.handle:
+            self.exchange_.refuse_late("get_data")
             return BytesIO()
-        return BytesIO(await read_whole(self.exchange, self))
+        return BytesIO(await read_whole(self.exchange_, self))
 
     async def get_text(self, encoding: str = "utf-8") -> Optional[str]:
         """Return the request's body as text, or None when the client left before all of it arrived.
@@ -96,7 +96,7 @@ class ClientConnection:
         if self.aborted:
             return None
         try:
-            return self.exchange.core.loads(data)
+            return self.exchange_.core.loads(data)
         except ValueError as error:
             message = f"the body is not JSON: {error}"
             raise BadRequestError(message) from error
@@ -129,10 +129,10 @@ class ClientConnection:
 
         """
         reader = FormReader(req.get_header("content-type"), max_files, max_file_size)
-        if not self.exchange.handle:
-            self.exchange.refuse_late("get_form")
+        if not self.exchange_.handle:
+            self.exchange_.refuse_late("get_form")
             return None
-        return await read_form(self.exchange, self, reader)
+        return await read_form(self.exchange_, self, reader)
 
     # ---- its leaving
 
@@ -141,7 +141,7 @@ class ClientConnection:
 
         A program that answers later must hold the response: one that nothing refers to ends at once, with a 500 or a cut.
         """
-        exchange = self.exchange
+        exchange = self.exchange_
         if not exchange.handle:
             exchange.refuse_late("on_aborted")
             return self
@@ -152,22 +152,22 @@ class ClientConnection:
 
     def grab_aborted_handler(self: Self) -> Self:
         """Follow the client, so that :attr:`aborted` is kept up to date. No program needs this; some call it."""
-        if not self.exchange.handle:
-            self.exchange.refuse_late("grab_aborted_handler")
+        if not self.exchange_.handle:
+            self.exchange_.refuse_late("grab_aborted_handler")
             return self
-        self.exchange.follow(self)
+        self.exchange_.follow(self)
         return self
 
     def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine as a task; an error in it goes to the app's error handler with this response."""
-        return self.exchange.core.run_async(coroutine, self)
+        return self.exchange_.core.run_async(coroutine, self)
 
     def has_responded(self: Self) -> bool:
         """Return whether the response has ended, or the client left."""
-        return not self.exchange.handle
+        return not self.exchange_.handle
 
     def _address(self, ask: Callable[[int], int], what: str) -> bytes:
-        exchange = self.exchange
+        exchange = self.exchange_
         length = ask(exchange.handle) if exchange.handle else 0
         if length > 0:
             return bytes(exchange.core.view[:length])
@@ -196,23 +196,23 @@ class ClientConnection:
 
     def pause(self: Self) -> Self:
         """Stop reading from the connection."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if exchange.handle and lib.sk_res_pause(exchange.handle) == GONE and exchange.is_elsewhere:
             exchange.forward(self, self.pause)
         return self
 
     def resume(self: Self) -> Self:
         """Go on reading from the connection."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if exchange.handle and lib.sk_res_resume(exchange.handle) == GONE and exchange.is_elsewhere:
             exchange.forward(self, self.resume)
         return self
 
     def close(self: Self) -> Self:
         """Cut the connection; abort handlers are called."""
-        self.exchange.cut(self)
+        self.exchange_.cut(self)
         return self
 
     def get_native_handle(self: Self) -> int:
         """Return the number by which the native library knows this response; 0 after the end."""
-        return self.exchange.handle
+        return self.exchange_.handle

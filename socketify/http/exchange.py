@@ -150,7 +150,7 @@ class Exchange:
         def exchange_of() -> Any:
             # The callbacks of its events may hold the response, so the exchange is not held on their account.
             held = reference()
-            return None if held is None else held.exchange
+            return None if held is None else held.exchange_
 
         live[handle] = exchange_of
 

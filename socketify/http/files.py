@@ -243,7 +243,7 @@ class _ResponseSink:
 
     def __init__(self, res: Response, length: int) -> None:
         self._res = res
-        self._exchange = res.exchange
+        self._exchange = res.exchange_
         self._length = length
 
     async def begin(self) -> None:

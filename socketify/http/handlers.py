@@ -97,7 +97,7 @@ class Handlers:
         def on_request(handle: int) -> int:
             objects = pool.pop() if pool else new_objects()
             res, req = objects
-            exchange = res.exchange
+            exchange = res.exchange_
             exchange.handle = exchange.request_handle = handle
             exchange.names = names
             result = failure = None
@@ -111,8 +111,8 @@ class Handlers:
                 not exchange.handle
                 and type(res) is response_class
                 and type(req) is request_class
-                and res.exchange is exchange
-                and req.exchange is exchange
+                and res.exchange_ is exchange
+                and req.exchange_ is exchange
                 and count_references(res) == _OWN_REFERENCES
                 and count_references(req) == _OWN_REFERENCES
                 and not getweakrefcount(res)
@@ -136,13 +136,13 @@ class Handlers:
 
         def refill() -> None:
             spare[:] = pool.pop() if pool else self._new_objects()
-            spare[0].exchange.names = names
+            spare[0].exchange_.names = names
 
         return ExchangeHandler(handler, spare, refill, self._conclude, Exchange.reset, fallback)
 
     def _conclude(self, res: Response, req: Request, result: Any, failure: Optional[BaseException]) -> int:
         """Handle what a handler returned or raised; return 1 to pass the request on, else 0."""
-        exchange = res.exchange
+        exchange = res.exchange_
         core = self._core
         try:
             if failure is not None:

@@ -35,26 +35,26 @@ class Request:
     """
 
     #: What the framework knows of the request; not for handlers.
-    exchange: Exchange
+    exchange_: Exchange
 
-    __slots__ = ("__weakref__", "exchange")
+    __slots__ = ("__weakref__", "exchange_")
 
     def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
+        self.exchange_ = exchange
 
     def _text(self, length: int) -> str:
         if length == STALE:
             raise RuntimeError(REQUEST_IS_GONE)
-        return str(self.exchange.core.view[:length], "latin-1")
+        return str(self.exchange_.core.view[:length], "latin-1")
 
     def _parsed(self) -> Snapshot:
-        exchange = self.exchange
+        exchange = self.exchange_
         snapshot = exchange.snapshot
         return snapshot if snapshot is not None else Snapshot(self._text(_dump(exchange.request_handle)))
 
     def preserve(self) -> Request:
         """Copy the request's contents, so that they outlive the handler's first wait."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if exchange.snapshot is None:
             exchange.snapshot = self._parsed()
             exchange.dirty = True
@@ -62,24 +62,24 @@ class Request:
 
     def get_method(self) -> str:
         """Return the method as it was sent (RFC 9110 section 9.1), which is in upper case for standard methods."""
-        exchange = self.exchange
+        exchange = self.exchange_
         return _method(exchange.request_handle) if exchange.snapshot is None else exchange.snapshot.method
 
     def get_url(self) -> str:
         """Return the path, without the query."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if exchange.snapshot is None:
             return _url(exchange.request_handle)
         return exchange.snapshot.full_url.partition("?")[0]
 
     def get_full_url(self) -> str:
         """Return the path with the query."""
-        exchange = self.exchange
+        exchange = self.exchange_
         return _full_url(exchange.request_handle) if exchange.snapshot is None else exchange.snapshot.full_url
 
     def get_scheme(self) -> str:
         """Return ``https`` or ``http``: what the client speaks, or what one of the ``trusted_proxies`` says it speaks."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if exchange.snapshot is not None:
             return "https" if exchange.snapshot.secure else "http"
         secure: int = _is_secure(exchange.request_handle)
@@ -89,7 +89,7 @@ class Request:
 
     def get_header(self, lower_case_name: str) -> Optional[str]:
         """Return the first value of a field, decoded as latin-1, or None."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if exchange.snapshot is None:
             return _header(exchange.request_handle, lower_case_name)
         lower_case_name = lower_case_name.lower()
@@ -140,7 +140,7 @@ class Request:
             index: the position from 0, or the name after the colon.
 
         """
-        exchange = self.exchange
+        exchange = self.exchange_
         if isinstance(index, str):
             if index not in exchange.names:
                 return None
@@ -167,22 +167,22 @@ class Request:
 
     def allowed_methods(self) -> list[str]:
         """List the methods that routes take for this path, for a request that no route took; not once preserved."""
-        allowed = self._text(_allowed_methods(self.exchange.request_handle))
+        allowed = self._text(_allowed_methods(self.exchange_.request_handle))
         return allowed.split(", ") if allowed else []
 
     def set_yield(self, flag: Union[bool, int]) -> Request:
         """Pass the request on to the next matching route when the handler returns."""
-        self.exchange.passes_on = 1 if flag else 0
-        self.exchange.dirty = True
+        self.exchange_.passes_on = 1 if flag else 0
+        self.exchange_.dirty = True
         return self
 
     def get_yield(self) -> bool:
         """Return whether the request will be passed on."""
-        return bool(self.exchange.passes_on)
+        return bool(self.exchange_.passes_on)
 
     def is_ancient(self) -> bool:
         """Return whether this is HTTP/1.0."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if exchange.snapshot is not None:
             return exchange.snapshot.ancient
         found: int = _is_ancient(exchange.request_handle)

@@ -52,8 +52,8 @@ class Response(ClientConnection):
 
         """
         line = status_line(status)
-        if self.exchange.may_change_head("write_status"):
-            self.exchange.head.status = line
+        if self.exchange_.may_change_head("write_status"):
+            self.exchange_.head.status = line
         return self
 
     def write_header(self, name: Union[str, bytes], value: Union[str, bytes, int]) -> Response:
@@ -66,8 +66,8 @@ class Response(ClientConnection):
         """
         encoded = field_name(name)
         value_encoded = field_value(encoded, value)
-        if self.exchange.may_change_head("write_header"):
-            self.exchange.head.fields += (encoded, value_encoded)
+        if self.exchange_.may_change_head("write_header"):
+            self.exchange_.head.fields += (encoded, value_encoded)
         return self
 
     def set_cookie(self, name: str, value: str, options: Optional[Mapping[str, Any]] = None) -> Response:
@@ -120,10 +120,10 @@ class Response(ClientConnection):
         elif type(message) is str:
             data = message.encode()
         else:
-            data, is_json = self.exchange.core.encoded(message)
+            data, is_json = self.exchange_.core.encoded(message)
             if is_json and content_type is _TEXT_PLAIN:
                 content_type = _JSON
-        exchange = self.exchange
+        exchange = self.exchange_
         flags = END_CONNECTION if end_connection else 0
         result: Optional[int] = None
         parts: Optional[list[Any]] = None
@@ -193,12 +193,12 @@ class Response(ClientConnection):
             RuntimeError: the app has no template engine.
 
         """
-        engine = self.exchange.core.template
+        engine = self.exchange_.core.template
         if engine is None:
             message = "render needs a template engine: app.template(engine)"
             raise RuntimeError(message)
         page = engine.render(name, **kwargs)
-        return self.send(page, None if self.exchange.head.has_content_type() else _HTML)
+        return self.send(page, None if self.exchange_.head.has_content_type() else _HTML)
 
     def end(self, message: Any = b"", end_connection: bool = False) -> Response:
         """Send the response, or the rest of it.
@@ -212,7 +212,7 @@ class Response(ClientConnection):
             RuntimeError: the response ended before.
 
         """
-        exchange = self.exchange
+        exchange = self.exchange_
         handle = exchange.handle
         if not handle:
             exchange.refuse_late("end")
@@ -255,7 +255,7 @@ class Response(ClientConnection):
 
     def end_without_body(self, end_connection: bool = False) -> Response:
         """Send the head only; a Content-Length that was written is kept."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if exchange.handle:
             exchange.end(self, b"", NO_BODY | (END_CONNECTION if end_connection else 0))
         else:
@@ -287,7 +287,7 @@ class Response(ClientConnection):
             RuntimeError: the response ended before.
 
         """
-        exchange = self.exchange
+        exchange = self.exchange_
         if not exchange.handle:
             exchange.refuse_late("upgrade")
             return self
@@ -305,7 +305,7 @@ class Response(ClientConnection):
             RuntimeError: the response ended before.
 
         """
-        exchange = self.exchange
+        exchange = self.exchange_
         handle = exchange.handle
         if not handle:
             exchange.refuse_late("write")
@@ -326,7 +326,7 @@ class Response(ClientConnection):
 
     def write_continue(self) -> Response:
         """Ask the client to send its body (100 Continue, RFC 9110 section 10.1.1). Reading the body does so too."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if not exchange.handle:
             exchange.refuse_late("write_continue")
         elif lib.sk_res_write_continue(exchange.handle) == GONE and exchange.is_elsewhere:
@@ -340,7 +340,7 @@ class Response(ClientConnection):
             TypeError: the callback is a coroutine function.
 
         """
-        exchange = self.exchange
+        exchange = self.exchange_
         if not exchange.handle:
             exchange.refuse_late("cork")
             return self
@@ -381,7 +381,7 @@ class Response(ClientConnection):
         """
         checked_size(total_size)
         flags = END_CONNECTION if end_connection else 0
-        return try_end(self.exchange, as_view(self.exchange, message), total_size, flags)
+        return try_end(self.exchange_, as_view(self.exchange_, message), total_size, flags)
 
     async def send_chunk(self, buffer: Any, total_size: int) -> tuple[bool, bool]:
         """Write a piece of a body of a known size, and wait until the connection has taken it.
@@ -397,16 +397,16 @@ class Response(ClientConnection):
             ValueError, RuntimeError: see :meth:`try_end`.
 
         """
-        return await send_chunk(self.exchange, self, as_view(self.exchange, buffer), total_size)
+        return await send_chunk(self.exchange_, self, as_view(self.exchange_, buffer), total_size)
 
     async def drain(self) -> Response:
         """Wait until the kernel has taken everything that was written, or the client left."""
-        await drain(self.exchange, self)
+        await drain(self.exchange_, self)
         return self
 
     def get_write_offset(self) -> int:
         """Return the number of bytes of a sized body that the connection has taken."""
-        return self.exchange.offset_base + bytes_taken(self.exchange)
+        return self.exchange_.offset_base + bytes_taken(self.exchange_)
 
     def write_offset(self, offset: int) -> Response:
         """Count from another number: what :meth:`get_write_offset` returns now is this offset.
@@ -418,7 +418,7 @@ class Response(ClientConnection):
         if not isinstance(offset, int) or offset < 0:
             message = f"offset must be an int of 0 or more, not {offset!r}"
             raise ValueError(message)
-        exchange = self.exchange
+        exchange = self.exchange_
         if exchange.handle:
             exchange.dirty = True
             exchange.offset_base = offset - bytes_taken(exchange)
@@ -428,7 +428,7 @@ class Response(ClientConnection):
 
     def on_writable(self, handler: Callable[[Any, int], Any]) -> Response:
         """Call back when the connection takes data again: ``handler(res, offset)``, with the write offset."""
-        exchange = self.exchange
+        exchange = self.exchange_
         if not exchange.handle:
             exchange.refuse_late("on_writable")
             return self

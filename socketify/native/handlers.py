@@ -98,7 +98,7 @@ def websocket_send(
     """Make a method for a class of websockets that sends without Python code, or passes the call on to ``send``.
 
     Args:
-        kind: has the slot ``session``.
+        kind: has the slot ``session_``.
         session: the class of the object in it; has the slots ``socket``, ``handle``, ``inbox`` and ``busy``.
         send: the method as a function.
         opcodes: TEXT and BINARY.
@@ -117,7 +117,7 @@ def websocket_send(
         status_dropped=id(dropped),
         send=id(send),
         doc=_documentation(send),
-        session_member=find_member(kind, "session"),
+        session_member=find_member(kind, "session_"),
         session_type=id(session),
         socket_member=find_member(session, "socket"),
         handle_member=find_member(session, "handle"),
@@ -132,8 +132,8 @@ def response_end(response: type, request: type, exchange: type, end: Callable[..
     """Make a method for a class of responses that ends them without Python code, or passes the call on to ``end``.
 
     Args:
-        response: has the slot ``exchange``.
-        request: has the slot ``exchange``.
+        response: has the slot ``exchange_``.
+        request: has the slot ``exchange_``.
         exchange: the class of the object in these; has the slots ``handle``, ``request_handle``, ``dirty`` and ``passes_on``.
         end: the method as a function.
 
@@ -146,8 +146,8 @@ def response_end(response: type, request: type, exchange: type, end: Callable[..
         zero=id(0),
         not_dirty=id(False),
         exchange_type=id(exchange),
-        response_exchange=find_member(response, "exchange"),
-        request_exchange=find_member(request, "exchange"),
+        response_exchange=find_member(response, "exchange_"),
+        request_exchange=find_member(request, "exchange_"),
         response_weak=find_weak_references(response),
         request_weak=find_weak_references(request),
         **{name: find_member(exchange, name) for name in ("handle", "request_handle", "dirty", "passes_on")},

@@ -51,7 +51,7 @@ class SSGIHttpResponse:
         if has_more:
             self._res.write(payload)
             # Flush before the application goes on, as it may block.
-            lib.sk_res_flush(self._res.exchange.handle)
+            lib.sk_res_flush(self._res.exchange_.handle)
         else:
             self._res.end(payload)
         return self

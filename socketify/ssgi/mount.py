@@ -22,7 +22,7 @@ def serve_http(app: App, application: SSGIApplication) -> None:
     build = scope_builder()
 
     def handler(res: Response, _req: Request) -> Any:
-        return application("http", *build(res.exchange.handle), SSGIHttpResponse(res))
+        return application("http", *build(res.exchange_.handle), SSGIHttpResponse(res))
 
     app.any("/*", handler)
 
@@ -32,7 +32,7 @@ def serve_websockets(app: App, application: SSGIApplication, websocket_options: 
     build = scope_builder()
 
     def upgrade(res: Response, _req: Request, socket_context: Any) -> Any:
-        scope = build(res.exchange.handle)
+        scope = build(res.exchange_.handle)
         return application("websocket", *scope, SSGIWebSocket(res, socket_context, scope.get_header))
 
     for key in ("upgrade", "open", "message", "close"):

@@ -162,12 +162,12 @@ class SSGIWebSocket:
             ws = self._ws
             if ws is not None:
                 opcode = OpCode.TEXT if isinstance(message, str) else OpCode.BINARY
-                call_in_turn(ws.session, received, ws, message, opcode)
+                call_in_turn(ws.session_, received, ws, message, opcode)
             else:
-                self._res.exchange.core.guard(None, handler, self, message, *arguments)
+                self._res.exchange_.core.guard(None, handler, self, message, *arguments)
         if self._paused and self._ws is not None:
             self._paused = False
-            lib.sk_ws_resume(self._ws.session.handle)
+            lib.sk_ws_resume(self._ws.session_.handle)
         return self
 
     def on_close(self, handler: Callable[..., Any], *arguments: Any) -> SSGIWebSocket:
@@ -188,7 +188,7 @@ class SSGIWebSocket:
         self._waiting.append(message)
         if len(self._waiting) >= _WAITING_MAX and not self._paused and self._ws is not None:
             self._paused = True
-            lib.sk_ws_pause(self._ws.session.handle)
+            lib.sk_ws_pause(self._ws.session_.handle)
         return None
 
     def _closed(self, code: int, reason: str) -> Any:

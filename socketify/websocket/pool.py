@@ -33,12 +33,12 @@ class WebSocketPool:
     def take(self) -> Session:
         """Return the session of a websocket that nothing else uses."""
         websocket = self._spare.pop() if self._spare else self.websocket_class(self._core)
-        session = websocket.session
+        session = websocket.session_
         session.socket = websocket
         return session
 
     def give_back(self, websocket: WebSocket) -> None:
         """Take back a websocket whose connection is over and that nothing else can reach."""
         if type(websocket) is self.websocket_class and len(self._spare) < self._items_max:
-            websocket.session.reset()
+            websocket.session_.reset()
             self._spare.append(websocket)

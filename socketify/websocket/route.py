@@ -233,7 +233,7 @@ class WebSocketRoute(UpgradeContext):
         if (
             not session.busy
             # The program replaced the session, and a session of its own is not over.
-            and getattr(websocket, "session", None) is session
+            and getattr(websocket, "session_", None) is session
             and count_references(session) == _HELD_BY_ANOTHER
             and count_references(websocket) == _ALONE
             and not weakref.getweakrefcount(websocket)

@@ -33,17 +33,17 @@ class WebSocket:
     that return something of the connection raise RuntimeError there.
     """
 
-    __slots__ = ("__weakref__", "session")
+    __slots__ = ("__weakref__", "session_")
 
     def __init__(self, core: Core) -> None:
         #: What the framework knows of the connection: for the framework only.
-        self.session = Session(core)
+        self.session_ = Session(core)
 
     def _own_extras(self) -> dict[str, Any]:
-        return self.session.own_extras()
+        return self.session_.own_extras()
 
     def _forward(self: Self, function: Callable[..., object], *arguments: Any) -> Self:
-        self.session.forward(function, *arguments)
+        self.session_.forward(function, *arguments)
         return self
 
     # ---- sending
@@ -70,13 +70,13 @@ class WebSocket:
         if type(data) is str:
             data = data.encode()
         elif type(data) is not bytes:
-            data, _ = self.session.core.encoded(data)
+            data, _ = self.session_.core.encoded(data)
         if opcode.__class__ is not OpCode:
             opcode = checked_opcode(opcode)
         if compress or not fin:
             opcode = opcode | (WS_COMPRESS if compress else 0) | (0 if fin else WS_MORE)
-        status = _send(self.session.handle, data, opcode)
-        if status == GONE and self.session.is_elsewhere():
+        status = _send(self.session_.handle, data, opcode)
+        if status == GONE and self.session_.is_elsewhere():
             self._forward(self.send, data, opcode & WS_OPCODE_MASK, compress, fin)
             return SendStatus.SUCCESS
         if status < 0:
@@ -109,8 +109,8 @@ class WebSocket:
             TypeError: the callback is a coroutine function.
 
         """
-        result = lib.sk_ws_cork(self.session.handle)
-        if result == GONE and self.session.is_elsewhere():
+        result = lib.sk_ws_cork(self.session_.handle)
+        if result == GONE and self.session_.is_elsewhere():
             return self._forward(self.cork, callback)
         corked = result == OK
         try:
@@ -142,8 +142,8 @@ class WebSocket:
         if not isinstance(code, int):
             text = f"code must be an int, not {type(code).__name__}"
             raise TypeError(text)
-        result = lib.sk_ws_end(self.session.handle, code, reason, len(reason))
-        if result == GONE and self.session.is_elsewhere():
+        result = lib.sk_ws_end(self.session_.handle, code, reason, len(reason))
+        if result == GONE and self.session_.is_elsewhere():
             return self._forward(self.end, code, reason)
         if result == BAD_HEAD:
             text = f"code must be 0, 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {code}"
@@ -156,45 +156,45 @@ class WebSocket:
 
     def close(self: Self) -> Self:
         """Cut the connection, without a handshake."""
-        if lib.sk_ws_close(self.session.handle) == GONE and self.session.is_elsewhere():
+        if lib.sk_ws_close(self.session_.handle) == GONE and self.session_.is_elsewhere():
             return self._forward(self.close)
         return self
 
     async def closed(self) -> int:
         """Wait until the connection is closed, and return the close code (1006 when it broke)."""
-        self.session.check_thread("closed")
-        return await self.session.wait_until_closed()
+        self.session_.check_thread("closed")
+        return await self.session_.wait_until_closed()
 
     @property
     def is_closed(self) -> bool:
         """Whether nothing can be sent any more."""
-        return self.session.is_closed
+        return self.session_.is_closed
 
     # ---- receiving
 
     def __aiter__(self) -> AsyncIterator[Message]:
         """Iterate over the messages that arrive from now on, instead of the message handler, until the connection closes."""
-        if self.session.inbox is None:
-            self.session.check_thread("iterating")
-            begin_iteration(self.session)
-        return self.session.messages()
+        if self.session_.inbox is None:
+            self.session_.check_thread("iterating")
+            begin_iteration(self.session_)
+        return self.session_.messages()
 
     # ---- topics
 
     def subscribe(self, topic: str) -> bool:
         """Get what is published to a topic from now on. True unless the connection is closed."""
         name = encode_topic(topic)
-        return self.session.checked(lib.sk_ws_subscribe(self.session.handle, name, len(name)), "subscribe") == 1
+        return self.session_.checked(lib.sk_ws_subscribe(self.session_.handle, name, len(name)), "subscribe") == 1
 
     def unsubscribe(self, topic: str) -> bool:
         """Leave a topic. What was published before still arrives. False when it was not subscribed to."""
         name = encode_topic(topic)
-        return self.session.checked(lib.sk_ws_unsubscribe(self.session.handle, name, len(name)), "unsubscribe") == 1
+        return self.session_.checked(lib.sk_ws_unsubscribe(self.session_.handle, name, len(name)), "unsubscribe") == 1
 
     def is_subscribed(self, topic: str) -> bool:
         """Return whether the topic is subscribed to."""
         name = encode_topic(topic)
-        return self.session.checked(lib.sk_ws_is_subscribed(self.session.handle, name, len(name)), "is_subscribed") == 1
+        return self.session_.checked(lib.sk_ws_is_subscribed(self.session_.handle, name, len(name)), "is_subscribed") == 1
 
     def publish(self, topic: str, data: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
         """Send to all others on a topic that this websocket is subscribed to.
@@ -207,21 +207,21 @@ class WebSocket:
 
         """
         if not compress:
-            reached = _publish_from(self.session.handle, topic, data, opcode)
-            if reached is not None and (reached or not self.session.is_elsewhere()):
+            reached = _publish_from(self.session_.handle, topic, data, opcode)
+            if reached is not None and (reached or not self.session_.is_elsewhere()):
                 return reached
-        if self.session.is_elsewhere():
+        if self.session_.is_elsewhere():
             self._forward(self.publish, topic, data, opcode, compress)
             return not self.is_closed
-        name, payload, flags = encode_publication(self.session.core, topic, data, opcode, compress)
+        name, payload, flags = encode_publication(self.session_.core, topic, data, opcode, compress)
         with lent(payload) as content:
-            return bool(lib.sk_ws_publish(self.session.handle, name, len(name), content, len(payload), flags) == 1)
+            return bool(lib.sk_ws_publish(self.session_.handle, name, len(name), content, len(payload), flags) == 1)
 
     def get_topics(self) -> list[str]:
         """Return the topics that are subscribed to, in no particular order."""
         topics: list[str] = []
-        while (length := self.session.checked(lib.sk_ws_topic(self.session.handle, len(topics)), "get_topics")) >= 0:
-            topics.append(str(self.session.core.view[:length], "utf-8"))
+        while (length := self.session_.checked(lib.sk_ws_topic(self.session_.handle, len(topics)), "get_topics")) >= 0:
+            topics.append(str(self.session_.core.view[:length], "utf-8"))
         return topics
 
     def for_each_topic(self: Self, callback: Callable[[str], Any]) -> Self:
@@ -234,19 +234,19 @@ class WebSocket:
 
     def get_user_data(self) -> Any:
         """Return what ``res.upgrade`` was given, or None."""
-        return self.session.user_data
+        return self.session_.user_data
 
     def get_user_data_uuid(self) -> str:
         """Return a name that no other connection has."""
-        return self.session.name()
+        return self.session_.name()
 
     def get_buffered_amount(self) -> int:
         """Return the number of bytes that wait in memory for the client to read."""
-        return max(0, self.session.checked(lib.sk_ws_buffered_bytes(self.session.handle), "get_buffered_amount"))
+        return max(0, self.session_.checked(lib.sk_ws_buffered_bytes(self.session_.handle), "get_buffered_amount"))
 
     def get_remote_address_bytes(self) -> bytes:
         """Return the client's address, packed into 4 or 16 bytes; empty for Unix-domain sockets and after the end."""
-        return self.session.remote_address()
+        return self.session_.remote_address()
 
     def get_remote_address(self) -> str:
         """Return the client's address as text; empty for Unix-domain sockets and after the end."""
@@ -258,7 +258,7 @@ class WebSocket:
 
     def get_native_handle(self) -> int:
         """Return the number by which the native library knows this websocket; 0 after the end."""
-        return self.session.handle
+        return self.session_.handle
 
 
 # The usual calls, of bytes or str as TEXT or BINARY, are made without Python.

@@ -7,8 +7,9 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
-from socketify import App, MiddlewareRouter, Request, Response, middleware
+from socketify import App, MiddlewareRouter, OpCode, Request, Response, middleware
 
 
 def _auth(request: Any, response: Any, _ws: Any) -> None:
@@ -64,7 +65,7 @@ def test_extensions_compose_and_stay_with_their_app(serve: Callable[..., Any]) -
     assert got.text == "False"
 
 
-@pytest.mark.parametrize("name", ["get_header", "exchange", "not an identifier", "class"])
+@pytest.mark.parametrize("name", ["get_header", "exchange_", "not an identifier", "class"])
 def test_names_that_cannot_be_added(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         App().register(lambda request, _response, _ws: request.property(name, 1))
@@ -76,6 +77,42 @@ def test_names_that_cannot_be_added(name: str) -> None:
 
 def _auth_again(request: Any, _response: Any, _ws: Any) -> None:
     request.property("token")
+
+
+#: What an extension may well call something of its own, and what the framework has names for, too.
+_COMMON_NAMES = ("exchange", "session", "core", "state", "connection", "handle", "head", "route", "context")
+
+
+def test_an_extension_may_have_the_words_of_the_framework(serve: Callable[..., Any]) -> None:
+    def extend(*objects: Any) -> None:
+        for each in objects:
+            for name in _COMMON_NAMES:
+                each.property(name)
+
+    def set_all(target: Any) -> None:
+        for name in _COMMON_NAMES:
+            setattr(target, name, name)
+
+    def are_set(target: Any) -> bool:
+        return all(getattr(target, name) == name for name in _COMMON_NAMES)
+
+    async def on_request(res: Any, req: Any) -> None:
+        set_all(res)
+        set_all(req)
+        await asyncio.sleep(0)
+        res.end(str(are_set(res) and are_set(req)))
+
+    def on_message(ws: Any, _message: str, opcode: OpCode) -> None:
+        ws.send(str(are_set(ws)), opcode)
+
+    def build(app: App) -> None:
+        app.register(extend).get("/", on_request).ws("/", {"open": set_all, "message": on_message})
+
+    server = serve(build)
+    assert httpx.get(server.url).text == "True"
+    with connect(server.ws_url) as client:
+        client.send("")
+        assert client.recv(timeout=10) == "True"
 
 
 def test_middlewares_pass_data_and_end_the_chain(serve: Callable[..., Any]) -> None:

@@ -71,7 +71,7 @@ def test_names_and_positions_of_another_type(serve: Any) -> None:
     seen: list[object] = []
 
     def handler(res: Any, req: Any) -> None:
-        handle = req.exchange.request_handle
+        handle = req.exchange_.request_handle
         for module in (native, fallback):
             calls = [("header", 5), ("header", None), ("header", "\udc80"), ("header", "coo\u212aie"), ("header", "COOKIE")]
             calls += [("parameter", "0"), ("parameter", 1.5), ("parameter", None), ("parameter", 0), ("parameter", -1)]

@@ -254,16 +254,16 @@ def test_a_websocket_whose_session_is_changed(serve: Any, put: str, monkeypatch:
     own: list[Any] = []
 
     def spoil(ws: Any) -> None:
-        own.append(ws.session)
+        own.append(ws.session_)
         if put == "slots":
             for name in ("handle", "inbox", "busy", "socket"):
-                delattr(ws.session, name)
+                delattr(ws.session_, name)
         elif put == "nothing":
-            del ws.session
+            del ws.session_
         else:
-            derived = type("Derived", (type(ws.session),), {"__slots__": ("more",)})
-            others = {"object": object(), "number": 5, "websocket": ws, "derived": derived(ws.session.core)}
-            ws.session = others[put]
+            derived = type("Derived", (type(ws.session_),), {"__slots__": ("more",)})
+            others = {"object": object(), "number": 5, "websocket": ws, "derived": derived(ws.session_.core)}
+            ws.session_ = others[put]
 
     def on_message(ws: Any, message: str, opcode: OpCode) -> None:
         if message == "spoil":
@@ -291,9 +291,9 @@ def test_a_websocket_with_the_session_of_another_one(serve: Any) -> None:
     closed: list[str] = []
 
     def on_open(ws: Any) -> None:
-        sessions.append(ws.session)
+        sessions.append(ws.session_)
         # The second one speaks for the first.
-        ws.session = sessions[0]
+        ws.session_ = sessions[0]
 
     def build(app: App) -> None:
         handlers = {"message": lambda ws, message, opcode: ws.send(message, opcode)}
@@ -327,7 +327,7 @@ def test_a_handler_that_takes_the_session_away_and(serve: Any, then: str, cut: b
             return ws.send(message, opcode)
         if cut:
             ws.close()
-        del ws.session
+        del ws.session_
         if then == "raises":
             raise ValueError(message)
         return wait()
