@@ -181,8 +181,19 @@ class WebSocketRoute(UpgradeContext):
 
         return on_message
 
-    def _on_result(self, session: Session, result: Any, error: Optional[BaseException]) -> None:
-        """Handle the result or error of a message handler that the native side called."""
+    def _on_result(self, owner: Any, result: Any, error: Optional[BaseException]) -> None:
+        """Handle the result or error of a message handler that the native side called.
+
+        Args:
+            owner: the session; when the connection has ended meanwhile, what the handler was called with.
+            result: of the handler.
+            error: of the handler.
+
+        """
+        session = owner if type(owner) is Session else getattr(owner, "session_", None)
+        if type(session) is not Session:
+            # The program took it away.
+            session = Session(self._core)
         try:
             if error is not None:
                 session.fail(error)

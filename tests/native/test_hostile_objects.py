@@ -342,3 +342,34 @@ def test_a_handler_that_takes_the_session_away_and(serve: Any, then: str, cut: b
         with connect(server.ws_url, compression=None) as client:
             client.send("plain")
             assert client.recv(timeout=10) == "plain"
+
+
+@pytest.mark.parametrize("then", ["raises", "returns"])
+def test_a_handler_that_gets_what_is_no_websocket_and_cuts(serve: Any, then: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: None)
+    websockets: list[Any] = []
+
+    def on_message(ws: Any, message: str, opcode: OpCode) -> Any:
+        if message == "plain":
+            return ws.send(message, opcode)
+        if message == "put":
+            websockets.append(ws)
+            # Smaller than a websocket: what lies behind it is somebody else's.
+            ws.session_.socket = 5
+            return ws.send(message, opcode)
+        websockets.pop().close()
+        if then == "raises":
+            raise ValueError(message)
+        return 5
+
+    server = serve(lambda app: app.ws("/", {"message": on_message}))
+    for _ in range(3):
+        with connect(server.ws_url, compression=None) as client:
+            client.send("put")
+            assert client.recv(timeout=10) == "put"
+            client.send("cut")
+            with pytest.raises(ConnectionClosed):
+                client.recv(timeout=10)
+        with connect(server.ws_url, compression=None) as client:
+            client.send("plain")
+            assert client.recv(timeout=10) == "plain"

@@ -62,10 +62,12 @@ typedef struct sk_ws_behavior {
   /* Called instead, with the websocket of the session, message and opcode's object, while that has neither iteration nor waiting
    * handler (see sk_ws_python); or NULL. What it returns, if it means anything, and what it raises goes to the next one. */
   const void *on_message_handler;
-  const void *on_message_result; /* called with the session, the result, and the exception; one of both is None */
-  sk_ws_control_fn on_ping;      /* or NULL */
-  sk_ws_control_fn on_pong;      /* or NULL */
-  sk_writable_fn on_drain;       /* or NULL */
+  /* Called with the session (or, once the connection has ended, with what the handler was called with), the result and the
+   * exception, one of which is None. */
+  const void *on_message_result;
+  sk_ws_control_fn on_ping; /* or NULL */
+  sk_ws_control_fn on_pong; /* or NULL */
+  sk_writable_fn on_drain;  /* or NULL */
   sk_ws_close_fn on_close;
   sk_ws_subscription_fn on_subscription; /* or NULL */
 } sk_ws_behavior;

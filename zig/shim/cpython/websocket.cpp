@@ -122,10 +122,10 @@ void ObjectMessages::callHandler(uint32_t handle, Object *socket, Object *messag
   if (result && meansNothing(result.get())) {
     return;
   }
+  /* Without a session, Python looks for it: what the handler was called with may be any object of the program's. */
   Slot *slot = findWebSocketSlot(handle);
-  Object *known = slot ? slot->object : sessionOf(socket);
-  Ref session = Ref::borrowed(known ? known : python.none);
-  if (!callWithOutcome(on_message_result, result, session.get())) {
+  Ref owner = Ref::borrowed(slot && slot->object ? slot->object : socket);
+  if (!callWithOutcome(on_message_result, result, owner.get())) {
     fail(on_message_result, handle);
   }
 }
