@@ -24,6 +24,8 @@ _DEFAULT_POOL_ITEMS = 64
 _CoroutineType = types.CoroutineType
 #: References to an object that a variable and the tuple of both hold.
 _OWN_REFERENCES = references_of(2)
+#: To the exchange of both, which a variable holds, too.
+_EXCHANGE_REFERENCES = references_of(3)
 _Objects = tuple[Response, Request]
 
 
@@ -115,6 +117,7 @@ class Handlers:
                 and req.exchange_ is exchange
                 and count_references(res) == _OWN_REFERENCES
                 and count_references(req) == _OWN_REFERENCES
+                and count_references(exchange) == _EXCHANGE_REFERENCES
                 and not getweakrefcount(res)
                 and not getweakrefcount(req)
                 and len(pool) < pool_items

@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from socketify import App, OpCode
+from socketify import App, OpCode, Request, Response
 from socketify.native import capabilities
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}
@@ -373,3 +373,26 @@ def test_a_handler_that_gets_what_is_no_websocket_and_cuts(serve: Any, then: str
         with connect(server.ws_url, compression=None) as client:
             client.send("plain")
             assert client.recv(timeout=10) == "plain"
+
+
+def test_an_exchange_that_a_program_keeps_serves_no_other_request(serve: Any) -> None:
+    kept: list[Any] = []
+    used: list[int] = []
+
+    def keep(res: Response, _req: Request) -> None:
+        kept.append(res.exchange_)
+        res.end("kept")
+
+    def plain(res: Response, _req: Request) -> None:
+        used.append(id(res.exchange_))
+        for exchange in kept:
+            with contextlib.suppress(RuntimeError):
+                exchange.end(None, b"of another request", 0)
+        res.end("plain")
+
+    server = serve(lambda app: app.get("/keep", keep).get("/", plain))
+    for _ in range(3):
+        assert httpx.get(server.url + "/keep").text == "kept"
+        assert httpx.get(server.url).text == "plain"
+    assert len({id(exchange) for exchange in kept}) == 3
+    assert len(set(used)) == 1 or not capabilities.members

@@ -11,6 +11,8 @@ sk_exchange_python exchange_python = {};
 
 /* What holds a response or request while no handler does: the list, and the reference of `handle`. */
 constexpr uint32_t OWN_REFERENCES = 2;
+/* Likewise what holds the exchange of both: they, and `handle`. */
+constexpr uint32_t EXCHANGE_REFERENCES = 3;
 
 /* What lies in a slot for the exchange; null when a program has put something else there, whose members are not to be read. */
 Object *exchangeIn(Object *object, size_t member) {
@@ -108,7 +110,7 @@ void ExchangeHandler::keep(const Objects &objects, bool are_ours) {
   Object *request = objects.request.get();
   Object *exchange = objects.exchange.get();
   bool free = are_ours && referenceCount(response) == OWN_REFERENCES && referenceCount(request) == OWN_REFERENCES &&
-              ended(exchange) && !isWeaklyReferenced(response, exchange_python.response_weak) &&
+              referenceCount(exchange) == EXCHANGE_REFERENCES && ended(exchange) && !isWeaklyReferenced(response, exchange_python.response_weak) &&
               !isWeaklyReferenced(request, exchange_python.request_weak) &&
               memberOf(response, exchange_python.response_exchange) == exchange &&
               memberOf(request, exchange_python.request_exchange) == exchange;
