@@ -110,7 +110,8 @@ void ExchangeHandler::keep(const Objects &objects, bool are_ours) {
   Object *request = objects.request.get();
   Object *exchange = objects.exchange.get();
   bool free = are_ours && referenceCount(response) == OWN_REFERENCES && referenceCount(request) == OWN_REFERENCES &&
-              referenceCount(exchange) == EXCHANGE_REFERENCES && ended(exchange) && !isWeaklyReferenced(response, exchange_python.response_weak) &&
+              referenceCount(exchange) == EXCHANGE_REFERENCES && ended(exchange) &&
+              !isWeaklyReferenced(response, exchange_python.response_weak) &&
               !isWeaklyReferenced(request, exchange_python.request_weak) &&
               memberOf(response, exchange_python.response_exchange) == exchange &&
               memberOf(request, exchange_python.request_exchange) == exchange;
