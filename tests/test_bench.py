@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -217,7 +218,8 @@ def test_scenarios_are_chosen_by_key_or_beginning() -> None:
 @pytest.mark.parametrize("name", instructions.PROGRAMS)
 def test_counted_programs_answer_and_end(name: str) -> None:
     command = [sys.executable, BENCH / "serve" / "counted.py", name, "32"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout
         with socket.create_connection(("127.0.0.1", int(process.stdout.readline())), 10) as connection:
             instructions.ask(connection, name, 32)
