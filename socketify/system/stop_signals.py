@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 import time
+from functools import partial
 from typing import Any, Callable, Optional
 
 from .line_writer import flush_line_writers
@@ -57,12 +58,12 @@ class StopSignals:
         """Install the handlers."""
         if threading.current_thread() is not threading.main_thread():
             return
-        # A signal between the two calls would reach the loop without having been noted, so signals are blocked.
+        # A signal between the two calls would reach the loop without having been noted, so this thread blocks it.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
         try:
             for number in (*_STOPPING, *self._others):
                 self._previous[number] = signal.getsignal(number)
-                self._loop.add_signal_handler(number, self._others.get(number, self.answer))
+                self._loop.add_signal_handler(number, self._others.get(number, partial(self._on_wake, number)))
             for number in _STOPPING:
                 # The loop still gets the signal by its descriptor. A handler in Python also interrupts code that blocks.
                 signal.signal(number, self.handle)
@@ -83,6 +84,12 @@ class StopSignals:
         if self._received == self._answered:
             self._received += 1
             self._last = now
+
+    def _on_wake(self, number: int) -> None:
+        """Handle a signal that the loop got; it was noted before, unless another thread got it amid :meth:`install`."""
+        if not self._received:
+            self.handle(number)
+        self.answer()
 
     def answer(self) -> None:
         """Stop for a signal that was noted. The loop calls it; for a signal before that, the code that runs the loop does."""

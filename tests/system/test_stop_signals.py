@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from typing import Any, Callable
 
 import pytest
@@ -34,6 +35,10 @@ def test_a_signal_that_comes_while_they_are_taken(make: Callable[[], asyncio.Abs
     loop = make()
     signals = StopSignals(Early(loop), loop.stop)  # type: ignore[arg-type]
     loop.call_soon(signals.install)
+    # Blocked signals are blocked in one thread only: a process with another one gets them there.
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    other.start()
     try:
         late: list[bool] = []
         loop.call_later(5, lambda: (late.append(True), loop.stop()))
@@ -41,6 +46,8 @@ def test_a_signal_that_comes_while_they_are_taken(make: Callable[[], asyncio.Abs
     finally:
         signals.restore()
         loop.close()
+        done.set()
+        other.join()
     assert signals.caught == signal.SIGTERM
     assert signals.should_exit
     assert not late
