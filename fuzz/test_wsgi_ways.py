@@ -168,6 +168,8 @@ def ask(server: Served, method: str) -> tuple[int, list[tuple[str, str]], bytes,
             body, complete = error.partial, False
         own = ("date", "server", "transfer-encoding", "connection")
         headers = [(name.lower(), value.strip()) for name, value in response.getheaders() if name.lower() not in own]
+        # Where it stands among the others is the server's choice.
+        headers.sort(key=lambda field: field[0] == "content-length")
         return response.status, headers, body, complete
 
 
