@@ -93,10 +93,18 @@ class Run:
         elif kind == "hold":
             self.held.append(res)
         elif kind == "on_data":
-            res.on_data(lambda res, _chunk, _last: res.end(b"data") if arguments[0] else None)
+            res.on_data(self.end_with_data if arguments[0] else lambda _res, _chunk, _last: None)
         elif kind == "child":
             self.running += 1
             res.run_async(self.child(res, arguments[0]))
+
+    def end_with_data(self, res: Any, _chunk: bytes, _last: bool) -> None:
+        try:
+            res.end(b"data")
+        except BaseException:
+            # Of a body that was begun with another size, for example.
+            self.escaped += 1
+            raise
 
     async def child(self, res: Any, plan: Any) -> None:
         self.running -= 1
