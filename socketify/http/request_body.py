@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ..native import body_here
 from ..wire.forms import FormData, FormReader
@@ -33,16 +33,7 @@ async def read_whole(exchange: Exchange, res: Any) -> bytes:
         _mark_read(exchange)
         return whole
     chunks: list[bytes] = []
-    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def sink(chunk: bytes, last: bool) -> None:
-        chunks.append(chunk)
-        if last and not waiter.done():
-            waiter.set_result(None)
-
-    exchange.read(res, BodyReader(sink, waiter))
-    if not waiter.done():
-        await waiter
+    await _read_to_end(exchange, res, chunks.append)
     return b"".join(chunks)
 
 
@@ -53,17 +44,8 @@ async def read_form(exchange: Exchange, res: Any, reader: FormReader) -> Optiona
         HTTPError: it is not a form, or breaks a limit.
 
     """
-    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def sink(chunk: bytes, last: bool) -> None:
-        reader.feed(chunk)
-        if last and not waiter.done():
-            waiter.set_result(None)
-
-    exchange.read(res, BodyReader(sink, waiter))
     try:
-        if not waiter.done():
-            await waiter
+        await _read_to_end(exchange, res, reader.feed)
     except BaseException:
         reader.form.close()
         raise
@@ -71,3 +53,16 @@ async def read_form(exchange: Exchange, res: Any, reader: FormReader) -> Optiona
         reader.form.close()
         return None
     return reader.finish()
+
+
+async def _read_to_end(exchange: Exchange, res: Any, take: Callable[[bytes], object]) -> None:
+    """Pass on every piece of the body, until its end or until the client leaves."""
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def sink(chunk: bytes, last: bool) -> None:
+        take(chunk)
+        if last and not waiter.done():
+            waiter.set_result(None)
+
+    exchange.read(res, BodyReader(sink, waiter))
+    await waiter
