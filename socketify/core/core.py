@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Coroutine
 from typing import Any, Callable, Optional, Union
 
 from ..loop.backend import open_loop
@@ -308,7 +309,20 @@ class Core:
             self.fail(another)
         self.outcome.fail_handle(error, handle, what)
 
-    # ---- tasks
+    # ---- coroutines and tasks
+
+    def runner_for(self, coroutine: Coroutine[Any, Any, Any]) -> CoroutineRunner:
+        """Return what runs a handler's coroutine.
+
+        Raises:
+            RuntimeError: no event loop serves the app; the coroutine is closed.
+
+        """
+        if self.runner is None:
+            coroutine.close()
+            message = "no event loop is running"
+            raise RuntimeError(message)
+        return self.runner
 
     def run_async(self, coroutine: Any, response: Any = None) -> asyncio.Task[Any]:
         """Run a coroutine as a task; an error in it is answered with that response.

@@ -168,11 +168,7 @@ class Handlers:
 
     def _start(self, coroutine: Coroutine[Any, Any, Any], exchange: Exchange, res: Response, req: Request) -> None:
         core = self._core
-        runner = core.runner
-        if runner is None:
-            coroutine.close()
-            message = "no event loop is running"
-            raise RuntimeError(message)
+        runner = core.runner_for(coroutine)
         waits = runner.begin(coroutine)
         if waits is not None:
             exchange.preserve()

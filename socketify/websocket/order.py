@@ -54,11 +54,7 @@ def begin_iteration(session: Session) -> None:
 
 
 def _run(session: Session, coroutine: Any) -> None:
-    runner = session.core.runner
-    if runner is None:
-        coroutine.close()
-        message = "no event loop is running"
-        raise RuntimeError(message)
+    runner = session.core.runner_for(coroutine)
     waits = runner.begin(coroutine)
     if waits is not None:
         runner.carry_on(coroutine, waits, session.fail)
