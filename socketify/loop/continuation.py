@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from typing import Any, Callable, NoReturn, Optional, Protocol
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, Optional, Protocol
 
 from ..native import continuation_type
 
@@ -66,6 +66,11 @@ class Continuation:
     yielded: Any
     is_pending: Optional[bool]
 
+    if TYPE_CHECKING:
+        # Classes of it have this; it is not abstract, as the native one cannot have a metaclass.
+        def throw(self, error: Any, *more: Any) -> Any:
+            """Raise an error in the coroutine."""
+
     def __getattr__(self, name: str) -> Any:
         """Return what the coroutine has, or None for what is not set."""
         if name in Continuation.__slots__:
@@ -84,10 +89,6 @@ class Continuation:
         """Raise, as coroutines do that a task awaits already."""
         message = "coroutine is being awaited already"
         raise RuntimeError(message)
-
-    def throw(self, error: Any, *more: Any) -> Any:
-        """Raise an error in the coroutine."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """End the coroutine with ``GeneratorExit``."""
