@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wsgi_inputs import ODD_PAIRS
 from wsgi_reference_server import Reference, Seen
 from wsgi_server import Served, served
 
@@ -23,16 +24,7 @@ PAIRS: list[Any] = [
     ("x-a", " \u00e9\t"),
     ("Connection", "x"),
     ("TE", "x"),
-    ["X-A", "b"],
-    ("X-A", "b", "c"),
-    ("X-A", 1),
-    ("X A", "b"),
-    ("X-A", "b\n"),
-    ("X-A", "\u20ac"),
-    ("Content-Length", "3"),
-    ("content-length", "4"),
-    ("Content-Length", "x"),
-    None,
+    *ODD_PAIRS,
 ]
 HEADERS = st.one_of(st.lists(st.sampled_from(PAIRS[:4]), max_size=2), st.lists(st.sampled_from(PAIRS), max_size=3))
 STATUS = st.sampled_from(["200 OK", "200 OK", "204 No", "304 Not", "99 X", "100 Go", "200 \u20ac", b"200 OK", None, "2000"])

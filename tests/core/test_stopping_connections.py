@@ -7,6 +7,7 @@ import socket
 import time
 
 import pytest
+from receiving import receive_until
 from server_programs import GET, LOOPS, Program
 from test_stopping import BEGIN, RUN, RUN_LOOP, SERVED, wait_for
 
@@ -19,15 +20,6 @@ PIECE = "{'type': 'http.response.body', 'body': b'data: x\\r\\n\\r\\n', 'more_bo
 def read_all(connection: socket.socket) -> bytes:
     found = b""
     while piece := connection.recv(65536):
-        found += piece
-    return found
-
-
-def until(connection: socket.socket, end: bytes) -> bytes:
-    found = b""
-    while end not in found:
-        piece = connection.recv(65536)
-        assert piece, found
         found += piece
     return found
 
@@ -78,7 +70,7 @@ def test_event_streams_end_at_once(loop: str, application: str) -> None:
     with Program(text, loop) as program:
         streams = [program.connect(GET) for _ in range(20)]
         for each in streams:
-            until(each, b"data: x\r\n\r\n")
+            receive_until(each, b"data: x\r\n\r\n")
         # One second, and one more for who neither waits nor sends, and a loaded machine.
         assert program.stop() < (3 if application is NEITHER else 2)
         for each in streams:
@@ -95,7 +87,7 @@ def test_event_streams_end_at_once(loop: str, application: str) -> None:
 def test_other_streams_are_told_before_the_time_out(loop: str) -> None:
     text = BEGIN + WAITS.replace("KIND", "application/x-ndjson") + ASGI_APP.replace("False", "False, shutdown_timeout=2")
     with Program(text, loop) as program, program.connect(GET) as stream:
-        until(stream, b"data: x\r\n\r\n")
+        receive_until(stream, b"data: x\r\n\r\n")
         assert 0.9 < program.stop() < 1.9
         # It is not complete, which the client has to know.
         assert b"0\r\n\r\n" not in read_all(stream)
@@ -141,7 +133,7 @@ def stop_with_streams(program: Program, count: int) -> None:
     """Open streams of events, stop the program, and see that each of them ends whole, and in time."""
     streams = [program.connect(GET) for _ in range(count)]
     for each in streams:
-        until(each, b"data: x\r\n\r\n")
+        receive_until(each, b"data: x\r\n\r\n")
     assert program.stop() < 2
     for each in streams:
         with each:
@@ -208,9 +200,9 @@ def test_websockets_that_stay_open_do_not_hold_the_stop(loop: str, answers: bool
     """The client answers the close frame, or does not, and keeps its connection in any case."""
     text = BEGIN + ECHO.replace("OPEN", "lambda ws: ws.send('hello', 1)") + RUN
     with Program(text, loop) as program, program.connect(HANDSHAKE) as websocket:
-        until(websocket, b"hello")
+        receive_until(websocket, b"hello")
         program.send_signal()
-        until(websocket, GOING_AWAY)
+        receive_until(websocket, GOING_AWAY)
         began = time.monotonic()
         if answers:
             websocket.sendall(ANSWER)
@@ -224,7 +216,7 @@ def test_what_a_websocket_has_pending_is_flushed() -> None:
     behavior = f"lambda ws: ws.send('x' * {size}, 1)"
     text = ECHO.replace("OPEN", behavior).replace("{'message'", "{'max_backpressure': 0, 'message'")
     with Program(BEGIN + text + RUN) as program, program.connect(HANDSHAKE) as websocket:
-        found = until(websocket, b"\r\n\r\n")
+        found = receive_until(websocket, b"\r\n\r\n")
         program.send_signal()
         time.sleep(0.5)
         found += read_all(websocket)
@@ -255,7 +247,7 @@ def test_connections_without_a_request_are_closed_at_once(loop: str, sent: bytes
     text = BEGIN + "app = App()\napp.get('/', lambda res, req: res.end('hello'))\n" + RUN
     with Program(text, loop) as program, program.connect(sent) as connection:
         if sent is GET:
-            until(connection, b"hello")
+            receive_until(connection, b"hello")
         else:
             time.sleep(0.1)
         assert program.stop() < 1

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import itertools
 import logging
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -14,19 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from receiving import receive_until
 from tls_files import Files
 from wsgi_server import LARGE, TEXT, both, large_result, served
 
 REQUEST = b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n"
-
-
-def receive_until(connection: socket.socket, end: bytes) -> bytes:
-    received = b""
-    while end not in received:
-        part = connection.recv(65536)
-        assert part, received
-        received += part
-    return received
 
 
 class Blocks:
