@@ -33,10 +33,6 @@ def http_callback(core: Core, application: ASGIApplication, parts: ScopeParts) -
             exchange.body = BodyQueue()
         return exchange
 
-    def prepare() -> object:
-        assert core.runner is not None
-        return core.runner.prepare()
-
     if not capabilities.iterator_send:
         return _stepping_callback(core, parts, take_over)
     return asgi_request(
@@ -46,8 +42,7 @@ def http_callback(core: Core, application: ASGIApplication, parts: ScopeParts) -
             abi.ASGI_RECEIVER: _receive,
             abi.ASGI_STATUS_LINES: STATUS_LINES,
             abi.ASGI_TAKE_OVER: take_over,
-            abi.ASGI_RUNNER: core.current,
-            abi.ASGI_NEW_TASK: prepare,
+            abi.ASGI_RUNNER: core.runner_state,
         }
     )
 

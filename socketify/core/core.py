@@ -46,8 +46,8 @@ class Core:
         #: The event loop while the app is served, and what runs the coroutines of handlers on it.
         self.loop: Optional[asyncio.AbstractEventLoop] = None
         self.runner: Optional[CoroutineRunner] = None
-        #: The event loop and the task in whose name coroutines begin. The runner fills it for native code.
-        self.current: list[Any] = [None, None]
+        #: What native code knows the runner by, which fills it.
+        self.runner_state: list[Any] = []
         self.tasks: set[asyncio.Task[Any]] = set()
         self.live: LiveExchanges = {}
         #: What native code calls about them.
@@ -163,7 +163,7 @@ class Core:
         self.move_here()
         self._settings.clear()
         self.loop = loop
-        self.runner = CoroutineRunner(loop, self.current)
+        self.runner = CoroutineRunner(loop, self.runner_state)
 
     # ---- listening
 

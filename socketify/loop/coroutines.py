@@ -8,7 +8,10 @@ from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
 from typing import Any, Optional
 
+from ..native import abi
 from ..native import begin as _begin
+from ..native import carry_on as _carry_on
+from ..native import prepare_task as _prepare_task
 from .continuation import Continuation, ErrorReport, Finish, continuation_class
 
 #: What a coroutine waits for, and the context it runs in.
@@ -51,14 +54,12 @@ class CoroutineRunner:
 
     Args:
         loop: the event loop.
-        current: a list of two items, which the runner sets to the loop and the spare task (or None), for code that begins them
-            natively.
+        state: a list that native code knows the runner by; its items are set here.
 
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, current: list[Any]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, state: list[Any]) -> None:
         self._loop = loop
-        self._spare: Optional[Continuation] = None
         # The spare task for a coroutine that is begun while another one runs.
         self._inner: Optional[Continuation] = None
         # Other tasks than the spare one in whose name coroutines were begun; the innermost is the last.
@@ -66,17 +67,29 @@ class CoroutineRunner:
         # Tasks that go on when the coroutines that were begun inside them finish or wait; the innermost is the last.
         self._outer: list[asyncio.Task[Any]] = []
         self._running: set[Continuation] = set()
-        self._current = current
         self._stops = False
-        current[:] = [loop, None]
+        state[:] = [None] * abi.RUNNER_ITEMS
+        state[abi.RUNNER_LOOP] = loop
+        state[abi.RUNNER_BEGUN] = self._begun
+        state[abi.RUNNER_RUNNING] = self._running
+        state[abi.RUNNER_TASK_TYPE] = _SpareTask
+        state[abi.RUNNER_ITSELF] = self
+        # With the spare task and its continuation, which native code makes and uses, too.
+        self._state = state
+
+    def _take_spare(self) -> Optional[Continuation]:
+        spare: Optional[Continuation] = self._state[abi.RUNNER_SPARE]
+        self._state[abi.RUNNER_SPARE] = self._state[abi.RUNNER_TASK] = None
+        return spare
 
     def prepare(self) -> asyncio.Task[Any]:
-        """Make a spare task; it is the second item of the list from now on."""
+        """Make the spare task, in whose name the next coroutine begins."""
         if self._begun and asyncio.current_task(self._loop) is None:
             # They belong to a coroutine that finished in spite of the cancellation.
             self._begun.clear()
-        self._spare, task = self._new_spare()
-        self._current[1] = task
+        spare, task = self._new_spare()
+        self._state[abi.RUNNER_SPARE] = spare
+        self._state[abi.RUNNER_TASK] = task
         return task
 
     def new_future(self) -> asyncio.Future[None]:
@@ -86,14 +99,14 @@ class CoroutineRunner:
     def _new_spare(self) -> tuple[Continuation, asyncio.Task[Any]]:
         spare: Continuation = continuation_class()
         spare.runner = self
-        spare.waker = None
+        spare.running = self._running
         spare.task = task = _SpareTask(spare, loop=self._loop)
         return spare, task
 
     def retire(self, spare: Continuation) -> None:
         """Stop using a spare task that was cancelled, most likely by the coroutine that runs in its name."""
-        if self._spare is spare:
-            self._spare = self._current[1] = None
+        if self._state[abi.RUNNER_SPARE] is spare:
+            self._take_spare()
             if spare.task is asyncio.current_task(self._loop) or spare.task in self._outer:
                 self._begun.append(spare)
         elif self._inner is spare:
@@ -110,7 +123,7 @@ class CoroutineRunner:
 
         """
         try:
-            return _begin(self._loop, self._current[1] or self.prepare(), coroutine)
+            return _begin(self._loop, _prepare_task(self._state), coroutine)
         except RuntimeError:
             running = asyncio.current_task(self._loop)
             if running is None:
@@ -151,25 +164,12 @@ class CoroutineRunner:
             finish: called when it returned.
 
         """
-        if self._begun:
-            spare = self._begun.pop()
-        else:
-            spare = self._spare or self._new_spare()[0]
-            self._spare = self._current[1] = None
-        task = spare.task
-        assert task is not None
-        spare.coroutine = coroutine
-        spare.yielded, spare.context = waits
-        spare.is_pending = True
-        spare.report = report
-        spare.finish = finish
-        spare.running = self._running
-        self._running.add(spare)
-        waker = spare.waker
-        # It is done already if the coroutine cancelled its task before it waited.
-        if waker is not None and not waker.done():
-            waker.set_result(None)
-        return task
+        return _carry_on(self._state, coroutine, waits, report, finish)
+
+    def adopt(self, coroutine: Any, waits: Waits, report: ErrorReport, finish: Optional[Finish]) -> asyncio.Task[None]:
+        """Continue a coroutine as :meth:`carry_on` does; native code leaves to this what is not the usual case."""
+        spare = self._begun.pop() if self._begun else self._take_spare() or self._new_spare()[0]
+        return spare.adopt(coroutine, waits, report, finish)
 
     def outcome_of(self, error: BaseException) -> BaseException:
         """Return what ended a coroutine: the error, or a StoppedError when the server stops."""
@@ -186,7 +186,8 @@ class CoroutineRunner:
         """Return the running and the spare tasks, to be cancelled: from now on a cancellation is not a failure."""
         self._stops = True
         tasks = self.running
-        tasks.update(spare.task for spare in (self._spare, self._inner) if spare is not None and spare.task is not None)
-        self._spare = self._inner = self._current[1] = None
+        spares = (self._take_spare(), self._inner)
+        tasks.update(spare.task for spare in spares if spare is not None and spare.task is not None)
+        self._inner = None
         self._begun.clear()
         return tasks

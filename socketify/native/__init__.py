@@ -24,7 +24,7 @@ from .handlers import (
 )
 from .lending import lent
 from .library import lib
-from .signatures import Begin, OnMessage, Publish, Send, SendMessage, SendWith, Write
+from .signatures import Begin, CarryOn, OnMessage, PrepareTask, Publish, Send, SendMessage, SendWith, Write
 
 __all__ = [
     "Capabilities",
@@ -37,6 +37,7 @@ __all__ = [
     "begin",
     "body_here",
     "capabilities",
+    "carry_on",
     "continuation_type",
     "full_url",
     "header",
@@ -45,6 +46,7 @@ __all__ = [
     "message_handler",
     "method",
     "parameter",
+    "prepare_task",
     "publish",
     "publish_from",
     "pump",
@@ -85,3 +87,5 @@ publish_from: Publish = _fast(abi.PYTHON_PUBLISH_FROM, fallback.undecided)
 pump: Callable[[], object] = _fast(abi.PYTHON_PUMP, lib.sk_loop_pump)
 asgi_receive: Callable[[Any], Any] = _fast(abi.PYTHON_ASGI_RECEIVE, fallback.undecided, can=capabilities.iterator_send)
 begin: Begin = _fast(abi.PYTHON_BEGIN, fallback.begin, can=capabilities.iterator_send)
+prepare_task: PrepareTask = _fast(abi.PYTHON_PREPARE_TASK, fallback.prepare_task, can=capabilities.iterator_send)
+carry_on: CarryOn = _fast(abi.PYTHON_CARRY_ON, fallback.carry_on, can=capabilities.iterator_send)

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x29ECEEB5C03BA14E
+DIGEST = 0xECD246C0AE95C523
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -78,7 +78,19 @@ PYTHON_PUBLISH = 16
 PYTHON_PUBLISH_FROM = 17
 PYTHON_PUMP = 18
 PYTHON_ASGI_RECEIVE = 19
-PYTHON_FUNCTIONS = 20
+PYTHON_PREPARE_TASK = 20
+PYTHON_CARRY_ON = 21
+PYTHON_FUNCTIONS = 22
+RUNNER_LOOP = 0
+RUNNER_TASK = 1
+RUNNER_SPARE = 2
+RUNNER_BEGUN = 3
+RUNNER_RUNNING = 4
+RUNNER_TASK_TYPE = 5
+RUNNER_ITSELF = 6
+RUNNER_ITEMS = 7
+RUNNER_PREPARE = "prepare"
+RUNNER_ADOPT = "adopt"
 ASGI_TEMPLATE = 0
 ASGI_ROOT_PATH = 1
 ASGI_ENDS = 2
@@ -90,8 +102,7 @@ ASGI_RECEIVER = 7
 ASGI_STATUS_LINES = 8
 ASGI_TAKE_OVER = 9
 ASGI_RUNNER = 10
-ASGI_NEW_TASK = 11
-ASGI_ITEMS = 12
+ASGI_ITEMS = 11
 ASGI_PHASE_START = 0
 ASGI_PHASE_HEAD = 1
 ASGI_PHASE_STREAM = 2
@@ -254,6 +265,7 @@ class PythonStruct(ctypes.Structure):
         ("tuple_length", c_void_p),
         ("tuple_get", c_void_p),
         ("tuple_set", c_void_p),
+        ("set_add", c_void_p),
         ("set_discard", c_void_p),
         ("context_copy_current", c_void_p),
         ("context_enter", c_void_p),
@@ -349,6 +361,7 @@ class ContinuationPythonStruct(ctypes.Structure):
         ("type", c_void_p),
         ("idle", c_void_p),
         ("fail", c_void_p),
+        ("wake", c_void_p),
         ("coroutine", c_size_t),
         ("context", c_size_t),
         ("yielded", c_size_t),
@@ -357,6 +370,8 @@ class ContinuationPythonStruct(ctypes.Structure):
         ("finish", c_size_t),
         ("running", c_size_t),
         ("task", c_size_t),
+        ("waker", c_size_t),
+        ("runner", c_size_t),
     ]
 
 
@@ -576,6 +591,7 @@ C_API: dict[str, tuple[str, ...]] = {
     "tuple_length": ("PyTuple_Size",),
     "tuple_get": ("PyTuple_GetItem",),
     "tuple_set": ("PyTuple_SetItem",),
+    "set_add": ("PySet_Add",),
     "set_discard": ("PySet_Discard",),
     "context_copy_current": ("PyContext_CopyCurrent",),
     "context_enter": ("PyContext_Enter",),

@@ -110,6 +110,24 @@ def begin(
         _leave_task(loop, task)
 
 
+def prepare_task(runner: list[Any]) -> asyncio.Task[Any]:
+    """Return the task in whose name the next coroutine begins."""
+    task: asyncio.Task[Any] = runner[abi.RUNNER_TASK] or runner[abi.RUNNER_ITSELF].prepare()
+    return task
+
+
+def carry_on(
+    runner: list[Any],
+    coroutine: Any,
+    waits: Any,
+    report: Callable[[BaseException], None],
+    finish: Optional[Callable[[], object]],
+) -> asyncio.Task[Any]:
+    """Let a coroutine go on that was begun."""
+    task: asyncio.Task[Any] = runner[abi.RUNNER_ITSELF].adopt(coroutine, waits, report, finish)
+    return task
+
+
 @_refusing
 def send(handle: int, head: Optional[bytes], fields: int, body: bytes, flags: int) -> int:
     """Send a whole response."""

@@ -159,20 +159,21 @@ def continuation_type(kind: type, twin: type) -> type:
     """Make a class of the coroutines of tasks, that steps another coroutine without Python code, or leaves that to ``twin``.
 
     Args:
-        kind: has the slots that ``sk_continuation_python`` names, and methods ``idle()``, ``fail(report, error)`` and
-            ``close()``; the new class is derived from it.
-        twin: likewise, with ``send`` and ``throw``.
+        kind: has the slots that ``sk_continuation_python`` names, and methods ``idle()``, ``wake()``,
+            ``fail(report, error)`` and ``close()``; the new class is derived from it.
+        twin: likewise, with ``adopt``, ``send`` and ``throw``.
 
     """
     if not (capabilities.members and capabilities.iterator_send):
         return twin
-    slots = ("coroutine", "context", "yielded", "is_pending", "report", "finish", "running", "task")
+    slots = ("coroutine", "context", "yielded", "is_pending", "report", "finish", "running", "task", "waker", "runner")
     methods = vars(kind)
-    _kept.extend((methods["idle"], methods["fail"]))
+    _kept.extend(methods[name] for name in ("idle", "fail", "wake"))
     facts = abi.ContinuationPythonStruct(
         type=id(kind),
         idle=id(methods["idle"]),
         fail=id(methods["fail"]),
+        wake=id(methods["wake"]),
         **{name: find_member(kind, name) for name in slots},
     )
     made: type = lib.sk_python_continuation(facts)

@@ -19,6 +19,13 @@ SendWith = Callable[[int, Any, Any, int, Any, bytes, int], Optional[int]]
 Begin = Callable[
     [asyncio.AbstractEventLoop, "asyncio.Task[Any]", "Coroutine[Any, Any, Any]"], Optional[tuple[Any, contextvars.Context]]
 ]
+#: The list of a runner (RUNNER_ITEMS): the task in whose name the next coroutine begins.
+PrepareTask = Callable[[list[Any]], "asyncio.Task[Any]"]
+#: The list of a runner, coroutine, what it waits for and its context, what gets its error, what is called when it returned.
+CarryOn = Callable[
+    [list[Any], Any, tuple[Any, contextvars.Context], Callable[[BaseException], None], Optional[Callable[[], object]]],
+    "asyncio.Task[Any]",
+]
 #: Handle, message (str for text, else bytes), opcode.
 OnMessage = Callable[[int, Any, int], None]
 #: Native app or handle, topic, data, opcode: whether there was a subscriber, or None when the arguments are not the usual ones.

@@ -52,6 +52,7 @@ typedef struct sk_python {
   SK_CPYTHON(PyTuple_Size) ptrdiff_t (*tuple_length)(const void *tuple);
   SK_CPYTHON(PyTuple_GetItem) const void *(*tuple_get)(const void *tuple, ptrdiff_t index);
   SK_CPYTHON(PyTuple_SetItem) int (*tuple_set)(const void *tuple, ptrdiff_t index, const void *stolen);
+  SK_CPYTHON(PySet_Add) int (*set_add)(const void *set, const void *item);
   SK_CPYTHON(PySet_Discard) int (*set_discard)(const void *set, const void *item);
   SK_CPYTHON(PyContext_CopyCurrent) const void *(*context_copy_current)(void);
   SK_CPYTHON(PyContext_Enter) int (*context_enter)(const void *context);
@@ -140,14 +141,17 @@ typedef struct sk_continuation_python {
   const void *type;  /* the class that has the members; in none but objects of the type that is made of it are they read */
   const void *idle;  /* idle(continuation): what its task waits for while nothing is given to it */
   const void *fail;  /* fail(continuation, report, error): reports; true when the task shall end with the error itself */
+  const void *wake;  /* wake(continuation): lets its task go on that waits already */
   size_t coroutine;  /* what it goes on with, and keeps for its name */
   size_t context;    /* of the coroutine, until it ends */
   size_t yielded;    /* what the coroutine waits for that was begun elsewhere */
   size_t is_pending; /* True until the task was handed that, then False */
   size_t report;     /* what `fail` gets */
   size_t finish;     /* called when the coroutine returned, or None */
-  size_t running;    /* the set that it is in until then */
+  size_t running;    /* the set that it is in from then on, until the coroutine ends */
   size_t task;       /* its task, until then */
+  size_t waker;      /* what its task waits for already, if it does */
+  size_t runner;     /* SK_RUNNER_ITSELF of who made it */
 } sk_continuation_python;
 
 /* Functions of sk_python_function. */
@@ -184,8 +188,28 @@ enum {
   /* asgi_receive(what receive belongs to): the message http.request when all of the body is here, else the exchange that goes on.
    */
   SK_PYTHON_ASGI_RECEIVE,
+  /* prepare_task(runner): the task in whose name the next coroutine begins, made if there is none. After
+   * sk_python_continuation. */
+  SK_PYTHON_PREPARE_TASK,
+  /* carry_on(runner, coroutine, waits, report, finish): lets a coroutine go on that was begun in the name of that task, which it
+   * returns; `waits` is what begin returned, the others as a continuation has them. Likewise. */
+  SK_PYTHON_CARRY_ON,
   SK_PYTHON_FUNCTIONS /* how many there are */
 };
+
+/* Items of the list by which a runner of coroutines is known. */
+enum {
+  SK_RUNNER_LOOP,      /* the event loop */
+  SK_RUNNER_TASK,      /* the task in whose name the next coroutine begins, or None */
+  SK_RUNNER_SPARE,     /* its continuation, or None */
+  SK_RUNNER_BEGUN,     /* list of continuations of other tasks, in whose name coroutines were begun that are still to go on */
+  SK_RUNNER_RUNNING,   /* set of continuations whose coroutines have not ended */
+  SK_RUNNER_TASK_TYPE, /* task_type(continuation, loop=loop): makes a task */
+  SK_RUNNER_ITSELF,    /* has the two methods below */
+  SK_RUNNER_ITEMS      /* how many there are */
+};
+#define SK_RUNNER_PREPARE "prepare" /* (): what prepare_task does, in all cases */
+#define SK_RUNNER_ADOPT "adopt"     /* (coroutine, waits, report, finish): what carry_on does, in all cases */
 
 /* Items of the tuple that tells how an ASGI application is served. */
 enum {
@@ -199,8 +223,7 @@ enum {
   SK_ASGI_RECEIVER,     /* receive(what receive belongs to): a coroutine of the next message, by SK_PYTHON_ASGI_RECEIVE */
   SK_ASGI_STATUS_LINES, /* dict of int to bytes */
   SK_ASGI_TAKE_OVER,    /* take_over(handle, SK_ASGI_PHASE_*, head, fields, SK_SCOPE_*): the exchange that goes on */
-  SK_ASGI_RUNNER,       /* list of the event loop and of the task in whose name coroutines are stepped, which may be None */
-  SK_ASGI_NEW_TASK,     /* new_task(): puts a task there */
+  SK_ASGI_RUNNER,       /* list of SK_RUNNER_ITEMS: who runs the coroutines */
   SK_ASGI_ITEMS         /* how many there are */
 };
 

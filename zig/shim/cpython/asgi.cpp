@@ -1,6 +1,7 @@
 #include "cpython/asgi.h"
 
 #include "cpython/asgi_scope.h"
+#include "cpython/continuation.h"
 #include "cpython/coroutine.h"
 #include "cpython/handler.h"
 #include "http/app.h"
@@ -301,17 +302,6 @@ Ref reportFailure(AsgiExchange exchange) {
   return callSuccessor(exchange, SK_ASGI_ON_ERROR, arguments);
 }
 
-/* The task in whose name coroutines are stepped; borrowed from the list that keeps it. */
-Object *currentTask(AsgiRoute route) {
-  Object *runner = route[SK_ASGI_RUNNER];
-  Object *task = python.list_get(runner, 1);
-  if (task == python.none) {
-    Ref made(python.vectorcall(route[SK_ASGI_NEW_TASK], nullptr, 0, nullptr));
-    task = made ? python.list_get(runner, 1) : nullptr;
-  }
-  return task;
-}
-
 /* None when an exception is set that nobody knows of. */
 Ref run(AsgiRoute route, AsgiExchange exchange, Object *self, Ref scope) {
   Ref receiver(python.new_function(&receive_method, self, nullptr));
@@ -328,13 +318,12 @@ Ref run(AsgiRoute route, AsgiExchange exchange, Object *self, Ref scope) {
     Object *awaitable[] = {coroutine.get()};
     return callSuccessor(exchange, SK_ASGI_RUN_AWAITABLE, awaitable);
   }
-  /* Held here: what runs may let the list forget it. */
-  Object *found = currentTask(route);
-  if (!found) {
+  Ref runner = Ref::borrowed(route[SK_ASGI_RUNNER]);
+  Ref task = prepareTask(runner.get());
+  Ref loop = Ref::borrowed(task ? python.list_get(runner.get(), SK_RUNNER_LOOP) : nullptr);
+  if (!loop) {
     return reportFailure(exchange);
   }
-  Ref task = Ref::borrowed(found);
-  Ref loop = Ref::borrowed(python.list_get(route[SK_ASGI_RUNNER], 0));
   Stepped stepped = begin(loop.get(), task.get(), coroutine.get());
   if (stepped.outcome == Step::Failed) {
     return reportFailure(exchange);

@@ -3,6 +3,8 @@
 #include "cpython/coroutine.h"
 #include "cpython/types.h"
 
+#include <utility>
+
 namespace sk {
 
 namespace {
@@ -11,6 +13,9 @@ namespace {
 sk_continuation_python continuation_python = {};
 Object *true_object = nullptr;
 Object *false_object = nullptr;
+/* The type that is made of the class, and the names of what its tasks are made with. */
+Object *continuation_type = nullptr;
+Object *task_names = nullptr;
 
 /* One of them. A program can reach it by its task and put anything into its members: nothing is taken for granted of what lies
  * there, or that it stays while Python runs. An empty member is None to Python. */
@@ -31,6 +36,31 @@ public:
     }
     setMember(self, continuation_python.is_pending, Ref::borrowed(false_object));
     return swapMember(self, continuation_python.yielded, Ref());
+  }
+
+  /* Goes on with a coroutine. Without a result an exception is set; else its task. */
+  Ref adopt(Object *coroutine, Object *waits, Object *report, Object *finish) const {
+    if (!isExactly(waits, python.tuple_type) || python.tuple_length(waits) != 2) {
+      python.set_error(python.type_error, "waits must be what begin returned");
+      return Ref();
+    }
+    const std::pair<size_t, Object *> given[] = {
+        {continuation_python.coroutine, coroutine},
+        {continuation_python.yielded, python.tuple_get(waits, 0)},
+        {continuation_python.context, python.tuple_get(waits, 1)},
+        {continuation_python.is_pending, true_object},
+        {continuation_python.report, report},
+        {continuation_python.finish, finish},
+    };
+    for (auto [member, value] : given) {
+      setMember(self, member, Ref::borrowed(value));
+    }
+    Ref running = heldMember(continuation_python.running), waker = heldMember(continuation_python.waker);
+    bool waits_already = waker.get() != python.none;
+    if (python.set_add(running.get(), self) != 0 || (waits_already && !callWith(continuation_python.wake, self))) {
+      return Ref();
+    }
+    return heldMember(continuation_python.task);
   }
 
   /* Steps the active coroutine; the result is a PySendResult, as for the following ones. */
@@ -142,6 +172,14 @@ Object *sendValue(Object *self, Object *value) {
   return resultOfStep(sent, result);
 }
 
+/* adopt(coroutine, waits, report, finish) */
+Object *adoptCoroutine(Object *self, Object *const *arguments, ptrdiff_t count) {
+  if (!counts(count, 4)) {
+    return nullptr;
+  }
+  return Continuation(self).adopt(arguments[0], arguments[1], arguments[2], arguments[3]).release();
+}
+
 /* throw(exception) or throw(type, value, traceback) */
 Object *throwIntoCoroutine(Object *self, Object *const *arguments, ptrdiff_t count) {
   Continuation continuation(self);
@@ -171,6 +209,7 @@ void finalizeContinuation(Object *self) {
 Method continuation_methods[] = {
     callWithOne("send", sendValue),
     fastCall("throw", throwIntoCoroutine),
+    fastCall("adopt", adoptCoroutine),
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -183,17 +222,119 @@ TypeSlot continuation_slots[] = {
 
 TypeSpec continuation_spec = {"socketify.native.NativeContinuation", 0, 0, 0, continuation_slots};
 
+/* ---- the runner */
+
+/* Puts an item into the list of a runner that is as it was made; what that lets go of may run Python. */
+void putItem(Object *runner, ptrdiff_t item, Ref value) {
+  if (python.list_set(runner, item, value.release()) != 0) {
+    python.error_clear();
+  }
+}
+
+bool isIntact(Object *runner) { return isExactly(runner, python.list_type) && python.list_length(runner) == SK_RUNNER_ITEMS; }
+
+/* The same, with an exception if not. */
+bool checkIntact(Object *runner) {
+  bool intact = isIntact(runner);
+  if (!intact) {
+    python.set_error(python.runtime_error, "somebody changed what coroutines are run by");
+  }
+  return intact;
+}
+
+Ref callRunner(Object *runner, const char *name, Object *const *arguments, size_t count) {
+  if (!checkIntact(runner)) {
+    return Ref();
+  }
+  Ref method(python.get_attribute(python.list_get(runner, SK_RUNNER_ITSELF), name));
+  return Ref(method ? python.vectorcall(method.get(), arguments, count, nullptr) : nullptr);
+}
+
+/* Whether coroutines were begun that are still to go on in other tasks than the next one. */
+bool hasBegun(Object *runner) {
+  Object *begun = python.list_get(runner, SK_RUNNER_BEGUN);
+  return !isExactly(begun, python.list_type) || python.list_length(begun) != 0;
+}
+
+/* A continuation with its task, for a runner that is intact. */
+Ref newSpare(Object *runner) {
+  Ref spare(python.vectorcall(continuation_type, nullptr, 0, nullptr));
+  if (!spare || !checkIntact(runner)) {
+    return Ref();
+  }
+  Ref loop = Ref::borrowed(python.list_get(runner, SK_RUNNER_LOOP));
+  Ref task_type = Ref::borrowed(python.list_get(runner, SK_RUNNER_TASK_TYPE));
+  setMember(spare.get(), continuation_python.runner, Ref::borrowed(python.list_get(runner, SK_RUNNER_ITSELF)));
+  setMember(spare.get(), continuation_python.running, Ref::borrowed(python.list_get(runner, SK_RUNNER_RUNNING)));
+  Object *arguments[] = {spare.get(), loop.get()};
+  Ref task(callNamed(task_type.get(), arguments, 1, task_names));
+  if (!task) {
+    return Ref();
+  }
+  setMember(spare.get(), continuation_python.task, std::move(task));
+  return checkIntact(runner) ? std::move(spare) : Ref();
+}
+
 } // namespace
+
+Ref prepareTask(Object *runner) {
+  if (!checkIntact(runner)) {
+    return Ref();
+  }
+  Object *found = python.list_get(runner, SK_RUNNER_TASK);
+  if (found != python.none) {
+    return Ref::borrowed(found);
+  }
+  if (hasBegun(runner) || !continuation_type) {
+    return callRunner(runner, SK_RUNNER_PREPARE, nullptr, 0);
+  }
+  Ref spare = newSpare(runner);
+  if (!spare) {
+    return Ref();
+  }
+  Ref task = Ref::borrowed(memberOf(spare.get(), continuation_python.task));
+  putItem(runner, SK_RUNNER_TASK, Ref::borrowed(task.get()));
+  putItem(runner, SK_RUNNER_SPARE, std::move(spare));
+  return task;
+}
+
+Ref carryOn(Object *runner, Object *coroutine, Object *waits, Object *report, Object *finish) {
+  Ref spare;
+  if (isIntact(runner) && !hasBegun(runner) && isExactly(python.list_get(runner, SK_RUNNER_SPARE), continuation_type)) {
+    spare = Ref::borrowed(python.list_get(runner, SK_RUNNER_SPARE));
+  }
+  if (!spare) {
+    Object *arguments[] = {coroutine, waits, report, finish};
+    return callRunner(runner, SK_RUNNER_ADOPT, arguments, std::size(arguments));
+  }
+  putItem(runner, SK_RUNNER_TASK, Ref::borrowed(python.none));
+  putItem(runner, SK_RUNNER_SPARE, Ref::borrowed(python.none));
+  return Continuation(spare.get()).adopt(coroutine, waits, report, finish);
+}
+
+Object *prepareTaskOf(Object *, Object *const *arguments, ptrdiff_t count) {
+  return counts(count, 1) ? prepareTask(arguments[0]).release() : nullptr;
+}
+
+Object *carryOnIn(Object *, Object *const *arguments, ptrdiff_t count) {
+  if (!counts(count, 5)) {
+    return nullptr;
+  }
+  return carryOn(arguments[0], arguments[1], arguments[2], arguments[3], arguments[4]).release();
+}
 
 Object *newContinuationType(const sk_continuation_python &facts) {
   continuation_python = facts;
   true_object = python.from_bool(1);
   false_object = python.from_bool(0);
-  Ref bases(python.new_tuple(1));
-  if (!bases || python.tuple_set(bases.get(), 0, Ref::borrowed(continuation_python.type).release()) != 0) {
+  Ref bases(python.new_tuple(1)), names(python.new_tuple(1));
+  if (!bases || python.tuple_set(bases.get(), 0, Ref::borrowed(continuation_python.type).release()) != 0 || !names ||
+      python.tuple_set(names.get(), 0, python.intern("loop")) != 0) {
     return nullptr;
   }
-  return python.type_from_spec(&continuation_spec, bases.get());
+  task_names = names.release();
+  continuation_type = python.type_from_spec(&continuation_spec, bases.get());
+  return continuation_type ? Ref::borrowed(continuation_type).release() : nullptr;
 }
 
 } // namespace sk

@@ -2,6 +2,7 @@
 
 #include "cpython/asgi.h"
 #include "cpython/asgi_scope.h"
+#include "cpython/continuation.h"
 #include "cpython/coroutine.h"
 #include "cpython/request.h"
 #include "cpython/response.h"
@@ -115,6 +116,8 @@ std::array<Method, SK_PYTHON_FUNCTIONS> makeMethods() {
   made[SK_PYTHON_PUBLISH_FROM] = fastCall("publish_from", publishToOthers);
   made[SK_PYTHON_PUMP] = fastCall("pump", pump);
   made[SK_PYTHON_ASGI_RECEIVE] = fastCall("asgi_receive", asgiReceive);
+  made[SK_PYTHON_PREPARE_TASK] = fastCall("prepare_task", prepareTaskOf);
+  made[SK_PYTHON_CARRY_ON] = fastCall("carry_on", carryOnIn);
   return made;
 }
 
