@@ -10,15 +10,9 @@ namespace sk {
 /* A new reference to a type derived from the class of Python, or null with an exception set. Once. */
 Object *newContinuationType(const sk_continuation_python &facts);
 
-/* The functions of a runner, which is a list of SK_RUNNER_ITEMS; it and its items may be changed by the program. Without a result
- * an exception is set. */
-
-/* The task in whose name the next coroutine begins. */
+/* The task in whose name the next coroutine begins that a runner begins, which is a list of SK_RUNNER_ITEMS; the program may change
+ * that and its items. Without a result an exception is set. */
 Ref prepareTask(Object *runner);
-/* Lets a coroutine go on in the task that it was begun in the name of, and returns that. `waits` is a tuple of what it waits for
- * and its context. */
-Ref carryOn(Object *runner, Object *coroutine, Object *waits, Object *report, Object *finish);
-
 /* prepare_task(runner), carry_on(runner, coroutine, waits, report, finish) */
 Object *prepareTaskOf(Object *self, Object *const *arguments, ptrdiff_t count);
 Object *carryOnIn(Object *self, Object *const *arguments, ptrdiff_t count);
