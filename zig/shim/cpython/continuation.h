@@ -10,8 +10,8 @@ namespace sk {
 /* A new reference to a type derived from the class of Python, or null with an exception set. Once. */
 Object *newContinuationType(const sk_continuation_python &facts);
 
-/* The task in whose name the next coroutine begins that a runner begins, which is a list of SK_RUNNER_ITEMS; the program may change
- * that and its items. Without a result an exception is set. */
+/* The task in whose name a runner, a list of SK_RUNNER_ITEMS, begins its next coroutine; the program may change the list and its
+ * items. Without a result an exception is set. */
 Ref prepareTask(Object *runner);
 /* prepare_task(runner), carry_on(runner, coroutine, waits, report, finish) */
 Object *prepareTaskOf(Object *self, Object *const *arguments, ptrdiff_t count);
