@@ -45,6 +45,8 @@ REQUESTS = {
     "coroutine-waits": GET,
     "asgi": GET,
     "asgi-waits": GET,
+    "asgi-ten-waits": GET,
+    "asgi-stream": GET,
     "asgi-post": POST,
     "wsgi": GET,
     "wsgi-post": POST,

@@ -9,6 +9,7 @@ from typing import Any, Callable
 from socketify import ASGI, WSGI, App, AppListenOptions
 
 TEXT = "Hello, World!"
+PIECE = b"x" * 200
 FIELDS = (("cache-control", "no-store"), ("x-request", "17"))
 
 
@@ -99,6 +100,22 @@ async def asgi_waits(scope: Any, receive: Any, send: Any) -> None:
     await asgi(scope, receive, send, waits=2)
 
 
+async def asgi_ten_waits(scope: Any, receive: Any, send: Any) -> None:
+    """Answers after ten waits."""
+    await asgi(scope, receive, send, waits=10)
+
+
+async def asgi_stream(_scope: Any, _receive: Any, send: Any) -> None:
+    """Answers with ten pieces."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    for _ in range(9):
+        await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+    await send({"type": "http.response.body", "body": PIECE})
+
+
+APPLICATIONS = {"asgi-waits": asgi_waits, "asgi-ten-waits": asgi_ten_waits, "asgi-stream": asgi_stream}
+
+
 def wsgi(environ: Any, start_response: Any) -> list[bytes]:
     """Answers, and reads a body before."""
     if environ["REQUEST_METHOD"] == "POST":
@@ -114,8 +131,7 @@ def main(name: str, count: int) -> None:
     elif name == "websocket":
         serve_websockets(count)
     else:
-        application = asgi_waits if name == "asgi-waits" else asgi
-        server = WSGI(wsgi) if name.startswith("wsgi") else ASGI(application, lifespan=False)
+        server = WSGI(wsgi) if name.startswith("wsgi") else ASGI(APPLICATIONS.get(name, asgi), lifespan=False)
         server.native_app.close_after(count)
         server.listen(0, listening)
         server.run()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+import asyncio
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..core.core import Core
 from ..http.body_queue import BodyQueue
@@ -12,6 +13,7 @@ from .exchange import ASGIExchange
 from .head import STATUS_LINES
 from .protocol import ASGIApplication, Message
 from .response import DONE, START
+from .waiters import wait, wake
 
 if TYPE_CHECKING:
     from .scope import ScopeParts
@@ -20,13 +22,23 @@ if TYPE_CHECKING:
 def http_callback(core: Core, application: ASGIApplication, parts: ScopeParts) -> Callable[[int], int]:
     """Make the function that the native side calls for every request."""
 
-    def take_over(handle: int, phase: int, head: bytes, fields: int, flags: int) -> ASGIExchange:
+    def take_over(
+        handle: int,
+        phase: int,
+        head: bytes,
+        fields: int,
+        flags: int,
+        task: Optional[asyncio.Task[None]] = None,
+        readers: Optional[list[asyncio.Future[None]]] = None,
+    ) -> ASGIExchange:
         """Continue an exchange that the native side began."""
         exchange = ASGIExchange(core, 0 if phase == DONE else handle, application)
         exchange.phase = phase
         exchange.head = head
         exchange.fields = fields
         exchange.takes_trailers = flags & SCOPE_TRAILERS != 0
+        exchange.task = task
+        exchange.readers = readers
         if flags & SCOPE_RECEIVED:
             exchange.end_body()
         elif flags & SCOPE_BODY:
@@ -43,6 +55,8 @@ def http_callback(core: Core, application: ASGIApplication, parts: ScopeParts) -
             abi.ASGI_STATUS_LINES: STATUS_LINES,
             abi.ASGI_TAKE_OVER: take_over,
             abi.ASGI_RUNNER: core.runner_state,
+            abi.ASGI_LIVE: core.live,
+            abi.ASGI_WAKE: wake,
         }
     )
 
@@ -50,6 +64,9 @@ def http_callback(core: Core, application: ASGIApplication, parts: ScopeParts) -
 async def _receive(begun: Any) -> Message:
     """Receive from an exchange that the native side began."""
     found = asgi_receive(begun)
+    while found.__class__ is list:
+        await wait(found)
+        found = asgi_receive(begun)
     if found.__class__ is not dict:
         found = await found.receive()
     message: Message = found

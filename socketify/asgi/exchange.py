@@ -28,7 +28,7 @@ _NOTHING_MORE = BodyQueue()
 class ASGIExchange(ASGIResponse):
     """One request and its response, with the application that answers it."""
 
-    __slots__ = ("_application", "_stop_notices", "_task", "body", "scope")
+    __slots__ = ("_application", "_stop_notices", "body", "scope", "task")
 
     def __init__(self, core: Core, handle: int, application: ASGIApplication) -> None:
         super().__init__(core, handle)
@@ -37,8 +37,8 @@ class ASGIExchange(ASGIResponse):
         self.body: Optional[BodyQueue] = None
         #: The scope, while the application is not called before the first piece of the body has arrived.
         self.scope: Optional[Scope] = None
-        # The task of an application that waits.
-        self._task: Optional[asyncio.Task[None]] = None
+        #: The task of an application that waits.
+        self.task: Optional[asyncio.Task[None]] = None
         # How often ``receive`` reported the client's leaving because the server stops.
         self._stop_notices = 0
 
@@ -74,7 +74,7 @@ class ASGIExchange(ASGIResponse):
         runner = self.core.runner
         assert runner is not None
         self.follow()
-        self._task = runner.carry_on(coroutine, (yielded, context), self.on_error, self.on_return)
+        self.task = runner.carry_on(coroutine, (yielded, context), self.on_error, self.on_return)
 
     def _itself(self) -> ASGIExchange:
         return self
@@ -145,8 +145,8 @@ class ASGIExchange(ASGIResponse):
             if self._stop_notices >= _STOP_NOTICES_MAX:
                 # It goes on in spite of that. Sending is an error from now on; an application that never sends is cancelled.
                 self.give_up()
-                if self._task is not None:
-                    asyncio.get_running_loop().call_later(_CANCEL_SECONDS, self._task.cancel)
+                if self.task is not None:
+                    asyncio.get_running_loop().call_later(_CANCEL_SECONDS, self.task.cancel)
                 return
         elif not late or not (self.body is None or self.body is _NOTHING_MORE):
             return

@@ -247,7 +247,7 @@ class ASGIResponse(ABC):
             piece = body if len(body) <= WHOLE_BODY_MAX else body[start : start + WHOLE_BODY_MAX]
             last = not more and start + WHOLE_BODY_MAX >= len(body)
             if last and self.trailers is None:
-                self._end_stream(piece)
+                await self._end_stream(piece)
             else:
                 await self._send_piece(piece)
         if not more and self.trailers is not None:
@@ -259,18 +259,37 @@ class ASGIResponse(ABC):
             result = _stream(self.handle, head, self.fields, piece)
         else:
             result = _stream(self.handle, None, 0, piece)
+        await self.streamed(result)
+
+    async def streamed(self, result: int) -> None:
+        """Go on after a piece of the body was sent.
+
+        Args:
+            result: of the native side.
+
+        """
         if result not in (OK, BUFFERED):
             self.refused(result)
         self.phase = STREAM
         if result == BUFFERED:
             await self.drained()
 
-    def _end_stream(self, piece: bytes) -> None:
+    async def _end_stream(self, piece: bytes) -> None:
         if self.phase == HEAD:
             head = self.head
             result = _send(self.handle, head, self.fields, piece, KEEP_LENGTH)
         else:
             result = _send(self.handle, None, 0, piece, 0)
+        await self.ended(result, piece)
+
+    async def ended(self, result: int, piece: bytes) -> None:
+        """Go on after the last piece of the body was sent.
+
+        Args:
+            result: of the native side.
+            piece: what was sent.
+
+        """
         if result == GONE and not piece:
             self.leave()
             return

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0xECD246C0AE95C523
+DIGEST = 0x4A0343D98FC8A5A5
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -102,7 +102,9 @@ ASGI_RECEIVER = 7
 ASGI_STATUS_LINES = 8
 ASGI_TAKE_OVER = 9
 ASGI_RUNNER = 10
-ASGI_ITEMS = 11
+ASGI_LIVE = 11
+ASGI_WAKE = 12
+ASGI_ITEMS = 13
 ASGI_PHASE_START = 0
 ASGI_PHASE_HEAD = 1
 ASGI_PHASE_STREAM = 2
@@ -115,7 +117,10 @@ ASGI_SEND = "send"
 ASGI_ON_ERROR = "on_error"
 ASGI_ON_RETURN = "on_return"
 ASGI_RUN_AWAITABLE = "run_awaitable"
-ASGI_CARRY_ON = "carry_on"
+ASGI_CARRY_ON_IN_PYTHON = "carry_on"
+ASGI_COMPLETE = "complete"
+ASGI_STREAMED = "streamed"
+ASGI_ENDED = "ended"
 TLS_LOADED = 1
 TLS_ABSENT = 0
 TLS_TOO_OLD = -1
@@ -234,10 +239,12 @@ class PythonStruct(ctypes.Structure):
         ("new_function", c_void_p),
         ("new_method", c_void_p),
         ("type_from_spec", c_void_p),
+        ("type_alloc", c_void_p),
+        ("gc_untrack", c_void_p),
+        ("gc_delete", c_void_p),
         ("get_attribute", c_void_p),
         ("get_item", c_void_p),
         ("is_true", c_void_p),
-        ("compare", c_void_p),
         ("iterator_send", c_void_p),
         ("inc_ref", c_void_p),
         ("dec_ref", c_void_p),
@@ -257,6 +264,7 @@ class PythonStruct(ctypes.Structure):
         ("dict_copy", c_void_p),
         ("dict_get", c_void_p),
         ("dict_set", c_void_p),
+        ("dict_delete", c_void_p),
         ("new_list", c_void_p),
         ("list_length", c_void_p),
         ("list_get", c_void_p),
@@ -294,6 +302,7 @@ class PythonStruct(ctypes.Structure):
         ("enter_task", c_void_p),
         ("leave_task", c_void_p),
         ("type_word", c_size_t),
+        ("object_size", c_size_t),
         ("function_weak", c_int64),
         ("count_is_first", c_int32),
         ("vectorcall_takes_dict", c_int32),
@@ -560,10 +569,12 @@ C_API: dict[str, tuple[str, ...]] = {
     "new_function": ("PyCFunction_NewEx",),
     "new_method": ("PyDescr_NewMethod",),
     "type_from_spec": ("PyType_FromSpecWithBases",),
+    "type_alloc": ("PyType_GenericAlloc",),
+    "gc_untrack": ("PyObject_GC_UnTrack",),
+    "gc_delete": ("PyObject_GC_Del",),
     "get_attribute": ("PyObject_GetAttrString",),
     "get_item": ("PyObject_GetItem",),
     "is_true": ("PyObject_IsTrue",),
-    "compare": ("PyObject_RichCompareBool",),
     "iterator_send": ("PyIter_Send",),
     "inc_ref": ("Py_IncRef",),
     "dec_ref": ("Py_DecRef",),
@@ -583,6 +594,7 @@ C_API: dict[str, tuple[str, ...]] = {
     "dict_copy": ("PyDict_Copy",),
     "dict_get": ("PyDict_GetItemWithError",),
     "dict_set": ("PyDict_SetItem",),
+    "dict_delete": ("PyDict_DelItem",),
     "new_list": ("PyList_New",),
     "list_length": ("PyList_Size",),
     "list_get": ("PyList_GetItem",),

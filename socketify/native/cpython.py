@@ -110,6 +110,7 @@ def _find_c_api(mode: str) -> Optional[abi.PythonStruct]:
     return abi.PythonStruct(
         # Builds of CPython differ in that.
         type_word=_find_word(probe, id(object)),
+        object_size=object.__basicsize__,
         function_weak=find_weak_references(types.BuiltinFunctionType),
         count_is_first=mode != NO_MEMBERS and _count_is_first(),
         # CPython 3.9 and 3.10 do not export the other function.

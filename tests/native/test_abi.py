@@ -103,7 +103,7 @@ def test_what_the_generator_does_not_know_is_refused(text: str) -> None:
 
 def test_exchanges_have_the_methods_that_the_native_side_calls() -> None:
     names = [value for name, value in vars(abi).items() if name.startswith("ASGI_") and isinstance(value, str)]
-    assert len(names) == 6
+    assert len(names) == 9
     assert all(callable(getattr(ASGIExchange, name)) for name in names)
 
 

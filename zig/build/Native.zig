@@ -175,6 +175,7 @@ const Unit = enum {
                 "abi/python.cpp",
                 "cpython/api.cpp",
                 "cpython/asgi.cpp",
+                "cpython/asgi_exchange.cpp",
                 "cpython/asgi_scope.cpp",
                 "cpython/continuation.cpp",
                 "cpython/coroutine.cpp",

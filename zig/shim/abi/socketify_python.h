@@ -21,10 +21,12 @@ typedef struct sk_python {
   SK_CPYTHON(PyCFunction_NewEx) const void *(*new_function)(void *method, const void *self, const void *module);
   SK_CPYTHON(PyDescr_NewMethod) const void *(*new_method)(const void *type, void *method);
   SK_CPYTHON(PyType_FromSpecWithBases) const void *(*type_from_spec)(void *spec, const void *bases);
+  SK_CPYTHON(PyType_GenericAlloc) const void *(*type_alloc)(const void *type, ptrdiff_t items);
+  SK_CPYTHON(PyObject_GC_UnTrack) void (*gc_untrack)(const void *object);
+  SK_CPYTHON(PyObject_GC_Del) void (*gc_delete)(const void *object);
   SK_CPYTHON(PyObject_GetAttrString) const void *(*get_attribute)(const void *object, const char *name);
   SK_CPYTHON(PyObject_GetItem) const void *(*get_item)(const void *object, const void *key);
   SK_CPYTHON(PyObject_IsTrue) int (*is_true)(const void *object);
-  SK_CPYTHON(PyObject_RichCompareBool) int (*compare)(const void *left, const void *right, int operation);
   SK_CPYTHON(PyIter_Send) int (*iterator_send)(const void *iterator, const void *value, const void **result);
   SK_CPYTHON(Py_IncRef) void (*inc_ref)(const void *object);
   SK_CPYTHON(Py_DecRef) void (*dec_ref)(const void *object);
@@ -44,6 +46,7 @@ typedef struct sk_python {
   SK_CPYTHON(PyDict_Copy) const void *(*dict_copy)(const void *dict);
   SK_CPYTHON(PyDict_GetItemWithError) const void *(*dict_get)(const void *dict, const void *key);
   SK_CPYTHON(PyDict_SetItem) int (*dict_set)(const void *dict, const void *key, const void *value);
+  SK_CPYTHON(PyDict_DelItem) int (*dict_delete)(const void *dict, const void *key);
   SK_CPYTHON(PyList_New) const void *(*new_list)(ptrdiff_t length);
   SK_CPYTHON(PyList_Size) ptrdiff_t (*list_length)(const void *list);
   SK_CPYTHON(PyList_GetItem) const void *(*list_get)(const void *list, ptrdiff_t index);
@@ -82,6 +85,7 @@ typedef struct sk_python {
   const void *leave_task;
   /* Where in an object, in words, the address of its type is. */
   size_t type_word;
+  size_t object_size;            /* of an object without members, in bytes: those of the shim's own types follow it */
   int64_t function_weak;         /* where in a built-in function, in words, its weak references are */
   int32_t count_is_first;        /* an object begins with its reference count */
   int32_t vectorcall_takes_dict; /* of keywords; else a tuple of their names, whose values come after the other arguments */
@@ -172,8 +176,8 @@ enum {
   SK_PYTHON_FULL_URL,
   SK_PYTHON_HEADER,    /* header(handle, name): a field's first value, or None */
   SK_PYTHON_PARAMETER, /* parameter(handle, index): as it was sent, or None */
-  /* body_here(handle): the whole body as bytes, if it came with the head and was not asked for yet, else None; it counts as read.
-   */
+  /* body_here(handle): the whole body as bytes, if all of it has arrived and it was not asked for yet, else None; it counts as
+   * read. */
   SK_PYTHON_BODY_HERE,
   /* begin(loop, task, coroutine): steps a coroutine in the name of a task and in a copy of the context; None when it finished, else
    * (what it waits for, the context). */
@@ -185,8 +189,8 @@ enum {
   SK_PYTHON_PUBLISH,
   SK_PYTHON_PUBLISH_FROM,
   SK_PYTHON_PUMP, /* pump(): sk_loop_pump, and gives None */
-  /* asgi_receive(what receive belongs to): the message http.request when all of the body is here, else the exchange that goes on.
-   */
+  /* asgi_receive(what receive belongs to): the message http.request when all of the body is here; a list of futures to wait in,
+   * before it is called again, when all was received; else the exchange that goes on. */
   SK_PYTHON_ASGI_RECEIVE,
   /* prepare_task(runner): the task in whose name the next coroutine begins, made if there is none. After
    * sk_python_continuation. */
@@ -215,16 +219,20 @@ enum {
 enum {
   SK_ASGI_TEMPLATE,     /* the scope, with what is the same for all requests */
   SK_ASGI_ROOT_PATH,    /* bytes */
-  SK_ASGI_ENDS,         /* mapping of what sk_req_scope says of client and server to a tuple of both */
+  SK_ASGI_ENDS,         /* dict of what sk_req_scope says of client and server to a tuple of both */
   SK_ASGI_DECODE,       /* decode(bytes): the path, unescaped */
   SK_ASGI_OTHER_SCHEME, /* str */
   SK_ASGI_TLS,          /* tls(handle): what the extension of that name says, or None without TLS */
   SK_ASGI_APPLICATION,  /* application(scope, receive, send) */
   SK_ASGI_RECEIVER,     /* receive(what receive belongs to): a coroutine of the next message, by SK_PYTHON_ASGI_RECEIVE */
   SK_ASGI_STATUS_LINES, /* dict of int to bytes */
-  SK_ASGI_TAKE_OVER,    /* take_over(handle, SK_ASGI_PHASE_*, head, fields, SK_SCOPE_*): the exchange that goes on */
-  SK_ASGI_RUNNER,       /* list of SK_RUNNER_ITEMS: who runs the coroutines */
-  SK_ASGI_ITEMS         /* how many there are */
+  /* take_over(handle, SK_ASGI_PHASE_*, head, fields, SK_SCOPE_*, the application's task or None, the list of those who wait in
+   * receive or None): the exchange that goes on. */
+  SK_ASGI_TAKE_OVER,
+  SK_ASGI_RUNNER, /* list of SK_RUNNER_ITEMS: who runs the coroutines */
+  SK_ASGI_LIVE,   /* dict of handles to functions that give the exchange which gets its events */
+  SK_ASGI_WAKE,   /* wake(list): lets those go on who wait in receive */
+  SK_ASGI_ITEMS   /* how many there are */
 };
 
 /* What the response of an exchange of ASGI waits for, or how it ended. */
@@ -243,7 +251,10 @@ enum {
 #define SK_ASGI_ON_ERROR "on_error"           /* (what the application raised) */
 #define SK_ASGI_ON_RETURN "on_return"         /* () */
 #define SK_ASGI_RUN_AWAITABLE "run_awaitable" /* (what the application returned, which is no coroutine) */
-#define SK_ASGI_CARRY_ON "carry_on"           /* (the coroutine, what it waits for, its context) */
+#define SK_ASGI_CARRY_ON_IN_PYTHON "carry_on" /* (the coroutine, what it waits for, its context) */
+#define SK_ASGI_COMPLETE "complete"           /* () */
+#define SK_ASGI_STREAMED "streamed"           /* (result of sk_res_stream): an awaitable */
+#define SK_ASGI_ENDED "ended"                 /* (result of sk_res_send, the last piece): an awaitable */
 
 /* Whether the library belongs to the interpreter of this number, as CPython counts them: the first that asks has it until the
  * process ends, as objects of one interpreter must not be used by another, and outlive no interpreter. Thread-safe. */

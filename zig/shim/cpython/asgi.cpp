@@ -1,14 +1,11 @@
 #include "cpython/asgi.h"
 
-#include "cpython/asgi_scope.h"
+#include "cpython/asgi_exchange.h"
 #include "cpython/continuation.h"
 #include "cpython/coroutine.h"
 #include "cpython/handler.h"
-#include "http/app.h"
-#include "http/body.h"
 #include "http/lending.h"
 
-#include <cassert>
 #include <optional>
 #include <string>
 
@@ -16,18 +13,10 @@ namespace sk {
 
 namespace {
 
-/* Py_EQ. */
-constexpr int EQUAL = 2;
-
-/* The phases of the Python class that matter here, as objects of which there is one each. */
-struct Phases {
-  Object *start, *head, *done;
-} phases;
-
-/* Strings that name things, made once. */
+/* Objects that are the same for all, made once. */
 struct Names {
-  Object *type, *status, *headers, *body, *more_body, *trailers, *request, *response_start, *response_body;
-  Object *zero, *empty, *is_false;
+  Object *type, *status, *headers, *body, *more_body, *trailers;
+  Object *zero, *empty, *is_false, *is_true;
 } names;
 
 /* What a dict has for a key, if anything; else an exception may be set, of a key's own comparison. May run Python. */
@@ -36,133 +25,15 @@ Ref itemOf(Object *dict, Object *key) {
   return found ? Ref::borrowed(found) : Ref();
 }
 
-/* One request and its response while both are as simple as can be: a list that send and receive belong to. Python's
- * collector sees everything that it holds. */
-class AsgiExchange {
-public:
-  explicit AsgiExchange(Object *self) : list(self) {}
-
-  static Ref create(AsgiRoute route, Object *handle, int flags) {
-    Ref made(python.new_list(ITEMS));
-    if (made) {
-      AsgiExchange exchange(made.get());
-      exchange.put(ROUTE, Ref::borrowed(route.self()));
-      exchange.put(HANDLE, Ref::borrowed(handle));
-      exchange.put(PHASE, Ref::borrowed(phases.start));
-      exchange.put(HEAD_BLOCK, Ref::borrowed(names.empty));
-      exchange.put(FIELDS, Ref::borrowed(names.zero));
-      exchange.put(FLAGS, Ref(python.from_long(flags)));
-      exchange.put(SUCCESSOR, Ref::borrowed(python.none));
-    }
-    return made;
-  }
-
-  /* Whoever takes the list from send.__self__ can do with it what he likes, whenever Python runs. */
-  bool isIntact() const {
-    return python.list_length(list) == ITEMS && isExactly(get(ROUTE), python.tuple_type) &&
-           python.tuple_length(get(ROUTE)) == SK_ASGI_ITEMS;
-  }
-  AsgiRoute route() const { return AsgiRoute(get(ROUTE)); }
-  bool isTakenOver() const { return get(SUCCESSOR) != python.none; }
-  bool phaseIs(Object *phase) const { return get(PHASE) == phase; }
-  /* The line of a status as the route has it, if it does: compares, and so may run Python. */
-  Ref statusLine(Object *status) const {
-    Ref lines = Ref::borrowed(AsgiRoute(get(ROUTE))[SK_ASGI_STATUS_LINES]);
-    return itemOf(lines.get(), status);
-  }
-
-  bool take(uint32_t &handle, uint32_t &fields) const { return sk::take(get(HANDLE), handle) && sk::take(get(FIELDS), fields); }
-  Ref head() const { return Ref::borrowed(get(HEAD_BLOCK)); }
-
-  /* All of the body of a request that nobody took over and that was not received yet; None when it is not all here. Without a
-   * result an exception is set. */
-  Ref takeBody() {
-    uint32_t handle;
-    int32_t flags;
-    if (!sk::take(get(HANDLE), handle) || !sk::take(get(FLAGS), flags)) {
-      return Ref();
-    }
-    if (isTakenOver() || phaseIs(phases.done) || (flags & SK_SCOPE_RECEIVED)) {
-      return Ref::borrowed(python.none);
-    }
-    std::optional<std::string_view> here = std::string_view();
-    if (flags & SK_SCOPE_BODY) {
-      Slot *slot = findHttpSlot(handle);
-      here = slot ? takeBodyHere(*slot) : std::nullopt;
-    }
-    if (!here) {
-      return Ref::borrowed(python.none);
-    }
-    /* A copy at once: the collector may run finalizers, which may close the connection. */
-    Ref body = newBytes(*here);
-    put(FLAGS, Ref(python.from_long(flags | SK_SCOPE_RECEIVED)));
-    return body;
-  }
-
-  bool keepHead(std::string_view block, size_t fields) {
-    Ref head = newBytes(block);
-    Ref count(python.from_long(static_cast<long>(fields)));
-    if (!head || !count) {
-      return false;
-    }
-    put(HEAD_BLOCK, std::move(head));
-    put(FIELDS, std::move(count));
-    put(PHASE, Ref::borrowed(phases.head));
-    return true;
-  }
-
-  void complete() { put(PHASE, Ref::borrowed(phases.done)); }
-
-  /* The Python object that goes on from here; none with an exception set. */
-  Ref successor() {
-    if (!isIntact()) {
-      python.set_error(python.runtime_error, "somebody changed what send and receive belong to");
-      return Ref();
-    }
-    if (isTakenOver()) {
-      return Ref::borrowed(get(SUCCESSOR));
-    }
-    Ref route = Ref::borrowed(get(ROUTE));
-    Ref given[] = {Ref::borrowed(get(HANDLE)), Ref::borrowed(get(PHASE)), head(), Ref::borrowed(get(FIELDS)),
-                   Ref::borrowed(get(FLAGS))};
-    Object *arguments[] = {given[0].get(), given[1].get(), given[2].get(), given[3].get(), given[4].get()};
-    Ref made = call(AsgiRoute(route.get())[SK_ASGI_TAKE_OVER], arguments);
-    if (!made || python.list_set(list, SUCCESSOR, Ref::borrowed(made.get()).release()) != 0) {
-      return Ref();
-    }
-    return made;
-  }
-
-private:
-  enum Item { ROUTE, HANDLE, PHASE, HEAD_BLOCK, FIELDS, FLAGS, SUCCESSOR, ITEMS };
-
-  Object *get(Item item) const { return python.list_get(list, item); }
-  void put(Item item, Ref value) { python.list_set(list, item, value.release()); }
-
-  Object *list;
-};
-
-/* Calls a method of the object that takes over. */
-template <size_t count> Ref callSuccessor(AsgiExchange exchange, const char *method, Object *const (&arguments)[count]) {
-  Ref successor = exchange.successor();
-  Ref bound(successor ? python.get_attribute(successor.get(), method) : nullptr);
-  return bound ? call(bound.get(), arguments) : Ref();
-}
-
-Ref callSuccessor(AsgiExchange exchange, const char *method) {
-  Ref successor = exchange.successor();
-  Ref bound(successor ? python.get_attribute(successor.get(), method) : nullptr);
-  return Ref(bound ? python.vectorcall(bound.get(), nullptr, 0, nullptr) : nullptr);
-}
-
 /* ---- send and receive */
 
 /* Whether an optional member is missing or False itself. */
 bool isOff(const Ref &value) { return !value || value.get() == names.is_false; }
 
-/* A str, which compares without Python. */
-bool isText(const Ref &value, Object *name) {
-  return value && isExactly(value.get(), python.text_type) && python.compare(value.get(), name, EQUAL) == 1;
+/* A str itself, which is looked at without Python. */
+bool isText(const Ref &value, std::string_view text) {
+  std::string_view content;
+  return value && isExactly(value.get(), python.text_type) && takeText(value.get(), content) && content == text;
 }
 
 bool append(std::string &block, Object *text) {
@@ -200,71 +71,113 @@ bool appendHeaders(std::string &block, Object *headers, size_t &count) {
 }
 
 /* The functions below first take from the message what they need, which may run Python (a key's __eq__, a status's __hash__), and
- * only then look at the exchange. False when the message is not as simple as they know: then Python, which knows all, takes it. */
+ * only then look at the exchange. What they return is for who called send: something to await, or null with an exception set.
+ * Nothing when the message is not as simple as they know: then Python, which knows all, takes it. */
+using Sent = std::optional<Ref>;
 
-bool start(AsgiExchange exchange, Object *message) {
+Sent sendStart(AsgiExchange exchange, Object *message) {
   Ref status = itemOf(message, names.status), headers = itemOf(message, names.headers), trailers = itemOf(message, names.trailers);
-  if (!status || !isOff(trailers) || python.error_occurred() || !exchange.isIntact()) {
-    return false;
+  if (!status || !isOff(trailers) || python.error_occurred()) {
+    return std::nullopt;
   }
-  Ref line = exchange.statusLine(status.get());
+  /* Compares, and so may run Python. */
+  Ref line = itemOf(exchange.route()[SK_ASGI_STATUS_LINES], status.get());
   std::string_view content;
-  if (!line || !take(line.get(), content) || !exchange.isIntact() || exchange.isTakenOver() || !exchange.phaseIs(phases.start)) {
-    return false;
+  if (!line || !take(line.get(), content) || exchange.isTakenOver() || exchange.phase() != SK_ASGI_PHASE_START) {
+    return std::nullopt;
   }
   std::string block(content);
   size_t count = 0;
-  return (!headers || appendHeaders(block, headers.get(), count)) && exchange.keepHead(block, count);
+  if ((headers && !appendHeaders(block, headers.get(), count)) || !exchange.keepHead(block, count)) {
+    return std::nullopt;
+  }
+  return Ref(newFinished());
 }
 
-bool finish(AsgiExchange exchange, Object *message) {
-  Ref body = itemOf(message, names.body), more_body = itemOf(message, names.more_body);
-  if (!isOff(more_body) || python.error_occurred() || !exchange.isIntact() || exchange.isTakenOver() ||
-      !exchange.phaseIs(phases.head)) {
-    return false;
-  }
-  std::string_view content, block;
-  if (body && (!isExactly(body.get(), python.bytes_type) || !take(body.get(), content))) {
-    return false;
-  }
-  uint32_t handle, fields;
+/* A piece of a body that goes on. */
+Sent sendPiece(AsgiExchange exchange, const Ref &body, std::string_view content) {
   Ref head = exchange.head();
-  if (content.length() > SK_WHOLE_BODY_MAX || !take(head.get(), block) || !exchange.take(handle, fields)) {
-    return false;
+  std::string_view block;
+  int32_t fields = 0;
+  if (exchange.phase() == SK_ASGI_PHASE_HEAD) {
+    take(head.get(), block);
+    fields = exchange.fields();
   }
-  Lent lent(body.get(), content);
-  int32_t result = sk_res_send(handle, block.data(), static_cast<int32_t>(block.length()), static_cast<int32_t>(fields),
-                               content.data(), content.length(), SK_KEEP_LENGTH);
-  if (result != SK_OK && result != SK_BUFFERED) {
-    return false;
+  int32_t result;
+  {
+    Lent lent(body.get(), content);
+    result = sk_res_stream(exchange.handle(), block.data(), static_cast<int32_t>(block.length()), fields, content.data(),
+                           content.length());
   }
-  /* What was called back, as the access log, may have changed it. */
-  if (exchange.isIntact()) {
-    exchange.complete();
+  /* What was called back may have ended it. */
+  if (result == SK_OK && !exchange.isTakenOver()) {
+    exchange.stream();
+    return Ref(newFinished());
   }
-  return true;
+  Ref number(python.from_long(result));
+  return number ? exchange.callSuccessor(SK_ASGI_STREAMED, number.get()) : Ref();
 }
 
-bool sendSimply(AsgiExchange exchange, Object *message) {
+/* The last or only piece. */
+Sent sendLast(AsgiExchange exchange, const Ref &body, std::string_view content) {
+  bool streams = exchange.phase() == SK_ASGI_PHASE_STREAM;
+  Ref head = exchange.head();
+  std::string_view block;
+  if (!streams) {
+    take(head.get(), block);
+  }
+  int32_t result;
+  {
+    Lent lent(body.get(), content);
+    result = sk_res_send(exchange.handle(), block.data(), static_cast<int32_t>(block.length()), streams ? 0 : exchange.fields(),
+                         content.data(), content.length(), streams ? 0 : SK_KEEP_LENGTH);
+  }
+  if (result == SK_OK || result == SK_BUFFERED) {
+    return exchange.complete() ? Ref(newFinished()) : Ref();
+  }
+  if (!streams) {
+    /* Nothing was done: Python does it again, and so finds out what is wrong. */
+    return std::nullopt;
+  }
+  Ref number(python.from_long(result));
+  return number ? exchange.callSuccessor(SK_ASGI_ENDED, number.get(), body ? body.get() : names.empty) : Ref();
+}
+
+Sent sendBody(AsgiExchange exchange, Object *message) {
+  Ref body = itemOf(message, names.body), more_body = itemOf(message, names.more_body);
+  bool goes_on = more_body.get() == names.is_true;
+  std::string_view content;
+  if ((!goes_on && !isOff(more_body)) || python.error_occurred() ||
+      (body && (!isExactly(body.get(), python.bytes_type) || !take(body.get(), content))) || content.length() > SK_WHOLE_BODY_MAX ||
+      exchange.isTakenOver()) {
+    return std::nullopt;
+  }
+  if (exchange.phase() != SK_ASGI_PHASE_HEAD && exchange.phase() != SK_ASGI_PHASE_STREAM) {
+    return std::nullopt;
+  }
+  return goes_on ? sendPiece(exchange, body, content) : sendLast(exchange, body, content);
+}
+
+Sent sendSimply(AsgiExchange exchange, Object *message) {
   if (!isExactly(message, python.dict_type)) {
-    return false;
+    return std::nullopt;
   }
   Ref type = itemOf(message, names.type);
-  if (isText(type, names.response_body)) {
-    return finish(exchange, message);
+  if (isText(type, "http.response.body")) {
+    return sendBody(exchange, message);
   }
-  return isText(type, names.response_start) && start(exchange, message);
+  return isText(type, "http.response.start") ? sendStart(exchange, message) : std::nullopt;
 }
 
 /* send(message) */
 Object *send(Object *self, Object *message) {
   AsgiExchange exchange(self);
-  if (sendSimply(exchange, message)) {
-    return newFinished();
+  Sent sent = sendSimply(exchange, message);
+  if (!sent) {
+    python.error_clear();
+    sent = exchange.callSuccessor(SK_ASGI_SEND, message);
   }
-  python.error_clear();
-  Object *arguments[] = {message};
-  return callSuccessor(exchange, SK_ASGI_SEND, arguments).release();
+  return sent->release();
 }
 
 /* receive() */
@@ -273,21 +186,11 @@ Object *receive(Object *self, Object *const *, ptrdiff_t count) {
   if (!counts(count, 0)) {
     return nullptr;
   }
-  if (!exchange.isIntact() || exchange.isTakenOver()) {
-    return callSuccessor(exchange, SK_ASGI_RECEIVE).release();
+  if (exchange.isTakenOver()) {
+    return exchange.callSuccessor(SK_ASGI_RECEIVE).release();
   }
   /* A coroutine receives when it is awaited, not before: a task of it may be cancelled. */
-  Ref function = Ref::borrowed(exchange.route()[SK_ASGI_RECEIVER]);
-  Object *arguments[] = {self};
-  return call(function.get(), arguments).release();
-}
-
-/* The message http.request with all of a body. */
-Ref wholeRequest(const Ref &body) {
-  Ref message(python.new_dict());
-  bool made = message && setItem(message, names.type, Ref::borrowed(names.request)) && setItem(message, names.body, body) &&
-              setItem(message, names.more_body, Ref::borrowed(names.is_false));
-  return made ? std::move(message) : Ref();
+  return callWith(exchange.route()[SK_ASGI_RECEIVER], self).release();
 }
 
 Method send_method = callWithOne("send", send);
@@ -298,44 +201,88 @@ Method receive_method = fastCall("receive", receive);
 /* Reports the exception that is set to Python. */
 Ref reportFailure(AsgiExchange exchange) {
   RaisedError error;
-  Object *arguments[] = {error.instance()};
-  return callSuccessor(exchange, SK_ASGI_ON_ERROR, arguments);
+  return exchange.callSuccessor(SK_ASGI_ON_ERROR, error.instance());
+}
+
+/* The application returned. */
+Ref conclude(AsgiExchange exchange) {
+  if (exchange.isTakenOver() || !exchange.isComplete()) {
+    return exchange.callSuccessor(SK_ASGI_ON_RETURN);
+  }
+  return Ref::borrowed(python.none);
+}
+
+/* finish(), of an application that had to wait */
+Object *finish(Object *self, Object *const *, ptrdiff_t count) {
+  if (!counts(count, 0)) {
+    return nullptr;
+  }
+  AsgiExchange exchange(self);
+  Ref done = conclude(exchange);
+  exchange.setTask(Ref());
+  return done.release();
+}
+
+/* report(error) */
+Object *report(Object *self, Object *error) {
+  AsgiExchange exchange(self);
+  Ref done = exchange.callSuccessor(SK_ASGI_ON_ERROR, error);
+  exchange.setTask(Ref());
+  return done.release();
+}
+
+Method finish_method = fastCall("finish", finish);
+Method report_method = callWithOne("report", report);
+
+/* The application waits, and goes on in a task. */
+Ref goOn(AsgiExchange exchange, const Ref &coroutine, Stepped waits) {
+  if (exchange.isTakenOver()) {
+    return exchange.callSuccessor(SK_ASGI_CARRY_ON_IN_PYTHON, coroutine.get(), waits.yielded.get(), waits.context.get());
+  }
+  Ref reports(python.new_function(&report_method, exchange.object(), nullptr));
+  Ref finishes(python.new_function(&finish_method, exchange.object(), nullptr));
+  Ref pair = newPair(std::move(waits.yielded), std::move(waits.context));
+  if (!reports || !finishes || !pair || !exchange.follow()) {
+    return Ref();
+  }
+  Ref task = carryOn(exchange.route()[SK_ASGI_RUNNER], coroutine.get(), pair.get(), reports.get(), finishes.get());
+  if (!task) {
+    return Ref();
+  }
+  exchange.setTask(std::move(task));
+  return Ref::borrowed(python.none);
 }
 
 /* None when an exception is set that nobody knows of. */
-Ref run(AsgiRoute route, AsgiExchange exchange, Object *self, Ref scope) {
-  Ref receiver(python.new_function(&receive_method, self, nullptr));
-  Ref sender(python.new_function(&send_method, self, nullptr));
+Ref run(AsgiRoute route, AsgiExchange exchange, Ref scope) {
+  Ref receiver(python.new_function(&receive_method, exchange.object(), nullptr));
+  Ref sender(python.new_function(&send_method, exchange.object(), nullptr));
   if (!scope || !receiver || !sender) {
     return reportFailure(exchange);
   }
-  Object *arguments[] = {scope.get(), receiver.get(), sender.get()};
-  Ref coroutine = call(route[SK_ASGI_APPLICATION], arguments);
+  Ref coroutine = callWith(route[SK_ASGI_APPLICATION], scope.get(), receiver.get(), sender.get());
   if (!coroutine) {
     return reportFailure(exchange);
   }
   if (!isExactly(coroutine.get(), python.coroutine_type)) {
-    Object *awaitable[] = {coroutine.get()};
-    return callSuccessor(exchange, SK_ASGI_RUN_AWAITABLE, awaitable);
+    return exchange.callSuccessor(SK_ASGI_RUN_AWAITABLE, coroutine.get());
   }
-  Ref runner = Ref::borrowed(route[SK_ASGI_RUNNER]);
-  Ref task = prepareTask(runner.get());
-  Ref loop = Ref::borrowed(task ? python.list_get(runner.get(), SK_RUNNER_LOOP) : nullptr);
+  Object *runner = route[SK_ASGI_RUNNER];
+  Ref task = prepareTask(runner);
+  Ref loop = Ref::borrowed(task ? python.list_get(runner, SK_RUNNER_LOOP) : nullptr);
   if (!loop) {
     return reportFailure(exchange);
   }
   Stepped stepped = begin(loop.get(), task.get(), coroutine.get());
-  if (stepped.outcome == Step::Failed) {
+  switch (stepped.outcome) {
+  case Step::Failed:
     return reportFailure(exchange);
+  case Step::Waits:
+    return goOn(exchange, coroutine, std::move(stepped));
+  case Step::Finished:
+    break;
   }
-  if (stepped.outcome == Step::Waits) {
-    Object *waits[] = {coroutine.get(), stepped.yielded.get(), stepped.context.get()};
-    return callSuccessor(exchange, SK_ASGI_CARRY_ON, waits);
-  }
-  if (!exchange.isIntact() || exchange.isTakenOver() || !exchange.phaseIs(phases.done)) {
-    return callSuccessor(exchange, SK_ASGI_ON_RETURN);
-  }
-  return Ref::borrowed(python.none);
+  return conclude(exchange);
 }
 
 } // namespace
@@ -344,19 +291,13 @@ Object *asgiReceive(Object *, Object *const *arguments, ptrdiff_t count) {
   if (!counts(count, 1)) {
     return nullptr;
   }
-  if (!isExactly(arguments[0], python.list_type)) {
-    python.set_error(python.type_error, "receive belongs to a list");
+  if (!AsgiExchange::is(arguments[0])) {
+    python.set_error(python.type_error, "receive belongs to something else");
     return nullptr;
   }
   AsgiExchange exchange(arguments[0]);
-  if (!exchange.isIntact()) {
-    return exchange.successor().release();
-  }
-  Ref body = exchange.takeBody();
-  if (!body) {
-    return nullptr;
-  }
-  return body.get() == python.none ? exchange.successor().release() : wholeRequest(body).release();
+  Ref received = exchange.receive();
+  return received.get() == python.none ? exchange.successor().release() : received.release();
 }
 
 Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
@@ -365,14 +306,12 @@ Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
     return nullptr;
   }
   AsgiRoute route(self);
-  Ref exchange = AsgiExchange::create(route, arguments[0], request->flags);
+  uint32_t handle = handleOf(request->slot);
+  Ref exchange = AsgiExchange::create(route, arguments[0], handle, request->flags);
   if (!exchange) {
     return nullptr;
   }
-  uint32_t handle = handleOf(request->slot);
-  Ref scope = makeAsgiScope(route, *request);
-  Ref ran = run(route, AsgiExchange(exchange.get()), exchange.get(), std::move(scope));
-  if (!ran) {
+  if (!run(route, AsgiExchange(exchange.get()), makeAsgiScope(route, *request))) {
     /* What is wrong is reported by the caller; the client must not wait for it. */
     failRequest(handle);
     return nullptr;
@@ -382,21 +321,12 @@ Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
 
 void prepareAsgi() {
   prepareAsgiScope();
+  AsgiExchange::prepare();
   names = {
-      python.intern("type"),
-      python.intern("status"),
-      python.intern("headers"),
-      python.intern("body"),
-      python.intern("more_body"),
-      python.intern("trailers"),
-      python.intern("http.request"),
-      python.intern("http.response.start"),
-      python.intern("http.response.body"),
-      python.from_long(0),
-      python.from_bytes("", 0),
-      python.from_bool(0),
+      python.intern("type"),      python.intern("status"),   python.intern("headers"), python.intern("body"),
+      python.intern("more_body"), python.intern("trailers"), python.from_long(0),      python.from_bytes("", 0),
+      python.from_bool(0),        python.from_bool(1),
   };
-  phases = {python.from_long(SK_ASGI_PHASE_START), python.from_long(SK_ASGI_PHASE_HEAD), python.from_long(SK_ASGI_PHASE_DONE)};
 }
 
 } // namespace sk

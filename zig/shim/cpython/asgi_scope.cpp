@@ -75,8 +75,9 @@ bool putPath(const Ref &scope, AsgiRoute route, std::string_view raw, bool encod
 bool putEnds(const Ref &scope, AsgiRoute route, const Slot &slot) {
   std::string room;
   Ref text = newBytes(endsWithPathOf(slot, room));
+  Object *known = text ? python.dict_get(route[SK_ASGI_ENDS], text.get()) : nullptr;
   /* Fills what is missing, which a dict's own look-up does not. */
-  Ref ends(text ? python.get_item(route[SK_ASGI_ENDS], text.get()) : nullptr);
+  Ref ends = known ? Ref::borrowed(known) : Ref(text ? python.get_item(route[SK_ASGI_ENDS], text.get()) : nullptr);
   return ends && setItem(scope, scope_names.client, Ref::borrowed(python.tuple_get(ends.get(), 0))) &&
          setItem(scope, scope_names.server, Ref::borrowed(python.tuple_get(ends.get(), 1)));
 }

@@ -275,22 +275,6 @@ Ref newSpare(Object *runner) {
   return checkIntact(runner) ? std::move(spare) : Ref();
 }
 
-/* Lets a coroutine go on in the task that it was begun in the name of, and returns that. `waits` is a tuple of what it waits for
- * and its context. */
-Ref carryOn(Object *runner, Object *coroutine, Object *waits, Object *report, Object *finish) {
-  Ref spare;
-  if (isIntact(runner) && !hasBegun(runner) && isExactly(python.list_get(runner, SK_RUNNER_SPARE), continuation_type)) {
-    spare = Ref::borrowed(python.list_get(runner, SK_RUNNER_SPARE));
-  }
-  if (!spare) {
-    Object *arguments[] = {coroutine, waits, report, finish};
-    return callRunner(runner, SK_RUNNER_ADOPT, arguments, std::size(arguments));
-  }
-  putItem(runner, SK_RUNNER_TASK, Ref::borrowed(python.none));
-  putItem(runner, SK_RUNNER_SPARE, Ref::borrowed(python.none));
-  return Continuation(spare.get()).adopt(coroutine, waits, report, finish);
-}
-
 } // namespace
 
 Ref prepareTask(Object *runner) {
@@ -312,6 +296,20 @@ Ref prepareTask(Object *runner) {
   putItem(runner, SK_RUNNER_TASK, Ref::borrowed(task.get()));
   putItem(runner, SK_RUNNER_SPARE, std::move(spare));
   return task;
+}
+
+Ref carryOn(Object *runner, Object *coroutine, Object *waits, Object *report, Object *finish) {
+  Ref spare;
+  if (isIntact(runner) && !hasBegun(runner) && isExactly(python.list_get(runner, SK_RUNNER_SPARE), continuation_type)) {
+    spare = Ref::borrowed(python.list_get(runner, SK_RUNNER_SPARE));
+  }
+  if (!spare) {
+    Object *arguments[] = {coroutine, waits, report, finish};
+    return callRunner(runner, SK_RUNNER_ADOPT, arguments, std::size(arguments));
+  }
+  putItem(runner, SK_RUNNER_TASK, Ref::borrowed(python.none));
+  putItem(runner, SK_RUNNER_SPARE, Ref::borrowed(python.none));
+  return Continuation(spare.get()).adopt(coroutine, waits, report, finish);
 }
 
 Object *prepareTaskOf(Object *, Object *const *arguments, ptrdiff_t count) {

@@ -74,9 +74,21 @@ Object *requestBodyHere(Object *, Object *const *arguments, ptrdiff_t count) {
   if (!counts(count, 1) || !take(arguments[0], handle)) {
     return nullptr;
   }
+  return takeBody(handle).release();
+}
+
+Ref takeBody(uint32_t handle) {
   Slot *slot = findHttpSlot(handle);
-  std::optional<std::string_view> body = slot ? takeBodyHere(*slot) : std::nullopt;
-  return body ? newBytes(*body).release() : newNone();
+  std::optional<std::string_view> here = slot ? takeBodyHere(*slot) : std::nullopt;
+  if (!here) {
+    return Ref::borrowed(python.none);
+  }
+  /* A copy at once: the collector may run finalizers, which may close the connection. */
+  Ref body = newBytes(*here);
+  if (Slot *still = findHttpSlot(handle)) {
+    dropBody(*still);
+  }
+  return body;
 }
 
 } // namespace sk

@@ -97,14 +97,23 @@ void receiveBody(Slot &slot, std::string_view data, bool last) {
 }
 
 std::optional<std::string_view> takeBodyHere(Slot &slot) {
-  uWS::HttpRequest *request = slot.request;
-  std::string_view unread = request ? httpData(slot.socket)->unread : std::string_view();
-  bool whole = request && request->hasBody() && !request->isChunked() && request->contentLength() <= unread.length();
-  if (!whole || (slot.flags & BODY_WANTED)) {
+  if (slot.flags & BODY_WANTED) {
     return std::nullopt;
   }
-  slot.flags |= BODY_WANTED | BODY_DONE;
-  return unread.substr(0, request->contentLength());
+  std::optional<std::string_view> whole;
+  if (uWS::HttpRequest *request = slot.request) {
+    /* Nothing of it was looked at yet. */
+    std::string_view unread = httpData(slot.socket)->unread;
+    if (request->hasBody() && !request->isChunked() && request->contentLength() <= unread.length()) {
+      whole = unread.substr(0, request->contentLength());
+    }
+  } else if (slot.held && slot.held->complete) {
+    whole = slot.held->bytes();
+  }
+  if (whole) {
+    slot.flags |= BODY_WANTED | BODY_DONE;
+  }
+  return whole;
 }
 
 void dropBody(Slot &slot) {

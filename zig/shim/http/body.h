@@ -34,11 +34,11 @@ private:
 int32_t readBody(Slot &slot);
 /* A piece from the client, for the handler or for later. */
 void receiveBody(Slot &slot, std::string_view data, bool last);
-/* The whole body of the request whose handler runs, if it arrived with its head and nobody asked for it yet; else nothing. It
- * counts as delivered then, and lies where it is until the handler returns. */
+/* The whole body, if all of it has arrived and nobody asked for it yet; else nothing. It counts as delivered then, and lies where
+ * it is until the handler returns, or something else happens to the connection: who has copied it calls dropBody. */
 std::optional<std::string_view> takeBodyHere(Slot &slot);
 
-/* The response ended: what nobody will read is dropped as it arrives. */
+/* What nobody will read is dropped: the response ended, or it was taken. */
 void dropBody(Slot &slot);
 
 } // namespace sk

@@ -4,6 +4,8 @@
 #include "http/half_closed.h"
 #include "http/response.h"
 
+#include <charconv>
+
 namespace sk {
 
 namespace {
@@ -15,8 +17,10 @@ constexpr std::string_view LAST_CHUNK = "0\r\n\r\n";
 
 void writeChunk(Socket *socket, std::string_view data) {
   char size_line[20];
-  int length = snprintf(size_line, sizeof(size_line), "%zx\r\n", data.length());
-  writeAll(socket, {size_line, static_cast<size_t>(length)});
+  char *end = std::to_chars(size_line, size_line + sizeof(size_line) - 2, data.length(), 16).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  writeAll(socket, {size_line, static_cast<size_t>(end - size_line)});
   writeAll(socket, data);
   writeAll(socket, "\r\n");
 }
