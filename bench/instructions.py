@@ -50,6 +50,8 @@ REQUESTS = {
     "asgi-post": POST,
     "wsgi": GET,
     "wsgi-post": POST,
+    "wsgi-generator": GET,
+    "wsgi-write": GET,
 }
 PROGRAMS = (*REQUESTS, "websocket")
 

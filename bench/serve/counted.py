@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from typing import Any, Callable
 
 from socketify import ASGI, WSGI, App, AppListenOptions
@@ -124,6 +125,29 @@ def wsgi(environ: Any, start_response: Any) -> list[bytes]:
     return [TEXT.encode()]
 
 
+def wsgi_generator(_environ: Any, start_response: Any) -> Iterator[bytes]:
+    """Answers in ten blocks."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    for _ in range(10):
+        yield PIECE
+
+
+def wsgi_write(_environ: Any, start_response: Any) -> list[bytes]:
+    """Writes ten blocks."""
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    for _ in range(10):
+        write(PIECE)
+    return []
+
+
+WSGI_APPLICATIONS: dict[str, Callable[..., Any]] = {
+    "wsgi": wsgi,
+    "wsgi-post": wsgi,
+    "wsgi-generator": wsgi_generator,
+    "wsgi-write": wsgi_write,
+}
+
+
 def main(name: str, count: int) -> None:
     """Serves the program of a name."""
     if name in HANDLERS:
@@ -131,7 +155,9 @@ def main(name: str, count: int) -> None:
     elif name == "websocket":
         serve_websockets(count)
     else:
-        server = WSGI(wsgi) if name.startswith("wsgi") else ASGI(APPLICATIONS.get(name, asgi), lifespan=False)
+        server = (
+            WSGI(WSGI_APPLICATIONS[name]) if name in WSGI_APPLICATIONS else ASGI(APPLICATIONS.get(name, asgi), lifespan=False)
+        )
         server.native_app.close_after(count)
         server.listen(0, listening)
         server.run()

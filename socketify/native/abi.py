@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x4A0343D98FC8A5A5
+DIGEST = 0x0DC48783C827EDA3
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -121,6 +121,13 @@ ASGI_CARRY_ON_IN_PYTHON = "carry_on"
 ASGI_COMPLETE = "complete"
 ASGI_STREAMED = "streamed"
 ASGI_ENDED = "ended"
+WSGI_STARTED = 1
+WSGI_OVER = 2
+WSGI_LEFT = 4
+WSGI_DONE = 8
+WSGI_GO_ON = 0
+WSGI_FULL = 1
+WSGI_TURN = 2
 TLS_LOADED = 1
 TLS_ABSENT = 0
 TLS_TOO_OLD = -1
@@ -244,6 +251,9 @@ class PythonStruct(ctypes.Structure):
         ("gc_delete", c_void_p),
         ("get_attribute", c_void_p),
         ("get_item", c_void_p),
+        ("get_iterator", c_void_p),
+        ("iterator_next", c_void_p),
+        ("type_flags", c_void_p),
         ("is_true", c_void_p),
         ("iterator_send", c_void_p),
         ("inc_ref", c_void_p),
@@ -279,6 +289,7 @@ class PythonStruct(ctypes.Structure):
         ("context_enter", c_void_p),
         ("context_exit", c_void_p),
         ("error_occurred", c_void_p),
+        ("error_matches", c_void_p),
         ("error_fetch", c_void_p),
         ("error_restore", c_void_p),
         ("error_normalize", c_void_p),
@@ -289,6 +300,7 @@ class PythonStruct(ctypes.Structure):
         ("set_error_object", c_void_p),
         ("write_unraisable", c_void_p),
         ("none", c_void_p),
+        ("attribute_error", c_void_p),
         ("type_error", c_void_p),
         ("runtime_error", c_void_p),
         ("stop_iteration", c_void_p),
@@ -299,6 +311,7 @@ class PythonStruct(ctypes.Structure):
         ("list_type", c_void_p),
         ("tuple_type", c_void_p),
         ("coroutine_type", c_void_p),
+        ("generator_type", c_void_p),
         ("enter_task", c_void_p),
         ("leave_task", c_void_p),
         ("type_word", c_size_t),
@@ -393,11 +406,15 @@ class WsgiOptionsStruct(ctypes.Structure):
         ("field_key", c_void_p),
         ("root_path", c_char_p),
         ("root_path_length", c_size_t),
+        ("turn_ns", c_int64),
         ("secure", c_int32),
         ("piece_bytes", c_int32),
+        ("new_input", c_void_p),
+        ("file_wrapper", c_void_p),
         ("on_request", c_void_p),
         ("new_exchange", c_void_p),
         ("on_result", c_void_p),
+        ("on_blocks", c_void_p),
         ("on_error", c_void_p),
         ("on_failure", c_void_p),
         ("get_running_loop", c_void_p),
@@ -574,6 +591,9 @@ C_API: dict[str, tuple[str, ...]] = {
     "gc_delete": ("PyObject_GC_Del",),
     "get_attribute": ("PyObject_GetAttrString",),
     "get_item": ("PyObject_GetItem",),
+    "get_iterator": ("PyObject_GetIter",),
+    "iterator_next": ("PyIter_Next",),
+    "type_flags": ("PyType_GetFlags",),
     "is_true": ("PyObject_IsTrue",),
     "iterator_send": ("PyIter_Send",),
     "inc_ref": ("Py_IncRef",),
@@ -609,6 +629,7 @@ C_API: dict[str, tuple[str, ...]] = {
     "context_enter": ("PyContext_Enter",),
     "context_exit": ("PyContext_Exit",),
     "error_occurred": ("PyErr_Occurred",),
+    "error_matches": ("PyErr_ExceptionMatches",),
     "error_fetch": ("PyErr_Fetch",),
     "error_restore": ("PyErr_Restore",),
     "error_normalize": ("PyErr_NormalizeException",),

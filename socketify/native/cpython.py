@@ -31,6 +31,7 @@ _WORD = ctypes.sizeof(ctypes.c_void_p)
 _OPTIONAL = ("iterator_send",)
 _OBJECTS: dict[str, object] = {
     "none": None,
+    "attribute_error": AttributeError,
     "type_error": TypeError,
     "runtime_error": RuntimeError,
     "stop_iteration": StopIteration,
@@ -41,6 +42,7 @@ _OBJECTS: dict[str, object] = {
     "list_type": list,
     "tuple_type": tuple,
     "coroutine_type": types.CoroutineType,
+    "generator_type": types.GeneratorType,
     "enter_task": _enter_task,
     "leave_task": _leave_task,
 }

@@ -5,19 +5,24 @@ from __future__ import annotations
 import ctypes
 import sys
 from asyncio.events import _get_running_loop, _set_running_loop
+from collections.abc import Iterator
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..native import abi, lib
+from ..native.abi import WSGI_DONE, WSGI_LEFT, WSGI_OVER, WSGI_STARTED
 from .environ import Environ, field_key
 from .exchange import PIECE_BYTES
+from .file import FileWrapper
 from .head import Head
-from .loop_exchange import LoopExchange
+from .loop_exchange import TURN_SECONDS, LoopExchange
 
 if TYPE_CHECKING:
     from .application import WSGIApplication
 
-#: Takes a request whose application Python calls: handle, SCOPE_BODY or 0, environ.
-OnRequest = Callable[[int, int, Environ], None]
+#: Takes a request whose application Python calls: handle, SCOPE_BODY if a body is still to come or 0, environ, and the
+#: wsgi.input of a body that is here.
+OnRequest = Callable[[int, int, Environ, Optional[BytesIO]], None]
 
 
 class DirectRoute:
@@ -26,7 +31,7 @@ class DirectRoute:
     Args:
         application: what its requests have in common.
         base: what all environs have in common, with the keys of the request line.
-        on_request: called for requests with a body, or for all of them.
+        on_request: called for requests whose body is still to come, or for all of them.
         everything: whether on_request is called for all of them.
 
     """
@@ -37,9 +42,12 @@ class DirectRoute:
             "application": None if everything else application.function,
             "base": base,
             "field_key": _passed_on,
+            "new_input": BytesIO,
+            "file_wrapper": FileWrapper,
             "on_request": on_request,
             "new_exchange": _exchange_maker(application),
             "on_result": _on_result,
+            "on_blocks": _on_blocks,
             "on_error": LoopExchange.fail,
             "on_failure": application.fail,
             "get_running_loop": _get_running_loop,
@@ -50,6 +58,7 @@ class DirectRoute:
         options = abi.WsgiOptionsStruct(
             root_path=root_path,
             root_path_length=len(root_path or b"") or mounted,
+            turn_ns=round(TURN_SECONDS * 1e9),
             secure=base["wsgi.url_scheme"] == "https",
             piece_bytes=PIECE_BYTES,
             **{name: None if each is None else id(each) for name, each in objects.items()},
@@ -88,13 +97,24 @@ def _exchange_maker(application: WSGIApplication) -> Callable[..., tuple[Any, ..
     """Make the function that creates the exchange of a request that Python takes over."""
 
     def new_exchange(
-        handle: int, environ: Environ, block: Optional[bytes], fields: int, length: Optional[int], answered: int
+        handle: int,
+        environ: Environ,
+        body: Optional[BytesIO],
+        block: Optional[bytes],
+        fields: int,
+        length: Optional[int],
+        state: int,
+        remaining: Optional[int],
     ) -> tuple[Any, ...]:
         exchange = LoopExchange(application, handle, environ)
+        exchange.body = body
         if block is not None:
             exchange.head = Head(block, fields, length)
-        if answered:
-            exchange.started = exchange.over = True
+        exchange.started = bool(state & WSGI_STARTED)
+        exchange.over = bool(state & WSGI_OVER)
+        exchange.left = bool(state & WSGI_LEFT)
+        exchange.remaining = remaining
+        if state & WSGI_DONE:
             exchange.environ = None
         return exchange, exchange.start_response, exchange.write
 
@@ -104,5 +124,14 @@ def _exchange_maker(application: WSGIApplication) -> Callable[..., tuple[Any, ..
 def _on_result(exchange: LoopExchange, result: Any) -> None:
     try:
         exchange.respond(result)
+    except BaseException as error:
+        exchange.fail(error)
+
+
+def _on_blocks(
+    exchange: LoopExchange, result: Any, first: tuple[bytes, ...], blocks: Optional[Iterator[bytes]], why: int
+) -> None:
+    try:
+        exchange.go_on(result, first, blocks, why)
     except BaseException as error:
         exchange.fail(error)

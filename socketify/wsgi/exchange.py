@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ..http.file_pump import pump_file
 from ..wire.event_streams import is_event_stream
@@ -63,7 +64,8 @@ class WSGIExchange(ABC):
         self.over = False
         #: How many bytes a response with a Content-Length still owes.
         self.remaining: Optional[int] = None
-        self.body: Optional[BodyBuffer] = None
+        #: What the application reads the request's body from, or what collects it.
+        self.body: Union[BodyBuffer, BytesIO, None] = None
 
     # ---- what the application calls
 
@@ -216,7 +218,7 @@ class WSGIExchange(ABC):
     def _collect(self, chunk: bytes, last: bool) -> bool:
         """Add a piece of the request's body; return whether it is complete."""
         body, environ = self.body, self.environ
-        assert body is not None
+        assert isinstance(body, BodyBuffer)
         assert environ is not None
         if self.over:
             return False

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from asyncio.events import _set_running_loop
 from collections.abc import Iterator
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..core.references import count_references, references_of
 from ..native import lib
 from ..native import send as _send
-from ..native.abi import BUFFERED, GONE, KEEP_LENGTH, SCOPE_BODY
+from ..native.abi import BUFFERED, GONE, KEEP_LENGTH, SCOPE_BODY, WSGI_FULL, WSGI_TURN
 from .exchange import PIECE_BYTES, WSGIExchange
 from .file import FilePart
 from .input import BodyBuffer
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from .head import Head
 
 #: Seconds after which a response lets others have their turn; one block may take longer.
-_TURN_SECONDS = 0.001
+TURN_SECONDS = 0.001
 
 _ALONE = references_of(1)
 _now = time.perf_counter
@@ -104,22 +106,55 @@ class LoopExchange(WSGIExchange):
     def _pump(self) -> bool:
         """Send blocks while the connection takes them and others need not wait; return False if some are left for later."""
         assert self._blocks is not None
-        turn_ends = _now() + _TURN_SECONDS
+        turn_ends = _now() + TURN_SECONDS
         for data in self._blocks:
             if not self.put_block(data):
                 break
             if self._buffered and not self.over:
-                self._suspend()
-                lib.sk_res_want_writable(self.handle)
+                self._await_room()
                 return False
             if _now() >= turn_ends:
-                self._suspend()
-                loop = self._application.core.loop
-                assert loop is not None
-                loop.call_soon(self.on_writable)
+                self._let_others()
                 return False
         self.finish()
         return True
+
+    def go_on(self, result: Any, first: tuple[bytes, ...], blocks: Optional[Iterator[bytes]], why: int) -> None:
+        """Send the rest of a result whose first blocks the native side sent.
+
+        Args:
+            result: what the application returned.
+            first: the next block, if there is one.
+            blocks: the iterator of those behind it; None after its end.
+            why: WSGI_FULL or WSGI_TURN to do so later, WSGI_GO_ON to do so now.
+
+        """
+        self._result = result
+        self._blocks = self._pieces(first if blocks is None else itertools.chain(first, blocks))
+        if why == WSGI_FULL:
+            self._await_room()
+        elif why == WSGI_TURN:
+            self._let_others()
+        else:
+            self._send_rest()
+
+    def _send_rest(self) -> None:
+        try:
+            if not self._pump():
+                return
+        except BaseException as error:
+            self.fail(error)
+        self._complete()
+
+    def _await_room(self) -> None:
+        self._suspend()
+        lib.sk_res_want_writable(self.handle)
+
+    def _let_others(self) -> None:
+        self._suspend()
+        loop = self._application.core.loop
+        assert loop is not None
+        loop.call_soon(self.on_writable)
 
     def _suspend(self) -> None:
         self._suspended = True
@@ -194,12 +229,7 @@ class LoopExchange(WSGIExchange):
         self._suspended = False
         _set_running_loop(None)
         try:
-            try:
-                if not self._pump():
-                    return
-            except BaseException as error:
-                self.fail(error)
-            self._complete()
+            self._send_rest()
         finally:
             _set_running_loop(self._application.core.loop)
 
@@ -220,10 +250,10 @@ class LoopExchange(WSGIExchange):
             self.body.close()
 
 
-def loop_request(application: WSGIApplication) -> Callable[[int, int, Environ], None]:
-    """Make the function that takes requests with a body."""
+def loop_request(application: WSGIApplication) -> Callable[[int, int, Environ, Optional[BytesIO]], None]:
+    """Make the function that takes requests whose body is still to come."""
 
-    def on_request(handle: int, _flags: int, environ: Environ) -> None:
+    def on_request(handle: int, _flags: int, environ: Environ, _body: Optional[BytesIO]) -> None:
         LoopExchange(application, handle, environ).read_body()
 
     return on_request

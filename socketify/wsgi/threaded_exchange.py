@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections import deque
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..native import lib
@@ -217,12 +218,13 @@ class ThreadedExchange(WSGIExchange):
             self._wake()
 
 
-def threaded_request(application: WSGIApplication, pool: ThreadPool) -> Callable[[int, int, Environ], None]:
+def threaded_request(application: WSGIApplication, pool: ThreadPool) -> Callable[[int, int, Environ, Optional[BytesIO]], None]:
     """Make the function that takes requests."""
     live = application.core.live
 
-    def on_request(handle: int, flags: int, environ: Environ) -> None:
+    def on_request(handle: int, flags: int, environ: Environ, body: Optional[BytesIO]) -> None:
         exchange = ThreadedExchange(application, pool, handle, environ)
+        exchange.body = body
         live[handle] = exchange.itself
         if flags & SCOPE_BODY:
             exchange.read_body()
@@ -239,7 +241,7 @@ def threaded_callback(application: WSGIApplication, pool: ThreadPool, build: Env
     def on_request(handle: int) -> int:
         try:
             flags, environ = build(handle)
-            take(handle, flags, environ)
+            take(handle, flags, environ, None)
         except BaseException as error:
             application.fail(handle, error)
         return 0

@@ -291,7 +291,10 @@ def wsgi(environ: Any, start_response: Any) -> Any:
     if environ["PATH_INFO"] == "/fails":
         raise ValueError("on purpose")
     length = len(environ["wsgi.input"].read())
-    start_response("200 OK", [("Content-Type", "text/plain")])
+    write = start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/writes":
+        write(b"one")
+        write(BIG)
     return [BIG[:3], BIG[3:]] if environ["PATH_INFO"] == "/big" else (b"%d" % each for each in (length, 1))
 
 
@@ -304,10 +307,14 @@ def ask_interface(client: Client, name: str) -> None:
     client.ask(f"{name} kept connection", head().replace(b"Connection: close\r\n", b"") * 3 + head())
     if name != "SSGI":
         client.ask(f"{name} body", head("POST", "/", "Content-Length: 5"), b"hello")
+        client.ask(f"{name} body with its head", head("POST", "/", "Content-Length: 5") + b"hello")
         client.ask(f"{name} chunks", head("POST", "/", "Transfer-Encoding: chunked"), b"3\r\nabc\r\n", b"0\r\n\r\n")
         client.ask(f"{name} large", head("GET", "/big"), expect=BIG)
         client.ask(f"{name} error", head("GET", "/fails"), expect=b"500")
         client.leave(f"{name} left", head("GET", "/big"), read=100)
+    if name == "WSGI":
+        client.ask("WSGI writes", head("GET", "/writes"), expect=b"\r\none\r\n")
+        client.leave("WSGI left writing", head("GET", "/writes"), read=100)
     if name == "ASGI":
         client.ask("ASGI websocket", upgrade("/"), frame(1, b"hello"), frame(2, b"hello") + CLOSE, expect=b"hello")
 

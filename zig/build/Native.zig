@@ -192,6 +192,7 @@ const Unit = enum {
                 "cpython/wsgi.cpp",
                 "cpython/wsgi_environ.cpp",
                 "cpython/wsgi_head.cpp",
+                "cpython/wsgi_response.cpp",
             },
         };
     }

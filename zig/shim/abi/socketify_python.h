@@ -26,6 +26,9 @@ typedef struct sk_python {
   SK_CPYTHON(PyObject_GC_Del) void (*gc_delete)(const void *object);
   SK_CPYTHON(PyObject_GetAttrString) const void *(*get_attribute)(const void *object, const char *name);
   SK_CPYTHON(PyObject_GetItem) const void *(*get_item)(const void *object, const void *key);
+  SK_CPYTHON(PyObject_GetIter) const void *(*get_iterator)(const void *object);
+  SK_CPYTHON(PyIter_Next) const void *(*iterator_next)(const void *iterator);
+  SK_CPYTHON(PyType_GetFlags) unsigned long (*type_flags)(const void *type);
   SK_CPYTHON(PyObject_IsTrue) int (*is_true)(const void *object);
   SK_CPYTHON(PyIter_Send) int (*iterator_send)(const void *iterator, const void *value, const void **result);
   SK_CPYTHON(Py_IncRef) void (*inc_ref)(const void *object);
@@ -61,6 +64,7 @@ typedef struct sk_python {
   SK_CPYTHON(PyContext_Enter) int (*context_enter)(const void *context);
   SK_CPYTHON(PyContext_Exit) int (*context_exit)(const void *context);
   SK_CPYTHON(PyErr_Occurred) const void *(*error_occurred)(void);
+  SK_CPYTHON(PyErr_ExceptionMatches) int (*error_matches)(const void *type);
   SK_CPYTHON(PyErr_Fetch) void (*error_fetch)(const void **type, const void **value, const void **traceback);
   SK_CPYTHON(PyErr_Restore) void (*error_restore)(const void *type, const void *value, const void *traceback);
   SK_CPYTHON(PyErr_NormalizeException) void (*error_normalize)(const void **type, const void **value, const void **traceback);
@@ -71,6 +75,7 @@ typedef struct sk_python {
   SK_CPYTHON(PyErr_SetObject) void (*set_error_object)(const void *type, const void *value);
   SK_CPYTHON(PyErr_WriteUnraisable) void (*write_unraisable)(const void *object);
   const void *none;
+  const void *attribute_error;
   const void *type_error;
   const void *runtime_error;
   const void *stop_iteration;
@@ -81,6 +86,7 @@ typedef struct sk_python {
   const void *list_type;
   const void *tuple_type;
   const void *coroutine_type;
+  const void *generator_type;
   const void *enter_task;
   const void *leave_task;
   /* Where in an object, in words, the address of its type is. */
@@ -275,18 +281,39 @@ SK_API sk_object *sk_python_continuation(const sk_continuation_python *facts);
 /* ---- WSGI by the C API of CPython ---------------------------------------------------------------------------------
  * What follows is after sk_python_load, with the interpreter's lock. Objects are kept alive by the caller. */
 
+/* How far the response to a request is when Python takes over. */
+enum {
+  SK_WSGI_STARTED = 1, /* its head was sent */
+  SK_WSGI_OVER = 2,    /* all of it was sent */
+  SK_WSGI_LEFT = 4,    /* the client left */
+  SK_WSGI_DONE = 8     /* the application is done with it, too */
+};
+
+/* Why Python goes on with the blocks of a result. */
+enum {
+  SK_WSGI_GO_ON, /* a block is not as simple as most are, or the response cannot end as simply */
+  SK_WSGI_FULL,  /* the connection takes no more for now */
+  SK_WSGI_TURN   /* it is others' turn */
+};
+
 typedef struct sk_wsgi_options {
   const void *application;      /* called with environ and start_response; NULL to hand all requests to on_request */
   const void *base;             /* dict: what all environs have in common */
   const void *field_key;        /* gives the key of a field's name, or None for fields that are not passed on */
   const char *root_path;        /* where the application is mounted, in latin-1; NULL when no path can be below it */
   size_t root_path_length;      /* 0 for no mount point */
+  int64_t turn_ns;              /* after so long a response lets others have their turn */
   int32_t secure;               /* 1 for https */
-  int32_t piece_bytes;          /* larger blocks are sent by on_result */
-  const void *on_request;       /* (handle, SK_SCOPE_BODY or 0, environ): requests with a body */
-  const void *new_exchange;     /* (handle, environ, head or None, fields, length or None, whether it was answered): a tuple of
-                                 * an object, start_response and write, which go on from there */
+  int32_t piece_bytes;          /* larger blocks are sent by Python */
+  const void *new_input;        /* (bytes): wsgi.input of a body that is here as a whole */
+  const void *file_wrapper;     /* the type of results that Python sends */
+  const void *on_request;       /* (handle, SK_SCOPE_BODY or 0, environ, input or None): requests whose body is still to come */
+  const void *new_exchange;     /* (handle, environ, input or None, head or None, fields, length or None, SK_WSGI_*, what the body
+                                 * still owes of that length or None): a tuple of an object, start_response and write, which go on
+                                 * from there */
   const void *on_result;        /* (that object, what the application returned) */
+  const void *on_blocks;        /* (that object, what the application returned, its iterator or None after its end, the next block
+                                 * or None, why) */
   const void *on_error;         /* (that object, the error that the application raised) */
   const void *on_failure;       /* (handle or 0, an error of any of these) */
   const void *get_running_loop; /* asyncio._get_running_loop, asyncio._set_running_loop */

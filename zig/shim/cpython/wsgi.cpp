@@ -2,11 +2,14 @@
 
 #include "cpython/handler.h"
 #include "cpython/hidden_loop.h"
+#include "http/body.h"
+#include "http/bytes.h"
 #include "http/callback.h"
-#include "http/lending.h"
 
 #include <algorithm>
 #include <cassert>
+#include <ctime>
+#include <optional>
 #include <vector>
 
 namespace sk {
@@ -15,6 +18,9 @@ namespace {
 
 /* Items of the list that start_response and write share: what Python took over with, or None. */
 enum Shared : ptrdiff_t { EXCHANGE, START, WRITE, SHARED_ITEMS };
+
+/* Py_TPFLAGS_LIST_SUBCLASS, Py_TPFLAGS_TUPLE_SUBCLASS. */
+constexpr unsigned long LIST_OR_TUPLE = (1ul << 25) | (1ul << 26);
 
 /* All there are, of all threads. */
 std::vector<Wsgi *> instances;
@@ -52,6 +58,50 @@ template <Shared item, Early early> Object *dispatch(Object *self, Object *const
     return nullptr;
   }
   return (owner->*early)(arguments, count, keywords);
+}
+
+int64_t nowNs() {
+  timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+Ref numberOrNone(std::optional<uint64_t> number) {
+  return number ? Ref(python.from_unsigned_long(*number)) : Ref::borrowed(python.none);
+}
+
+Ref orNone(Object *object) { return Ref::borrowed(object ? object : python.none); }
+
+/* The content of a block as most are, or nothing. */
+std::optional<std::string_view> simpleBlock(Object *block, int32_t max) {
+  std::string_view content;
+  if (!isExactly(block, python.bytes_type) || !take(block, content) || content.length() > static_cast<size_t>(max)) {
+    return std::nullopt;
+  }
+  return content;
+}
+
+/* One block of all of them; none when they are not as simple. */
+Ref joined(const std::vector<Ref> &blocks, int32_t max) {
+  size_t length = 0;
+  for (const Ref &each : blocks) {
+    std::optional<std::string_view> content = simpleBlock(each.get(), max);
+    if (!content || (length += content->length()) > static_cast<size_t>(max)) {
+      return Ref();
+    }
+  }
+  Ref made(python.from_bytes(nullptr, static_cast<ptrdiff_t>(length)));
+  std::string_view room;
+  if (!made || !take(made.get(), room)) {
+    python.error_clear();
+    return Ref();
+  }
+  /* Nobody else has seen it. */
+  char *out = const_cast<char *>(room.data());
+  for (const Ref &each : blocks) {
+    out = put(out, *simpleBlock(each.get(), max));
+  }
+  return made;
 }
 
 Method start_response_method = callWithKeywords("start_response", dispatch<START, &Wsgi::startResponse>);
@@ -97,16 +147,22 @@ int32_t Wsgi::handle(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
   Slot *slot = findHttpSlot(handle);
   assert(request && slot);
-  Ref made = environs.build(*slot, *request);
-  if (!made) {
+  bool has_body = request->hasBody(), is_head_request = slot->flags & HEAD_REQUEST;
+  /* A copy at once: what is below runs Python, which may close the connection. */
+  std::optional<std::string_view> here = has_body ? takeBodyHere(*slot) : std::nullopt;
+  Ref content = here ? newBytes(*here) : Ref();
+  Ref environ = content || !here ? environs.build(*slot, *request) : Ref();
+  Ref input = content && environ ? callWith(options.new_input, content.get()) : Ref();
+  if (!environ || (here && (!input || !environs.setInput(environ, input)))) {
     beforeCallback();
     fail(handle);
     return 0;
   }
-  if (!options.application || request->hasBody()) {
+  if (!options.application || (has_body && !here)) {
     beforeCallback();
-    Ref number(python.from_unsigned_long(handle)), flags(python.from_long(request->hasBody() ? SK_SCOPE_BODY : 0));
-    if (!number || !flags || !callWith(options.on_request, number.get(), flags.get(), made.get())) {
+    Ref number(python.from_unsigned_long(handle)), flags(python.from_long(has_body && !here ? SK_SCOPE_BODY : 0));
+    if (!number || !flags ||
+        !callWith(options.on_request, number.get(), flags.get(), environ.get(), input ? input.get() : python.none)) {
       fail(handle);
     }
     return 0;
@@ -116,95 +172,207 @@ int32_t Wsgi::handle(uint32_t handle) {
     fail(handle);
     return 0;
   }
-  LoopHidden hidden(options.get_running_loop, options.set_running_loop);
-  running = handle;
-  environ = made.get();
-  head = nullptr;
-  answer(made.get());
-  made = Ref();
-  if (isTaken() || !areAlone()) {
-    functions = {};
-  }
-  running = 0;
+  serve(handle, is_head_request, std::move(environ), std::move(input));
   return 0;
 }
 
-void Wsgi::answer(Object *of) {
-  Ref result = callWith(options.application, of, functions.start.get());
-  if (result && sendList(result.get())) {
+void Wsgi::serve(uint32_t handle, bool is_head_request, Ref environ, Ref input) {
+  LoopHidden hidden(options.get_running_loop, options.set_running_loop);
+  Request request{WsgiResponse(handle, is_head_request), environ.get(), std::move(input)};
+  running = &request;
+  answer();
+  environ = Ref();
+  closeInput();
+  if (isTaken() || !areAlone()) {
+    functions = {};
+  }
+  running = nullptr;
+}
+
+void Wsgi::answer() {
+  Ref result = callWith(options.application, running->environ, functions.start.get());
+  if (!result) {
+    passError();
+  } else if (isTaken()) {
+    passTo(options.on_result, result.get());
+  } else if (sendWhole(result.get())) {
     result = Ref();
-    /* What somebody keeps must know that the request is over. */
-    if (!areAlone() && !takeOver(true)) {
-      fail(0);
+  } else if (isStream(result.get())) {
+    stream(std::move(result));
+  } else {
+    passTo(options.on_result, result.get());
+  }
+  /* What somebody keeps must know that the request is over. */
+  if (!isTaken() && !areAlone() && !takeOver(SK_WSGI_STARTED | SK_WSGI_OVER | SK_WSGI_DONE)) {
+    fail(0);
+  }
+  running->environ = nullptr;
+}
+
+/* Sends a result that is complete; false when nothing was done. */
+bool Wsgi::sendWhole(Object *result) {
+  bool is_list = isExactly(result, python.list_type);
+  if (running->response.started || (!is_list && !isExactly(result, python.tuple_type))) {
+    return false;
+  }
+  ptrdiff_t count = is_list ? python.list_length(result) : python.tuple_length(result);
+  auto blockAt = [=](ptrdiff_t i) { return Ref::borrowed(is_list ? python.list_get(result, i) : python.tuple_get(result, i)); };
+  /* Held here: what is called back meanwhile, as the access log, may change the list. */
+  Ref body = count == 1 ? blockAt(0) : Ref();
+  if (count != 1) {
+    std::vector<Ref> blocks;
+    for (ptrdiff_t i = 0; i < count; i++) {
+      blocks.push_back(blockAt(i));
     }
-    environ = nullptr;
+    body = joined(blocks, options.piece_bytes);
+  }
+  std::optional<std::string_view> content = body ? simpleBlock(body.get(), options.piece_bytes) : std::nullopt;
+  return content && running->response.send(body.get(), *content);
+}
+
+/* Whether a result can be sent block by block here. */
+bool Wsgi::isStream(Object *result) {
+  const WsgiResponse &response = running->response;
+  Object *type = typeOf(result);
+  if (type == options.file_wrapper) {
+    return false;
+  }
+  if (response.started || type == python.generator_type) {
+    return true;
+  }
+  if (python.type_flags(type) & LIST_OR_TUPLE) {
+    return false;
+  }
+  if (!response.lacksLength()) {
+    return true;
+  }
+  /* The length of the only block is that of the body. */
+  Ref sized(python.get_attribute(type, "__len__"));
+  if (!sized) {
+    python.error_clear();
+  }
+  return !sized;
+}
+
+/* Sends a result block by block: each leaves before the next is asked for (PEP 3333, Buffering and Streaming). */
+void Wsgi::stream(Ref result) {
+  WsgiResponse &response = running->response;
+  Ref blocks(python.get_iterator(result.get()));
+  Ref block;
+  Stop stop = blocks ? pump(blocks.get(), block) : Stop::Error;
+  if (stop == Stop::Error) {
+    passError();
+    blocks = Ref();
+    close(std::move(result));
     return;
   }
-  RaisedError error;
-  if (!takeOver(false)) {
-    environ = nullptr;
-    fail(running);
+  bool runs_on = stop == Stop::GoOn || stop == Stop::Full || stop == Stop::Turn;
+  if (!runs_on && !isTaken() && (response.left || response.over || response.finish())) {
+    /* A generator that ran out has nothing to close. */
+    bool is_closed = stop == Stop::End && isExactly(result.get(), python.generator_type);
+    blocks = Ref();
+    if (!is_closed) {
+      close(std::move(result));
+    }
     return;
   }
-  environ = nullptr;
-  Object *taken = python.list_get(functions.shared.get(), EXCHANGE);
-  if (!taken) {
-    fail(running);
+  Ref first(python.new_tuple(block ? 1 : 0));
+  if (first && block) {
+    python.tuple_set(first.get(), 0, block.release());
+  }
+  Ref why(python.from_long(stop == Stop::Full ? SK_WSGI_FULL : stop == Stop::Turn ? SK_WSGI_TURN : SK_WSGI_GO_ON));
+  if (!first || !why) {
+    fail(response.handle);
     return;
   }
-  Ref exchange = Ref::borrowed(taken);
-  Ref done = result ? callWith(options.on_result, exchange.get(), result.get())
-                    : callWith(options.on_error, exchange.get(), error.instance());
-  if (!done) {
-    fail(running);
+  passTo(options.on_blocks, result.get(), first.get(), runs_on ? blocks.get() : python.none, why.get());
+}
+
+/* Sends blocks while they are simple, the connection takes them and others need not wait. A block that was not sent is left. */
+Wsgi::Stop Wsgi::pump(Object *blocks, Ref &block) {
+  WsgiResponse &response = running->response;
+  int64_t turn_ends = nowNs() + options.turn_ns;
+  while (true) {
+    block = Ref(python.iterator_next(blocks));
+    if (!block) {
+      return python.error_occurred() ? Stop::Error : Stop::End;
+    }
+    std::optional<std::string_view> content = simpleBlock(block.get(), options.piece_bytes);
+    if (!content || isTaken()) {
+      return Stop::GoOn;
+    }
+    if (content->empty()) {
+      continue;
+    }
+    int32_t result = response.put(block.get(), *content);
+    if (result != SK_OK && result != SK_BUFFERED && result != SK_GONE) {
+      return Stop::GoOn;
+    }
+    block = Ref();
+    if (response.isFull()) {
+      /* The code of the application after its last block still runs. */
+      response.finish();
+    }
+    bool is_enough = response.left || (!response.remaining() && response.isBodiless());
+    if (is_enough) {
+      return Stop::Enough;
+    }
+    if (result == SK_BUFFERED && !response.over) {
+      return Stop::Full;
+    }
+    if (nowNs() >= turn_ends) {
+      return Stop::Turn;
+    }
   }
 }
 
-/* Sends a response that is one block, as most are; false when nothing was done. */
-bool Wsgi::sendList(Object *result) {
-  if (!head || isTaken() || !isExactly(result, python.list_type) || python.list_length(result) != 1) {
-    return false;
-  }
-  /* Held here: what is called back meanwhile, as the access log, may change the list. */
-  Ref block = Ref::borrowed(python.list_get(result, 0));
-  if (!isExactly(block.get(), python.bytes_type)) {
-    return false;
-  }
-  char *bytes = nullptr;
-  ptrdiff_t length = 0;
-  if (python.bytes_content(block.get(), &bytes, &length) != 0 || length == 0 || length > options.piece_bytes) {
+/* Calls the close of a result, which must be called in any case. */
+void Wsgi::close(Ref result) {
+  Ref method(python.get_attribute(result.get(), "close"));
+  if (!method && python.error_matches(python.attribute_error)) {
     python.error_clear();
-    return false;
+    return;
   }
-  /* What does not fit its Content-Length is refused: then it goes the longer way. */
-  std::string_view body(bytes, static_cast<size_t>(length));
-  Lent lent(block.get(), body);
-  return sk_res_send(running, head->block.data(), static_cast<int32_t>(head->block.length()), head->fields, body.data(),
-                     body.length(), SK_KEEP_LENGTH) >= 0;
+  if (!method || !Ref(python.vectorcall(method.get(), nullptr, 0, nullptr))) {
+    fail(0);
+  }
+}
+
+/* Releases the body of the request, unless nobody has it any more, or the response goes on. */
+void Wsgi::closeInput() {
+  Ref input = std::move(running->input);
+  if (input && !running->passed_on && referenceCount(input.get()) != 1) {
+    close(std::move(input));
+  }
 }
 
 /* Lets Python do the rest of the request. False when an exception is set. */
-bool Wsgi::takeOver(bool answered) {
+bool Wsgi::takeOver(int32_t state) {
   Object *shared = functions.shared.get();
   if (isTaken()) {
     return true;
   }
-  Ref number(python.from_unsigned_long(running));
-  Ref block, fields, length;
-  if (head) {
-    block = Ref(python.from_bytes(head->block.data(), static_cast<ptrdiff_t>(head->block.length())));
-    fields = Ref(python.from_long(head->fields));
-    length = head->facts.has_length ? Ref(python.from_unsigned_long(head->facts.length)) : Ref::borrowed(python.none);
-  } else {
-    block = Ref::borrowed(python.none);
-    fields = Ref(python.from_long(0));
-    length = Ref::borrowed(python.none);
+  const WsgiResponse &response = running->response;
+  const GivenHead *head = response.head;
+  std::optional<uint64_t> length = head && head->facts.has_length ? std::optional(head->facts.length) : std::nullopt;
+  Ref given[] = {
+      Ref(python.from_unsigned_long(response.handle)),
+      orNone(running->environ),
+      orNone(running->input.get()),
+      head ? newBytes(head->block) : orNone(nullptr),
+      Ref(python.from_long(head ? head->fields : 0)),
+      numberOrNone(length),
+      Ref(python.from_long(state | response.state())),
+      numberOrNone(response.remaining()),
+  };
+  Object *arguments[std::size(given)];
+  for (size_t i = 0; i < std::size(given); i++) {
+    arguments[i] = given[i].get();
+    if (!arguments[i]) {
+      return false;
+    }
   }
-  Ref over(python.from_long(answered));
-  if (!number || !block || !fields || !length || !over) {
-    return false;
-  }
-  Ref parts = callWith(options.new_exchange, number.get(), environ, block.get(), fields.get(), length.get(), over.get());
+  Ref parts = call(options.new_exchange, arguments);
   if (!parts) {
     return false;
   }
@@ -221,6 +389,24 @@ bool Wsgi::takeOver(bool answered) {
   return true;
 }
 
+/* Calls a function with what takes over, and then these. */
+template <typename... Arguments> void Wsgi::passTo(Object *callback, Arguments... arguments) {
+  Object *taken = takeOver(0) ? python.list_get(functions.shared.get(), EXCHANGE) : nullptr;
+  Ref exchange = taken ? Ref::borrowed(taken) : Ref();
+  if (!exchange || !callWith(callback, exchange.get(), arguments...)) {
+    fail(running->response.handle);
+    return;
+  }
+  running->passed_on = true;
+}
+
+/* Passes on the error that is set, of the application. */
+void Wsgi::passError() {
+  RaisedError error;
+  passTo(options.on_error, error.instance());
+  running->passed_on = false;
+}
+
 /* Reports the error that is set. */
 void Wsgi::fail(uint32_t handle) {
   RaisedError error;
@@ -233,8 +419,9 @@ void Wsgi::fail(uint32_t handle) {
 }
 
 Object *Wsgi::startResponse(Object *const *arguments, ptrdiff_t count, Object *keywords) {
-  bool plain = !keywords && (count == 2 || (count == 3 && arguments[2] == python.none)) && !head;
-  if (plain && (head = heads.find(arguments[0], arguments[1]))) {
+  WsgiResponse &response = running->response;
+  bool plain = !keywords && (count == 2 || (count == 3 && arguments[2] == python.none)) && !response.head;
+  if (plain && (response.head = heads.find(arguments[0], arguments[1]))) {
     python.inc_ref(functions.write.get());
     return functions.write.get();
   }
@@ -242,11 +429,20 @@ Object *Wsgi::startResponse(Object *const *arguments, ptrdiff_t count, Object *k
 }
 
 Object *Wsgi::write(Object *const *arguments, ptrdiff_t count, Object *keywords) {
+  std::optional<std::string_view> block;
+  if (!keywords && count == 1 && (block = simpleBlock(arguments[0], options.piece_bytes))) {
+    /* Held here: the caller's own may be anybody's. */
+    Ref owner = Ref::borrowed(arguments[0]);
+    int32_t result = block->empty() ? SK_OK : running->response.put(owner.get(), *block);
+    if (result == SK_OK || result == SK_BUFFERED) {
+      return newNone();
+    }
+  }
   return passOn(WRITE, arguments, count, keywords);
 }
 
 Object *Wsgi::passOn(ptrdiff_t item, Object *const *arguments, ptrdiff_t count, Object *keywords) {
-  Object *found = takeOver(false) ? python.list_get(functions.shared.get(), item) : nullptr;
+  Object *found = takeOver(0) ? python.list_get(functions.shared.get(), item) : nullptr;
   Ref instead = found ? Ref::borrowed(found) : Ref();
   return instead ? callNamed(instead.get(), arguments, static_cast<size_t>(count), keywords) : nullptr;
 }

@@ -3,7 +3,7 @@
 #define SK_CPYTHON_WSGI_H
 
 #include "cpython/wsgi_environ.h"
-#include "cpython/wsgi_head.h"
+#include "cpython/wsgi_response.h"
 #include "http/handler.h"
 
 namespace sk {
@@ -26,13 +26,32 @@ private:
   struct Functions {
     Ref shared, start, write;
   };
+  /* A request whose application is called. */
+  struct Request {
+    WsgiResponse response;
+    Object *environ;
+    /* wsgi.input, where there is a body. */
+    Ref input;
+    /* Python completes it. */
+    bool passed_on = false;
+  };
+  /* Why no more blocks are sent here. */
+  enum class Stop { End, Enough, GoOn, Full, Turn, Error };
 
+  void serve(uint32_t handle, bool is_head_request, Ref environ, Ref input);
   bool makeFunctions();
   bool areAlone() const;
   bool isTaken() const;
-  void answer(Object *environ);
-  bool sendList(Object *result);
-  bool takeOver(bool answered);
+  void answer();
+  bool sendWhole(Object *result);
+  bool isStream(Object *result);
+  void stream(Ref result);
+  Stop pump(Object *blocks, Ref &block);
+  void close(Ref result);
+  void closeInput();
+  bool takeOver(int32_t state);
+  template <typename... Arguments> void passTo(Object *callback, Arguments... arguments);
+  void passError();
   Object *passOn(ptrdiff_t item, Object *const *arguments, ptrdiff_t count, Object *keywords);
   void fail(uint32_t handle);
 
@@ -40,10 +59,7 @@ private:
   Environs environs;
   GivenHeads heads;
   Functions functions;
-  /* Of the request that runs. */
-  uint32_t running = 0;
-  Object *environ = nullptr;
-  const GivenHead *head = nullptr;
+  Request *running = nullptr;
 };
 
 } // namespace sk

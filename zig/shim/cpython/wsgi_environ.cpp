@@ -57,8 +57,8 @@ Environs::Environs(const sk_wsgi_options &options)
       endpoint_keys{interned("REMOTE_ADDR"), interned("REMOTE_PORT"), interned("SERVER_NAME"), interned("SERVER_PORT")},
       local_host(interned("localhost")), default_port(interned(options.secure ? "443" : "80")), get(interned("GET")),
       ancient_version(interned("HTTP/1.0")), version(interned("HTTP/1.1")), empty(interned("")), comma(interned(",")),
-      semicolon(interned("; ")), url_scheme(interned("wsgi.url_scheme")), other(interned(options.secure ? "http" : "https")),
-      known(KNOWN_MAX) {
+      semicolon(interned("; ")), url_scheme(interned("wsgi.url_scheme")), input_key(interned("wsgi.input")),
+      other(interned(options.secure ? "http" : "https")), known(KNOWN_MAX) {
   complete = !python.error_occurred();
 }
 
@@ -100,6 +100,8 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
   last.other_scheme = other_scheme;
   return environ;
 }
+
+bool Environs::setInput(const Ref &environ, const Ref &input) { return set(environ.get(), input_key, input); }
 
 bool Environs::setAll(Object *environ, std::string_view endpoints, uWS::HttpRequest &request) {
   if (!setEndpoints(environ, endpoints) || !setLine(environ, request) ||

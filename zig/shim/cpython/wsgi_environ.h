@@ -20,6 +20,8 @@ public:
   bool ready() const { return complete; }
   /* The environ of a request, or none with an exception set. */
   Ref build(const Slot &slot, uWS::HttpRequest &request);
+  /* Sets wsgi.input; false with an exception set. */
+  bool setInput(const Ref &environ, const Ref &input);
 
 private:
   /* What a connection's last request said: most clients repeat themselves. */
@@ -56,7 +58,7 @@ private:
   bool complete;
   Ref request_method, query_string, request_uri, path_info, server_protocol;
   Ref endpoint_keys[4], local_host, default_port;
-  Ref get, ancient_version, version, empty, comma, semicolon, url_scheme, other;
+  Ref get, ancient_version, version, empty, comma, semicolon, url_scheme, input_key, other;
   std::unordered_map<std::string, Ref, TextHash, std::equal_to<>> keys;
   std::vector<KnownRequest> known;
 };
