@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import Optional, Union
 
-from ..system.descriptors import listen_on
+from ..system.descriptors import answer_without_delay, listen_on
 from .options import AppListenOptions
 
 #: The longest path that the kernel takes, in bytes, without the final NUL.
@@ -78,6 +78,7 @@ class Listener:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if opened.family == socket.AF_INET6:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not dual_stack))
+            answer_without_delay(opened)
             opened.bind(address)  # type: ignore[arg-type]
             opened.listen(self._backlog)
         except BaseException:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from typing import Any, Optional
 
+from ..system.descriptors import answer_without_delay
+
 
 def bound_socket(family: int, address: Any, *, shares_port: bool, only_ipv6: Optional[bool] = None) -> socket.socket:
     """Bind a stream socket that does not listen yet.
@@ -26,6 +28,7 @@ def bound_socket(family: int, address: Any, *, shares_port: bool, only_ipv6: Opt
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6 and only_ipv6 is not None:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(only_ipv6))
+        answer_without_delay(bound)
         bound.bind(address)
     except BaseException:
         bound.close()

@@ -23,6 +23,7 @@ def listen_on(descriptor: int, backlog: int = socket.SOMAXCONN) -> None:
             if given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 return
             if _is_bound(given):
+                answer_without_delay(given)
                 given.listen(backlog)
                 return
     except OSError as error:
@@ -30,6 +31,15 @@ def listen_on(descriptor: int, backlog: int = socket.SOMAXCONN) -> None:
         raise type(error)(error.errno, message) from error
     message = f"cannot listen on descriptor {descriptor}: it is not bound"
     raise OSError(errno.EINVAL, message)
+
+
+def answer_without_delay(bound: socket.socket) -> None:
+    """Let connections of a TCP socket send what is small at once (TCP_NODELAY).
+
+    They inherit it when they come, which may be before a native loop serves the socket: so this is called before it listens.
+    """
+    if bound.family in (socket.AF_INET, socket.AF_INET6):
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _is_bound(given: socket.socket) -> bool:

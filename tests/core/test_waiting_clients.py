@@ -14,8 +14,11 @@ import pytest
 from backends import needs_io_uring
 from server_programs import GET, Program, environment
 
-from socketify import Limits
+from socketify import AppListenOptions, Limits
+from socketify.core.listeners import Listener
 from socketify.core.waiting_clients import WaitingClients
+from socketify.process.binding import bound_socket
+from socketify.system.descriptors import listen_on
 
 SERVER = """
 import os, resource
@@ -158,3 +161,24 @@ def test_a_log_that_fails_stops_nothing(serve: object, caplog: pytest.LogCapture
     finally:
         logging.getLogger("socketify").removeFilter(refusing)
     assert "SystemExit" in caplog.text
+
+
+@pytest.mark.parametrize("way", ["opened", "given", "bound"])
+def test_small_answers_to_early_clients_are_not_delayed(way: str) -> None:
+    """A connection inherits TCP_NODELAY when it comes, which may be before anybody serves it: a stream would stop for 40 ms."""
+    with contextlib.ExitStack() as stack:
+        if way == "opened":
+            listener = Listener(AppListenOptions(host="127.0.0.1"), 8)
+            stack.callback(listener.close)
+            listening = socket.socket(fileno=os.dup(listener.fd))
+        else:
+            place = ("127.0.0.1", 0)
+            listening = bound_socket(socket.AF_INET, place, shares_port=True) if way == "bound" else socket.socket()
+            if way == "given":
+                listening.bind(place)
+            listen_on(listening.fileno())
+        stack.enter_context(listening)
+        stack.enter_context(socket.create_connection(listening.getsockname()))
+        accepted, _ = listening.accept()
+        stack.enter_context(accepted)
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
