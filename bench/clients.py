@@ -7,10 +7,12 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Union
 
 from harness import BenchmarkError, Server, native_program, pinned, raise_descriptor_limit
 
@@ -28,11 +30,13 @@ class Load:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for."""
+    """What is asked for, and what the answer has to be: a text, or what it is as JSON; None when the scenario tells."""
 
     path: str = "/"
     method: str = "GET"
-    body_bytes: int = 0
+    body: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    answer: Union[str, dict[str, object], None] = None
 
 
 @dataclass(frozen=True)
@@ -81,17 +85,22 @@ def run_wrk(server: Server, load: Load, seconds: float, cpu: int | None = None, 
     # wrk takes whole seconds only; told to stop it ends in order.
     longest = int(seconds) + 1
     command = ["wrk", "--threads", "1", "--connections", str(load.connections), "--duration", f"{longest}s"]
+    for name, value in request.headers:
+        command += ["--header", f"{name}: {value}"]
     command += ["--timeout", "10s", "--script", str(WRK_SCRIPT), server.url.rstrip("/") + request.path]
-    command += ["--", str(load.pipelined), request.method, str(request.body_bytes)]
-    before = server.cpu_seconds()
-    with pinned(cpu):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        output, complaint = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-        output, complaint = process.communicate()
-    cpu_seconds = server.cpu_seconds() - before
+    with tempfile.NamedTemporaryFile("w") as body:
+        body.write(request.body)
+        body.flush()
+        command += ["--", str(load.pipelined), request.method, body.name]
+        before = server.cpu_seconds()
+        with pinned(cpu):
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            output, complaint = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            output, complaint = process.communicate()
+        cpu_seconds = server.cpu_seconds() - before
     match = re.search(r"^summary (.*)$", output, re.MULTILINE)
     if process.returncode != 0 or match is None:
         raise BenchmarkError(f"wrk failed: {output}{complaint}")

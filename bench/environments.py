@@ -26,21 +26,26 @@ class Environment:
     why: str
 
 
+#: What applications are made of; the peers get the versions that are installed beside socketify, so that all run the same.
+SHARED = ("uvloop", "falcon", "starlette", "fastapi", "django", "flask", "redis", "hiredis")
+
 ENVIRONMENTS = (
     Environment(
         "peers",
         (
+            *SHARED,
             "uvicorn",
-            "uvloop",
             "httptools",
+            "zttp",
             "websockets",
             "granian",
+            "aethonan",
+            "h2corn",
             "hypercorn",
             "gunicorn[fast]",
+            "fastpysgi",
             "fastwsgi",
             "bjoern",
-            "falcon",
-            "starlette",
             "picows",
         ),
         "servers that get along with each other",

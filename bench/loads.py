@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Union
 
 import clients
 from clients import Measurement, Request, Throughput
 from harness import BenchmarkError, Server
-from memory import growth_over_connections, growth_over_requests, idle_cost
+from memory import growth_over_connections, growth_over_requests, growth_over_waiting, idle_cost
 
 #: What a load gave, by name, as the results keep it.
 Figures = dict[str, float]
+#: What one server gave in one turn, by load; a failure is told in words.
+Outcome = dict[str, Union[Figures, str]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Target:
     cpu: int | None = None
     #: What the loads before gave in each of their turns, by their names.
     earlier: dict[str, list[Figures]] = field(default_factory=dict)
+    #: Loads whose request is answered wrongly, and how.
+    wrong: Outcome = field(default_factory=dict)
 
 
 def _figures(measured: Throughput, server: Server) -> Figures:
@@ -86,6 +90,8 @@ class Http(Piecewise):
     connections: int
     pipelined: int = 1
     turns: int = 1
+    #: What is asked for; None: what the scenario says.
+    request: Request | None = None
     plotted: ClassVar[tuple[Column, ...]] = (
         Column("per_second", "requests a second"),
         Column("cpu_us", "CPU µs for a request", 1),
@@ -100,7 +106,7 @@ class Http(Piecewise):
     def run(self, target: Target) -> Figures:
         """Measures one turn."""
         load = clients.Load(self.name, self.connections, self.pipelined)
-        measured = clients.run_wrk(target.server, load, self.seconds(target.budget), target.cpu, target.request)
+        measured = clients.run_wrk(target.server, load, self.seconds(target.budget), target.cpu, self.request or target.request)
         figures = _figures(measured, target.server)
         if self.pipelined > 1:
             # wrk notes the time of each batch, and corrects it by the number of requests: it means nothing.
@@ -194,6 +200,10 @@ class Idle(Piecewise):
         Column("resident_mb", "memory at start, MB", 1),
     )
 
+    def seconds(self, budget: Budget) -> float:
+        """Returns how long it takes."""
+        return budget.idle_seconds + 1
+
     def run(self, target: Target) -> Figures:
         """Waits."""
         resident = target.server.resident_bytes()
@@ -213,12 +223,42 @@ class IdleConnections(Piecewise):
         Column("peak_mb", "peak memory, MB", 1),
     )
 
+    def seconds(self, budget: Budget) -> float:
+        """Returns about how long it takes."""
+        return budget.idle_connections / 2500
+
     def run(self, target: Target) -> Figures:
         """Opens them."""
         count = target.budget.idle_connections
         grown = growth_over_connections(target.server, count)
         each = grown.bytes / count
         return {"connections": count, "bytes_each": each, "peak_mb": target.server.peak_bytes() / 1e6}
+
+
+@dataclass(frozen=True)
+class Waiting(Piecewise):
+    """Requests that all wait in their handlers at the same time."""
+
+    name: str
+    plotted: ClassVar[tuple[Column, ...]] = (
+        Column("bytes_each", "bytes for each request (less is better)"),
+        Column("resident_mb", "memory of the server, MB (less is better)", 1),
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("connections", "requests"),
+        Column("bytes_each", "bytes each"),
+        Column("resident_mb", "memory, MB", 1),
+    )
+
+    def seconds(self, budget: Budget) -> float:
+        """Returns about how long it takes."""
+        return budget.idle_connections / 1500
+
+    def run(self, target: Target) -> Figures:
+        """Lets them wait."""
+        count = target.budget.idle_connections
+        grown = growth_over_waiting(target.server, count)
+        return {"connections": count, "bytes_each": grown.bytes / count, "resident_mb": grown.after / 1e6}
 
 
 @dataclass(frozen=True)
@@ -233,6 +273,10 @@ class Growth(Piecewise):
         Column("before_kib", "memory before, KiB"),
         Column("grown_kib", "grown, KiB"),
     )
+
+    def seconds(self, budget: Budget) -> float:
+        """Returns about how long it takes."""
+        return 1 + budget.growth_requests * self.share / 200_000
 
     def run(self, target: Target) -> Figures:
         """Makes the requests."""

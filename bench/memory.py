@@ -8,6 +8,8 @@ COMMAND is a server that takes the port as last argument and prints ``listening 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import http.client
 import socket
 import sys
 import time
@@ -68,6 +70,37 @@ def growth_over_connections(server: Server, count: int) -> Growth:
         for connection in connections:
             connection.close()
     return Growth(before, after)
+
+
+def growth_over_waiting(server: Server, count: int, patience: float = 30) -> Growth:
+    """Measures memory around requests, each on a connection of its own, that wait in their handlers at the same time.
+
+    Raises BenchmarkError when not all of them get that far after some seconds, or when one is not answered with 200 in the end.
+    """
+    raise_descriptor_limit(count + 256)
+    before = server.resident_bytes()
+    with contextlib.ExitStack() as stack:
+        connections = []
+        for _ in range(count):
+            connections.append(stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10)))
+            connections[-1].sendall(REQUEST)
+        asker = stack.enter_context(contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)))
+        deadline = time.monotonic() + patience
+        while (waiting := _asked(asker, "/count")) != b"%d" % count:
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"{waiting!r} of {count} requests wait")
+            time.sleep(0.1)
+        after = server.resident_bytes()
+        _asked(asker, "/release")
+        for number, connection in enumerate(connections, 1):
+            if not connection.recv(4096).startswith(b"HTTP/1.1 200 "):
+                raise BenchmarkError(f"request {number} was not answered with 200")
+    return Growth(before, after)
+
+
+def _asked(connection: http.client.HTTPConnection, path: str) -> bytes:
+    connection.request("GET", path)
+    return connection.getresponse().read()
 
 
 def _is_closed(connection: socket.socket) -> bool:

@@ -1,22 +1,33 @@
-"""Writes the page of the benchmarks from results."""
+"""Writes the page of the benchmarks from results, and the table of the README."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import programs as p
-from environments import NATIVE
+from earlier import Earlier
 from harness import Spread
 from loads import Column
-from programs import Program
-from results import Result
-from scenarios import SCENARIOS, Load, Scenario
+from results import COMMIT, Result
+from scenarios import APPLICATIONS, SCENARIOS, Load, Scenario
 from targets import BOUNDS, Bound
 
 INTRODUCTION = """# Benchmarks
 This page is written by `python bench/run.py`; the figures are those of one machine, and their ratios are what carries over.
 """
+OVERVIEW = """## Applications
+Microseconds of CPU time for a request, of the server and of the application in it, over 64 connections, one process on one
+core: less is better, and the best of each row is bold. What each row does, with rates, latencies and the scatter, is told
+[below](#raw-asgi); an empty cell is a wrong answer, a crash, or the other interface.
+"""
+PLOT = "![CPU time of a request](benchmarks/applications.svg)\n"
+README_OVERVIEW = """Microseconds of CPU time for a request, of the server and of the application in it, over 64 connections,
+one process on one core: less is better. [The page of the benchmarks](docs/benchmarks.md) tells what each row does and how it
+was measured, with rates, latencies, memory, websockets, and what a hello world costs.
+"""
+README_BEGIN, README_END = "<!-- figures: bench/run.py writes them -->\n", "<!-- end of figures -->\n"
 
 REASON_LENGTH = 120
 #: Fewer do not tell what is scatter.
@@ -42,62 +53,112 @@ To run it on a machine of yours, on Linux with two cores or more:
 ```sh
 python -m ziglang build && python -m ziglang build bench
 python bench/set_up_peers.py
-python bench/run.py            # about an hour; --quick takes less than five
+python bench/run.py            # about an hour and a half; --quick takes about a quarter of an hour
 ```
 
-`--only asgi` measures one scenario anew, `--render` writes the page again from what is kept in `bench/.results`.
+`--only 'app-*' --only one-connection` measures the first table and its targets in about twenty minutes, `--list` tells how
+long the rest takes, `--render` writes the page again from what is kept in `bench/.results`. A section that was not measured
+anew stays as it is, with its date.
 """
 
 
-def render(results: Mapping[str, Result]) -> str:
-    """Returns the page as Markdown."""
-    parts = [INTRODUCTION, *_circumstances(results), *_targets(results), METHOD]
+def render(results: Mapping[str, Result], earlier: Earlier) -> str:
+    """Returns the page as Markdown; what was not measured is what the earlier page says."""
+    parts = [INTRODUCTION, *_circumstances(results, earlier)]
+    rows = list(overview(results))
+    if rows:
+        parts += [OVERVIEW, *rows, "", PLOT]
+    elif "Applications" in earlier.sections:
+        parts.append(earlier.sections["Applications"])
+    parts += [*_targets(results, earlier), METHOD]
     for scenario in SCENARIOS:
         if scenario.key in results:
             parts += _scenario(scenario, results[scenario.key])
-    parts += _settings(results)
+        elif scenario.title in earlier.sections:
+            parts.append(earlier.sections[scenario.title])
+    parts += _settings()
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _latest(results: Mapping[str, Result]) -> Result:
-    return max(results.values(), key=lambda result: result.date)
-
-
-def _circumstances(results: Mapping[str, Result]) -> Iterator[str]:
-    latest = _latest(results)
-    first = min(result.date for result in results.values())
-    facts = "; ".join(f"{name}: {value}" for name, value in latest.facts.items())
-    rounds = sorted({len(one.rounds) for key, one in results.items() if not _by_key(key).once})
-    seconds = sorted({one.seconds for one in results.values()})
-    if rounds and rounds[0] < TRUSTED_ROUNDS:
+def _circumstances(results: Mapping[str, Result], earlier: Earlier) -> Iterator[str]:
+    if not results:
+        yield earlier.circumstances + "\n"
+        return
+    if any(len(one.rounds) < _by_key(key).rounds(TRUSTED_ROUNDS) for key, one in results.items()):
         yield "**A quick run: single figures are off by tens of percent; it shows that everything is measured.**\n"
-    yield (
-        f"Measured {first} to {latest.date}: {' or '.join(map(str, rounds)) or '1'} round(s) of "
-        f"{' or '.join(f'{one:g}' for one in seconds)} s for each load.\n{facts}.\n"
-    )
+    latest = max(results.values(), key=lambda result: result.date)
+    facts = "; ".join(f"{name}: {value}" for name, value in latest.facts.items() if name != COMMIT)
+    yield f"Measured until {latest.date} on this machine and system; each section has its date.\n{facts}.\n"
 
 
 def _by_key(key: str) -> Scenario:
     return next(one for one in SCENARIOS if one.key == key)
 
 
+# ---- applications
+
+
+def overview(results: Mapping[str, Result]) -> Iterator[str]:
+    """Gives the lines of the first table: a row for each load of an application, a column for each server; none when empty."""
+    columns: dict[str, None] = {}
+    rows = []
+    for scenario in APPLICATIONS:
+        if not scenario.application or scenario.key not in results:
+            continue
+        for load in scenario.loads:
+            cells = _costs(scenario, load, results[scenario.key])
+            columns.update(dict.fromkeys(cells))
+            rows.append((f"{scenario.application}: {load.name}", cells))
+    if not rows:
+        return
+    yield _row(["application", *columns])
+    yield "| --- |" + " ---: |" * len(columns)
+    for title, cells in rows:
+        least = min(cells.values(), default=0.0)
+        yield _row([title, *(_bold(cells.get(name), least) for name in columns)])
+
+
+def _costs(scenario: Scenario, load: Load, result: Result) -> dict[str, float]:
+    """Returns the CPU time of each server, by its name without the interface."""
+    found = {}
+    for program in scenario.programs:
+        spread = result.spread(program.name, load.name, "cpu_us")
+        if spread is not None:
+            found["socketify" if program.name == p.EPOLL else re.sub(", [aw]sgi$", "", program.name)] = spread.median
+    return found
+
+
+def _bold(value: float | None, least: float) -> str:
+    text = "" if value is None else f"{value:,.1f}"
+    return f"**{text}**" if value == least else text
+
+
 # ---- targets
 
 
-def _targets(results: Mapping[str, Result]) -> Iterator[str]:
+def _targets(results: Mapping[str, Result], earlier: Earlier) -> Iterator[str]:
     yield "## Targets\n"
+    what = Earlier.Naming()
     yield f"| what | target | {p.EPOLL} | {p.URING} |\n| --- | --- | --- | --- |"
     for bound in BOUNDS:
         limits = sorted(set(bound.bounds.values()), reverse=True)
         limit = ", ".join(f"{value:g}{bound.unit}" for value in limits)
         if len(limits) > 1:
             limit = ", ".join(f"{value:g} ({name.rpartition(', ')[2]})" for name, value in bound.bounds.items())
+        if len(bound.bases) > 1:
+            limit += " to each of its parsers"
         row = [bound.describe(results), f"at {'most' if bound.at_most else 'least'} {limit}"]
-        yield _row([*row, *(_verdict(bound, results, program) for program in (p.EPOLL, p.URING))])
+        name = what(row[0])
+        if bound.scenario in results or name not in earlier.targets:
+            yield _row([*row, *(_verdict(bound, results, program) for program in (p.EPOLL, p.URING))])
+        else:
+            yield earlier.targets[name]
     yield ""
 
 
 def _verdict(bound: Bound, results: Mapping[str, Result], program: str) -> str:
+    if program not in bound.bounds:
+        return ""
     spread = bound.measured(results, program)
     if spread is None:
         return "not measured"
@@ -109,7 +170,8 @@ def _verdict(bound: Bound, results: Mapping[str, Result], program: str) -> str:
 
 
 def _scenario(scenario: Scenario, result: Result) -> Iterator[str]:
-    yield f"## {scenario.title}\n{scenario.about}\n\n![{scenario.title}](benchmarks/{scenario.key}.svg)\n"
+    yield f"## {scenario.title}\n{scenario.about}\n\n{_measured(scenario, result)}\n"
+    yield f"![{scenario.title}](benchmarks/{scenario.key}.svg)\n"
     for load in scenario.loads:
         yield from _table(scenario, load, result)
     failures = [
@@ -118,6 +180,20 @@ def _scenario(scenario: Scenario, result: Result) -> Iterator[str]:
     ]
     if failures:
         yield "Not measured:\n\n" + "\n".join(failures) + "\n"
+
+
+def _measured(scenario: Scenario, result: Result) -> str:
+    """Tells when and of what a section's figures are."""
+    versions = {
+        program.environment + "/" + program.package: program.package for program in scenario.programs if program.package
+    }
+    versions.update({f"peers/{package}": package for package in scenario.packages})
+    told = ", ".join(f"{package} {result.versions[key]}" for key, package in versions.items() if key in result.versions)
+    count = len(result.rounds)
+    return (
+        f"Measured {result.date}, {count} round{'s' if count > 1 else ''} of {result.seconds:g} s; library of commit "
+        f"{result.facts.get(COMMIT, 'unknown')}{'; ' if told else ''}{told}."
+    )
 
 
 def _table(scenario: Scenario, load: Load, result: Result) -> Iterator[str]:
@@ -163,27 +239,26 @@ def _row(cells: list[str]) -> str:
 # ---- settings
 
 
-def _settings(results: Mapping[str, Result]) -> Iterator[str]:
-    yield "## Versions and settings\n"
-    versions = _latest(results).versions
-    others = [f"{key.partition('/')[2]} {version} ({key.partition('/')[0]})" for key, version in sorted(versions.items())]
-    yield f"Packages by environment (`bench/environments.py`): {', '.join(others)}.\n"
-    yield "| server | version | settings, and why |\n| --- | --- | --- |"
-    seen: set[str] = set()
-    for scenario in SCENARIOS:
-        for program in scenario.programs:
-            if scenario.key in results and program.name not in seen:
-                seen.add(program.name)
-                yield _row([program.name, _version(program, versions), program.settings])
-
-
-def _version(program: Program, versions: Mapping[str, str]) -> str:
-    if program.environment == NATIVE:
-        return "as this tree"
-    return versions.get(f"{program.environment}/{program.package or 'socketify'}", "not installed")
+def _settings() -> Iterator[str]:
+    yield "## Settings\n"
+    yield "| server | settings, and why |\n| --- | --- |"
+    settings = {program.name: program.settings for scenario in SCENARIOS for program in scenario.programs}
+    yield from (_row([name, text]) for name, text in settings.items())
 
 
 def write(results: Mapping[str, Result], path: Path) -> None:
-    """Writes the page."""
+    """Writes the page in place of an earlier one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(results), encoding="utf-8")
+    earlier = Earlier.read(path)
+    path.write_text(render(results, earlier), encoding="utf-8")
+
+
+def write_readme(results: Mapping[str, Result], path: Path) -> None:
+    """Writes the first table into the README, between its marks; leaves it alone without figures, or without marks."""
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(README_BEGIN)
+    _, end, after = rest.partition(README_END)
+    rows = list(overview(results))
+    if rows and begin and end:
+        table = "\n".join(rows) + "\n"
+        path.write_text(f"{before}{begin}{README_OVERVIEW}\n{table}{end}{after}", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Draws one figure for each scenario, as SVG: a panel for each load and figure, a bar for each server.
 
-Usage: PYTHON-WITH-MATPLOTLIB bench/plots.py RESULTS OUTPUT
+And one of all applications, with what a request costs. Usage: PYTHON-WITH-MATPLOTLIB bench/plots.py RESULTS OUTPUT
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from loads import Column
 from matplotlib import ticker
 from programs import CEILING, EPOLL, URING
 from results import Result
-from scenarios import SCENARIOS, Load, Scenario
+from scenarios import APPLICATIONS, SCENARIOS, Load, Scenario
 
 PANEL_WIDTH, BAR_HEIGHT, COLUMNS = 4.2, 0.32, 3
 OURS, BASE, OTHERS = "#2f6fde", "#555555", "#b9c2cf"
@@ -49,6 +49,30 @@ def draw(scenario: Scenario, result: Result, path: Path) -> None:
         row[0].set_yticks(range(len(names)), names)
     axes[0][0].set_ylim(len(names) - 0.4, -0.6)
     figure.suptitle(scenario.title, fontsize=11)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def draw_applications(measured: dict[str, Result], path: Path) -> None:
+    """Draws what a request of each application costs: a panel for each row of the page's first table."""
+    shown = [one for one in APPLICATIONS if one.application and one.key in measured]
+    panels = [(scenario, load) for scenario in shown for load in scenario.loads]
+    if not panels:
+        return
+    rows = -(-len(panels) // COLUMNS)
+    most = max(len(scenario.programs) for scenario in shown)
+    size = ((PANEL_WIDTH + 1) * COLUMNS, (BAR_HEIGHT * most + 0.9) * rows + 0.3)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=size, squeeze=False)
+    for axis, (scenario, load) in itertools.zip_longest(axes.flat, panels, fillvalue=(None, None)):
+        if scenario is None or load is None:
+            axis.set_visible(False)
+            continue
+        names = [one.name for one in scenario.programs if _has(measured[scenario.key], one.name, load.name)]
+        draw_panel(axis, measured[scenario.key], names, load, load.plotted[1])
+        axis.set_title(f"{scenario.application}: {load.name}", fontsize=9)
+        axis.set_yticks(range(len(names)), names)
+        axis.set_ylim(most - 0.4, -0.6)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
@@ -88,6 +112,7 @@ def main() -> int:
     for scenario in SCENARIOS:
         if scenario.key in measured:
             draw(scenario, measured[scenario.key], output / f"{scenario.key}.svg")
+    draw_applications(measured, output / "applications.svg")
     return 0
 
 

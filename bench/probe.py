@@ -6,23 +6,30 @@ import http.client
 import json
 import ssl
 
+from clients import Request
 from harness import BenchmarkError, Server
-from scenarios import Scenario
+from scenarios import Load, Scenario
 
 READ_MAX = 10_000_000
 #: As a scenario's ``answer_bytes``: nobody knows.
 ANY = -1
 
 
-def probe(server: Server, scenario: Scenario) -> None:
-    """Makes the scenario's request once.
+def probe(server: Server, scenario: Scenario, load: Load) -> None:
+    """Makes the request of a scenario's load once.
 
     Raises BenchmarkError when the answer is not the right one. Websockets are left to their load client, which checks every
     message.
     """
     if scenario.behaviour == "websocket":
         return
-    request = scenario.request
+    request = scenario.request_of(load)
+    body, fields = _ask(server, request, scenario.answer_bytes)
+    _check(scenario, request, body, fields)
+
+
+def _ask(server: Server, request: Request, answer_bytes: int) -> tuple[bytes, int]:
+    """Returns the body of the answer and how many fields it has."""
     connection: http.client.HTTPConnection
     if server.scheme == "https":
         # A certificate that was made for this run.
@@ -32,23 +39,23 @@ def probe(server: Server, scenario: Scenario) -> None:
     else:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     try:
-        connection.request(request.method, request.path, b"x" * request.body_bytes or None)
+        connection.request(request.method, request.path, request.body or None, dict(request.headers))
         response = connection.getresponse()
         if response.status != 200:
             raise BenchmarkError(f"it answers {response.status} {response.reason}")
         # A big file is not read here: its load does.
-        body = response.read() if scenario.answer_bytes <= READ_MAX else b""
+        body = response.read() if answer_bytes <= READ_MAX else b""
     except (OSError, http.client.HTTPException) as error:
         raise BenchmarkError(f"it does not answer: {error!r}") from error
     finally:
         connection.close()
-    _check(scenario, body, len(response.getheaders()))
+    return body, len(response.getheaders())
 
 
-def _check(scenario: Scenario, body: bytes, fields: int) -> None:
-    if scenario.behaviour == "json":
-        if json.loads(body) != {"message": "Hello, World!"}:
-            raise BenchmarkError(f"it answers {body!r}")
+def _check(scenario: Scenario, request: Request, body: bytes, fields: int) -> None:
+    if request.answer is not None:
+        if (body.decode() if isinstance(request.answer, str) else json.loads(body)) != request.answer:
+            raise BenchmarkError(f"it answers {request.method} {request.path} with {body!r}")
     elif scenario.answer_bytes not in (ANY, len(body)) and scenario.answer_bytes <= READ_MAX:
         raise BenchmarkError(f"its answer has {len(body)} bytes instead of {scenario.answer_bytes}")
     if scenario.behaviour == "headers" and fields < 20:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from environments import COMMAND, NATIVE, OWN, Environments
 from harness import BenchmarkError, Server, native_program
@@ -45,8 +46,18 @@ class Program:
             return f"{self.package} is not installed"
         return None
 
-    def start(self, environments: Environments, behaviour: str, directory: Path, cpu: int | None = None) -> Server:
-        """Starts it. Raises BenchmarkError when it does not start, or is not what its name says."""
+    def start(
+        self,
+        environments: Environments,
+        behaviour: str,
+        directory: Path,
+        cpu: int | None = None,
+        variables: Mapping[str, str] = MappingProxyType({}),
+    ) -> Server:
+        """Starts it, with ``variables`` beside its own.
+
+        Raises BenchmarkError when it does not start, or is not what its name says.
+        """
         if self.environment == COMMAND:
             command = list(self.words)
         elif self.environment == NATIVE:
@@ -58,7 +69,7 @@ class Program:
             command,
             cpu,
             scheme="https" if behaviour == "tls" else "http",
-            variables=self.variables,
+            variables={**self.variables, **variables},
             source_tree=self.environment in (OWN, COMMAND),
         )
         if self.descriptor and not server.holds_descriptor(self.descriptor):
@@ -88,6 +99,12 @@ _UVICORN = (
     "uvloop, httptools, no access log, no lifespan, websockets-sansio (measured faster than websockets) without compression, "
     "keep-alive of 75 s so that idle connections stay"
 )
+_ZTTP = "the same with the parser zttp"
+_AETHONAN = "a fork of granian, with its settings"
+_H2CORN = (
+    "its Server in this process, one runtime thread, uvloop, no access log, no lifespan, backlog of 4096, keep-alive of 75 s"
+)
+_FASTPYSGI = "its event loop in C (libuv), no log, no lifespan, backlog of 4096"
 _HYPERCORN = "uvloop, h11 (it has no other parser of HTTP/1), no logs, no limit of requests for each connection"
 _GUNICORN = (
     "gthread with four threads (measured faster than one): the default worker closes every connection; its parser in C "
@@ -117,10 +134,16 @@ NATIVE_PUBLISHED = Program(PUBLISHED, "published", ("framework.py",), "socketify
 ASGI_PUBLISHED = Program(PUBLISHED, "published", ("asgi.py", "socketify"), "socketify", _FILLED)
 WSGI_PUBLISHED = Program(PUBLISHED, "published", ("wsgi.py", "socketify"), "socketify", _FILLED)
 UVICORN = Program("uvicorn", "peers", ("asgi.py", "uvicorn"), "uvicorn", _UVICORN)
+UVICORN_ZTTP = Program("uvicorn, zttp", "peers", ("asgi.py", "uvicorn-zttp"), "uvicorn", _ZTTP)
+H2CORN = Program("h2corn", "peers", ("asgi.py", "h2corn"), "h2corn", _H2CORN)
+AETHONAN_ASGI = Program("aethonan, asgi", "peers", ("asgi.py", "aethonan-asgi"), "aethonan", _AETHONAN)
+AETHONAN_WSGI = Program("aethonan, wsgi", "peers", ("wsgi.py", "aethonan-wsgi"), "aethonan", _AETHONAN)
+FASTPYSGI_ASGI = Program("fastpysgi, asgi", "peers", ("asgi.py", "fastpysgi"), "fastpysgi", _FASTPYSGI)
+FASTPYSGI_WSGI = Program("fastpysgi, wsgi", "peers", ("wsgi.py", "fastpysgi"), "fastpysgi", _FASTPYSGI)
 HYPERCORN = Program("hypercorn", "peers", ("asgi.py", "hypercorn"), "hypercorn", _HYPERCORN)
 GRANIAN_ASGI = Program("granian, asgi", "peers", ("asgi.py", "granian-asgi"), "granian", _GRANIAN)
 GRANIAN_RSGI = Program("granian, rsgi", "peers", ("asgi.py", "granian-rsgi"), "granian", _GRANIAN)
-GRANIAN_WSGI = Program("granian, wsgi", "peers", ("wsgi.py", "granian"), "granian", _GRANIAN)
+GRANIAN_WSGI = Program("granian, wsgi", "peers", ("wsgi.py", "granian-wsgi"), "granian", _GRANIAN)
 ROBYN = Program("robyn", "robyn", ("robyn_app.py",), "robyn", _ROBYN)
 GUNICORN = Program("gunicorn", "peers", ("wsgi.py", "gunicorn"), "gunicorn", _GUNICORN)
 FASTWSGI = Program("fastwsgi", "peers", ("wsgi.py", "fastwsgi"), "fastwsgi", "its event loop in C, no log")
@@ -138,6 +161,9 @@ PICOWS = Program(
 
 #: For each interface what serves it; the order is that of the tables.
 FRAMEWORKS = (CPP, *NATIVE_OURS, NATIVE_PUBLISHED, ROBYN, GRANIAN_RSGI)
-ASGI = (*ASGI_OURS, ASGI_PUBLISHED, UVICORN, GRANIAN_ASGI, HYPERCORN)
-WSGI = (*WSGI_OURS, WSGI_THREADS, WSGI_PUBLISHED, GRANIAN_WSGI, GUNICORN, FASTWSGI, BJOERN)
+ASGI = (*ASGI_OURS, ASGI_PUBLISHED, UVICORN, UVICORN_ZTTP, GRANIAN_ASGI, H2CORN, FASTPYSGI_ASGI, HYPERCORN)
+WSGI = (*WSGI_OURS, WSGI_THREADS, WSGI_PUBLISHED, GRANIAN_WSGI, GUNICORN, FASTPYSGI_WSGI, FASTWSGI, BJOERN)
+#: What serves the applications that say something about a user's: socketify as it comes.
+ASGI_APPLICATIONS = (ASGI_OURS[0], UVICORN, UVICORN_ZTTP, GRANIAN_ASGI, AETHONAN_ASGI, H2CORN, FASTPYSGI_ASGI)
+WSGI_APPLICATIONS = (WSGI_OURS[0], GRANIAN_WSGI, AETHONAN_WSGI, FASTPYSGI_WSGI, BJOERN, GUNICORN)
 ASGI_WEBSOCKETS = (UVICORN, GRANIAN_ASGI)

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from environments import ENVIRONMENTS, OWN, Environments
+from environments import ENVIRONMENTS, OWN, SHARED, Environments
 from harness import ROOT, Spread
 from rounds import Round, Turn
 from scenarios import SCENARIOS, Scenario
 
+#: The fact that tells what was measured.
+COMMIT = "commit of the library"
 DEFAULT_FOLDER = Path(__file__).with_name(".results")
-_OWN_PACKAGES = ("uvloop", "falcon")
 
 
 @dataclass
@@ -112,8 +113,7 @@ def machine_facts() -> dict[str, str]:
         "OpenSSL": ssl.OPENSSL_VERSION,
         "wrk": _first_line("wrk", "-v") or "not found",
         # The last one that changed what is measured.
-        "commit of the library": _first_line("git", "-C", str(ROOT), "log", "-1", "--format=%h", "--", "socketify", "zig")
-        or "unknown",
+        COMMIT: _first_line("git", "-C", str(ROOT), "log", "-1", "--format=%h", "--", "socketify", "zig") or "unknown",
     }
 
 
@@ -131,7 +131,7 @@ def package_versions(environments: Environments) -> dict[str, str]:
     from socketify import __version__  # noqa: PLC0415 - of this tree
 
     found = {"own/socketify": __version__}
-    wanted = [(OWN, package) for package in _OWN_PACKAGES]
+    wanted = [(OWN, package) for package in SHARED]
     wanted += [(one.name, re.split(r"[\[=]", package)[0]) for one in ENVIRONMENTS for package in one.packages]
     for environment, package in wanted:
         found[f"{environment}/{package}"] = environments.version(environment, package) or "not installed"

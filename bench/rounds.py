@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
 
 import clients
 from environments import Environments
 from harness import SETTLE_SECONDS, BenchmarkError
-from loads import Budget, Figures, Http, Target, WebSocket
+from loads import Budget, Http, Outcome, Target, WebSocket
 from probe import probe
 from programs import Program
 from scenarios import Load, Scenario
+from services import redis
 
-#: What one server gave in one turn, by load; a failure is told in words.
-Outcome = dict[str, Union[Figures, str]]
+#: About how long it takes to start a server, ask it, and stop it.
+START_SECONDS = 1.0
 #: What all servers gave in one turn.
 Turn = dict[str, Outcome]
 #: The turns between which the same servers ran. The first has all loads, further ones those that are cut in more pieces.
@@ -39,7 +39,7 @@ class Runner:
         """Runs a scenario's rounds; ``keep`` gets what there is after each."""
         done: list[Round] = []
         failed: dict[str, int] = {}
-        for number in range(1 if scenario.once else count):
+        for number in range(scenario.rounds(count)):
             order = list(scenario.programs)
             if number % 2:
                 order.reverse()
@@ -58,14 +58,20 @@ class Runner:
         turns: Round = [{program.name: {} for program in programs} for _ in range(max(load.turns for load in scenario.loads))]
         with contextlib.ExitStack() as servers:
             targets: dict[str, Target] = {}
+            try:
+                variables = servers.enter_context(redis(self.load_cpu)) if scenario.redis else {}
+            except BenchmarkError as error:
+                return [{program.name: _say(scenario, program.name, {"": str(error)}) for program in programs}]
             for program in programs:
                 try:
-                    targets[program.name] = self._start(scenario, program, servers)
+                    targets[program.name] = self._start(scenario, program, servers, variables)
+                    turns[0][program.name].update(_say(scenario, program.name, targets[program.name].wrong))
                 except BenchmarkError as error:
                     turns[0][program.name] = _say(scenario, program.name, {"": str(error)})
             for load in scenario.loads:
                 for number, outcomes in enumerate(turns[: load.turns]):
-                    for name in list(targets) if number % 2 == 0 else list(reversed(targets)):
+                    right = [name for name, target in targets.items() if load.name not in target.wrong]
+                    for name in right if number % 2 == 0 else reversed(right):
                         outcome = self._measure(scenario, load, name, targets[name])
                         outcomes[name].update(outcome)
                         if targets[name].server.ended() is not None:
@@ -83,14 +89,24 @@ class Runner:
         target.earlier.setdefault(load.name, []).append(figures)
         return {load.name: figures}
 
-    def _start(self, scenario: Scenario, program: Program, servers: contextlib.ExitStack) -> Target:
+    def _start(
+        self, scenario: Scenario, program: Program, servers: contextlib.ExitStack, variables: Mapping[str, str]
+    ) -> Target:
         """Starts a server that stops with the others. Raises BenchmarkError when it is missing, or gives wrong answers."""
         missing = program.missing(self.environments)
         if missing is not None:
             raise BenchmarkError(missing)
-        server = servers.enter_context(program.start(self.environments, scenario.behaviour, self.directory, self.server_cpu))
-        probe(server, scenario)
-        target = Target(server, scenario.request, self.budget, self.load_cpu, {})
+        started = program.start(self.environments, scenario.behaviour, self.directory, self.server_cpu, variables)
+        server = servers.enter_context(started)
+        wrong: Outcome = {}
+        for load in scenario.loads:
+            try:
+                probe(server, scenario, load)
+            except BenchmarkError as error:
+                wrong[load.name] = str(error)
+        if len(wrong) == len(scenario.loads):
+            raise BenchmarkError(str(wrong[scenario.loads[0].name]))
+        target = Target(server, scenario.request, self.budget, self.load_cpu, {}, wrong)
         self._warm_up(scenario, target)
         server.pause()
         return target
@@ -104,7 +120,7 @@ class Runner:
                 clients.run_websocket_load(target.server, words, self.budget.warm_up, self.load_cpu)
             elif isinstance(first, Http):
                 load = clients.Load("warm-up", max(first.connections, 16))
-                clients.run_wrk(target.server, load, self.budget.warm_up, self.load_cpu, scenario.request)
+                clients.run_wrk(target.server, load, self.budget.warm_up, self.load_cpu, first.request or scenario.request)
         except BenchmarkError as error:
             print(f"  warm-up: {error}", file=sys.stderr)
 
@@ -121,13 +137,10 @@ def _say(scenario: Scenario, name: str, outcome: Outcome) -> Outcome:
 
 def seconds_needed(scenarios: Sequence[Scenario], budget: Budget, count: int) -> float:
     """Estimates how long the rounds take."""
-    start = 0.8
     total = 0.0
     for scenario in scenarios:
-        each = start + budget.warm_up + sum(SETTLE_SECONDS * load.turns + budget.seconds for load in scenario.loads)
-        if scenario.key == "idle":
-            each = start + budget.idle_seconds + 1 + budget.idle_connections / 2500
-        elif scenario.once:
-            each = start + 1 + budget.growth_requests * getattr(scenario.loads[0], "share", 1) / 200_000
-        total += each * len(scenario.programs) * (1 if scenario.once else count)
+        each = START_SECONDS + sum(load.turns * (SETTLE_SECONDS + load.seconds(budget)) for load in scenario.loads)
+        if isinstance(scenario.loads[0], (Http, WebSocket)):
+            each += budget.warm_up
+        total += each * len(scenario.programs) * scenario.rounds(count)
     return total

@@ -6,7 +6,7 @@
 
 Scenarios, servers and targets are tables: bench/scenarios.py, bench/programs.py, bench/targets.py. What was measured is kept in
 bench/.results after every round, one file for each scenario, so that --only replaces a part, and --render writes the page from
-what is there.
+what is there, and what was not measured stays on the page as it is. The first table goes into README.md, too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rounds import Round, Runner, seconds_needed
 from scenarios import SCENARIOS, Scenario, chosen
 
 FULL = {"rounds": 5, "seconds": 1.5, "warm_up": 0.5, "idle_seconds": 10.0, "idle_connections": 10_000, "requests": 10_000_000}
-QUICK = {"rounds": 1, "seconds": 0.4, "warm_up": 0.2, "idle_seconds": 1.0, "idle_connections": 1000, "requests": 300_000}
+QUICK = {"rounds": 1, "seconds": 0.8, "warm_up": 0.2, "idle_seconds": 1.0, "idle_connections": 1000, "requests": 300_000}
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -105,6 +105,8 @@ def write_page(arguments: argparse.Namespace) -> None:
     if not measured:
         raise BenchmarkError(f"nothing was measured yet in {arguments.results}")
     page.write(measured, arguments.output / "benchmarks.md")
+    if arguments.output == ROOT / "docs":
+        page.write_readme(measured, ROOT / "README.md")
     environments = Environments(arguments.peers)
     python = environments.python("plots") if environments.version("plots", "matplotlib") else None
     if python is None:
@@ -127,7 +129,7 @@ def main() -> int:
         scenarios = chosen(arguments.only)
         if arguments.list:
             for scenario in scenarios:
-                print(f"{scenario.key:<14}{scenario.title}: {', '.join(one.name for one in scenario.programs)}")
+                print(f"{scenario.key:<16}{scenario.title}: {'; '.join(one.name for one in scenario.programs)}")
             print(f"about {seconds_needed(scenarios, budget, arguments.rounds) / 60:.0f} minutes")
             return 0
         if not arguments.render:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Union
 
 import programs as p
 from clients import GET, Request
-from loads import Download, Growth, Http, Idle, IdleConnections, Paced, WebSocket
+from loads import Download, Growth, Http, Idle, IdleConnections, Paced, Waiting, WebSocket
+from services import KEY, VALUE
 
-Load = Union[Http, Paced, WebSocket, Download, Idle, IdleConnections, Growth]
+Load = Union[Http, Paced, WebSocket, Download, Idle, IdleConnections, Waiting, Growth]
 
 #: Of the loads that targets are about: the machine stops now and then, and what one turn loses by that the others show.
 TURNS = 4
 
-ONE = Http("1 connection", 1)
+ONE = Http("1 connection", 1, turns=TURNS)
 MANY = Http("64 connections", 64, turns=TURNS)
 VERY_MANY = Http("1000 connections", 1000)
 PIPELINED = Http("64 connections, 16 pipelined", 64, pipelined=16, turns=TURNS)
@@ -29,12 +31,49 @@ BROADCAST_BIG = WebSocket("broadcast of 1 KB, 1000 connections", "broadcast", 10
 GIGABYTE = 1_000_000_000
 SMALL_FILE = 100_000
 
+ITEM = {"item_id": 7, "q": "ink"}
+#: 28 bytes.
+ORDER = '{"name":"pencil","price":12}'
+ORDERED: dict[str, object] = {"name": "pencil", "total": 24}
+STREAM = ("x" * 199 + "\n") * 10
+JSON = (("Content-Type", "application/json"),)
+#: Rounds of what is measured in many rows: three times four turns.
+ROW_ROUNDS = 3
+
+
+def _browser() -> tuple[tuple[str, str], ...]:
+    """Returns the fields that a browser sends, but for those that say where."""
+    lines = Path(__file__).with_name("requests").joinpath("browser_page.http").read_text().splitlines()[1:]
+    fields = [(name, value) for name, separator, value in (line.partition(": ") for line in lines) if separator]
+    return tuple(field for field in fields if field[0] != "Host")
+
+
+def _row(name: str, path: str = "/", answer: str | dict[str, object] | None = None, post: str = "") -> Http:
+    """Returns a load of the first table: 64 connections."""
+    request = Request(path, "POST", post, JSON, answer) if post else Request(path, answer=answer)
+    return Http(name, 64, turns=TURNS, request=request)
+
+
+BROWSER = Http("GET with a browser's fields", 64, turns=TURNS, request=Request(headers=_browser()))
+GET_ROW = _row("GET")
+TWO_WAITS = _row("GET, two waits", "/two-waits")
+TEN_WAITS = _row("GET, ten waits", "/ten-waits")
+STREAMED = _row("stream of ten pieces", "/stream", STREAM)
+POSTED = _row("JSON POST", "/orders", ORDERED, ORDER)
+ITEM_ROW = _row("GET", "/items/7?q=ink", ITEM)
+ITEM_ASYNC = _row("GET", "/async/7?q=ink", ITEM)
+ITEM_WAITS = _row("GET, two waits", "/waits/7?q=ink", ITEM)
+ITEM_THREAD = _row("GET, `def` endpoint", "/thread/7?q=ink", ITEM)
+STORED = _row("GET, behind Redis", "/redis/greeting", {"key": KEY, "value": VALUE})
+WAITING = Waiting("waiting requests")
+
 
 @dataclass(frozen=True)
 class Scenario:
     """One behaviour of several servers under several loads.
 
-    ``answer_bytes`` is how long the right answer is. ``once`` is for what needs no second round.
+    ``answer_bytes`` is how long the right answer is, where the request does not tell what it is. ``most_rounds`` is for what
+    needs no more of them, ``redis`` for what needs a database. Each load of an ``application`` is a row of the first table.
     """
 
     key: str
@@ -45,16 +84,146 @@ class Scenario:
     programs: Sequence[p.Program]
     request: Request = GET
     answer_bytes: int = 13
-    once: bool = False
+    most_rounds: int = 0
+    redis: bool = False
+    application: str = ""
+    #: What is told the version of, beside the servers.
+    packages: tuple[str, ...] = ()
 
+    def rounds(self, wanted: int) -> int:
+        """Returns how many rounds there are when so many are wanted."""
+        return min(wanted, self.most_rounds or wanted)
+
+    def request_of(self, load: Load) -> Request:
+        """Returns what a load asks for."""
+        return (load.request if isinstance(load, Http) else None) or self.request
+
+
+#: What users run: handlers that wait, bodies, streams, frameworks.
+APPLICATIONS = (
+    Scenario(
+        "app-asgi",
+        "Raw ASGI",
+        "One application, which looks for the path in a dictionary. A wait is `asyncio.sleep(0)`, after which the answer is "
+        "that of GET, 13 bytes. The stream is ten messages of 200 bytes without a Content-Length, the POST an object of 28 "
+        "bytes, which is read as JSON and answered with JSON. The browser's fields are those of "
+        "`bench/requests/browser_page.http`.",
+        "routes",
+        (GET_ROW, BROWSER, TWO_WAITS, TEN_WAITS, STREAMED, POSTED),
+        p.ASGI_APPLICATIONS,
+        most_rounds=ROW_ROUNDS,
+        application="raw ASGI",
+    ),
+    Scenario(
+        "app-starlette",
+        "Starlette",
+        "A route with a parameter and a query, which are answered as JSON.",
+        "starlette",
+        (ITEM_ROW,),
+        p.ASGI_APPLICATIONS,
+        most_rounds=ROW_ROUNDS,
+        application="Starlette",
+        packages=("starlette",),
+    ),
+    Scenario(
+        "app-fastapi",
+        "FastAPI",
+        "The same route: at once, after two waits of `asyncio.sleep(0)`, and as a `def` endpoint, which runs in the "
+        "framework's pool of threads; and a POST of 28 bytes, which pydantic checks.",
+        "fastapi",
+        (ITEM_ROW, ITEM_WAITS, ITEM_THREAD, POSTED),
+        p.ASGI_APPLICATIONS,
+        most_rounds=ROW_ROUNDS,
+        application="FastAPI",
+        packages=("fastapi", "starlette"),
+    ),
+    Scenario(
+        "app-redis",
+        "FastAPI with Redis",
+        "The handler awaits one key by `redis.asyncio`, with hiredis, of a Redis as Debian ships it, which runs on the core "
+        "of the load.",
+        "fastapi",
+        (STORED,),
+        p.ASGI_APPLICATIONS,
+        most_rounds=ROW_ROUNDS,
+        redis=True,
+        application="FastAPI",
+        packages=("fastapi", "redis", "hiredis"),
+    ),
+    Scenario(
+        "app-django-asgi",
+        "Django on ASGI",
+        "The same route as a coroutine, without middlewares: those of a new project are functions, between which and "
+        "coroutines Django changes by way of a thread, several times a request, which costs more than all that is compared.",
+        "django",
+        (ITEM_ASYNC,),
+        p.ASGI_APPLICATIONS,
+        most_rounds=ROW_ROUNDS,
+        application="Django, ASGI",
+        packages=("django",),
+    ),
+    Scenario(
+        "app-wsgi",
+        "Raw WSGI",
+        "One application, which looks for the path in a dictionary: 13 bytes; a generator of ten blocks of 200 bytes without a "
+        "Content-Length; a POST of 28 bytes, which is read as JSON and answered with JSON.",
+        "routes",
+        (GET_ROW, STREAMED, POSTED),
+        p.WSGI_APPLICATIONS,
+        most_rounds=ROW_ROUNDS,
+        application="raw WSGI",
+    ),
+    Scenario(
+        "app-flask",
+        "Flask",
+        "The same route.",
+        "flask",
+        (ITEM_ROW,),
+        p.WSGI_APPLICATIONS,
+        most_rounds=ROW_ROUNDS,
+        application="Flask",
+        packages=("flask",),
+    ),
+    Scenario(
+        "app-django-wsgi",
+        "Django on WSGI",
+        "The same route as a function, without middlewares.",
+        "django",
+        (ITEM_ROW,),
+        p.WSGI_APPLICATIONS,
+        most_rounds=ROW_ROUNDS,
+        application="Django, WSGI",
+        packages=("django",),
+    ),
+    Scenario(
+        "app-waiting",
+        "Memory of requests that wait",
+        "ASGI requests that wait at the same time for one `asyncio.Event`, each on a connection of its own.",
+        "waiting",
+        (WAITING,),
+        p.ASGI_APPLICATIONS,
+        Request("/count", answer="0"),
+        most_rounds=1,
+    ),
+)
 
 SCENARIOS = (
+    *APPLICATIONS,
+    Scenario(
+        "one-connection",
+        "HTTP: hello, world at one connection",
+        "The first of the scenarios below at one connection: what a request costs that shares no system call with others.",
+        "hello",
+        (ONE,),
+        (p.CPP, p.CPP_URING, *p.FRAMEWORKS[1:]),
+        most_rounds=ROW_ROUNDS,
+    ),
     Scenario(
         "hello",
         "HTTP: hello, world",
         "The handler is a function that answers 13 bytes. For granian it is a coroutine, its interface knows no other.",
         "hello",
-        (ONE, MANY, HALF, VERY_MANY, PIPELINED),
+        (MANY, HALF, VERY_MANY, PIPELINED),
         (p.CPP, p.CPP_URING, *p.FRAMEWORKS[1:]),
     ),
     Scenario(
@@ -80,7 +249,7 @@ SCENARIOS = (
         "json",
         (MANY,),
         (*p.FRAMEWORKS, p.UVICORN, p.GRANIAN_ASGI),
-        answer_bytes=0,
+        Request(answer={"message": "Hello, World!"}),
     ),
     Scenario(
         "body",
@@ -98,7 +267,7 @@ SCENARIOS = (
         "echo",
         (MANY,),
         (*p.FRAMEWORKS, p.UVICORN, p.GRANIAN_ASGI),
-        Request("/", "POST", 1000),
+        Request("/", "POST", "x" * 1000),
         answer_bytes=1000,
     ),
     Scenario(
@@ -108,7 +277,7 @@ SCENARIOS = (
         "echo",
         (Http("16 connections", 16),),
         (*p.FRAMEWORKS, p.UVICORN, p.GRANIAN_ASGI),
-        Request("/", "POST", 1_000_000),
+        Request("/", "POST", "x" * 1_000_000),
         answer_bytes=1_000_000,
     ),
     Scenario(
@@ -223,7 +392,7 @@ SCENARIOS = (
             p.HYPERCORN,
             p.GUNICORN,
         ),
-        once=True,
+        most_rounds=1,
     ),
     Scenario(
         "growth",
@@ -232,7 +401,7 @@ SCENARIOS = (
         "hello",
         (Growth("hello"),),
         (p.CPP, *p.NATIVE_OURS),
-        once=True,
+        most_rounds=1,
     ),
     Scenario(
         "growth-asgi",
@@ -241,7 +410,7 @@ SCENARIOS = (
         "hello",
         (Growth("hello", 0.2),),
         p.ASGI_OURS,
-        once=True,
+        most_rounds=1,
     ),
     Scenario(
         "growth-wsgi",
@@ -250,7 +419,7 @@ SCENARIOS = (
         "hello",
         (Growth("hello", 0.2),),
         p.WSGI_OURS,
-        once=True,
+        most_rounds=1,
     ),
 )
 

@@ -16,7 +16,7 @@ import sys
 import venv
 from pathlib import Path
 
-from environments import DEFAULT_FOLDER, ENVIRONMENTS, Environment, Environments
+from environments import DEFAULT_FOLDER, ENVIRONMENTS, OWN, SHARED, Environment, Environments
 
 
 def install(environments: Environments, environment: Environment) -> list[str]:
@@ -27,8 +27,10 @@ def install(environments: Environments, environment: Environment) -> list[str]:
     python = environments.python(environment.name)
     failures = []
     for package in environment.packages:
-        print(f"{environment.name}: {package}", flush=True)
-        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]
+        own = environments.version(OWN, package) if package in SHARED else None
+        wanted = f"{package}=={own}" if own else package
+        print(f"{environment.name}: {wanted}", flush=True)
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wanted]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             reasons = [line for line in result.stderr.splitlines() if "error" in line.lower()]

@@ -1,12 +1,12 @@
 -- Sends DEPTH requests at once on every connection and reports the outcome as one line of JSON.
--- Usage: wrk ... --script wrk.lua URL -- DEPTH [METHOD BODY_BYTES]
+-- Usage: wrk ... --script wrk.lua URL -- DEPTH [METHOD BODY_FILE]
 
 local batch
 
 function init(arguments)
   local depth = tonumber(arguments[1] or "1")
   local method = arguments[2] or "GET"
-  local body = string.rep("x", tonumber(arguments[3] or "0"))
+  local body = arguments[3] and io.open(arguments[3]):read("*a") or ""
   local requests = {}
   for i = 1, depth do
     requests[i] = wrk.format(method, nil, nil, #body > 0 and body or nil)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -25,8 +26,8 @@ def socketify(behaviour: str, directory: str, port: int) -> None:
     server.run()
 
 
-def uvicorn(behaviour: str, directory: str, port: int) -> None:
-    """Serves by uvicorn."""
+def uvicorn(behaviour: str, directory: str, port: int, parser: str = "httptools") -> None:
+    """Serves by uvicorn, with one of its parsers."""
     import uvicorn as server  # noqa: PLC0415
     from asgi_apps import find  # noqa: PLC0415
 
@@ -36,7 +37,7 @@ def uvicorn(behaviour: str, directory: str, port: int) -> None:
         host="127.0.0.1",
         port=announced(port),
         loop="uvloop",
-        http="httptools",
+        http=parser,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         lifespan="off",
@@ -46,6 +47,35 @@ def uvicorn(behaviour: str, directory: str, port: int) -> None:
         backlog=4096,
         **files,
     )
+
+
+def h2corn(behaviour: str, directory: str, port: int) -> None:
+    """Serves by h2corn, on uvloop and in this process, with one thread of its runtime."""
+    import uvloop  # noqa: PLC0415
+    from asgi_apps import find  # noqa: PLC0415
+    from h2corn import Config, Server  # noqa: PLC0415
+
+    config = Config(
+        bind=(f"127.0.0.1:{announced(port)}",),
+        lifespan="off",
+        runtime_threads=1,
+        access_log=False,
+        backlog=4096,
+        timeout_keep_alive=75,
+    )
+    uvloop.run(Server(find(behaviour, directory), config).serve())
+
+
+def fastpysgi(application: Any, port: int) -> None:
+    """Serves by fastpysgi, for ASGI or WSGI as the application is."""
+    server: Any = importlib.import_module("fastpysgi").server
+    server.backlog = 4096
+    server.lifespan = 0
+    port = announced(port, keeps_lock=True)
+    # It tells its settings where only the port is expected.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    server.init(application, "127.0.0.1", port, 0)
+    server.run()
 
 
 def hypercorn(behaviour: str, directory: str, port: int) -> None:
@@ -66,10 +96,10 @@ def hypercorn(behaviour: str, directory: str, port: int) -> None:
     uvloop.run(serve(application, config))
 
 
-def granian(interface: str, behaviour: str, directory: str, port: int) -> None:
-    """Serves by granian, one worker with one thread of its runtime."""
-    from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes  # noqa: PLC0415
-    from granian.server import Server  # noqa: PLC0415
+def granian(package: str, interface: str, behaviour: str, directory: str, port: int) -> None:
+    """Serves by granian, or its fork aethonan: one worker with one thread of its runtime."""
+    constants: Any = importlib.import_module(f"{package}.constants")
+    server: Any = importlib.import_module(f"{package}.server").Server
 
     os.environ.update(BENCH_BEHAVIOUR=behaviour, BENCH_DIRECTORY=directory)
     options: dict[str, Any] = {}
@@ -79,17 +109,17 @@ def granian(interface: str, behaviour: str, directory: str, port: int) -> None:
         options.update(static_path_route=["/static"], static_path_mount=[Path(directory, "static")])
         os.environ["BENCH_BEHAVIOUR"] = "hello"
     if interface != "wsgi":
-        options.update(loop=Loops.uvloop)
-    Server(
+        options.update(loop=constants.Loops.uvloop)
+    server(
         f"{interface}_apps:chosen",
         address="127.0.0.1",
         port=announced(port),
-        interface=Interfaces(interface),
+        interface=constants.Interfaces(interface),
         workers=1,
         blocking_threads=1,
         runtime_threads=1,
-        runtime_mode=RuntimeModes.mt,
-        http=HTTPModes.http1,
+        runtime_mode=constants.RuntimeModes.mt,
+        http=constants.HTTPModes.http1,
         websockets=behaviour == "websocket",
         backlog=4096,
         backpressure=20_000,
@@ -102,10 +132,18 @@ def granian(interface: str, behaviour: str, directory: str, port: int) -> None:
 def main() -> None:
     """Serves until stopped."""
     name, behaviour, directory, port = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-    if name.startswith("granian-"):
-        granian(name.partition("-")[2], behaviour, directory, port)
+    package, _, variant = name.partition("-")
+    if package in ("granian", "aethonan"):
+        granian(package, variant, behaviour, directory, port)
+    elif name == "fastpysgi":
+        from asgi_apps import find  # noqa: PLC0415
+
+        fastpysgi(find(behaviour, directory), port)
+    elif name == "uvicorn-zttp":
+        uvicorn(behaviour, directory, port, "zttp")
     else:
-        {"socketify": socketify, "uvicorn": uvicorn, "hypercorn": hypercorn}[name](behaviour, directory, port)
+        servers = {"socketify": socketify, "uvicorn": uvicorn, "h2corn": h2corn, "hypercorn": hypercorn}
+        servers[name](behaviour, directory, port)
 
 
 if __name__ == "__main__":

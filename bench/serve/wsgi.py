@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from asgi import granian
+from asgi import fastpysgi, granian
 from listening import announce, announced, check_backend
 
 
@@ -73,12 +73,19 @@ def bjoern(app: Any, port: int) -> None:
 def main() -> None:
     """Serves until stopped."""
     name, behaviour, directory, port = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-    if name == "granian":
-        granian("wsgi", behaviour, directory, port)
+    package, _, interface = name.partition("-")
+    if interface:
+        granian(package, interface, behaviour, directory, port)
         return
     from wsgi_apps import find  # noqa: PLC0415 - not before granian has said which application it wants
 
-    servers = {"socketify": socketify, "gunicorn": gunicorn, "fastwsgi": fastwsgi, "bjoern": bjoern}
+    servers = {
+        "socketify": socketify,
+        "gunicorn": gunicorn,
+        "fastpysgi": fastpysgi,
+        "fastwsgi": fastwsgi,
+        "bjoern": bjoern,
+    }
     servers[name](find(behaviour, directory), port)
 
 

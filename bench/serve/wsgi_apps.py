@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from answers import TEXT
+from answers import PIECE, PIECES, TEXT, total
 
-_TEXT = TEXT.encode()
+_TEXT, _PIECE = TEXT.encode(), PIECE.encode()
 
 
 def hello(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -17,8 +20,32 @@ def hello(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return [_TEXT]
 
 
+def stream(_environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+    """Blocks of a generator, of which nobody knows how many there will be."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return (_PIECE for _ in range(PIECES))
+
+
+def order(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Reads JSON and answers with JSON."""
+    read = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+    answer = json.dumps(total(json.loads(read))).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
+    return [answer]
+
+
+ROUTES = {"/": hello, "/stream": stream, "/orders": order}
+
+
+def routes(environ: dict[str, Any], start_response: Any) -> Any:
+    """All of these."""
+    return ROUTES[environ["PATH_INFO"]](environ, start_response)
+
+
 def find(behaviour: str, directory: str) -> Any:
     """Returns the application of a behaviour."""
+    if behaviour in ("django", "flask"):
+        return importlib.import_module(f"{behaviour}_app").wsgi
     if behaviour == "static":
 
         def send_file(environ: dict[str, Any], start_response: Any) -> Any:
