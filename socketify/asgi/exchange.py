@@ -109,6 +109,9 @@ class ASGIExchange(ASGIResponse):
 
     # ---- events of the native side
 
+    #: Pieces of a body are passed on one by one.
+    collected = None
+
     def on_abort(self) -> None:
         """Handle that the client left."""
         if self.phase < DONE:

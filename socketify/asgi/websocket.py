@@ -183,6 +183,8 @@ class ASGIWebSocket:
         self.on_abort()
         self._failed = True
 
+    collected = None
+
     def on_body(self, _chunk: bytes, _last: bool) -> None:
         """Do nothing: a handshake has no body."""
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Callable, Optional, Protocol
 
+from ..native.collected_bytes import CollectedBytes
+
 #: By handle, a function that returns the exchange, or None when it cannot be ended any more.
 LiveExchanges = dict[int, Callable[[], Optional["LiveExchange"]]]
 
 
 class LiveExchange(Protocol):
     """What gets the events of a request. If it has ``on_stop(late)``, that is called when its app stops."""
+
+    @property
+    def collected(self) -> Optional[CollectedBytes]:
+        """Where the content of the pieces goes before ``on_body`` is called with empty ones, if anywhere."""
 
     def on_abort(self) -> None:
         """Handle that the client left; the handle is stale from now on."""
@@ -62,8 +68,15 @@ class NativeEvents:
         """Pass a piece of a body on. Return the receipt even after an error, as that fails the whole request."""
         try:
             exchange = self._find(handle)
-            if exchange is not None:
-                exchange.on_body(ctypes.string_at(address, length) if length and address else b"", bool(last))
+            if exchange is None:
+                return receipt
+            if not length or not address:
+                exchange.on_body(b"", bool(last))
+            elif exchange.collected is None:
+                exchange.on_body(ctypes.string_at(address, length), bool(last))
+            else:
+                exchange.collected.add(address, length)
+                exchange.on_body(b"", bool(last))
         except BaseException as error:  # see the class
             self._report.fail_exchange(handle, error)
         return receipt

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Callable, Optional
 
+from ..native.collected_bytes import CollectedBytes
+
 #: Takes a piece, and whether it is the last one.
 Sink = Callable[[bytes, bool], None]
 
@@ -15,14 +17,18 @@ class BodyReader:
     Args:
         sink: takes the pieces.
         waiter: gets the error of the sink, if somebody waits for the body.
+        collected: where the content goes instead of to the sink, if anywhere.
 
     """
 
-    __slots__ = ("_sink", "waiter")
+    __slots__ = ("_sink", "collected", "waiter")
 
-    def __init__(self, sink: Sink, waiter: Optional[asyncio.Future[None]] = None) -> None:
+    def __init__(
+        self, sink: Sink, waiter: Optional[asyncio.Future[None]] = None, collected: Optional[CollectedBytes] = None
+    ) -> None:
         self._sink: Optional[Sink] = sink
         self.waiter = waiter
+        self.collected = collected
 
     @property
     def is_reading(self) -> bool:

@@ -11,6 +11,7 @@ from ..core.core import Core
 from ..native import lib
 from ..native import send as _send
 from ..native.abi import BAD_HEAD, GONE, OK, STALE
+from ..native.collected_bytes import CollectedBytes
 from ..wire.event_streams import is_event_stream
 from .body_reader import BodyReader
 from .head import ResponseHead
@@ -326,6 +327,11 @@ class Exchange:
         """Handle that the request failed: for its handler it is as if the client had left."""
         self.on_abort()
         self.failed = True
+
+    @property
+    def collected(self) -> Optional[CollectedBytes]:
+        """Where a body goes that is read as a whole."""
+        return None if self.reader is None else self.reader.collected
 
     def on_body(self, chunk: bytes, last: bool) -> None:
         """Take a piece of the request's body."""

@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Callable, Optional
 
-from ..native import body_here
+from ..native import body_here, lib
+from ..native.collected_bytes import CollectedBytes
 from ..wire.forms import FormData, FormReader
 from .body_reader import BodyReader
 from .exchange import Exchange
+
+#: Bytes of a body from which collecting costs less than joining its pieces.
+_COLLECTED_BYTES_MIN = 128 * 1024
+
+
+def _ignore(_chunk: bytes) -> None:
+    """Stand in for what takes pieces that are collected already."""
 
 
 def _nothing(_chunk: bytes, _last: bool) -> None:
@@ -32,6 +40,11 @@ async def read_whole(exchange: Exchange, res: Any) -> bytes:
     if whole is not None:
         _mark_read(exchange)
         return whole
+    length = lib.sk_res_body_length(exchange.handle)
+    if length >= _COLLECTED_BYTES_MIN:
+        collected = CollectedBytes(length)
+        await _read_to_end(exchange, res, _ignore, collected)
+        return collected.finish()
     chunks: list[bytes] = []
     await _read_to_end(exchange, res, chunks.append)
     return b"".join(chunks)
@@ -55,7 +68,9 @@ async def read_form(exchange: Exchange, res: Any, reader: FormReader) -> Optiona
     return reader.finish()
 
 
-async def _read_to_end(exchange: Exchange, res: Any, take: Callable[[bytes], object]) -> None:
+async def _read_to_end(
+    exchange: Exchange, res: Any, take: Callable[[bytes], object], collected: Optional[CollectedBytes] = None
+) -> None:
     """Pass on every piece of the body, until its end or until the client leaves."""
     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -64,5 +79,5 @@ async def _read_to_end(exchange: Exchange, res: Any, take: Callable[[bytes], obj
         if last and not waiter.done():
             waiter.set_result(None)
 
-    exchange.read(res, BodyReader(sink, waiter))
+    exchange.read(res, BodyReader(sink, waiter, collected))
     await waiter

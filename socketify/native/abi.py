@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x0DC48783C827EDA3
+DIGEST = 0xEAA45A2D30FDE926
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -526,6 +526,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_early_hints": (c_int32, (c_uint32, c_char_p, c_int32, c_int32)),
     "sk_res_try_end": (c_int32, (c_uint32, c_char_p, c_int32, c_int32, c_char_p, c_size_t, c_uint64, c_int32)),
     "sk_res_read_body": (c_int32, (c_uint32,)),
+    "sk_res_body_length": (c_int64, (c_uint32,)),
     "sk_res_write_continue": (c_int32, (c_uint32,)),
     "sk_res_want_writable": (c_int32, (c_uint32,)),
     "sk_res_descriptor": (c_int32, (c_uint32,)),

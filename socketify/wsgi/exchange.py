@@ -34,6 +34,9 @@ class ClientLeftError(BrokenPipeError):
 class WSGIExchange(ABC):
     """The logic of start_response, write and the application's result, whatever the way to the connection is."""
 
+    #: The pieces of a body go to memory or to a file.
+    collected = None
+
     __slots__ = (
         "_application",
         "body",

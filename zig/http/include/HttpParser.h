@@ -179,6 +179,8 @@ struct HttpParser {
 
   /* Requests were kept until a later call. */
   bool holdsRequests() const { return !partial && !stash.empty(); }
+  /* Bytes of the body under way that have not arrived; nothing when the client did not declare how many. */
+  std::optional<uint64_t> bodyRemaining() const { return chunked ? std::nullopt : std::optional(remaining); }
 
 private:
   template <typename RequestHandler, typename DataHandler> struct Call {

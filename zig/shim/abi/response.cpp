@@ -163,6 +163,12 @@ int32_t sk_res_read_body(uint32_t handle) {
   return slot ? readBody(*slot) : SK_GONE;
 }
 
+int64_t sk_res_body_length(uint32_t handle) {
+  Slot *slot = findHttpSlot(handle);
+  std::optional<uint64_t> length = slot ? declaredLength(*slot) : std::nullopt;
+  return length && *length <= INT64_MAX ? static_cast<int64_t>(*length) : SK_ABSENT;
+}
+
 int32_t sk_res_want_writable(uint32_t handle) {
   Slot *slot = findHttpSlot(handle);
   if (!slot) {

@@ -367,6 +367,9 @@ SK_API int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_le
 /* Asks for the body: on_body is called at once with what is here, and later with the rest.
  * SK_OK, or SK_ABSENT when there is none or it was delivered already. */
 SK_API int32_t sk_res_read_body(uint32_t handle);
+/* How many bytes sk_res_read_body would lead to, as the client declared them; SK_ABSENT when it did not, or when that would be
+ * none. */
+SK_API int64_t sk_res_body_length(uint32_t handle);
 /* An informational 100 (Continue). */
 SK_API int32_t sk_res_write_continue(uint32_t handle);
 /* Asks for on_writable when the connection takes data once more. */

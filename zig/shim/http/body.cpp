@@ -121,6 +121,21 @@ void dropBody(Slot &slot) {
   resumeHeld(slot);
 }
 
+std::optional<uint64_t> declaredLength(const Slot &slot) {
+  if (!(slot.flags & HAS_BODY) || (slot.flags & BODY_WANTED)) {
+    return std::nullopt;
+  }
+  if (slot.request) {
+    return slot.request->isChunked() ? std::nullopt : std::optional(slot.request->contentLength());
+  }
+  size_t here = slot.held ? slot.held->bytes().length() : 0;
+  if (slot.held && slot.held->complete) {
+    return here;
+  }
+  std::optional<uint64_t> remaining = httpData(slot.socket)->bodyRemaining();
+  return remaining ? std::optional(here + *remaining) : std::nullopt;
+}
+
 int32_t readBody(Slot &slot) {
   if (!(slot.flags & HAS_BODY) || (slot.flags & BODY_WANTED)) {
     return SK_ABSENT;

@@ -32,6 +32,8 @@ private:
 /* The handler wants the body: what is here is handed over, and the rest as it arrives. SK_OK, or SK_ABSENT without a body or when
  * it was asked for already. */
 int32_t readBody(Slot &slot);
+/* Bytes of a body that was not asked for yet, as the client declared them; nothing for one in chunks. */
+std::optional<uint64_t> declaredLength(const Slot &slot);
 /* A piece from the client, for the handler or for later. */
 void receiveBody(Slot &slot, std::string_view data, bool last);
 /* The whole body, if all of it has arrived and nobody asked for it yet; else nothing. It counts as delivered then, and lies where
