@@ -66,7 +66,8 @@ def render(results: Mapping[str, Result], earlier: Earlier) -> str:
     """Returns the page as Markdown; what was not measured is what the earlier page says."""
     parts = [INTRODUCTION, *_circumstances(results, earlier)]
     rows = list(overview(results))
-    if rows:
+    # The rows of one table are of one run.
+    if rows and (_complete(results) or "Applications" not in earlier.sections):
         parts += [OVERVIEW, *rows, "", PLOT]
     elif "Applications" in earlier.sections:
         parts.append(earlier.sections["Applications"])
@@ -96,6 +97,10 @@ def _by_key(key: str) -> Scenario:
 
 
 # ---- applications
+
+
+def _complete(results: Mapping[str, Result]) -> bool:
+    return all(scenario.key in results for scenario in APPLICATIONS)
 
 
 def overview(results: Mapping[str, Result]) -> Iterator[str]:
@@ -254,11 +259,10 @@ def write(results: Mapping[str, Result], path: Path) -> None:
 
 
 def write_readme(results: Mapping[str, Result], path: Path) -> None:
-    """Writes the first table into the README, between its marks; leaves it alone without figures, or without marks."""
+    """Writes the first table into the README, between its marks; leaves it alone when not all was measured."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(README_BEGIN)
     _, end, after = rest.partition(README_END)
-    rows = list(overview(results))
-    if rows and begin and end:
-        table = "\n".join(rows) + "\n"
+    if begin and end and _complete(results):
+        table = "\n".join(overview(results)) + "\n"
         path.write_text(f"{before}{begin}{README_OVERVIEW}\n{table}{end}{after}", encoding="utf-8")

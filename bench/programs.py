@@ -104,11 +104,11 @@ _AETHONAN = "a fork of granian, with its settings"
 _H2CORN = (
     "its Server in this process, one runtime thread, uvloop, no access log, no lifespan, backlog of 4096, keep-alive of 75 s"
 )
-_FASTPYSGI = "its event loop in C (libuv), no log, no lifespan, backlog of 4096"
+_FASTPYSGI = "its event loop in C (libuv), for ASGI on the loop of asyncio that it makes, no log, no lifespan, backlog of 4096"
 _HYPERCORN = "uvloop, h11 (it has no other parser of HTTP/1), no logs, no limit of requests for each connection"
 _GUNICORN = (
     "gthread with four threads (measured faster than one): the default worker closes every connection; its parser in C "
-    "(gunicorn_h1c), no logs, sendfile"
+    "(gunicorn_h1c; the newest version whose parser the package index has), no logs, sendfile"
 )
 _ROBYN = (
     "one process and one worker, no OpenAPI, no logs; more workers measured slower; no const routes, which never call Python"
