@@ -196,7 +196,8 @@ enum {
   SK_PYTHON_PUBLISH_FROM,
   SK_PYTHON_PUMP, /* pump(): sk_loop_pump, and gives None */
   /* asgi_receive(what receive belongs to): the message http.request when all of the body is here; a list of futures to wait in,
-   * before it is called again, when all was received; else the exchange that goes on. */
+   * before it is called again, when all was received; http.disconnect when the response is complete; else the exchange that goes
+   * on. */
   SK_PYTHON_ASGI_RECEIVE,
   /* prepare_task(runner): the task in whose name the next coroutine begins, made if there is none. After
    * sk_python_continuation. */

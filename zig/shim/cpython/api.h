@@ -194,9 +194,9 @@ inline Ref newLatin1(std::string_view content) {
   return Ref(python.from_latin1(content.data(), static_cast<ptrdiff_t>(content.length()), nullptr));
 }
 
-/* Puts an item into a dict; false when there is none, or an exception is set. */
+/* Puts an item into a dict; false when one of both is missing, or an exception is set. */
 inline bool setItem(const Ref &dict, Object *key, const Ref &value) {
-  return value && python.dict_set(dict.get(), key, value.get()) == 0;
+  return dict && value && python.dict_set(dict.get(), key, value.get()) == 0;
 }
 
 /* A tuple of both, unless one is missing: then an exception is set. */

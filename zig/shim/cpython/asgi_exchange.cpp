@@ -14,7 +14,7 @@ Object *exchange_type = nullptr;
 
 /* Objects that are the same for all, made once. */
 struct RequestNames {
-  Object *type, *body, *more_body, *request;
+  Object *type, *body, *more_body, *request, *disconnect;
   Object *empty, *is_false;
 } request_names;
 
@@ -73,8 +73,12 @@ void AsgiExchange::setTask(Ref task) const { Ref before(std::exchange(state().ta
 
 Ref AsgiExchange::receive() const {
   State &here = state();
-  if (isTakenOver() || isComplete()) {
+  if (isTakenOver()) {
     return Ref::borrowed(python.none);
+  }
+  if (isComplete()) {
+    Ref message(python.new_dict());
+    return setItem(message, request_names.type, Ref::borrowed(request_names.disconnect)) ? std::move(message) : Ref();
   }
   if (!(here.flags & SK_SCOPE_RECEIVED)) {
     return wholeRequest();
@@ -167,8 +171,13 @@ void AsgiExchange::prepare() {
   exchange_type = python.type_from_spec(&spec, nullptr);
   assert(exchange_type);
   request_names = {
-      python.intern("type"),         python.intern("body"),    python.intern("more_body"),
-      python.intern("http.request"), python.from_bytes("", 0), python.from_bool(0),
+      python.intern("type"),
+      python.intern("body"),
+      python.intern("more_body"),
+      python.intern("http.request"),
+      python.intern("http.disconnect"),
+      python.from_bytes("", 0),
+      python.from_bool(0),
   };
 }
 

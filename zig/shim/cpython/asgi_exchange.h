@@ -38,8 +38,8 @@ public:
   /* The task of an application that waits, or nothing when it does not run any more. */
   void setTask(Ref task) const;
 
-  /* The next message for a request that nobody took over: all of its body; or the list of what waits for the end of the response
-   * after that. None is for Python to say, null is an exception. */
+  /* The next message for a request that nobody took over: all of its body; after that the list of what waits for the end of the
+   * response, and then that it ended. None is for Python to say, null is an exception. */
   Ref receive() const;
 
   /* The Python object that goes on from here; none with an exception set. */
