@@ -100,7 +100,7 @@ def test_what_is_declared_and_not_sent_costs_nothing(serve: Callable[..., Any]) 
         for client in clients:
             client.sendall(head("/", DECLARED) + b"x")
         server.exchange(b"GET /missing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert memory() - before < CLIENTS * DECLARED // 8
+        assert memory() - before < CLIENTS * DECLARED // 4
     finally:
         for client in clients:
             client.close()
