@@ -11,8 +11,10 @@ from pydantic import BaseModel
 from redis.asyncio import Redis
 
 app = asgi = FastAPI()
-# It connects when it is used first.
-database = Redis.from_url(os.environ.get("BENCH_REDIS", "redis://127.0.0.1"), decode_responses=True)
+# It connects when it is used first. Its time-outs of five seconds would end in the pauses between the turns.
+database = Redis.from_url(
+    os.environ.get("BENCH_REDIS", "redis://127.0.0.1"), decode_responses=True, socket_timeout=3600, socket_connect_timeout=3600
+)
 
 
 class Order(BaseModel):
