@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import random
 import socket
 import sys
@@ -12,7 +13,7 @@ from typing import Any, Callable, Optional, Union
 from ..app.app import App
 from ..core.limits import Limits
 from ..core.options import AppListenOptions, AppOptions
-from ..loop.event_loop import new_event_loop
+from ..loop.event_loop import new_asyncio_loop, new_event_loop, new_uv_loop
 from ..server.base import InterfaceServer
 from ..server.detection import detect_interface
 from ..server.serve import make_server
@@ -167,15 +168,12 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
     """
     if name == "asyncio":
-        return asyncio.new_event_loop
+        return new_asyncio_loop
     if name == "uvloop":
-        try:
-            import uvloop  # noqa: PLC0415 - it is optional
-        except ImportError as error:
+        if importlib.util.find_spec("uvloop") is None:
             message = "--loop uvloop: the package is not installed"
-            raise LoadError(message) from error
-        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-        return factory
+            raise LoadError(message)
+        return new_uv_loop
     return new_event_loop
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
 from ..loop.coroutines import new_task
+from ..loop.loop_thread import LoopThread
 from ..native import lib
 from ..system.stop_signals import StopSignals
 from .bridge import Loop
@@ -87,6 +88,8 @@ class Lifecycle:
         finally:
             signals.restore()
             asyncio.set_event_loop(None)
+            # A task that did not end when it was cancelled may serve still.
+            LoopThread.current().release(loop)
             loop.close()
         return signals.caught
 

@@ -16,6 +16,7 @@ from ..native import lib, pump
 from ..native.abi import SCRATCH_BYTES
 from .allocator import keep_freed_memory
 from .backend import open_loop
+from .event_loop import Driver, find_driver
 
 Result = TypeVar("Result")
 
@@ -46,6 +47,7 @@ class LoopThread:
         #: Apps that listen: whatever loop drives the native one serves all of them.
         self.tenants: weakref.WeakSet[Tenant] = weakref.WeakSet()
         self._users: dict[asyncio.AbstractEventLoop, int] = {}
+        self._drivers: dict[asyncio.AbstractEventLoop, Driver] = {}
         self._pending: deque[Work] = deque()
 
     @staticmethod
@@ -127,7 +129,7 @@ class LoopThread:
         open_loop()
         users = self._users
         if loop not in users:
-            loop.add_reader(lib.sk_loop_fd(), pump)
+            self._drive(loop)
         users[loop] = users.get(loop, 0) + 1
 
         def detach() -> None:
@@ -135,7 +137,7 @@ class LoopThread:
             if users[loop]:
                 return
             del users[loop]
-            loop.remove_reader(lib.sk_loop_fd())
+            self.release(loop)
             if not users:
                 for tenant in tuple(self.tenants):
                     tenant.loop_detached()
@@ -149,6 +151,24 @@ class LoopThread:
             detach()
             raise
         return detach
+
+    def _drive(self, loop: asyncio.AbstractEventLoop) -> None:
+        for each in self._drivers.values():
+            # Who waits for the native loop's descriptor, too, must find it.
+            each.give_way()
+        driver = None if self._users else find_driver(loop)
+        if driver is None:
+            loop.add_reader(lib.sk_loop_fd(), pump)
+        else:
+            self._drivers[loop] = driver
+
+    def release(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let a loop drive the native one no more. It must not be closed before."""
+        driver = self._drivers.pop(loop, None)
+        if driver is not None:
+            driver.detach()
+        else:
+            loop.remove_reader(lib.sk_loop_fd())
 
 
 def scratch_view() -> memoryview:

@@ -60,12 +60,13 @@ __all__ = [
     "sent_target",
     "stream",
     "url",
+    "wait",
     "websocket_send",
     "write",
 ]
 
 
-def _fast(which: int, twin: Callable[..., Any], *, can: bool = capabilities.c_api) -> Any:
+def _fast(which: int, twin: Optional[Callable[..., Any]], *, can: bool = capabilities.c_api) -> Any:
     return function(which) if can else twin
 
 
@@ -85,6 +86,8 @@ body_here: Callable[[int], Optional[bytes]] = _fast(abi.PYTHON_BODY_HERE, fallba
 publish: Publish = _fast(abi.PYTHON_PUBLISH, fallback.undecided)
 publish_from: Publish = _fast(abi.PYTHON_PUBLISH_FROM, fallback.undecided)
 pump: Callable[[], object] = _fast(abi.PYTHON_PUMP, lib.sk_loop_pump)
+#: Of the C API alone: see ``PYTHON_WAIT``.
+wait: Optional[Callable[..., int]] = _fast(abi.PYTHON_WAIT, None)
 asgi_receive: Callable[[Any], Any] = _fast(abi.PYTHON_ASGI_RECEIVE, fallback.undecided, can=capabilities.iterator_send)
 begin: Begin = _fast(abi.PYTHON_BEGIN, fallback.begin, can=capabilities.iterator_send)
 prepare_task: PrepareTask = _fast(abi.PYTHON_PREPARE_TASK, fallback.prepare_task, can=capabilities.iterator_send)

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0xEAA45A2D30FDE926
+DIGEST = 0xFE8FEEF5DA035B7C
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -77,10 +77,11 @@ PYTHON_ASGI_REQUEST = 15
 PYTHON_PUBLISH = 16
 PYTHON_PUBLISH_FROM = 17
 PYTHON_PUMP = 18
-PYTHON_ASGI_RECEIVE = 19
-PYTHON_PREPARE_TASK = 20
-PYTHON_CARRY_ON = 21
-PYTHON_FUNCTIONS = 22
+PYTHON_WAIT = 19
+PYTHON_ASGI_RECEIVE = 20
+PYTHON_PREPARE_TASK = 21
+PYTHON_CARRY_ON = 22
+PYTHON_FUNCTIONS = 23
 RUNNER_LOOP = 0
 RUNNER_TASK = 1
 RUNNER_SPARE = 2
@@ -91,6 +92,8 @@ RUNNER_ITSELF = 6
 RUNNER_ITEMS = 7
 RUNNER_PREPARE = "prepare"
 RUNNER_ADOPT = "adopt"
+WAIT_PARTNER = 1
+WAIT_TURN = 2
 ASGI_TEMPLATE = 0
 ASGI_ROOT_PATH = 1
 ASGI_ENDS = 2
@@ -288,6 +291,12 @@ class PythonStruct(ctypes.Structure):
         ("context_copy_current", c_void_p),
         ("context_enter", c_void_p),
         ("context_exit", c_void_p),
+        ("gil_ensure", c_void_p),
+        ("gil_release", c_void_p),
+        ("save_thread", c_void_p),
+        ("restore_thread", c_void_p),
+        ("check_signals", c_void_p),
+        ("length", c_void_p),
         ("error_occurred", c_void_p),
         ("error_matches", c_void_p),
         ("error_fetch", c_void_p),
@@ -397,6 +406,31 @@ class ContinuationPythonStruct(ctypes.Structure):
     ]
 
 
+class UvStruct(ctypes.Structure):
+    """``sk_uv``."""
+
+    _fields_ = [
+        ("loop", c_void_p),
+        ("backend_fd", c_void_p),
+        ("backend_timeout", c_void_p),
+        ("update_time", c_void_p),
+        ("now", c_void_p),
+        ("walk", c_void_p),
+        ("handle_size", c_void_p),
+        ("is_active", c_void_p),
+        ("unref", c_void_p),
+        ("close", c_void_p),
+        ("prepare_init", c_void_p),
+        ("prepare_start", c_void_p),
+        ("idle_init", c_void_p),
+        ("idle_start", c_void_p),
+        ("idle_stop", c_void_p),
+        ("poll_init", c_void_p),
+        ("poll_start", c_void_p),
+        ("poll_stop", c_void_p),
+    ]
+
+
 class WsgiOptionsStruct(ctypes.Structure):
     """``sk_wsgi_options``."""
 
@@ -458,6 +492,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "sk_exchange_python": ExchangePythonStruct,
     "sk_exchange_handler": ExchangeHandlerStruct,
     "sk_continuation_python": ContinuationPythonStruct,
+    "sk_uv": UvStruct,
     "sk_wsgi_options": WsgiOptionsStruct,
     "sk_ws_behavior": WebSocketBehaviorStruct,
 }
@@ -472,6 +507,8 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_loop_open": (c_int32, ()),
     "sk_loop_fd": (c_int32, ()),
     "sk_loop_pump": (c_int32, ()),
+    "sk_loop_lead": (c_int32, (c_int32,)),
+    "sk_loop_follow": (None, ()),
     "sk_loop_scratch": (c_void_p, ()),
     "sk_loop_forget": (None, ()),
     "sk_python_claim": (c_int32, (c_int64,)),
@@ -480,6 +517,9 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_python_websocket": (ctypes.py_object, (ctypes.POINTER(WebSocketPythonStruct), ctypes.py_object)),
     "sk_python_response": (ctypes.py_object, (ctypes.POINTER(ExchangePythonStruct), ctypes.py_object)),
     "sk_python_continuation": (ctypes.py_object, (ctypes.POINTER(ContinuationPythonStruct),)),
+    "sk_uv_attach": (c_void_p, (ctypes.POINTER(UvStruct), c_void_p)),
+    "sk_uv_give_way": (None, (c_void_p,)),
+    "sk_uv_detach": (None, (c_void_p, c_int32)),
     "sk_wsgi_create": (c_void_p, (ctypes.POINTER(WsgiOptionsStruct),)),
     "sk_wsgi_route": (None, (c_void_p, c_void_p)),
     "sk_wsgi_destroy": (None, (c_void_p,)),
@@ -629,6 +669,12 @@ C_API: dict[str, tuple[str, ...]] = {
     "context_copy_current": ("PyContext_CopyCurrent",),
     "context_enter": ("PyContext_Enter",),
     "context_exit": ("PyContext_Exit",),
+    "gil_ensure": ("PyGILState_Ensure",),
+    "gil_release": ("PyGILState_Release",),
+    "save_thread": ("PyEval_SaveThread",),
+    "restore_thread": ("PyEval_RestoreThread",),
+    "check_signals": ("PyErr_CheckSignals",),
+    "length": ("PyObject_Size",),
     "error_occurred": ("PyErr_Occurred",),
     "error_matches": ("PyErr_ExceptionMatches",),
     "error_fetch": ("PyErr_Fetch",),

@@ -14,7 +14,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What programs pass to ``run``, by the name of a loop.
-LOOPS = {"uvloop": "", "asyncio": "asyncio.new_event_loop"}
+LOOPS = {
+    "uvloop": "",
+    "asyncio": "asyncio.new_event_loop",
+    "ours": "__import__('socketify.loop.event_loop', fromlist=['']).new_asyncio_loop",
+}
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 

@@ -185,6 +185,8 @@ const Unit = enum {
                 "cpython/hidden_loop.cpp",
                 "cpython/request.cpp",
                 "cpython/response.cpp",
+                "cpython/uv_loop.cpp",
+                "cpython/wait.cpp",
                 "cpython/websocket.cpp",
             },
             .wsgi => &.{

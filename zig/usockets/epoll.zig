@@ -22,6 +22,20 @@ pub const Epoll = extern struct {
         epoll.ready_index = 0;
     }
 
+    /// Takes the events of a poll out. Returns whether there were any; the count is 0 when nothing else is left.
+    pub fn takeOut(epoll: *Epoll, poll: *const Poll) bool {
+        var others = false;
+        var found = false;
+        for (epoll.ready[0..epoll.ready_count]) |*event| {
+            if (event.data.ptr == @intFromPtr(poll)) {
+                event.data.ptr = 0;
+                found = true;
+            } else others = true;
+        }
+        if (!others) epoll.ready_count = 0;
+        return found;
+    }
+
     pub fn dispatch(epoll: *Epoll, loop: *Loop) void {
         while (epoll.ready_index < epoll.ready_count) {
             const event = epoll.ready[epoll.ready_index];

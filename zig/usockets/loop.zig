@@ -11,6 +11,7 @@ const Socket = @import("socket.zig").Socket;
 const Timer = @import("timer.zig").Timer;
 const linger = @import("linger.zig");
 const listener = @import("listener.zig");
+const Partner = @import("partner.zig").Partner;
 const timeout = @import("timeout.zig");
 
 /// Bytes of the receive buffer that all sockets of a loop share (LIBUS_RECV_BUFFER_LENGTH).
@@ -65,6 +66,9 @@ pub const Loop = extern struct {
     turn: i64 = 0,
     sweep_due: bool = false,
     walks: ?*anyopaque = null,
+    partner: Partner = .{},
+    /// Events wait to be handled, so that the next turn need not ask for them.
+    collected: bool = false,
 
     pub fn receiveBuffer(loop: *Loop) [*]u8 {
         return loop.receive_memory + padding_bytes;
@@ -132,7 +136,9 @@ pub const Loop = extern struct {
         loop.running = true;
         loop.now_tick = sys.monotonicTick();
         loop.on_pre(loop);
-        if (loop.uring) |uring| uring.wait(waits) else loop.epoll.wait(if (waits) -1 else 0);
+        if (loop.collected) {
+            loop.collected = false;
+        } else if (loop.uring) |uring| uring.wait(waits) else loop.epoll.wait(if (waits) -1 else 0);
         loop.now_tick = sys.monotonicTick();
         loop.turn += 1;
         Timer.runLazy(loop);
@@ -168,6 +174,7 @@ pub const Loop = extern struct {
                 Timer.fire(@fieldParentPtr("poll", poll));
             },
             .linger => linger.ready(loop, @fieldParentPtr("poll", poll)),
+            .partner => loop.partner.ready = true,
         }
     }
 
@@ -245,7 +252,7 @@ export fn us_loop_run(loop: *Loop) void {
 
 export fn us_loop_pump(loop: *Loop) c_int {
     if (loop.running) return -1;
-    if (loop.uring) |uring| uring.pump(turns_per_pump) else loop.iterate(false);
+    if (loop.uring == null or loop.partner.follows()) loop.iterate(false) else loop.uring.?.pump(turns_per_pump);
     return 0;
 }
 

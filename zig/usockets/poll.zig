@@ -2,7 +2,7 @@
 const sys = @import("sys.zig");
 const Loop = @import("loop.zig").Loop;
 
-pub const Kind = enum(u8) { socket, listener, wakeup, sweep, timer, linger };
+pub const Kind = enum(u8) { socket, listener, wakeup, sweep, timer, linger, partner };
 
 pub const Poll = extern struct {
     /// Aligned as what it is part of.

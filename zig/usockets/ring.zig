@@ -8,6 +8,9 @@ const entries = 1024;
 /// More than all that one turn can complete, so that nothing overflows.
 const completion_entries = 8192;
 
+/// struct io_uring_getevents_arg: no mask of signals, and the address of a time.
+const WaitArgument = extern struct { mask: u64 = 0, mask_bytes: u32 = 0, unused: u32 = 0, span: u64 };
+
 pub const Submission = linux.io_uring_sqe;
 pub const Completion = linux.io_uring_cqe;
 
@@ -125,6 +128,25 @@ pub const Ring = struct {
     /// Submits everything, completes what is ready, and waits for `count` completions.
     pub fn turn(ring: *Ring, count: u32) void {
         ring.enter(count, linux.IORING_ENTER_GETEVENTS);
+    }
+
+    /// Submits everything, and waits for a completion so long at most (-1 for ever). A signal ends it.
+    pub fn waitFor(ring: *Ring, timeout_ms: c_int) void {
+        const ms: u64 = if (timeout_ms < 0) 0 else @intCast(timeout_ms);
+        const span: linux.kernel_timespec = .{ .sec = @intCast(ms / 1000), .nsec = @intCast(ms % 1000 * 1_000_000) };
+        const argument: WaitArgument = .{ .span = if (timeout_ms < 0) 0 else @intFromPtr(&span) };
+        const flags = linux.IORING_ENTER_GETEVENTS | linux.IORING_ENTER_EXT_ARG;
+        _ = linux.syscall6(
+            .io_uring_enter,
+            @intCast(ring.fd),
+            ring.queues.flush_sq(),
+            1,
+            flags,
+            @intFromPtr(&argument),
+            @sizeOf(WaitArgument),
+        );
+        // What the kernel did not take goes with the next call; what it refuses to do now, `enter` deals with.
+        if (ring.submissions() > 0) ring.turn(0);
     }
 
     /// Submits everything and completes all that follows from it; the kernel does no more than twenty in one go.

@@ -170,7 +170,7 @@ pub const Uring = struct {
     }
 
     /// Gives the poll's number back; whether something is under way that keeps its descriptor open.
-    fn release(uring: *Uring, poll: *Poll) bool {
+    pub fn release(uring: *Uring, poll: *Poll) bool {
         const slot = &uring.slots.items[poll.slot];
         const busy = slot.polling or slot.multishot != .no;
         if (slot.polling) uring.endPoll(poll.slot);
@@ -305,7 +305,7 @@ pub const Uring = struct {
         }
     }
 
-    fn prepare(uring: *Uring) void {
+    pub fn prepare(uring: *Uring) void {
         for (uring.dirty.items) |number| uring.reconcile(number);
         uring.dirty.clearRetainingCapacity();
     }

@@ -10,6 +10,7 @@ comptime {
     _ = @import("linger.zig");
     _ = @import("listener.zig");
     _ = @import("loop.zig");
+    _ = @import("partner.zig");
     _ = @import("poll.zig");
     _ = @import("socket_api.zig");
     _ = @import("timeout.zig");
@@ -24,6 +25,7 @@ test {
     _ = @import("timeout_tests.zig");
     _ = @import("tests.zig");
     _ = @import("backend_tests.zig");
+    _ = @import("partner_tests.zig");
     _ = @import("accept_tests.zig");
     _ = @import("transfer_tests.zig");
     _ = @import("tls_tests.zig");

@@ -15,6 +15,16 @@ int us_loop_pump(struct us_loop_t *loop);
 /* In the child of a fork: lets go of a loop that is the parent's. */
 void us_loop_forget(struct us_loop_t *loop);
 
+/* From now on, who drives this loop waits by us_loop_wait, also for `fd`: the descriptor of another loop of the same thread, which
+ * must not watch us_loop_fd meanwhile. -1 when the kernel refuses. */
+int us_loop_lead(struct us_loop_t *loop, int fd);
+/* It waits by us_loop_fd again. */
+void us_loop_follow(struct us_loop_t *loop);
+#define US_OWN_EVENTS 1     /* for us_loop_pump */
+#define US_PARTNER_EVENTS 2 /* for the other loop */
+/* Waits so many milliseconds at most, -1 for ever, or until a signal comes. Calls nothing back. */
+int us_loop_wait(struct us_loop_t *loop, int timeout_ms);
+
 /* What watches descriptors: SOCKETIFY_BACKEND of the environment names one. */
 #define US_BACKEND_EPOLL 0
 #define US_BACKEND_IO_URING 1

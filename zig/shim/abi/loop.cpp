@@ -27,6 +27,10 @@ int32_t sk_loop_fd() {
 
 int32_t sk_loop_pump() { return pumpLoop(); }
 
+int32_t sk_loop_lead(int32_t fd) { return leadLoop(fd); }
+
+void sk_loop_follow() { followLoop(); }
+
 char *sk_loop_scratch() { return scratchBuffer(); }
 
 void sk_loop_forget() { forgetLoop(); }

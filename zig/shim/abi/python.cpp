@@ -5,6 +5,7 @@
 #include "cpython/coroutine.h"
 #include "cpython/exchange.h"
 #include "cpython/functions.h"
+#include "cpython/uv_loop.h"
 #include "cpython/websocket.h"
 
 #include <atomic>
@@ -49,6 +50,12 @@ sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type) 
   assert(python.new_method && python.count_is_first);
   return asResult(newEndMethod(*facts, type));
 }
+
+void *sk_uv_attach(const sk_uv *uv, const void *context) { return UvLoop::attach(*uv, context); }
+
+void sk_uv_give_way(void *driver) { static_cast<UvLoop *>(driver)->giveWay(); }
+
+void sk_uv_detach(void *driver, int32_t is_closed) { static_cast<UvLoop *>(driver)->detach(is_closed != 0); }
 
 sk_object *sk_python_continuation(const sk_continuation_python *facts) {
   assert(python.iterator_send && python.count_is_first);

@@ -209,6 +209,11 @@ SK_API int32_t sk_loop_open(void);
 SK_API int32_t sk_loop_fd(void);
 /* Handles everything that is ready, without waiting. SK_BUSY when called from inside itself. */
 SK_API int32_t sk_loop_pump(void);
+/* From now on SK_PYTHON_WAIT is what waits, also for this descriptor: of another loop of the thread, which must not watch that of
+ * sk_loop_fd meanwhile. 0 when the kernel refuses. */
+SK_API int32_t sk_loop_lead(int32_t fd);
+/* It is driven by sk_loop_fd and sk_loop_pump again. */
+SK_API void sk_loop_follow(void);
 /* The address of this thread's scratch buffer of SK_SCRATCH_BYTES. */
 SK_API char *sk_loop_scratch(void);
 /* In the child of a fork: leaves the parent's loop alone, with everything that was on it; the next call makes a new one. */

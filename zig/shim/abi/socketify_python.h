@@ -63,6 +63,12 @@ typedef struct sk_python {
   SK_CPYTHON(PyContext_CopyCurrent) const void *(*context_copy_current)(void);
   SK_CPYTHON(PyContext_Enter) int (*context_enter)(const void *context);
   SK_CPYTHON(PyContext_Exit) int (*context_exit)(const void *context);
+  SK_CPYTHON(PyGILState_Ensure) int (*gil_ensure)(void);
+  SK_CPYTHON(PyGILState_Release) void (*gil_release)(int state);
+  SK_CPYTHON(PyEval_SaveThread) void *(*save_thread)(void);
+  SK_CPYTHON(PyEval_RestoreThread) void (*restore_thread)(void *state);
+  SK_CPYTHON(PyErr_CheckSignals) int (*check_signals)(void);
+  SK_CPYTHON(PyObject_Size) ptrdiff_t (*length)(const void *object);
   SK_CPYTHON(PyErr_Occurred) const void *(*error_occurred)(void);
   SK_CPYTHON(PyErr_ExceptionMatches) int (*error_matches)(const void *type);
   SK_CPYTHON(PyErr_Fetch) void (*error_fetch)(const void **type, const void **value, const void **traceback);
@@ -164,6 +170,28 @@ typedef struct sk_continuation_python {
   size_t runner;     /* SK_RUNNER_ITSELF of who made it */
 } sk_continuation_python;
 
+/* The loop of libuv that runs in this thread, and functions of libuv by address: the same library that the loop is of. */
+typedef struct sk_uv {
+  void *loop;
+  const void *backend_fd; /* uv_backend_fd, and so on */
+  const void *backend_timeout;
+  const void *update_time;
+  const void *now;
+  const void *walk;
+  const void *handle_size;
+  const void *is_active;
+  const void *unref;
+  const void *close;
+  const void *prepare_init;
+  const void *prepare_start;
+  const void *idle_init;
+  const void *idle_start;
+  const void *idle_stop;
+  const void *poll_init;
+  const void *poll_start;
+  const void *poll_stop;
+} sk_uv;
+
 /* Functions of sk_python_function. */
 enum {
   SK_PYTHON_SEND,         /* send(handle, head, fields, body, flags): sk_res_send of bytes; head may be None */
@@ -195,6 +223,10 @@ enum {
   SK_PYTHON_PUBLISH,
   SK_PYTHON_PUBLISH_FROM,
   SK_PYTHON_PUMP, /* pump(): sk_loop_pump, and gives None */
+  /* wait(loop, context, milliseconds): handles what the native loop has to do in a context, until that time is over (-1 for never),
+   * the loop of asyncio has something to run or a new timer, or the descriptor that sk_loop_lead has told is ready. Gives a sum of
+   * SK_WAIT_*. Signals are handled in between, and what their handlers raise is raised. */
+  SK_PYTHON_WAIT,
   /* asgi_receive(what receive belongs to): the message http.request when all of the body is here; a list of futures to wait in,
    * before it is called again, when all was received; http.disconnect when the response is complete; else the exchange that goes
    * on. */
@@ -221,6 +253,10 @@ enum {
 };
 #define SK_RUNNER_PREPARE "prepare" /* (): what prepare_task does, in all cases */
 #define SK_RUNNER_ADOPT "adopt"     /* (coroutine, waits, report, finish): what carry_on does, in all cases */
+
+/* What SK_PYTHON_WAIT gives. */
+#define SK_WAIT_PARTNER 1 /* the descriptor is ready */
+#define SK_WAIT_TURN 2    /* for each turn in which the native loop had something to do */
 
 /* Items of the tuple that tells how an ASGI application is served. */
 enum {
@@ -278,6 +314,14 @@ SK_API sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type
 SK_API sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type);
 /* Likewise a type of continuations, once; only with `iterator_send`, too. */
 SK_API sk_object *sk_python_continuation(const sk_continuation_python *facts);
+
+/* Lets a loop of libuv drive the loop of this thread, one that has no such driver yet, in a context of CPython. NULL when libuv or
+ * the kernel refuses. */
+SK_API void *sk_uv_attach(const sk_uv *uv, const void *context);
+/* From now on libuv is what waits, as another loop may come to drive this one. */
+SK_API void sk_uv_give_way(void *driver);
+/* Ends it, before the loop of libuv is closed; or after that, without touching libuv. */
+SK_API void sk_uv_detach(void *driver, int32_t is_closed);
 
 /* ---- WSGI by the C API of CPython ---------------------------------------------------------------------------------
  * What follows is after sk_python_load, with the interpreter's lock. Objects are kept alive by the caller. */

@@ -6,6 +6,7 @@
 #include "cpython/coroutine.h"
 #include "cpython/request.h"
 #include "cpython/response.h"
+#include "cpython/wait.h"
 #include "cpython/websocket.h"
 #include "http/lending.h"
 #include "http/loop.h"
@@ -115,6 +116,7 @@ std::array<Method, SK_PYTHON_FUNCTIONS> makeMethods() {
   made[SK_PYTHON_PUBLISH] = fastCall("publish", publishToAll);
   made[SK_PYTHON_PUBLISH_FROM] = fastCall("publish_from", publishToOthers);
   made[SK_PYTHON_PUMP] = fastCall("pump", pump);
+  made[SK_PYTHON_WAIT] = fastCall("wait", waitForAsyncio);
   made[SK_PYTHON_ASGI_RECEIVE] = fastCall("asgi_receive", asgiReceive);
   made[SK_PYTHON_PREPARE_TASK] = fastCall("prepare_task", prepareTaskOf);
   made[SK_PYTHON_CARRY_ON] = fastCall("carry_on", carryOnIn);

@@ -63,6 +63,12 @@ int32_t pumpLoop() {
   return SK_OK;
 }
 
+bool leadLoop(int fd) { return openLoop() == SK_OK && us_loop_lead(currentLoop(), fd) == 0; }
+
+void followLoop() { us_loop_follow(currentLoop()); }
+
+int waitLoop(int timeout_ms) { return us_loop_wait(currentLoop(), timeout_ms); }
+
 bool loopIsPumping() { return pumping; }
 
 void forgetLoop() {

@@ -10,6 +10,12 @@ namespace sk {
 int32_t openLoop();
 /* Handles everything that is ready, without waiting. SK_BUSY when called from inside itself. */
 int32_t pumpLoop();
+/* From now on waitLoop is what waits, also for the descriptor of another loop of this thread. False when the kernel refuses. */
+bool leadLoop(int fd);
+void followLoop();
+/* US_OWN_EVENTS for pumpLoop, US_PARTNER_EVENTS for the other loop, both, or 0 after so many milliseconds (-1 for never) or a
+ * signal. Calls nothing back. */
+int waitLoop(int timeout_ms);
 /* It runs its callbacks now, and will send what is published when they are done. */
 bool loopIsPumping();
 /* In the child of a fork: leaves the parent's loop alone. */
