@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
 from .cpython import capabilities
 
@@ -19,18 +20,20 @@ class CollectedBytes:
 
     Their memory is only touched as they arrive, so that a client who declares much and sends little costs little.
 
+    Where there is no room for so many, the pieces are kept as they are: perhaps they never come.
+
     Args:
         length: of all pieces.
-
-    Raises:
-        MemoryError: there is no room for so many.
 
     """
 
     __slots__ = ("_address", "_filled", "_pieces", "_whole")
 
     def __init__(self, length: int) -> None:
-        self._whole: Any = None if _new_bytes is None else _new_bytes(None, length)
+        self._whole: Optional[bytes] = None
+        if _new_bytes is not None:
+            with contextlib.suppress(MemoryError, OverflowError):
+                self._whole = _new_bytes(None, length)
         # The content is what an object of bytes ends with, before a zero.
         self._address = id(self._whole) + bytes.__basicsize__ - 1
         self._filled = 0
@@ -49,8 +52,7 @@ class CollectedBytes:
 
     def finish(self) -> bytes:
         """Return what has arrived. This is the last call."""
-        if self._whole is None:
+        whole, self._whole = self._whole, None
+        if whole is None:
             return b"".join(self._pieces)
-        whole: bytes = self._whole
-        self._whole = None
         return whole if self._filled == len(whole) else whole[: self._filled]

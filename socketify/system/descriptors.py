@@ -38,7 +38,7 @@ def answer_without_delay(bound: socket.socket) -> None:
 
     They inherit it when they come, which may be before a native loop serves the socket: so this is called before it listens.
     """
-    if bound.family in (socket.AF_INET, socket.AF_INET6):
+    if bound.family in (socket.AF_INET, socket.AF_INET6) and bound.type == socket.SOCK_STREAM:
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 

@@ -15,6 +15,7 @@ from outcome_errors import ENDS, end_in, failures
 from wsgi_server import served
 
 import socketify.core.live
+import socketify.native.collected_bytes
 from socketify import ASGI, SSGI, Request, Response
 from socketify.core.live import NativeEvents
 
@@ -66,6 +67,9 @@ def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
     names = SimpleNamespace(string_at=string_at)
     monkeypatch.setattr(socketify.core.live, "ctypes", names)
+    # Not even for what a client declares: then pieces are kept as they are.
+    monkeypatch.setattr(socketify.native.collected_bytes, "ctypes", names)
+    monkeypatch.setattr(socketify.native.collected_bytes, "_new_bytes", None)
 
 
 async def native_data(res: Response, _req: Request) -> None:
