@@ -11,8 +11,10 @@ from ..wire.forms import FormData, FormReader
 from .body_reader import BodyReader
 from .exchange import Exchange
 
-#: Bytes of a body from which collecting costs less than joining its pieces.
+#: Bytes of a body from which collecting costs less than joining its pieces, and up to which room is made for what was only
+#: declared.
 _COLLECTED_BYTES_MIN = 128 * 1024
+_COLLECTED_BYTES_MAX = 64 * 1024 * 1024
 
 
 def _ignore(_chunk: bytes) -> None:
@@ -41,7 +43,7 @@ async def read_whole(exchange: Exchange, res: Any) -> bytes:
         _mark_read(exchange)
         return whole
     length = lib.sk_res_body_length(exchange.handle)
-    if length >= _COLLECTED_BYTES_MIN:
+    if _COLLECTED_BYTES_MIN <= length <= _COLLECTED_BYTES_MAX:
         collected = CollectedBytes(length)
         await _read_to_end(exchange, res, _ignore, collected)
         return collected.finish()

@@ -15,6 +15,8 @@ from .lending import lent
 from .library import lib
 from .signatures import OnMessage
 
+#: What an int of C counts to.
+_HEAD_BYTES_MAX = 2**31 - 1
 _Twin = TypeVar("_Twin", bound=Callable[..., Any])
 
 
@@ -128,25 +130,31 @@ def carry_on(
     return task
 
 
+def _with_head(function: Callable[..., int], handle: int, head: Optional[bytes], *arguments: Any) -> int:
+    """Call a function that takes a head, unless that is longer than it can say."""
+    length = len(head or b"")
+    return abi.BAD_HEAD if length > _HEAD_BYTES_MAX else int(function(handle, head, length, *arguments))
+
+
 @_refusing
 def send(handle: int, head: Optional[bytes], fields: int, body: bytes, flags: int) -> int:
     """Send a whole response."""
     with lent(body) as content:
-        return int(lib.sk_res_send(handle, head, len(head or b""), fields, content, len(body), flags))
+        return _with_head(lib.sk_res_send, handle, head, fields, content, len(body), flags)
 
 
 @_refusing
 def write(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
     """Send a piece of a body of unknown length."""
     with lent(data) as content:
-        return int(lib.sk_res_write(handle, head, len(head or b""), fields, content, len(data)))
+        return _with_head(lib.sk_res_write, handle, head, fields, content, len(data))
 
 
 @_refusing
 def stream(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
     """Send a piece of a body whose length may be among the fields."""
     with lent(data) as content:
-        return int(lib.sk_res_stream(handle, head, len(head or b""), fields, content, len(data)))
+        return _with_head(lib.sk_res_stream, handle, head, fields, content, len(data))
 
 
 @_refusing

@@ -328,7 +328,11 @@ def test_results_whose_close_fails_are_reported(caplog: pytest.LogCaptureFixture
         def __getattr__(self, name: str) -> Any:
             raise self.error(f"no {name}")
 
+    class Closed(Without):
+        close = None
+
     results = {
+        "/none": lambda: Closed(AttributeError),
         "/": lambda: Without(AttributeError),
         "/derived": lambda: Without(type("Derived", (AttributeError,), {})),
         "/failing": lambda: Failing(iter((b"a", b"b")), []),

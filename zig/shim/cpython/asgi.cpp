@@ -88,7 +88,7 @@ Sent sendStart(AsgiExchange exchange, Object *message) {
   }
   std::string block(content);
   size_t count = 0;
-  if ((headers && !appendHeaders(block, headers.get(), count)) || !exchange.keepHead(block, count)) {
+  if ((headers && !appendHeaders(block, headers.get(), count)) || block.length() > INT32_MAX || !exchange.keepHead(block, count)) {
     return std::nullopt;
   }
   return Ref(newFinished());
@@ -110,9 +110,12 @@ Sent sendPiece(AsgiExchange exchange, const Ref &body, std::string_view content)
                            content.length());
   }
   /* What was called back may have ended it. */
-  if (result == SK_OK && !exchange.isTakenOver()) {
+  if ((result == SK_OK || result == SK_BUFFERED) && !exchange.isTakenOver()) {
+    /* Also for who waits from here on, and may be cancelled before that. */
     exchange.stream();
-    return Ref(newFinished());
+    if (result == SK_OK) {
+      return Ref(newFinished());
+    }
   }
   Ref number(python.from_long(result));
   return number ? exchange.callSuccessor(SK_ASGI_STREAMED, number.get()) : Ref();

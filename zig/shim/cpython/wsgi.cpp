@@ -333,6 +333,9 @@ void Wsgi::close(Ref result) {
     python.error_clear();
     return;
   }
+  if (method && method.get() == python.none) {
+    return;
+  }
   if (!method || !Ref(python.vectorcall(method.get(), nullptr, 0, nullptr))) {
     fail(0);
   }

@@ -90,6 +90,9 @@ bool compile(GivenHead &head, Object *status, Object *headers, ptrdiff_t count) 
       return false;
     }
   }
+  if (head.block.length() > INT32_MAX) {
+    return false;
+  }
   head.facts = inspect(head.view());
   return head.facts.valid && head.facts.status < 1000;
 }
