@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
+import os
 import selectors
 from typing import Any, Optional
 
@@ -33,6 +34,7 @@ class NativeSelector(selectors.EpollSelector):
         # Wake-ups for the native loop minus those for asyncio's, within bounds.
         self._balance = 0
         self._native = -1
+        self._process = os.getpid()
 
     def drive(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Drive the native loop from now on, in the context of the caller.
@@ -72,7 +74,9 @@ class NativeSelector(selectors.EpollSelector):
         """Close it."""
         if self._leads:
             self._leads = False
-            lib.sk_loop_follow()
+            # In the child of a fork, the loop of this thread is another one.
+            if self._process == os.getpid():
+                lib.sk_loop_follow()
         super().close()
 
     def select(self, timeout: Optional[float] = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -92,6 +96,9 @@ class NativeSelector(selectors.EpollSelector):
         wait_ms = -1 if timeout is None else max(0, math.ceil(timeout * 1000))
         assert wait is not None
         found = wait(self._loop, self._context, wait_ms)
+        if found == abi.WAIT_BUSY:
+            # A handler runs the loop inside itself, by a package that allows that: the native loop cannot be run inside itself.
+            return super().select(timeout)
         is_ready = found & abi.WAIT_PARTNER
         self._balance = min(self._balance + found // abi.WAIT_TURN - is_ready, _AHEAD)
         if not is_ready:

@@ -383,3 +383,32 @@ begin()
     while "took 0.2" not in served.errors and "uvloop" not in request.node.name:
         assert time.monotonic() < deadline, served.errors
         time.sleep(0.05)
+
+
+def test_threads_get_on_while_the_loop_always_has_something_to_run(program: Any) -> None:
+    """They need the interpreter's lock, which is free for a moment in each turn of the loop."""
+    server = program(
+        """
+async def spin():
+    while True:
+        await asyncio.sleep(0)
+
+def sleeps():
+    count, end = 0, time.monotonic() + 0.5
+    while time.monotonic() < end:
+        time.sleep(0)
+        count += 1
+    return count
+
+async def count(res, req):
+    spinning = asyncio.ensure_future(spin())
+    found = await asyncio.get_running_loop().run_in_executor(None, sleeps)
+    spinning.cancel()
+    res.end(str(found))
+
+app.get("/count", count)
+begin()
+"""
+    )
+    # Where a thread has to ask for the lock and wait for it, it gets it each 5 ms: 100 times.
+    assert int(get(server, "/count")) > 400

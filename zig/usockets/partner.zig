@@ -53,6 +53,10 @@ export fn us_loop_follow(loop: *Loop) void {
     if (loop.collected) loop.wake();
 }
 
+export fn us_loop_leads(loop: *const Loop) c_int {
+    return @intFromBool(loop.partner.follows());
+}
+
 export fn us_loop_wait(loop: *Loop, timeout_ms: c_int) c_int {
     if (loop.running or loop.collected) return own_events;
     const poll = &loop.partner.poll;

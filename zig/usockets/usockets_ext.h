@@ -20,6 +20,8 @@ void us_loop_forget(struct us_loop_t *loop);
 int us_loop_lead(struct us_loop_t *loop, int fd);
 /* It waits by us_loop_fd again. */
 void us_loop_follow(struct us_loop_t *loop);
+/* Whether it waits by us_loop_wait. */
+int us_loop_leads(const struct us_loop_t *loop);
 #define US_OWN_EVENTS 1     /* for us_loop_pump */
 #define US_PARTNER_EVENTS 2 /* for the other loop */
 /* Waits so many milliseconds at most, -1 for ever, or until a signal comes. Calls nothing back. */

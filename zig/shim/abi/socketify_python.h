@@ -255,6 +255,7 @@ enum {
 #define SK_RUNNER_ADOPT "adopt"     /* (coroutine, waits, report, finish): what carry_on does, in all cases */
 
 /* What SK_PYTHON_WAIT gives. */
+#define SK_WAIT_BUSY (-1) /* alone: it was called from inside itself, and did nothing */
 #define SK_WAIT_PARTNER 1 /* the descriptor is ready */
 #define SK_WAIT_TURN 2    /* for each turn in which the native loop had something to do */
 

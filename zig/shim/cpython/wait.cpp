@@ -32,11 +32,9 @@ private:
   Clock::time_point end;
 };
 
-/* Without the interpreter's lock, unless it does not wait. */
+/* Without the interpreter's lock, also where it does not wait: other threads get it only then as long as asyncio has something to
+ * run in each turn. */
 int waitUnlocked(int timeout_ms) {
-  if (timeout_ms == 0) {
-    return waitLoop(0);
-  }
   void *state = python.save_thread();
   int found = waitLoop(timeout_ms);
   python.restore_thread(state);
@@ -89,6 +87,9 @@ Object *waitForAsyncio(Object *, Object *const *arguments, ptrdiff_t count) {
   if (!counts(count, 3) || !take(arguments[2], given_ms)) {
     return nullptr;
   }
+  if (loopIsPumping()) {
+    return python.from_long(SK_WAIT_BUSY);
+  }
   Plans plans(arguments[0]);
   if (!plans) {
     return nullptr;
@@ -97,6 +98,10 @@ Object *waitForAsyncio(Object *, Object *const *arguments, ptrdiff_t count) {
   int wait_ms = given_ms;
   long turns = 0;
   while (true) {
+    if (!loopLeads()) {
+      /* Python gave way meanwhile. */
+      return python.from_long(SK_WAIT_PARTNER + SK_WAIT_TURN * turns);
+    }
     int found = waitUnlocked(wait_ms);
     if (found & US_OWN_EVENTS) {
       turns++;

@@ -71,6 +71,8 @@ int waitLoop(int timeout_ms) { return us_loop_wait(currentLoop(), timeout_ms); }
 
 bool loopIsPumping() { return pumping; }
 
+bool loopLeads() { return us_loop_leads(currentLoop()) != 0; }
+
 void forgetLoop() {
   /* The timers and sockets of the old loop are the parent's: only our copies of its descriptors are closed. */
   if (uWS::Loop *inherited = std::exchange(uWS::Loop::getLazyLoop().loop, nullptr)) {

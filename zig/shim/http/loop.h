@@ -18,6 +18,8 @@ void followLoop();
 int waitLoop(int timeout_ms);
 /* It runs its callbacks now, and will send what is published when they are done. */
 bool loopIsPumping();
+/* Whether it is what waits, also for another loop. */
+bool loopLeads();
 /* In the child of a fork: leaves the parent's loop alone. */
 void forgetLoop();
 
