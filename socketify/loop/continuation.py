@@ -102,7 +102,7 @@ class Continuation:
     def adopt(
         self, coroutine: Any, waits: tuple[Any, contextvars.Context], report: ErrorReport, finish: Optional[Finish]
     ) -> asyncio.Task[Any]:
-        """Go on with a coroutine that was begun, and return its task. The native one has a faster way."""
+        """Go on with a coroutine that was begun, and return its task."""
         assert self.running is not None
         assert self.task is not None
         self.coroutine = coroutine

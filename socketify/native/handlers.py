@@ -161,7 +161,7 @@ def continuation_type(kind: type, twin: type) -> type:
     Args:
         kind: has the slots that ``sk_continuation_python`` names, and methods ``idle()``, ``wake()``,
             ``fail(report, error)`` and ``close()``; the new class is derived from it.
-        twin: likewise, with ``adopt``, ``send`` and ``throw``.
+        twin: likewise, with ``send`` and ``throw``.
 
     """
     if not (capabilities.members and capabilities.iterator_send):

@@ -172,14 +172,6 @@ Object *sendValue(Object *self, Object *value) {
   return resultOfStep(sent, result);
 }
 
-/* adopt(coroutine, waits, report, finish) */
-Object *adoptCoroutine(Object *self, Object *const *arguments, ptrdiff_t count) {
-  if (!counts(count, 4)) {
-    return nullptr;
-  }
-  return Continuation(self).adopt(arguments[0], arguments[1], arguments[2], arguments[3]).release();
-}
-
 /* throw(exception) or throw(type, value, traceback) */
 Object *throwIntoCoroutine(Object *self, Object *const *arguments, ptrdiff_t count) {
   Continuation continuation(self);
@@ -209,7 +201,6 @@ void finalizeContinuation(Object *self) {
 Method continuation_methods[] = {
     callWithOne("send", sendValue),
     fastCall("throw", throwIntoCoroutine),
-    fastCall("adopt", adoptCoroutine),
     {nullptr, nullptr, 0, nullptr},
 };
 
