@@ -10,9 +10,8 @@ import selectors
 from typing import Any, Optional
 
 from ..native import abi, lib, pump, wait
+from ..native.abi import WAIT_AHEAD
 
-#: By how many wake-ups one loop must be ahead for it to be the one that waits: changing costs some system calls.
-_AHEAD = 32
 #: What the native side reads of asyncio's loop.
 _READ = ("_ready", "_scheduled", "_stopping")
 
@@ -87,9 +86,9 @@ class NativeSelector(selectors.EpollSelector):
         if self._loop is None or not self._may_lead or (timeout is not None and timeout <= 0):
             return found
         self._balance += 1 if any(key.fd == self._native for key, _ in found) else -1
-        if self._balance >= _AHEAD:
+        if self._balance >= WAIT_AHEAD:
             self._loop.call_soon(self._lead)
-        self._balance = max(self._balance, -_AHEAD)
+        self._balance = max(self._balance, -WAIT_AHEAD)
         return found
 
     def _select_natively(self, timeout: Optional[float]) -> list[tuple[selectors.SelectorKey, int]]:
@@ -100,10 +99,10 @@ class NativeSelector(selectors.EpollSelector):
             # A handler runs the loop inside itself, by a package that allows that: the native loop cannot be run inside itself.
             return super().select(timeout)
         is_ready = found & abi.WAIT_PARTNER
-        self._balance = min(self._balance + found // abi.WAIT_TURN - is_ready, _AHEAD)
+        self._balance = min(self._balance + found // abi.WAIT_TURN - is_ready, WAIT_AHEAD)
         if not is_ready:
             return []
-        if self._balance <= -_AHEAD and self._leads:
+        if self._balance <= -WAIT_AHEAD and self._leads:
             self._follow()
         return super().select(0)
 

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x1E37C62CBFD31AF8
+DIGEST = 0xEC8EF6168D9F1109
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -92,6 +92,7 @@ RUNNER_ITSELF = 6
 RUNNER_ITEMS = 7
 RUNNER_PREPARE = "prepare"
 RUNNER_ADOPT = "adopt"
+WAIT_AHEAD = 32
 WAIT_BUSY = -1
 WAIT_PARTNER = 1
 WAIT_TURN = 2

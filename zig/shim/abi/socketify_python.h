@@ -254,6 +254,9 @@ enum {
 #define SK_RUNNER_PREPARE "prepare" /* (): what prepare_task does, in all cases */
 #define SK_RUNNER_ADOPT "adopt"     /* (coroutine, waits, report, finish): what carry_on does, in all cases */
 
+/* By how many wake-ups one of the two loops of a thread must be ahead for it to be the one that waits: changing costs some system
+ * calls. */
+#define SK_WAIT_AHEAD 32
 /* What SK_PYTHON_WAIT gives. */
 #define SK_WAIT_BUSY (-1) /* alone: it was called from inside itself, and did nothing */
 #define SK_WAIT_PARTNER 1 /* the descriptor is ready */

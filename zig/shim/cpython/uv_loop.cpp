@@ -24,8 +24,6 @@ struct UvHandle {
   int type;
 };
 
-/* By how many wake-ups one loop must be ahead for it to be the one that waits: changing costs some system calls. */
-constexpr int AHEAD = 32;
 /* Turns of libuv, within the same millisecond, in which the native loop is not asked while libuv has something to do. */
 constexpr int MOST_SKIPPED = 3;
 
@@ -188,11 +186,11 @@ void UvLoop::beforeWait() {
     return;
   }
   if (waits) {
-    balance = std::clamp(balance + (had_events ? 1 : -1), -AHEAD, AHEAD);
+    balance = std::clamp(balance + (had_events ? 1 : -1), -SK_WAIT_AHEAD, SK_WAIT_AHEAD);
   }
   had_events = false;
   waits = timeout() != 0;
-  if (balance == AHEAD) {
+  if (balance == SK_WAIT_AHEAD) {
     lead();
     if (leads) {
       serve();
@@ -216,7 +214,8 @@ void UvLoop::serve() {
         }
       }
       if (found) {
-        balance = std::clamp(balance + ((found & US_OWN_EVENTS) != 0) - ((found & US_PARTNER_EVENTS) != 0), -AHEAD, AHEAD);
+        balance = std::clamp(balance + ((found & US_OWN_EVENTS) != 0) - ((found & US_PARTNER_EVENTS) != 0), -SK_WAIT_AHEAD,
+                             SK_WAIT_AHEAD);
       }
       if (found & US_PARTNER_EVENTS) {
         break;
@@ -227,7 +226,7 @@ void UvLoop::serve() {
   } else {
     skipped++;
   }
-  if (balance == -AHEAD) {
+  if (balance == -SK_WAIT_AHEAD) {
     follow();
     return;
   }
