@@ -19,6 +19,7 @@ from .http.request import Request
 from .http.response import Response
 from .interfaces import ASGI, SSGI, WSGI
 from .server.serve import serve
+from .topics.current import publish
 from .websocket.admission import is_same_origin
 from .websocket.constants import CompressOptions, OpCode, SendStatus
 from .websocket.socket import WebSocket
@@ -53,6 +54,7 @@ __all__ = [
     "__version__",
     "is_same_origin",
     "middleware",
+    "publish",
     "sendfile",
     "serve",
 ]

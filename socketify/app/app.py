@@ -26,6 +26,7 @@ from ..loop.event_loop import new_event_loop
 from ..native import abi, lib
 from ..system.standard_streams import fill_standard_descriptors
 from ..system.stop_signals import raise_again
+from ..topics.current import announce
 from ..topics.topics import Topics
 from ..websocket.constants import OpCode
 from ..websocket.routes import WebSocketRoutes
@@ -112,6 +113,7 @@ class App(Verbs):
         self._handlers = Handlers(core, request_response_factory_max_items)
         self.websocket_routes = WebSocketRoutes(core, self._handlers, websocket_factory_max_items)
         self._topics = Topics(core)
+        announce(self._topics)
         self._loop = Loop(core)
         on_missing = self._handlers.callback(no_route, ())
         on_drained = self.lifecycle.on_drained

@@ -25,7 +25,12 @@ _HTTP_EXTENSIONS: Scope = {"http.response.early_hint": {}, "http.response.traile
 #: Bodies that the application does not send as messages, which middlewares that change bodies pass on or lose.
 _FILE_EXTENSIONS: Scope = {"http.response.pathsend": {}, "http.response.zerocopysend": {}}
 
-_WEBSOCKET_EXTENSIONS: Scope = {"websocket.http.response": {}}
+_WEBSOCKET_EXTENSIONS: Scope = {
+    "websocket.http.response": {},
+    "websocket.subscribe": {},
+    "websocket.unsubscribe": {},
+    "websocket.publish": {},
+}
 
 
 class _Ends(dict[bytes, tuple[End, End]]):

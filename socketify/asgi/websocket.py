@@ -6,12 +6,15 @@ import asyncio
 import logging
 import types
 from collections import deque
-from typing import Any, NoReturn, Optional
+from typing import Any, Callable, NoReturn, Optional, Union
 
 from ..core.core import Core
+from ..http.exchange import elsewhere
 from ..native import abi, lib
 from ..native import send_message as _send
 from ..websocket.admission import Admission
+from ..websocket.constants import OpCode
+from ..websocket.encoding import encode_topic
 from .exchange import ASGIExchange
 from .guest import Guest
 from .head import checked_fields
@@ -29,22 +32,48 @@ _WAITING_MAX_MESSAGES = 64
 _WAITING_MAX_BYTES = 1024 * 1024
 _FORBIDDEN = b"403 Forbidden"
 _PREFIX = "websocket."
+_OF_TOPICS = ("websocket.subscribe", "websocket.unsubscribe", "websocket.publish")
+
+#: Publishes to a topic, as :meth:`socketify.App.publish`.
+Publish = Callable[[str, Any, OpCode, bool], bool]
 
 
 class WebSocketContext:
     """What the websockets of a route have in common."""
 
-    __slots__ = ("admission", "application", "binary", "buffered_max", "core", "number", "open", "text")
+    __slots__ = (
+        "admission",
+        "application",
+        "binary",
+        "buffered_max",
+        "compresses",
+        "core",
+        "number",
+        "open",
+        "publish",
+        "text",
+    )
 
     def __init__(
-        self, core: Core, application: ASGIApplication, admission: Admission, text: int, binary: int, buffered_max: int
+        self,
+        core: Core,
+        application: ASGIApplication,
+        admission: Admission,
+        publish: Publish,
+        *,
+        compresses: bool,
+        buffered_max: int,
     ) -> None:
         self.core = core
         self.application = application
         self.admission = admission
+        self.publish = publish
+        #: Whether messages are compressed, where that was negotiated.
+        self.compresses = compresses
         #: The opcodes of text and binary messages, combined with flags.
-        self.text = text
-        self.binary = binary
+        flags = abi.WS_COMPRESS if compresses else 0
+        self.text = abi.WS_TEXT | flags
+        self.binary = abi.WS_BINARY | flags
         #: Bytes that may wait for a client before senders wait.
         self.buffered_max = buffered_max
         #: The number by which the native side knows the route.
@@ -266,6 +295,8 @@ class ASGIWebSocket:
         elif phase == CONNECTING and kind == "websocket.close":
             self._said_close = True
             self.deny(_FORBIDDEN)
+        elif phase in (OPEN, CLOSED) and kind in _OF_TOPICS:
+            self._take_topic(kind, message)
         elif phase in (CONNECTING, DENIED) and kind in ("websocket.http.response.start", "websocket.http.response.body"):
             await self._send_denial(message)
         elif phase == CLOSED and not self._said_close:
@@ -372,6 +403,66 @@ class ASGIWebSocket:
         if self._guest is not None:
             self._context.admission.enter(self._guest.get_remote_address_bytes())
 
+    # ---- topics
+
+    def subscribe(self, topic: str) -> bool:
+        """Subscribe to a topic; False when the connection is closed.
+
+        Raises:
+            TypeError, ValueError: it is no topic.
+            RuntimeError: the handshake is not accepted yet, or this is not the app's thread.
+
+        """
+        name = encode_topic(topic)
+        if self._phase == CONNECTING:
+            error = "subscribe: the websocket is not accepted yet"
+            raise RuntimeError(error)
+        return self._checked(lib.sk_ws_subscribe(self._handle, name, len(name)), "subscribe")
+
+    def unsubscribe(self, topic: str) -> bool:
+        """Leave a topic; False when it was not subscribed to, as after the end of the connection.
+
+        Raises:
+            TypeError, ValueError: it is no topic.
+            RuntimeError: this is not the app's thread.
+
+        """
+        name = encode_topic(topic)
+        if self._phase != OPEN:
+            return False
+        return self._checked(lib.sk_ws_unsubscribe(self._handle, name, len(name)), "unsubscribe")
+
+    def publish(self, topic: str, data: Union[str, bytes, bytearray, memoryview]) -> bool:
+        """Send to all subscribers of a topic, this websocket included if it is one: str as text, else binary.
+
+        Returns:
+            As :meth:`socketify.App.publish`.
+
+        Raises:
+            TypeError, ValueError: it is no topic.
+
+        """
+        context = self._context
+        return context.publish(topic, data, OpCode.TEXT if isinstance(data, str) else OpCode.BINARY, context.compresses)
+
+    def _checked(self, result: int, what: str) -> bool:
+        if result == abi.STALE and self._handle and not self._context.core.home.is_current:
+            raise RuntimeError(elsewhere(what))
+        return result == 1
+
+    def _take_topic(self, kind: str, message: Message) -> None:
+        if "topic" not in message:
+            error = f"{kind!r} needs 'topic'"
+            raise TypeError(error)
+        topic = message["topic"]
+        if kind == "websocket.publish":
+            # It needs no connection: that somebody left can be told after the end.
+            self.publish(topic, _published(message))
+        elif kind == "websocket.unsubscribe":
+            self.unsubscribe(topic)
+        elif not self.subscribe(topic):
+            self._raise_closed()
+
     async def _send_denial(self, message: Message) -> None:
         if self._phase == CONNECTING:
             self._context.core.live.pop(self._handle, None)
@@ -384,3 +475,15 @@ class ASGIWebSocket:
         if self._denial.phase >= DONE:
             self._said_close = True
             self._end(abi.WS_CODE_ABNORMAL, "")
+
+
+def _published(message: Message) -> Union[str, bytes, bytearray, memoryview]:
+    data = message.get("bytes")
+    if data is None:
+        data = message.get("text")
+        if isinstance(data, str):
+            return data
+    elif isinstance(data, (bytes, bytearray, memoryview)):
+        return data
+    error = f"'websocket.publish' needs 'bytes' or 'text' of its type, not {data!r}"
+    raise TypeError(error)

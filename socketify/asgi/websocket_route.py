@@ -11,11 +11,13 @@ from ..native import OnMessage, abi, lib, message_handler, request_handler
 from ..websocket.options import HANDLERS, WebSocketOptions
 from .guest import Guest
 from .protocol import ASGIApplication
-from .websocket import ASGIWebSocket, WebSocketContext
+from .websocket import ASGIWebSocket, Publish, WebSocketContext
 
 if TYPE_CHECKING:
     from .scope import ScopeBuilder
 
+#: Under this key scopes have their websocket, for :mod:`.topics`: frameworks that check what is sent pass no extension on.
+WEBSOCKET_KEY = "socketify.websocket"
 #: How many bytes may wait for the client before `send` waits, too.
 _BUFFERED_MAX = 64 * 1024
 _MAX_BACKPRESSURE = 16 * 1024 * 1024
@@ -29,28 +31,35 @@ class ASGIWebSocketRoute:
         application: the ASGI application.
         build: makes the scope of a handshake.
         options: options of :meth:`socketify.App.ws`.
+        publish: publishes to a topic of the app.
 
     Raises:
         TypeError, ValueError: an option is wrong; the message names it.
 
     """
 
-    def __init__(self, core: Core, application: ASGIApplication, build: ScopeBuilder, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        application: ASGIApplication,
+        build: ScopeBuilder,
+        options: Mapping[str, Any],
+        publish: Publish,
+    ) -> None:
         for key in HANDLERS:
             if key in options:
                 message = f"websocket_options cannot have the handler {key!r}: the application handles its websockets"
                 raise ValueError(message)
         checked = WebSocketOptions({"max_backpressure": _MAX_BACKPRESSURE, **options})
         self._build = build
-        flags = abi.WS_COMPRESS if checked.compresses else 0
         limit = checked.max_backpressure
         self._context = WebSocketContext(
             core,
             application,
             checked.admission(),
-            abi.WS_TEXT | flags,
-            abi.WS_BINARY | flags,
-            min(_BUFFERED_MAX, limit) if limit else _BUFFERED_MAX,
+            publish,
+            compresses=checked.compresses,
+            buffered_max=min(_BUFFERED_MAX, limit) if limit else _BUFFERED_MAX,
         )
         self._on_message = self._make_on_message()
         # The native side refers to these, so they must be kept alive.
@@ -83,7 +92,7 @@ class ASGIWebSocketRoute:
             offered = b",".join(value for name, value in scope["headers"] if name == b"sec-websocket-protocol")
             scope["subprotocols"] = [each.strip() for each in offered.decode("latin-1").split(",") if each.strip()]
             guest = Guest(scope) if context.admission.is_limited else None
-            websocket = ASGIWebSocket(context, handle, scope, guest)
+            scope[WEBSOCKET_KEY] = websocket = ASGIWebSocket(context, handle, scope, guest)
             refusal = None
             if guest is not None:
                 refusal = context.admission.refusal(guest.get_header("origin"), guest.get_remote_address_bytes())

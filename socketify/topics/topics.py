@@ -21,11 +21,12 @@ class Topics:
     """
 
     def __init__(self, core: Core) -> None:
-        self._core = core
+        #: Of the app.
+        self.core = core
 
     def publish(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
         """Implement :meth:`socketify.App.publish`."""
-        core = self._core
+        core = self.core
         here = get_ident() == core.thread
         if here and not compress:
             reached = _publish(core.native, topic, data, opcode)
@@ -40,14 +41,14 @@ class Topics:
         return True
 
     def _send(self, name: bytes, payload: bytes, flags: int) -> bool:
-        if not self._core.native:
+        if not self.core.native:
             return False
         with lent(payload) as content:
-            return bool(lib.sk_app_publish(self._core.native, name, len(name), content, len(payload), flags) == 1)
+            return bool(lib.sk_app_publish(self.core.native, name, len(name), content, len(payload), flags) == 1)
 
     def num_subscribers(self, topic: str) -> int:
         """Implement :meth:`socketify.App.num_subscribers`."""
-        core = self._core
+        core = self.core
         name = encode_topic(topic)
         if not core.native or (core.home.loop is None and not core.home.is_current):
             return 0

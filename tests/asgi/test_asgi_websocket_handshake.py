@@ -30,6 +30,7 @@ def test_scope(serve_asgi: Callable[..., Any]) -> None:
         assert ws.recv() == "x"
     scope = scopes[0]
     headers = dict(scope.pop("headers"))
+    assert scope.pop("socketify.websocket")
     assert headers[b"upgrade"] == b"websocket"
     assert scope == {
         "type": "websocket",
@@ -44,7 +45,12 @@ def test_scope(serve_asgi: Callable[..., Any]) -> None:
         "server": ("127.0.0.1", server.port),
         "subprotocols": ["one", "two"],
         "state": {},
-        "extensions": {"websocket.http.response": {}},
+        "extensions": {
+            "websocket.http.response": {},
+            "websocket.subscribe": {},
+            "websocket.unsubscribe": {},
+            "websocket.publish": {},
+        },
     }
 
 
