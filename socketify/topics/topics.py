@@ -10,6 +10,7 @@ from ..native import lent, lib
 from ..native import publish as _publish
 from ..websocket.constants import OpCode
 from ..websocket.encoding import encode_publication, encode_topic
+from .messenger import Messenger
 
 
 class Topics:
@@ -23,6 +24,8 @@ class Topics:
     def __init__(self, core: Core) -> None:
         #: Of the app.
         self.core = core
+        #: To other processes, for parts of the framework.
+        self.messenger = Messenger()
 
     def publish(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
         """Implement :meth:`socketify.App.publish`."""
