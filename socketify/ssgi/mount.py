@@ -30,10 +30,11 @@ def serve_http(app: App, application: SSGIApplication) -> None:
 def serve_websockets(app: App, application: SSGIApplication, websocket_options: Mapping[str, Any]) -> None:
     """Route all websockets of an app to an SSGI application."""
     build = scope_builder()
+    publish = app.publish
 
     def upgrade(res: Response, _req: Request, socket_context: Any) -> Any:
         scope = build(res.exchange_.handle)
-        return application("websocket", *scope, SSGIWebSocket(res, socket_context, scope.get_header))
+        return application("websocket", *scope, SSGIWebSocket(res, socket_context, scope.get_header, publish))
 
     for key in ("upgrade", "open", "message", "close"):
         if key in websocket_options:

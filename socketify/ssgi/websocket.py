@@ -58,6 +58,7 @@ class SSGIWebSocket:
         res: of the upgrade.
         socket_context: of the upgrade handler.
         fields: of the request.
+        publish: publishes to a topic of the app.
 
     """
 
@@ -68,6 +69,7 @@ class SSGIWebSocket:
         "_on_close",
         "_on_receive",
         "_paused",
+        "_publish",
         "_res",
         "_waiting",
         "_ws",
@@ -75,7 +77,8 @@ class SSGIWebSocket:
         "status",
     )
 
-    def __init__(self, res: Response, socket_context: Any, fields: Fields) -> None:
+    def __init__(self, res: Response, socket_context: Any, fields: Fields, publish: Callable[[str, Any, OpCode], bool]) -> None:
+        self._publish = publish
         self._res = res
         self._context = socket_context
         self._fields = fields
@@ -149,6 +152,34 @@ class SSGIWebSocket:
             return False
         self._ws.end(code)
         return True
+
+    def subscribe(self, topic: str) -> bool:
+        """Get what is published to a topic from now on; return False when it is not open.
+
+        Raises:
+            TypeError, ValueError: it is no topic.
+            RuntimeError: another thread than the app's calls.
+
+        """
+        return self._ws is not None and self._ws.subscribe(topic)
+
+    def unsubscribe(self, topic: str) -> bool:
+        """Leave a topic; return False when it was not subscribed to, as after the end.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: see :meth:`subscribe`.
+
+        """
+        return self._ws is not None and self._ws.unsubscribe(topic)
+
+    def publish(self, topic: str, payload: Union[str, bytes, bytearray, memoryview]) -> bool:
+        """Send to all subscribers of a topic, str as text, bytes as binary; return whether there was one in this process.
+
+        Raises:
+            TypeError, ValueError: it is no topic.
+
+        """
+        return self._publish(topic, payload, OpCode.TEXT if isinstance(payload, str) else OpCode.BINARY)
 
     def run_async(self, handler: Any, *arguments: Any) -> asyncio.Task[Any]:
         """Run a coroutine function, or a coroutine, as a task; an error in it goes to the error handler."""

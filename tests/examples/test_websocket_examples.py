@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -63,6 +64,33 @@ def test_iteration() -> None:
 def test_chat_refuses_other_sites() -> None:
     with running("websocket_chat.py") as port, pytest.raises(InvalidStatus, match="403"):
         connect(f"ws://127.0.0.1:{port}/chat", origin="https://example.org")
+
+
+def test_fastapi_chat() -> None:
+    pytest.importorskip("fastapi")
+    with running("fastapi_chat.py") as port:
+        url = f"ws://127.0.0.1:{port}/rooms/hall?name="
+        assert "<title>Chat</title>" in httpx.get(f"http://127.0.0.1:{port}/").text
+        with connect(url + "ann") as ann:
+            assert json.loads(ann.recv(timeout=10)) == {"name": "ann", "text": "is here"}
+            with connect(url + "bob") as bob:
+                assert [json.loads(each.recv(timeout=10))["name"] for each in (ann, bob)] == ["bob", "bob"]
+                ann.send("späße")
+                assert [json.loads(each.recv(timeout=10))["text"] for each in (ann, bob)] == ["späße"] * 2
+            assert json.loads(ann.recv(timeout=10)) == {"name": "bob", "text": "is gone"}
+            assert httpx.post(f"http://127.0.0.1:{port}/rooms/hall?text=hello").json() == {"heard": True}
+            assert json.loads(ann.recv(timeout=10)) == {"name": "server", "text": "hello"}
+
+
+def test_django_channels() -> None:
+    pytest.importorskip("channels")
+    with running("django_channels.py") as port:
+        url = f"ws://127.0.0.1:{port}/rooms/hall"
+        with connect(url) as one, connect(url) as two:
+            one.send("späße")
+            assert [each.recv(timeout=10) for each in (one, two)] == ["späße"] * 2
+            assert httpx.get(f"http://127.0.0.1:{port}/announce/hall?text=hello").text == "said"
+            assert [each.recv(timeout=10) for each in (one, two)] == ["hello"] * 2
 
 
 class Browser:

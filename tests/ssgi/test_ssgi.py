@@ -233,6 +233,41 @@ def test_many_messages_before_anybody_receives() -> None:
         assert [ws.recv() for _ in range(300)] == [str(number) for number in range(300)]
 
 
+def test_topics() -> None:
+    results: list[bool] = []
+    closed = threading.Event()
+
+    def on_receive(ws: Any, message: Any) -> None:
+        if message == "leave":
+            results.extend([ws.unsubscribe("room"), ws.unsubscribe("room")])
+        ws.publish("room", message)
+
+    def on_close(ws: Any, code: int, reason: str) -> None:
+        results.extend([ws.subscribe("room"), ws.unsubscribe("room"), ws.publish("room", "gone")])
+        closed.set()
+
+    def app(_kind: str, *arguments: Any) -> None:
+        res = arguments[-1]
+        results.append(res.subscribe("room"))
+        res.accept()
+        results.append(res.subscribe("room"))
+        res.on_receive(on_receive)
+        res.on_close(on_close)
+
+    with served(app, SSGI) as one:
+        url = f"ws://127.0.0.1:{one.port}"
+        with connect(url) as first:
+            with connect(url) as second:
+                for message in ("text é", b"\xff"):
+                    second.send(message)
+                    assert [each.recv(timeout=10) for each in (first, second)] == [message, message]
+                second.send("leave")
+                assert first.recv(timeout=10) == "leave"
+            assert first.recv(timeout=10) == "gone"
+            assert closed.wait(10)
+            assert results == [False, True] * 2 + [True, False] + [False, False, True]
+
+
 def test_without_websockets() -> None:
     def app(kind: str, *arguments: Any) -> None:
         arguments[-1].send(kind)
