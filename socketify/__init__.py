@@ -19,6 +19,8 @@ from .http.request import Request
 from .http.response import Response
 from .interfaces import ASGI, SSGI, WSGI
 from .server.serve import serve
+from .topics.broker import Broker, BrokerError, Publication
+from .topics.counters import BrokerCounters
 from .topics.current import publish
 from .websocket.admission import is_same_origin
 from .websocket.constants import CompressOptions, OpCode, SendStatus
@@ -37,6 +39,9 @@ __all__ = [
     "AppListenOptions",
     "AppOptions",
     "BadRequestError",
+    "Broker",
+    "BrokerCounters",
+    "BrokerError",
     "CompressOptions",
     "FormData",
     "HTTPError",
@@ -46,6 +51,7 @@ __all__ = [
     "MakoTemplate",
     "MiddlewareRouter",
     "OpCode",
+    "Publication",
     "Request",
     "Response",
     "SendStatus",

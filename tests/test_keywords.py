@@ -177,7 +177,8 @@ def on_message(ws: WebSocket, message: Any, _opcode: OpCode) -> None:
     assert named(ws, "subscribe", "a") is True
     assert named(ws, "is_subscribed", "a") is True
     named(ws, "for_each_topic", topics.append)
-    named(ws, "publish", "a", "published", OpCode.TEXT, False)
+    named(ws, "publish", "a", "published", OpCode.TEXT, False, False)
+    named(ws, "publish", "a", "for others", OpCode.TEXT, False, True)
     assert named(ws, "unsubscribe", "a") is True
     named(ws, "send", str(topics), OpCode.TEXT, False, True)
 
@@ -195,9 +196,8 @@ def test_websockets(serve: Any) -> None:
     for message, code in (("end", 4001), ("cork_end", 4002)):
         with connect(server.ws_url, compression=None) as client:
             client.send("go")
-            wanted = ["send", b"mixed", "cork_send", "fragments", "data", "['a']"]
-            received = [client.recv(timeout=10) for _ in wanted]
-            assert [each for each in received if each != "published"] == wanted[: len(received)]
+            wanted = ["send", b"mixed", "cork_send", "fragments", "data", "published", "['a']"]
+            assert [client.recv(timeout=10) for _ in wanted] == wanted
             client.send(message)
             assert close_code(client) == code
 

@@ -26,19 +26,22 @@ from ..loop.event_loop import new_event_loop
 from ..native import abi, lib
 from ..system.standard_streams import fill_standard_descriptors
 from ..system.stop_signals import raise_again
+from ..topics.broker import Broker
 from ..topics.current import announce
+from ..topics.schemes import find_broker
+from ..topics.shared_topics import SharedTopics
 from ..topics.topics import Topics
-from ..websocket.constants import OpCode
 from ..websocket.routes import WebSocketRoutes
 from ..wire.networks import packed_networks
 from .extensions import AppExtension
 from .middleware import Middleware
 from .routers import DecoratorRouter, DomainRouter, Verbs
+from .topic_methods import TopicMethods
 
 Function = TypeVar("Function", bound=LifecycleHandler)
 
 
-class App(Verbs):
+class App(Verbs, TopicMethods):
     """A web server and its routes.
 
     Args:
@@ -60,6 +63,11 @@ class App(Verbs):
             Whoever can reach a Unix-domain socket is believed if any proxy is.
         access_log: ``"common"`` or ``"json"`` to write a line to standard output for every response; None for none.
         debug: whether the 500 page shows the error; never in production.
+        broker: what shares the topics of this app with other processes: a URL such as ``redis://localhost``, or a
+            :class:`socketify.Broker`. None for the one in the environment variable SOCKETIFY_BROKER or, in a worker, the one
+            that its supervisor gives it; ``"none"`` for none.
+        broker_required: whether an app whose broker cannot be reached fails as it starts, with a BrokerError. If not, it
+            serves, and goes on trying.
 
     Raises:
         OSError: a TLS file cannot be read; or the system refuses what an event loop needs, mostly because descriptors are
@@ -86,6 +94,8 @@ class App(Verbs):
         trusted_proxies: Union[str, Iterable[str], None] = None,
         access_log: Optional[str] = None,
         debug: bool = False,
+        broker: Union[str, Broker, None] = None,
+        broker_required: bool = True,
     ) -> None:
         if options is not None and not isinstance(options, AppOptions):
             message = f"options must be AppOptions, not {type(options).__name__}"
@@ -112,8 +122,6 @@ class App(Verbs):
         self._backlog = limits.backlog
         self._handlers = Handlers(core, request_response_factory_max_items)
         self.websocket_routes = WebSocketRoutes(core, self._handlers, websocket_factory_max_items)
-        self._topics = Topics(core)
-        announce(self._topics)
         self._loop = Loop(core)
         on_missing = self._handlers.callback(no_route, ())
         on_drained = self.lifecycle.on_drained
@@ -127,11 +135,21 @@ class App(Verbs):
             core.configure(lambda native: lib.sk_app_log(native, callback))
         try:
             self._server_names = ServerNames(core, options)
+            self.topics = self._new_topics(broker, broker_required)
+            announce(self.topics)
         except BaseException:
             self.close()
             raise
         if core.is_secure:
             self.lifecycle.on_hangup = self._server_names.reload_on_hangup
+
+    def _new_topics(self, broker: Union[str, Broker, None], required: bool) -> Topics:
+        found = find_broker(broker)
+        if found is None:
+            return Topics(self.core)
+        topics = SharedTopics(self.core, *found, required)
+        self.lifecycle.services.append(topics)
+        return topics
 
     # ---- its life
 
@@ -311,35 +329,6 @@ class App(Verbs):
         """
         self.websocket_routes.add("", path, behavior)
         return self
-
-    # ---- topics
-
-    def publish(self, topic: str, data: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
-        """Send to all websockets that are subscribed to a topic. Thread-safe.
-
-        Args:
-            topic: its name.
-            data: str (sent as UTF-8), bytes, bytearray, memoryview, or anything else, which goes through the JSON serializer.
-            opcode: TEXT or BINARY.
-            compress: whether to compress it, where that was negotiated.
-
-        Returns:
-            Whether there was a subscriber; from another thread than the app's, whether the app runs.
-
-        Raises:
-            TypeError, ValueError: an argument is wrong.
-
-        """
-        return self._topics.publish(topic, data, opcode, compress)
-
-    def num_subscribers(self, topic: str) -> int:
-        """Return the number of websockets that are subscribed to a topic.
-
-        Raises:
-            RuntimeError: another thread asks, and the app's does not answer in time.
-
-        """
-        return self._topics.num_subscribers(topic)
 
     # ---- host names
 

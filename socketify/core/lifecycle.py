@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Iterable
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Protocol
 
 from ..loop.coroutines import new_task
 from ..loop.loop_thread import LoopThread
@@ -18,6 +18,21 @@ from .drain import Drain
 from .stopping import LifecycleHandler, Stop, end_loop
 
 logger = logging.getLogger("socketify")
+
+
+#: Seconds that a service gets for its stop, at least and at most.
+_SERVICE_LEAST_SECONDS = 1.0
+_SERVICE_MAX_SECONDS = 5.0
+
+
+class Service(Protocol):
+    """What an app needs as long as it is served."""
+
+    async def start(self) -> None:
+        """Start; what it raises ends the app."""
+
+    async def stop(self, seconds: float) -> None:
+        """Stop within about so many seconds, also when it did not start."""
 
 
 class Lifecycle:
@@ -38,6 +53,8 @@ class Lifecycle:
         self.on_hangup: Optional[Callable[[], None]] = None
         #: Whether other processes serve already in place of this one, so that it need not hurry.
         self.is_replaced: Callable[[], bool] = bool
+        #: What is started before the app is served, and stopped last.
+        self.services: list[Service] = []
         self._start_handlers: list[LifecycleHandler] = []
         self._shutdown_handlers: list[LifecycleHandler] = []
         # Set when it is served.
@@ -115,15 +132,19 @@ class Lifecycle:
         stop = self._stopping = Stop(loop, self._shutdown_timeout)
         detach: Optional[Callable[[], None]] = None
         handlers = (self._start_handlers, self._shutdown_handlers) if self._lifespan else ((), ())
+        may_end: Iterable[LifecycleHandler] = ()
         try:
-            if await stop.start(handlers[0]):
-                detach = Loop.attach(loop)
-                await stop.asked
-                await self._drain(loop, stop)
+            if await stop.start(each.start for each in self.services):
+                may_end = handlers[1]
+                if await stop.start(handlers[0]):
+                    detach = Loop.attach(loop)
+                    await stop.asked
+                    await self._drain(loop, stop)
         except BaseException as error:
             stop.fail(error)
         try:
-            await self._end(stop, handlers[1])
+            await self._end(stop, may_end)
+            await self._stop_services(stop)
         finally:
             core.end_serving()
             if detach is not None:
@@ -146,6 +167,13 @@ class Lifecycle:
         except BaseException as error:
             stop.fail(error)
         await stop.end(handlers)
+
+    async def _stop_services(self, stop: Stop) -> None:
+        for each in self.services:
+            try:
+                await each.stop(min(max(stop.remaining(), _SERVICE_LEAST_SECONDS), _SERVICE_MAX_SECONDS))
+            except Exception as error:
+                stop.fail(error)
 
     async def _drain(self, loop: asyncio.AbstractEventLoop, stop: Stop) -> None:
         core = self._core

@@ -24,7 +24,7 @@ from .handlers import (
 )
 from .lending import lent
 from .library import lib
-from .signatures import Begin, CarryOn, OnMessage, PrepareTask, Publish, Send, SendMessage, SendWith, Write
+from .signatures import Begin, CarryOn, OnMessage, PrepareTask, Publish, PublishFrom, Send, SendMessage, SendWith, Write
 
 __all__ = [
     "Capabilities",
@@ -84,7 +84,7 @@ header: Callable[[int, str], Optional[str]] = _fast(abi.PYTHON_HEADER, fallback.
 parameter: Callable[[int, int], Optional[str]] = _fast(abi.PYTHON_PARAMETER, fallback.parameter)
 body_here: Callable[[int], Optional[bytes]] = _fast(abi.PYTHON_BODY_HERE, fallback.undecided)
 publish: Publish = _fast(abi.PYTHON_PUBLISH, fallback.undecided)
-publish_from: Publish = _fast(abi.PYTHON_PUBLISH_FROM, fallback.undecided)
+publish_from: PublishFrom = _fast(abi.PYTHON_PUBLISH_FROM, fallback.undecided)
 pump: Callable[[], object] = _fast(abi.PYTHON_PUMP, lib.sk_loop_pump)
 #: Of the C API alone: see ``PYTHON_WAIT``.
 wait: Optional[Callable[..., int]] = _fast(abi.PYTHON_WAIT, None)

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0xEC8EF6168D9F1109
+DIGEST = 0x00AF6E187A36A8D9
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -164,6 +164,7 @@ WS_PONG = 10
 WS_OPCODE_MASK = 15
 WS_COMPRESS = 16
 WS_MORE = 32
+WS_EXCLUDE_SELF = 64
 WS_CODE_NORMAL = 1000
 WS_CODE_GOING_AWAY = 1001
 WS_CODE_ABNORMAL = 1006
@@ -171,6 +172,7 @@ WS_CODE_TOO_BIG = 1009
 WS_CODE_INTERNAL_ERROR = 1011
 WS_REASON_MAX = 123
 WS_TOPIC_MAX = 65535
+WS_TOPICS_RESERVED = "$socketify."
 WS_IDLE_TIMEOUT_MIN = 8
 WS_IDLE_TIMEOUT_MAX = 960
 WS_LIFETIME_MAX = 240
@@ -189,6 +191,7 @@ WebSocketMessageCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size
 WebSocketControlCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_size_t)
 WebSocketCloseCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_int32, c_void_p, c_size_t)
 WebSocketSubscriptionCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
+TopicsCallback = ctypes.PYFUNCTYPE(None)
 
 
 class TlsOptionsStruct(ctypes.Structure):
@@ -592,6 +595,8 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_app_ws": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, ctypes.POINTER(WebSocketBehaviorStruct))),
     "sk_app_publish": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int32)),
     "sk_app_num_subscribers": (c_uint32, (c_void_p, c_char_p, c_size_t)),
+    "sk_app_watch_topics": (None, (c_void_p, TopicsCallback)),
+    "sk_app_take_topics": (c_int32, (c_void_p,)),
     "sk_res_upgrade": (
         c_int64,
         (c_uint32, c_int32, c_char_p, c_int32, c_int32, c_char_p, c_int32, c_char_p, c_int32, c_char_p, c_int32),

@@ -30,3 +30,4 @@ CarryOn = Callable[
 OnMessage = Callable[[int, Any, int], None]
 #: Native app or handle, topic, data, opcode: whether there was a subscriber, or None when the arguments are not the usual ones.
 Publish = Callable[[int, Any, Any, Any], Optional[bool]]
+PublishFrom = Callable[[int, Any, Any, Any, bool], Optional[bool]]

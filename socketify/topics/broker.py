@@ -57,7 +57,8 @@ class Broker(Protocol):
         """Hand over what was published in a turn, in order.
 
         Returns:
-            How many were lost on the way to a process that wants them, because its queue was full; 0 where that is unknown.
+            How many are lost, because the broker refuses them, or the queue of a process that wants them is full: once for each
+            such process. 0 where that is unknown.
 
         Raises:
             BrokerError: the connection is lost. Some may have arrived, so none of them is sent again.
@@ -66,6 +67,8 @@ class Broker(Protocol):
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Get what is published to these topics. What anybody publishes after this returned is delivered.
+
+        A topic that the broker refuses is left out, with a line in the log.
 
         Raises:
             BrokerError: the connection is lost.

@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Callable, Optional, Protocol
 
+from ..native.abi import WS_TOPICS_RESERVED as RESERVED
 from .broker import Publication
 
 logger = logging.getLogger("socketify")
-
-#: How topics begin that programs cannot use.
-RESERVED = "$socketify."
 
 Receive = Callable[[bytes], None]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 from .broker import Broker
 
@@ -25,6 +26,20 @@ _KINDS = {
     **dict.fromkeys(("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"), _REDIS),
     **dict.fromkeys(("nats", "tls"), _NATS),
 }
+
+
+# What the supervisor gives its workers: at most one.
+_default: list[str] = []
+
+
+def use_by_default(url: Optional[str]) -> None:
+    """Let apps of this process that name no broker use one, or none, unless SOCKETIFY_BROKER names another."""
+    _default[:] = [] if url is None else [url]
+
+
+def default_broker() -> Optional[str]:
+    """Return the URL of the broker of apps that name none, or None."""
+    return os.environ.get("SOCKETIFY_BROKER") or next(iter(_default), None)
 
 
 def open_broker(url: str) -> Broker:
@@ -53,6 +68,28 @@ def open_broker(url: str) -> Broker:
         raise ModuleNotFoundError(message, name=error.name) from None
     broker: Broker = getattr(module, kind.name)(url)
     return broker
+
+
+def find_broker(given: Union[str, Broker, None]) -> Optional[tuple[Broker, str]]:
+    """Return the broker of an app, and what it is called in messages; None for none.
+
+    Args:
+        given: a URL, a broker, None for the default, or ``"none"``.
+
+    Raises:
+        TypeError, ValueError, ModuleNotFoundError: see :func:`open_broker`.
+
+    """
+    url = default_broker() if given is None else given
+    if url is None or url == "none":
+        return None
+    if isinstance(url, str):
+        return open_broker(url), f"the broker {without_password(url)}"
+    for name in ("echoes", "connect", "wait_until_lost", "publish", "subscribe", "unsubscribe", "close"):
+        if not hasattr(url, name):
+            message = f"broker must be a URL or a Broker: {type(url).__name__} has no {name}"
+            raise TypeError(message)
+    return url, f"the broker {type(url).__name__}"
 
 
 def without_password(url: str) -> str:

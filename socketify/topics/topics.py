@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from threading import get_ident
 from typing import Any, Union
 
@@ -10,6 +11,7 @@ from ..native import lent, lib
 from ..native import publish as _publish
 from ..websocket.constants import OpCode
 from ..websocket.encoding import encode_publication, encode_topic
+from .counters import BrokerCounters
 from .messenger import Messenger
 
 
@@ -56,3 +58,33 @@ class Topics:
         if not core.native or (core.home.loop is None and not core.home.is_current):
             return 0
         return int(core.home.ask(lambda: lib.sk_app_num_subscribers(core.native, name, len(name)) if core.native else 0))
+
+    async def count_subscribers(self, topic: str, timeout: float) -> int:
+        """Implement :meth:`socketify.App.count_subscribers`."""
+        self.check_wait("count_subscribers", timeout)
+        return self.num_subscribers(topic)
+
+    async def flush(self, timeout: float) -> bool:
+        """Implement :meth:`socketify.App.flush_topics`."""
+        self.check_wait("flush_topics", timeout)
+        return True
+
+    def check_wait(self, what: str, timeout: float) -> None:
+        """Check what a coroutine that waits is called with, and where.
+
+        Raises:
+            RuntimeError: another loop than the one that serves the app runs it.
+            ValueError: timeout is not a number of seconds.
+
+        """
+        if not isinstance(timeout, (int, float)) or not timeout >= 0:
+            message = f"timeout must be a number of seconds, not {timeout!r}"
+            raise ValueError(message)
+        if asyncio.get_running_loop() is not self.core.loop:
+            message = f"{what} must be awaited in the loop that serves the app: use asyncio.run_coroutine_threadsafe(...)"
+            raise RuntimeError(message)
+
+    @property
+    def counters(self) -> BrokerCounters:
+        """Implement :attr:`socketify.App.broker_counters`."""
+        return BrokerCounters()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 from ..core.core import Core
-from ..native.abi import WS_COMPRESS, WS_REASON_MAX, WS_TOPIC_MAX
+from ..native.abi import WS_COMPRESS, WS_REASON_MAX, WS_TOPIC_MAX, WS_TOPICS_RESERVED
 from .constants import OpCode
+
+#: What is wrong with one that the framework uses itself.
+RESERVED_TOPIC = f"topic must not begin with {WS_TOPICS_RESERVED}, as those are the framework's own"
 
 
 def encode_topic(topic: str) -> bytes:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..core.core import Core
 from ..native import lent, lib, websocket_send
 from ..native import publish_from as _publish_from
 from ..native import send_message as _send
-from ..native.abi import BAD_HEAD, GONE, OK, WS_COMPRESS, WS_MORE, WS_OPCODE_MASK
+from ..native.abi import BAD_HEAD, GONE, OK, STALE, WS_COMPRESS, WS_EXCLUDE_SELF, WS_MORE, WS_OPCODE_MASK
 from ..wire.addresses import address_text
 from .constants import OpCode, SendStatus
-from .encoding import checked_opcode, encode_publication, encode_reason, encode_topic
+from .encoding import RESERVED_TOPIC, checked_opcode, encode_publication, encode_reason, encode_topic
 from .order import begin_iteration
 from .session import Message, Session
 
@@ -182,9 +183,17 @@ class WebSocket:
     # ---- topics
 
     def subscribe(self, topic: str) -> bool:
-        """Get what is published to a topic from now on. True unless the connection is closed."""
+        """Get what is published to a topic from now on. True unless the connection is closed.
+
+        Raises:
+            ValueError: the topic is longer than 65535 bytes; or the app has a broker, and it begins with ``$socketify.``.
+
+        """
         name = encode_topic(topic)
-        return self.session_.checked(lib.sk_ws_subscribe(self.session_.handle, name, len(name)), "subscribe") == 1
+        result = self.session_.checked(lib.sk_ws_subscribe(self.session_.handle, name, len(name)), "subscribe")
+        if result == BAD_HEAD:
+            raise ValueError(RESERVED_TOPIC)
+        return result == 1
 
     def unsubscribe(self, topic: str) -> bool:
         """Leave a topic. What was published before still arrives. False when it was not subscribed to."""
@@ -196,26 +205,49 @@ class WebSocket:
         name = encode_topic(topic)
         return self.session_.checked(lib.sk_ws_is_subscribed(self.session_.handle, name, len(name)), "is_subscribed") == 1
 
-    def publish(self, topic: str, data: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
-        """Send to all others on a topic that this websocket is subscribed to.
+    def publish(
+        self,
+        topic: str,
+        message: Any,
+        opcode: Union[OpCode, int] = OpCode.BINARY,
+        compress: bool = False,
+        *,
+        exclude_self: bool = False,
+    ) -> bool:
+        """Send to all websockets that are subscribed to a topic, as :meth:`socketify.App.publish` does.
+
+        This one need not be subscribed, and gets the message if it is.
+
+        Args:
+            topic: its name.
+            message: see the class.
+            opcode: TEXT or BINARY.
+            compress: whether to compress it, where that was negotiated.
+            exclude_self: whether this websocket does not get it.
 
         Returns:
-            Whether there was a subscriber; from another thread than the app's, whether the connection is open.
+            Whether this process has a subscriber; from another thread than the app's, whether the connection is open.
 
         Raises:
-            ValueError: opcode is not TEXT or BINARY.
+            TypeError, ValueError: an argument is wrong.
 
         """
+        session = self.session_
         if not compress:
-            reached = _publish_from(self.session_.handle, topic, data, opcode)
-            if reached is not None and (reached or not self.session_.is_elsewhere()):
+            reached = _publish_from(session.handle, topic, message, opcode, exclude_self)
+            if reached is not None:
                 return reached
-        if self.session_.is_elsewhere():
-            self._forward(self.publish, topic, data, opcode, compress)
+        if session.is_elsewhere():
+            self._forward(partial(self.publish, exclude_self=exclude_self), topic, message, opcode, compress)
             return not self.is_closed
-        name, payload, flags = encode_publication(self.session_.core, topic, data, opcode, compress)
+        name, payload, flags = encode_publication(session.core, topic, message, opcode, compress)
+        excluding = flags | (WS_EXCLUDE_SELF if exclude_self else 0)
         with lent(payload) as content:
-            return bool(lib.sk_ws_publish(self.session_.handle, name, len(name), content, len(payload), flags) == 1)
+            reached = lib.sk_ws_publish(session.handle, name, len(name), content, len(payload), excluding)
+        relay = session.core.relay
+        if relay is not None and reached != STALE:
+            relay(topic, payload, flags)
+        return bool(reached == 1)
 
     def get_topics(self) -> list[str]:
         """Return the topics that are subscribed to, in no particular order."""

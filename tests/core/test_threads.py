@@ -153,7 +153,8 @@ def test_a_websocket_is_used_by_another_thread(serve: Any) -> None:
         assert ws.send({"three": 3}, OpCode.TEXT) is SendStatus.SUCCESS
         ws.cork(lambda ws: (ws.send_first_fragment("fo", OpCode.TEXT), ws.send_last_fragment("ur")))
         assert app.publish("topic", "five", OpCode.TEXT)
-        assert ws.publish("topic", "others only")
+        assert ws.publish("topic", "others only", exclude_self=True)
+        assert ws.publish("topic", "six", OpCode.TEXT)
         for name in ("subscribe", "unsubscribe", "is_subscribed"):
             with pytest.raises(RuntimeError, match=f"{name} was called from another thread"):
                 getattr(ws, name)("topic")
@@ -163,7 +164,7 @@ def test_a_websocket_is_used_by_another_thread(serve: Any) -> None:
         with pytest.raises(RuntimeError, match="another thread"):
             asyncio.run(ws.closed())
         refused.append("all")
-        ws.end(3000, "six")
+        ws.end(3000, "seven")
         assert ws.send("late") is SendStatus.SUCCESS
 
     def build(app: App) -> None:
@@ -174,10 +175,10 @@ def test_a_websocket_is_used_by_another_thread(serve: Any) -> None:
     async def main() -> None:
         async with connect(server.ws_url + "/") as client:
             await client.send("go")
-            got = [await client.recv() for _ in range(5)]
+            got = [await client.recv() for _ in range(6)]
             await client.wait_closed()
-            assert got == ["one", b"two", '{"three": 3}', "four", "five"]
-            assert (client.close_code, client.close_reason) == (3000, "six")
+            assert got == ["one", b"two", '{"three": 3}', "four", "five", "six"]
+            assert (client.close_code, client.close_reason) == (3000, "seven")
 
     asyncio.run(main())
     assert refused == ["all"]

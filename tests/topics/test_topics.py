@@ -32,7 +32,9 @@ def test_topics(serve: Any) -> None:
             elif verb == "app":
                 app.publish(topic, "to all", OpCode.TEXT)
             elif verb == "others":
-                ws.publish(topic, "to others", OpCode.TEXT)
+                ws.publish(topic, "to others", OpCode.TEXT, exclude_self=True)
+            elif verb == "ws":
+                ws.publish(topic, "of a websocket", OpCode.TEXT)
             ws.send(f"{sorted(ws.get_topics())} {app.num_subscribers(topic)} {ws.is_subscribed(topic)}", OpCode.TEXT)
 
         def on_subscription(ws: WebSocket, topic: str, count: int, before: int) -> None:
@@ -58,7 +60,12 @@ def test_topics(serve: Any) -> None:
         assert two.recv(timeout=10) == "to all"
         assert say(one, "others a") == ["['a', 'b'] 2 True"]
         assert two.recv(timeout=10) == "to others"
+        assert say(one, "ws a") == ["of a websocket", "['a', 'b'] 2 True"]
+        assert two.recv(timeout=10) == "of a websocket"
+        assert say(two, "ws b") == ["['a'] 1 False"]
+        assert one.recv(timeout=10) == "of a websocket"
         assert say(two, "others b") == ["['a'] 1 False"]
+        assert one.recv(timeout=10) == "to others"
         assert say(two, "leave a") == ["[] 1 False"]
     wait_for(lambda: len(events) == 6)
     assert events[:4] == [("a", 1, 0), ("b", 1, 0), ("a", 2, 1), ("a", 1, 2)]

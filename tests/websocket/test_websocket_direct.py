@@ -211,6 +211,8 @@ def test_publishing_tells_whether_there_was_anybody(serve: Any) -> None:
             told.append([app.publish("nobody", message), ws.publish("nobody", message)])
             ws.subscribe("é")
             told.append([app.publish("é", message, opcode), ws.publish("é", message, opcode), app.publish("é", [1], 1)])
+            told.append([ws.publish("é", message * size, opcode, exclude_self=True) for size in (1, 100_000)])
+            told.append([ws.publish("é", [2], opcode, exclude_self=exclude_self) for exclude_self in (True, False)])
             for wrong, error in (
                 ((5, "x"), TypeError),
                 (("é", "x", OpCode.PING), ValueError),
@@ -225,9 +227,8 @@ def test_publishing_tells_whether_there_was_anybody(serve: Any) -> None:
     server = serve(build)
     with talk(server) as client:
         client.send("hi")
-        assert client.recv(timeout=10) == "hi"
-        assert client.recv(timeout=10) == "[1]"
-    assert told == [[False, False], [True, False, True]]
+        assert [client.recv(timeout=10) for _ in range(4)] == ["hi", "hi", "[1]", "[2]"]
+    assert told == [[False, False], [True, True, True], [False, False], [False, True]]
 
 
 @pytest.mark.skipif(not hasattr(sys, "getrefcount"), reason="needs reference counts")

@@ -167,6 +167,7 @@ const Unit = enum {
                 "websocket/frame.cpp",
                 "websocket/route.cpp",
                 "websocket/send.cpp",
+                "websocket/topic_watch.cpp",
                 "websocket/topics.cpp",
                 "websocket/upgrade.cpp",
                 "websocket/websocket.cpp",

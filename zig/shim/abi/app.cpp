@@ -6,6 +6,7 @@
 #include "cpython/websocket.h"
 #include "http/loop.h"
 #include "websocket/route.h"
+#include "websocket/topic_watch.h"
 #include "websocket/topics.h"
 
 #include <cassert>
@@ -177,6 +178,10 @@ int32_t sk_app_publish(sk_app *app, const char *topic, size_t topic_length, cons
 uint32_t sk_app_num_subscribers(sk_app *app, const char *topic, size_t topic_length) {
   return app->engine.topicTree ? app->engine.numSubscribers({topic, topic_length}) : 0;
 }
+
+void sk_app_watch_topics(sk_app *app, sk_topics_fn on_change) { app->topic_watch = std::make_unique<TopicWatch>(on_change); }
+
+int32_t sk_app_take_topics(sk_app *app) { return app->topic_watch ? app->topic_watch->take(app->engine.topicTree) : 0; }
 
 } // extern "C"
 

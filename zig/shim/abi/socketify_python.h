@@ -218,8 +218,9 @@ enum {
   SK_PYTHON_BEGIN,
   SK_PYTHON_ASGI_SCOPE,   /* asgi_scope(handle), its self a tuple as SK_ASGI_* numbers it: (SK_SCOPE_*, the scope) */
   SK_PYTHON_ASGI_REQUEST, /* asgi_request(handle), likewise: serves a request, and returns 0 */
-  /* publish(app, topic, data, opcode) and publish_from(handle, topic, data, opcode): sk_app_publish and sk_ws_publish. Gives a
-   * bool, or None, with nothing sent, for what only Python can judge. After sk_python_websocket. */
+  /* publish(app, topic, data, opcode) and publish_from(handle, topic, data, opcode, exclude_self): sk_app_publish and
+   * sk_ws_publish. Gives a bool, or None, with nothing sent, for what only Python can judge: among it publish_from of an app whose
+   * topics are watched. After sk_python_websocket. */
   SK_PYTHON_PUBLISH,
   SK_PYTHON_PUBLISH_FROM,
   SK_PYTHON_PUMP, /* pump(): sk_loop_pump, and gives None */

@@ -17,6 +17,8 @@
 /* Flags of sk_ws_send, beside the opcode. */
 #define SK_WS_COMPRESS 16 /* where it was negotiated; fragments never are compressed */
 #define SK_WS_MORE 32     /* fragments follow */
+/* A flag of sk_ws_publish. */
+#define SK_WS_EXCLUDE_SELF 64
 /* Close codes (RFC 6455 section 7.4.1, and its erratum 3473). */
 #define SK_WS_CODE_NORMAL 1000
 #define SK_WS_CODE_GOING_AWAY 1001
@@ -26,6 +28,8 @@
 /* Bytes of the reason of a close frame, and of the name of a topic. */
 #define SK_WS_REASON_MAX 123
 #define SK_WS_TOPIC_MAX 65535
+/* How topics begin that are for the framework, where they are watched. */
+#define SK_WS_TOPICS_RESERVED "$socketify."
 /* What idle_timeout_s and max_lifetime_min of a route may be, besides 0. */
 #define SK_WS_IDLE_TIMEOUT_MIN 8
 #define SK_WS_IDLE_TIMEOUT_MAX 960
@@ -43,6 +47,9 @@ typedef void (*sk_ws_control_fn)(uint32_t handle, size_t length);
 typedef void (*sk_ws_close_fn)(uint32_t handle, int32_t code, const char *reason, size_t length);
 /* A websocket joined or left a topic, which had `before` subscribers and has `count` now. */
 typedef void (*sk_ws_subscription_fn)(uint32_t handle, const char *topic, size_t length, int32_t count, int32_t before);
+
+/* There is something for sk_app_take_topics; called once until all was taken. */
+typedef void (*sk_topics_fn)(void);
 
 /* How the websockets of a route behave. Callbacks may be NULL where that is said. */
 typedef struct sk_ws_behavior {
@@ -82,6 +89,11 @@ SK_API int32_t sk_app_ws(sk_app *app, const char *host, size_t host_length, cons
 /* Sends to all subscribers of a topic. 1 when there are any, else 0; SK_BAD_HEAD for an opcode that is not TEXT or BINARY. */
 SK_API int32_t sk_app_publish(sk_app *app, const char *topic, size_t topic_length, const char *data, size_t length, int32_t flags);
 SK_API uint32_t sk_app_num_subscribers(sk_app *app, const char *topic, size_t topic_length);
+/* Watches which topics get their first subscriber and lose their last one; before the first websocket. */
+SK_API void sk_app_watch_topics(sk_app *app, sk_topics_fn on_change);
+/* Puts topics of which that may have changed into the scratch buffer, and returns the length; 0 when all was taken. Each is a byte,
+ * 1 when it has subscribers, the length of its name (two bytes, little endian), and its name. */
+SK_API int32_t sk_app_take_topics(sk_app *app);
 /* Answers 101 and makes the connection a websocket of a route of the same app. `head` holds further fields of the response,
  * as everywhere but without a status; `key`, `protocol` (the one to select, may be empty) and `extensions` are what the
  * client's fields said. Returns the websocket's handle, SK_GONE, SK_BUSY when the head was sent already, or SK_BAD_HEAD. */
@@ -101,13 +113,14 @@ SK_API int32_t sk_ws_close(uint32_t handle);
 /* Packs what follows into one packet until sk_ws_uncork. SK_BUSY when it is packed already. */
 SK_API int32_t sk_ws_cork(uint32_t handle);
 SK_API int32_t sk_ws_uncork(void);
-/* 1 for yes or done, 0 for no, SK_STALE. */
+/* 1 for yes or done, 0 for no, SK_STALE. SK_BAD_HEAD for a topic to subscribe to that is too long, or reserved while topics are
+ * watched. */
 SK_API int32_t sk_ws_subscribe(uint32_t handle, const char *topic, int32_t length);
 SK_API int32_t sk_ws_unsubscribe(uint32_t handle, const char *topic, int32_t length);
 SK_API int32_t sk_ws_is_subscribed(uint32_t handle, const char *topic, int32_t length);
 /* The name of the index-th topic; SK_ABSENT beyond the last one. */
 SK_API int32_t sk_ws_topic(uint32_t handle, int32_t index);
-/* Sends to all other subscribers of a topic that this websocket is subscribed to; as sk_app_publish, or SK_STALE. */
+/* Sends to all subscribers of a topic, with SK_WS_EXCLUDE_SELF to all but this websocket; as sk_app_publish, or SK_STALE. */
 SK_API int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, const char *data, size_t length,
                              int32_t flags);
 /* Bytes that wait in memory for the peer to read, or SK_STALE. */

@@ -129,11 +129,8 @@ int32_t sk_ws_publish(uint32_t handle, const char *topic, int32_t topic_length, 
   if (!slot) {
     return SK_STALE;
   }
-  WebSocket *socket = webSocketOf(*slot);
-  if (!socket->isSubscribed(view(topic, topic_length))) {
-    return 0;
-  }
-  return publish(*slot->app, webSocketData(socket)->subscriber, view(topic, topic_length), {data, length}, flags);
+  uWS::Subscriber *excluded = flags & SK_WS_EXCLUDE_SELF ? webSocketData(webSocketOf(*slot))->subscriber : nullptr;
+  return publish(*slot->app, excluded, view(topic, topic_length), {data, length}, flags);
 }
 
 int64_t sk_ws_buffered_bytes(uint32_t handle) {

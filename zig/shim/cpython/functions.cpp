@@ -114,7 +114,7 @@ std::array<Method, SK_PYTHON_FUNCTIONS> makeMethods() {
   made[SK_PYTHON_ASGI_SCOPE] = fastCall("asgi_scope", asgiScope);
   made[SK_PYTHON_ASGI_REQUEST] = fastCall("asgi_request", asgiRequest);
   made[SK_PYTHON_PUBLISH] = fastCall("publish", publishToAll);
-  made[SK_PYTHON_PUBLISH_FROM] = fastCall("publish_from", publishToOthers);
+  made[SK_PYTHON_PUBLISH_FROM] = fastCall("publish_from", publishFrom);
   made[SK_PYTHON_PUMP] = fastCall("pump", pump);
   made[SK_PYTHON_WAIT] = fastCall("wait", waitForAsyncio);
   made[SK_PYTHON_ASGI_RECEIVE] = fastCall("asgi_receive", asgiReceive);

@@ -163,16 +163,21 @@ Object *publishToAll(Object *, Object *const *arguments, ptrdiff_t count) {
                                          message.data.length(), message.opcode) == 1);
 }
 
-Object *publishToOthers(Object *, Object *const *arguments, ptrdiff_t count) {
+Object *publishFrom(Object *, Object *const *arguments, ptrdiff_t count) {
   Publication publication;
   uint32_t handle;
-  if (!counts(count, 4) || !publication.from(arguments + 1) || !take(arguments[0], handle)) {
+  if (!counts(count, 5) || !publication.from(arguments + 1) || !take(arguments[0], handle)) {
+    return none();
+  }
+  int excludes = python.is_true(arguments[4]);
+  Slot *slot = excludes < 0 ? nullptr : findWebSocketSlot(handle);
+  if (!slot || slot->app->topic_watch) {
     return none();
   }
   auto [topic, message] = publication;
   Lent lent(arguments[2], message.data);
   return python.from_bool(sk_ws_publish(handle, topic.data(), static_cast<int32_t>(topic.length()), message.data.data(),
-                                        message.data.length(), message.opcode) == 1);
+                                        message.data.length(), message.opcode | (excludes ? SK_WS_EXCLUDE_SELF : 0)) == 1);
 }
 
 Object *newSendMethod(const sk_ws_python &facts, Object *type) {

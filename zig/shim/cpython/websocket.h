@@ -27,7 +27,7 @@ private:
 
 /* See SK_PYTHON_PUBLISH and SK_PYTHON_PUBLISH_FROM. */
 Object *publishToAll(Object *self, Object *const *arguments, ptrdiff_t count);
-Object *publishToOthers(Object *self, Object *const *arguments, ptrdiff_t count);
+Object *publishFrom(Object *self, Object *const *arguments, ptrdiff_t count);
 
 /* A new reference to the method `send` for a type of websockets, or null with an exception set. */
 Object *newSendMethod(const sk_ws_python &facts, Object *type);

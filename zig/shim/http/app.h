@@ -17,6 +17,8 @@
 
 namespace sk {
 
+class TopicWatch;
+
 struct App {
   /* `on_missing` serves what no route took. */
   App(const sk_app_options &options, std::unique_ptr<Handler> on_missing);
@@ -46,6 +48,8 @@ struct App {
   sk_tls_missing_fn on_missing_name = nullptr;
   /* Contexts and behaviors of the websocket routes, by number. */
   std::vector<std::unique_ptr<WebSocketRoute>> websockets;
+  /* For a broker; null without one. */
+  std::unique_ptr<TopicWatch> topic_watch;
   /* A route that is taken away leaves its own behind. */
   std::vector<std::unique_ptr<Handler>> handlers;
 

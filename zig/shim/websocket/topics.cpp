@@ -4,14 +4,13 @@
 #include "websocket/frame.h"
 #include "websocket/route.h"
 #include "websocket/send.h"
+#include "websocket/topic_watch.h"
 
 #include <utility>
 
 namespace sk {
 
 namespace {
-
-using TopicTree = uWS::TopicTree<uWS::TopicTreeMessage, uWS::TopicTreeBigMessage>;
 
 /* Set in the opcode of a published message that is a whole frame already. */
 constexpr int FRAMED = 0x100;
@@ -84,10 +83,14 @@ int32_t publish(App &app, uWS::Subscriber *sender, std::string_view topic, std::
   }
   bool compress = flags & SK_WS_COMPRESS;
   if (data.length() >= uWS::LoopData::CORK_BUFFER_SIZE) {
-    return tree->publishBig(
-        sender, topic, {data, opcode, compress}, [](uWS::Subscriber *subscriber, uWS::TopicTreeBigMessage &message) {
-          sendPublished(static_cast<WebSocket *>(subscriber->user), message.message, message.opCode, message.compress);
-        });
+    /* The tree would count the sender. */
+    bool reached = false;
+    tree->publishBig(sender, topic, {data, opcode, compress},
+                     [&reached](uWS::Subscriber *subscriber, uWS::TopicTreeBigMessage &message) {
+                       reached = true;
+                       sendPublished(static_cast<WebSocket *>(subscriber->user), message.message, message.opCode, message.compress);
+                     });
+    return reached;
   }
   bool wanted = tree->publish(sender, topic, framedForAll(data, opcode, compress));
   if (wanted && !loopIsPumping()) {
@@ -111,6 +114,10 @@ int32_t subscribe(Slot &slot, std::string_view topic) {
   if (topic.length() > SK_WS_TOPIC_MAX) {
     return SK_BAD_HEAD;
   }
+  TopicWatch *watch = slot.app->topic_watch.get();
+  if (watch && TopicWatch::isReserved(topic)) {
+    return SK_BAD_HEAD;
+  }
   WebSocket *socket = webSocketOf(slot);
   TopicTree *tree = slot.app->engine.topicTree;
   uWS::Subscriber *&subscriber = webSocketData(socket)->subscriber;
@@ -119,9 +126,12 @@ int32_t subscribe(Slot &slot, std::string_view topic) {
     subscriber->user = socket;
   }
   uWS::Topic *joined = tree->subscribe(subscriber, topic);
+  auto count = joined ? static_cast<int32_t>(joined->size()) : 0;
   if (joined && slot.route->behavior.on_subscription) {
-    auto count = static_cast<int32_t>(joined->size());
     slot.route->behavior.on_subscription(handleOf(slot), topic.data(), topic.length(), count, count - 1);
+  }
+  if (watch && count == 1) {
+    watch->note(topic);
   }
   return 1;
 }
@@ -132,6 +142,7 @@ int32_t unsubscribe(Slot &slot, std::string_view topic) {
     return 0;
   }
   TopicTree *tree = slot.app->engine.topicTree;
+  TopicWatch *watch = slot.app->topic_watch.get();
   /* What was published until now is still for this subscriber. */
   tree->drain(subscriber);
   auto [left, last, count] = tree->unsubscribe(subscriber, topic);
@@ -140,6 +151,9 @@ int32_t unsubscribe(Slot &slot, std::string_view topic) {
   }
   if (left && slot.route->behavior.on_subscription) {
     slot.route->behavior.on_subscription(handleOf(slot), topic.data(), topic.length(), count, count + 1);
+  }
+  if (watch && left && !count) {
+    watch->note(topic);
   }
   return left;
 }
@@ -151,8 +165,9 @@ void leaveTopics(WebSocket *socket) {
   if (!subscriber) {
     return;
   }
+  TopicWatch *watch = route.app->topic_watch.get();
   std::vector<std::pair<std::string, int>> left;
-  if (route.behavior.on_subscription) {
+  if (route.behavior.on_subscription || watch) {
     for (uWS::Topic *topic : subscriber->topics) {
       left.emplace_back(topic->name, static_cast<int>(topic->size()));
     }
@@ -164,7 +179,12 @@ void leaveTopics(WebSocket *socket) {
     tree->outgoingMessages.clear();
   }
   for (auto &[topic, count] : left) {
-    route.behavior.on_subscription(handleOf(slotOf(socket)), topic.data(), topic.length(), count - 1, count);
+    if (route.behavior.on_subscription) {
+      route.behavior.on_subscription(handleOf(slotOf(socket)), topic.data(), topic.length(), count - 1, count);
+    }
+    if (watch && count == 1) {
+      watch->note(topic);
+    }
   }
 }
 

@@ -1,0 +1,102 @@
+"""The other processes that share the broker, as they make themselves known to each other."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from typing import Any, Callable, Optional
+
+from .messenger import Messenger
+from .relay import Relay
+
+logger = logging.getLogger("socketify")
+
+#: Under which names everybody listens, and one process.
+_ALL = "all"
+_ONE = "process."
+
+#: Called with the name of the process that sent it, and its content.
+Receive = Callable[[str, dict[str, Any]], object]
+
+
+class Peers:
+    """Messages between the processes that share a broker, and who they are.
+
+    A process greets the others whenever it has connected, and says goodbye; each answers a greeting. Messages are JSON objects
+    with a member ``kind``.
+
+    Args:
+        relay: tells when it has connected.
+        messenger: carries them.
+
+    """
+
+    def __init__(self, relay: Relay, messenger: Messenger) -> None:
+        self._relay = relay
+        self._messenger = messenger
+        #: The name of this process, while the app is served.
+        self.name = ""
+        #: When others were heard last, by the loop's clock and by their names.
+        self.heard: dict[str, float] = {}
+        #: Called with the name of a process that left, or that is silent.
+        self.on_gone: list[Callable[[str], object]] = []
+        self._receivers: dict[str, Receive] = {"hello": self._answer, "here": _nothing, "bye": self._take_leave}
+        relay.on_connect.append(self.greet)
+
+    def start(self) -> None:
+        """Take a name, and listen: a child of a fork is another process than its parent."""
+        self.name = uuid.uuid4().hex
+        self.heard.clear()
+        self._messenger.listen(_ALL, self._receive)
+        self._messenger.listen(_ONE + self.name, self._receive)
+
+    def stop(self) -> None:
+        """Say goodbye, and listen no more."""
+        if self.name:
+            self.send(None, "bye")
+            self._messenger.ignore(_ALL, self._receive)
+            self._messenger.ignore(_ONE + self.name, self._receive)
+            self.name = ""
+
+    def handle(self, kind: str, receive: Receive) -> None:
+        """Call a function with the messages of a kind."""
+        self._receivers[kind] = receive
+
+    def send(self, name: Optional[str], kind: str, **members: Any) -> None:
+        """Send a message to a process, or to all others if the name is None."""
+        data = json.dumps({"kind": kind, "from": self.name, **members}).encode()
+        self._messenger.tell(_ALL if name is None else _ONE + name, data)
+
+    def greet(self) -> None:
+        """Ask all others to make themselves known."""
+        self.send(None, "hello")
+
+    def drop(self, name: str) -> None:
+        """Forget a process that is silent; it is known again once it is heard of."""
+        if self.heard.pop(name, None) is not None:
+            for each in tuple(self.on_gone):
+                each(name)
+
+    def _receive(self, data: bytes) -> None:
+        try:
+            message = json.loads(data)
+            name, kind = str(message["from"]), str(message["kind"])
+        except (ValueError, TypeError, KeyError):
+            logger.debug("what another program published for the framework is ignored: %.100r", data)
+            return
+        receive = self._receivers.get(kind)
+        if name != self.name:
+            self.heard[name] = self._relay.now()
+            if receive is not None:
+                receive(name, message)
+
+    def _answer(self, name: str, _message: dict[str, Any]) -> None:
+        self.send(name, "here")
+
+    def _take_leave(self, name: str, _message: dict[str, Any]) -> None:
+        self.drop(name)
+
+
+def _nothing(_name: str, _message: dict[str, Any]) -> None:
+    """Take note only that it was heard of."""
