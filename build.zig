@@ -4,7 +4,8 @@
 //!                    (SOCKETIFY_LIBRARY names the one that `import socketify` loads)
 //! zig build test     the Zig tests
 //! zig build bench    C++ servers on the same engine and sockets, the ceiling of what Python can reach, and load clients
-//! zig build fuzz     the parser's fuzz tests (with --fuzz=LIMIT, or for ever with --fuzz)
+//! zig build fuzz     the fuzz tests of both parsers (with --fuzz=LIMIT, or for ever with --fuzz)
+//! zig build http2    the HTTP/2 state machine alone, with all checks, for tests/http2
 //! zig build fmt      checks the formatting of the Zig code
 const std = @import("std");
 const AddressChecked = @import("zig/build/AddressChecked.zig");
@@ -16,6 +17,7 @@ const Options = @import("zig/build/Options.zig");
 const zig_layers = [_]struct { name: []const u8, root: []const u8 }{
     .{ .name = "usockets", .root = "zig/usockets/usockets.zig" },
     .{ .name = "http", .root = "zig/http/http.zig" },
+    .{ .name = "http2", .root = "zig/http2.zig" },
 };
 
 pub fn build(b: *std.Build) void {
@@ -23,6 +25,7 @@ pub fn build(b: *std.Build) void {
     const native: Native = .{ .b = b, .engine = .init(b, options.python), .options = options };
     addLibrary(b, native);
     addTests(b, native);
+    addHttp2(b, options);
     addBench(b, native);
     addFormatCheck(b);
 }
@@ -76,10 +79,23 @@ fn addTests(b: *std.Build, native: Native) void {
             other.step.dependOn(&run.step);
             test_step.dependOn(&other.step);
         }
-        if (std.mem.eql(u8, layer.name, "http")) fuzz_step.dependOn(&run.step);
+        if (std.mem.startsWith(u8, layer.name, "http")) fuzz_step.dependOn(&run.step);
     }
     const harness = addParserProgram(b, native, .ours, "parser_harness", b.path("zig/http/tests/parser_harness.cpp"));
     test_step.dependOn(&b.addRunArtifact(harness).step);
+}
+
+fn addHttp2(b: *std.Build, options: Options) void {
+    const module = b.createModule(.{
+        .root_source_file = b.path("zig/http2.zig"),
+        .target = options.target,
+        .optimize = if (options.optimize == .debug) .debug else .safe,
+        .link_libc = true,
+        .pic = true,
+    });
+    const library = b.addLibrary(.{ .name = "http2", .linkage = .dynamic, .root_module = module });
+    const step = b.step("http2", "Build the HTTP/2 state machine alone, which tests/http2 talks to");
+    step.dependOn(&b.addInstallArtifact(library, .{}).step);
 }
 
 fn addBench(b: *std.Build, native: Native) void {

@@ -81,7 +81,7 @@ pub fn interpret(head: *Head, limits: *const Limits) Refusal!void {
 }
 
 /// RFC 9110 section 10.1.1: a list, whose only known member is 100-continue; whether it is there.
-fn expectation(value: []const u8) Refusal!bool {
+pub fn expectation(value: []const u8) Refusal!bool {
     var found = false;
     var members = std.mem.splitScalar(u8, value, ',');
     while (members.next()) |member| {
@@ -94,7 +94,7 @@ fn expectation(value: []const u8) Refusal!bool {
 }
 
 /// RFC 9112 section 6.3: digits; a list is accepted when all its members are the same, in the same spelling. Gives that member.
-fn contentLength(head: *Head, before: ?[]const u8, value: []u8) Refusal![]u8 {
+pub fn contentLength(head: *Head, before: ?[]const u8, value: []u8) Refusal![]u8 {
     var members = std.mem.splitScalar(u8, value, ',');
     const first = value[0..members.first().len];
     const text = syntax.trim(first);
@@ -116,7 +116,7 @@ fn contentLength(head: *Head, before: ?[]const u8, value: []u8) Refusal![]u8 {
 }
 
 /// Fields that say the same are handed on as one: who joins them would read another number, or none.
-fn keepFirstLength(head: *Head) void {
+pub fn keepFirstLength(head: *Head) void {
     var kept: u32 = 0;
     var found = false;
     for (head.fields[0..head.field_count]) |field| {

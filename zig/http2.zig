@@ -1,0 +1,9 @@
+//! http2/ alone, which reads http/, too: the root of its tests, and of the library that tests/http2 talks to.
+
+comptime {
+    _ = @import("http2/http2.zig");
+}
+
+test {
+    _ = @import("http2/http2.zig");
+}

@@ -1,0 +1,73 @@
+//! What a peer may ask for, by name. Each ends in the error code that its comment says.
+const std = @import("std");
+const codes = @import("codes.zig");
+
+pub const Limits = extern struct {
+    /// Bytes of a target. The request is answered with 414.
+    max_target_bytes: u32 = 8192,
+    /// Of all fields, as RFC 9113 section 6.5.2 counts them; announced. The request is answered with 431.
+    max_header_list_bytes: u32 = 32768,
+    /// Fields without pseudo-header fields. The request is answered with 431.
+    max_header_count: u32 = 100,
+    /// CONTINUATION frames of one block. The connection ends with ENHANCE_YOUR_CALM.
+    max_continuation_frames: u32 = 16,
+    /// Of the dynamic table that requests are read with; announced. COMPRESSION_ERROR.
+    max_table_bytes: u32 = codes.table_bytes_usual,
+    /// Of the dynamic table that responses are written with, whatever the peer offers.
+    max_encoder_table_bytes: u32 = codes.table_bytes_usual,
+    /// Announced. REFUSED_STREAM.
+    max_concurrent_streams: u32 = 100,
+    /// Bytes of content that wait for the application: of a stream, and of the whole connection; announced. FLOW_CONTROL_ERROR.
+    stream_window: u32 = 128 * 1024,
+    connection_window: u32 = 2 * 1024 * 1024,
+    /// Streams that end before their time by the peer's doing: RST_STREAM, and the errors that it provokes. From here on, more
+    /// than these in a second end the connection with ENHANCE_YOUR_CALM.
+    max_resets_per_s: u32 = 200,
+    max_pings_per_s: u32 = 50,
+    max_settings_per_s: u32 = 20,
+    /// DATA and parts of field blocks with nothing in them and no end.
+    max_empty_frames_per_s: u32 = 100,
+    max_window_updates_per_s: u32 = 100_000,
+    /// PRIORITY, PRIORITY_UPDATE, frames of unknown types and of closed streams.
+    max_ignored_frames_per_s: u32 = 10_000,
+    /// Answers to the peer's frames that it does not read. ENHANCE_YOUR_CALM.
+    max_control_bytes: u32 = 64 * 1024,
+    /// Of output that waits for the peer's windows. The stream ends with ENHANCE_YOUR_CALM; the connection, where it is its window.
+    stall_timeout_ms: u32 = 30_000,
+    /// Until the peer acknowledges our settings. SETTINGS_TIMEOUT.
+    settings_timeout_ms: u32 = 10_000,
+    /// Between both GOAWAY frames of a graceful stop, where the peer does not answer the PING that goes with the first.
+    shutdown_timeout_ms: u32 = 1_000,
+    /// Extended CONNECT (RFC 8441) is offered.
+    enable_connect_protocol: bool = true,
+    /// Bytes of a request's content. The request is answered with 413.
+    max_body: u64 = std.math.maxInt(u64),
+
+    pub fn maxBlockBytes(limits: *const Limits) usize {
+        // A list that is a little too long still gets an answer.
+        return 2 * @as(usize, limits.max_header_list_bytes) + 1024;
+    }
+};
+
+/// Output of less than this is no progress.
+pub const progress_bytes_min = 1024;
+
+/// Counts events of one kind in the present second.
+pub const Rate = struct {
+    count: u32 = 0,
+    began_ms: u64 = 0,
+
+    /// Whether there are more than `max` now.
+    pub fn exceeds(rate: *Rate, max: u32, now_ms: u64) bool {
+        if (now_ms -% rate.began_ms >= std.time.ms_per_s) rate.* = .{ .began_ms = now_ms };
+        rate.count += 1;
+        return rate.count > max;
+    }
+};
+
+test "a rate is counted anew each second" {
+    var rate: Rate = .{};
+    for (0..3) |_| try std.testing.expect(!rate.exceeds(3, 5000));
+    try std.testing.expect(rate.exceeds(3, 5999));
+    try std.testing.expect(!rate.exceeds(3, 6000));
+}

@@ -1,0 +1,152 @@
+//! Field blocks: requests and trailers (RFC 9113 sections 4.3, 5.1, 6.2, 6.10 and 8).
+const std = @import("std");
+const codes = @import("codes.zig");
+const control_frames = @import("control_frames.zig");
+const frame_module = @import("frame.zig");
+const lifetime = @import("lifetime.zig");
+const syntax = @import("../http/syntax.zig");
+const Connection = @import("connection.zig").Connection;
+const ErrorCode = codes.ErrorCode;
+const Event = @import("event.zig").Event;
+const Flag = codes.Flag;
+const Header = frame_module.Header;
+const RequestHead = @import("request_head.zig").RequestHead;
+const Stream = @import("streams.zig").Stream;
+const Text = @import("../http/head.zig").Text;
+
+pub const content_too_large: i32 = @backingInt(syntax.Error.content_too_large);
+
+/// HEADERS.
+pub fn begin(connection: *Connection, header: Header, payload: []u8, event: *Event) bool {
+    const fragment = frame_module.content(header, payload) orelse return failed(connection, .protocol_error);
+    // A client's streams are odd (section 5.1.1).
+    if (header.stream % 2 == 0) return failed(connection, .protocol_error);
+    if (connection.streams.find(header.stream) == null and !connection.isIdle(header.stream)) {
+        switch (connection.closed.fateOf(header.stream)) {
+            .never_opened => return failed(connection, .protocol_error),
+            .by_peer => return failed(connection, .stream_closed),
+            .by_us => {},
+        }
+    }
+    connection.block_ends = header.has(Flag.end_stream);
+    if (header.has(Flag.end_headers)) return finish(connection, header.stream, fragment, event);
+    connection.block_stream = header.stream;
+    connection.block_frames = 0;
+    return add(connection, fragment);
+}
+
+/// CONTINUATION: of the block that was begun.
+pub fn proceed(connection: *Connection, header: Header, payload: []u8, event: *Event) bool {
+    connection.block_frames += 1;
+    if (connection.block_frames > connection.context.limits.max_continuation_frames)
+        return failed(connection, .enhance_your_calm);
+    _ = add(connection, payload);
+    if (connection.phase == .failed or !header.has(Flag.end_headers)) return false;
+    connection.block_stream = 0;
+    var block = connection.block;
+    connection.block = .empty;
+    defer block.deinit(connection.context.allocator);
+    return finish(connection, header.stream, block.items, event);
+}
+
+fn add(connection: *Connection, fragment: []const u8) bool {
+    const limits = &connection.context.limits;
+    if (fragment.len == 0 and connection.empty_frames.exceeds(limits.max_empty_frames_per_s, connection.now_ms))
+        return failed(connection, .enhance_your_calm);
+    if (connection.block.items.len + fragment.len > limits.maxBlockBytes()) return failed(connection, .enhance_your_calm);
+    connection.block.appendSlice(connection.context.allocator, fragment) catch return failed(connection, .internal_error);
+    return false;
+}
+
+fn failed(connection: *Connection, code: ErrorCode) bool {
+    lifetime.fail(connection, code);
+    return false;
+}
+
+/// The whole block is there. Whatever becomes of its stream, it is decoded: the tables of both sides stay the same (section 4.3).
+fn finish(connection: *Connection, id: u32, block: []const u8, event: *Event) bool {
+    if (block.len > connection.context.limits.maxBlockBytes()) return failed(connection, .enhance_your_calm);
+    const opens = id > connection.last_seen;
+    const request = &connection.context.request;
+    request.begin(!opens);
+    connection.decoder.decode(connection.context.allocator, block, request) catch |err| return failed(connection, switch (err) {
+        error.Compression => .compression_error,
+        error.OutOfMemory => .internal_error,
+    });
+    const outcome = request.finish(connection.block_ends);
+    if (!opens) return trailers(connection, id, outcome == .good and connection.block_ends, event);
+    connection.last_seen = id;
+    if (connection.shutdown == .final) {
+        // It will try elsewhere; nothing tells it again (section 6.8).
+        connection.closed.remember(id, connection.block_ends);
+        control_frames.ignore(connection);
+        return false;
+    }
+    const crowded = connection.streams.count >= connection.context.limits.max_concurrent_streams;
+    if (crowded or outcome == .malformed) {
+        connection.closed.remember(id, connection.block_ends);
+        return lifetime.fault(connection, id, if (crowded) .refused_stream else .protocol_error, event);
+    }
+    const stream = open(connection, id, request) catch return failed(connection, .internal_error);
+    connection.last_opened = id;
+    event.* = .{
+        .kind = .request,
+        .stream = id,
+        .ends = connection.block_ends,
+        .begins = true,
+        .urgency = stream.priority.urgency,
+        .incremental = stream.priority.incremental,
+        .head = request.head,
+    };
+    if (request.protocol) |protocol| {
+        event.extended = true;
+        event.protocol = .from(protocol);
+    }
+    if (request.scheme) |scheme| event.scheme = .from(scheme);
+    if (outcome == .refused) {
+        event.kind = .refused;
+        event.refusal = @backingInt(outcome.refused);
+        stream.flags.discards = true;
+        stream.flags.has_length = false;
+    }
+    return true;
+}
+
+fn open(connection: *Connection, id: u32, request: *const RequestHead) !*Stream {
+    const head = request.head;
+    const limits = &connection.context.limits;
+    const stream = try connection.streams.add(connection.context.allocator, .{
+        .id = id,
+        .send_window = connection.peer_initial_window,
+        .receive_window = connection.own_initial_window,
+        .content_left = if (head.has_length) head.content_length else limits.max_body,
+    });
+    stream.flags.has_length = head.has_length;
+    stream.flags.remote_ended = connection.block_ends;
+    stream.flags.tunnel = std.mem.eql(u8, head.method.slice(), "CONNECT");
+    stream.priority = request.priority orelse .{};
+    // A frame may have come before the request, and is newer than its field (RFC 9218 section 7).
+    for (&connection.early) |*early| {
+        if (early.stream != id) continue;
+        stream.priority = early.priority;
+        early.* = .{};
+    }
+    return stream;
+}
+
+/// A second block of a stream: `valid` if it has no pseudo-header fields and ends the stream (section 8.1).
+fn trailers(connection: *Connection, id: u32, valid: bool, event: *Event) bool {
+    const stream = connection.streams.find(id) orelse {
+        // It was sent before the peer knew that we had ended the stream.
+        control_frames.ignore(connection);
+        return false;
+    };
+    if (stream.flags.remote_ended) return lifetime.fault(connection, id, .stream_closed, event);
+    const short = stream.flags.has_length and stream.content_left > 0;
+    if (!valid or short) return lifetime.fault(connection, id, .protocol_error, event);
+    const discards = stream.flags.discards;
+    event.* = .{ .kind = .trailers, .stream = id, .user = stream.user, .ends = true, .head = connection.context.request.head };
+    lifetime.endRemote(connection, stream);
+    if (discards) event.* = .{};
+    return !discards;
+}

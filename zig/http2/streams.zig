@@ -1,0 +1,204 @@
+//! The streams of a connection that are not closed, and what is remembered of those that are (RFC 9113 section 5.1).
+const std = @import("std");
+const assert = std.debug.assert;
+const Allocator = std.mem.Allocator;
+const Priority = @import("priority.zig").Priority;
+
+pub const Stream = struct {
+    /// 0 in a place that is free.
+    id: u32 = 0,
+    send_window: i32 = 0,
+    receive_window: i32 = 0,
+    /// Bytes that the application was given and has not taken yet.
+    unread: u32 = 0,
+    /// Bytes that it has taken, and the peer has not been told of.
+    taken: u32 = 0,
+    /// Neighbours among the streams of their urgency that are ready to be written; 0 is none.
+    next: u32 = 0,
+    previous: u32 = 0,
+    /// What the application knows the stream by.
+    user: u64 = 0,
+    /// Of the request: what was declared and has not arrived; without a declaration, what may still come.
+    content_left: u64 = 0,
+    /// When output began to wait for a window, and how much has left since.
+    stalled_ms: u64 = 0,
+    sent_since: u32 = 0,
+    priority: Priority = .{},
+    flags: Flags = .{},
+
+    pub const Flags = packed struct(u16) {
+        /// The peer has ended its side: half-closed (remote).
+        remote_ended: bool = false,
+        /// We have ended ours: half-closed (local).
+        local_ended: bool = false,
+        has_length: bool = false,
+        /// CONNECT: each side ends when it likes.
+        tunnel: bool = false,
+        head_sent: bool = false,
+        /// The request was refused: what comes of its content is nobody's.
+        discards: bool = false,
+        /// The application has output that was not taken.
+        waiting: bool = false,
+        /// In the queue of those that can be written.
+        ready: bool = false,
+        stalled: bool = false,
+        _: u7 = 0,
+    };
+};
+
+/// Open addressing by identifier: those of a client come one after the other.
+pub const Streams = struct {
+    places: []Stream = &.{},
+    count: u32 = 0,
+
+    const places_min = 8;
+
+    pub fn deinit(streams: *Streams, allocator: Allocator) void {
+        allocator.free(streams.places);
+        streams.* = undefined;
+    }
+
+    /// Valid until a stream is added or removed.
+    pub fn find(streams: *const Streams, id: u32) ?*Stream {
+        if (streams.count == 0) return null;
+        var place = streams.home(id);
+        while (streams.places[place].id != 0) : (place = streams.after(place)) {
+            if (streams.places[place].id == id) return &streams.places[place];
+        }
+        return null;
+    }
+
+    fn home(streams: *const Streams, id: u32) usize {
+        return (id >> 1) & (streams.places.len - 1);
+    }
+
+    fn after(streams: *const Streams, place: usize) usize {
+        return (place + 1) & (streams.places.len - 1);
+    }
+
+    pub fn add(streams: *Streams, allocator: Allocator, stream: Stream) Allocator.Error!*Stream {
+        assert(stream.id != 0);
+        if ((streams.count + 1) * 8 > streams.places.len * 7) try streams.resize(allocator, @max(places_min, streams.places.len * 2));
+        streams.count += 1;
+        return streams.put(stream);
+    }
+
+    fn put(streams: *Streams, stream: Stream) *Stream {
+        var place = streams.home(stream.id);
+        while (streams.places[place].id != 0) place = streams.after(place);
+        streams.places[place] = stream;
+        return &streams.places[place];
+    }
+
+    fn resize(streams: *Streams, allocator: Allocator, size: usize) Allocator.Error!void {
+        const before = streams.places;
+        streams.places = try allocator.alloc(Stream, size);
+        @memset(streams.places, .{});
+        for (before) |stream| {
+            if (stream.id != 0) _ = streams.put(stream);
+        }
+        allocator.free(before);
+    }
+
+    pub fn remove(streams: *Streams, stream: *Stream) void {
+        streams.count -= 1;
+        var hole: usize = stream - streams.places.ptr;
+        var place = hole;
+        while (true) {
+            place = streams.after(place);
+            const id = streams.places[place].id;
+            if (id == 0) break;
+            // What stands between its home and itself must have no hole.
+            const mask = streams.places.len - 1;
+            if ((place -% streams.home(id)) & mask < (place -% hole) & mask) continue;
+            streams.places[hole] = streams.places[place];
+            hole = place;
+        }
+        streams.places[hole] = .{};
+    }
+
+    /// The memory of a burst goes back when nothing is left of it.
+    pub fn shrink(streams: *Streams, allocator: Allocator) void {
+        if (streams.count > 0 or streams.places.len <= places_min) return;
+        allocator.free(streams.places);
+        streams.places = &.{};
+    }
+};
+
+/// The last streams that were closed. A frame that the peer sent before it knew is no fault; one that it sent after it had ended
+/// the stream itself is.
+pub const Closed = struct {
+    ring: [remembered]u32 = @splat(0),
+    next: u32 = 0,
+    /// The greatest identifier that was forgotten.
+    forgotten: u32 = 0,
+
+    const remembered = 64;
+
+    pub const Fate = enum {
+        /// The peer has sent its END_STREAM or RST_STREAM.
+        by_peer,
+        /// Only we have ended it, or nobody knows any more.
+        by_us,
+        /// It never was, and cannot be any more (section 5.1.1).
+        never_opened,
+    };
+
+    pub fn remember(closed: *Closed, id: u32, peer_finished: bool) void {
+        const place = &closed.ring[closed.next % remembered];
+        closed.next +%= 1;
+        closed.forgotten = @max(closed.forgotten, place.* >> 1);
+        place.* = id << 1 | @intFromBool(peer_finished);
+    }
+
+    pub fn fateOf(closed: *const Closed, id: u32) Fate {
+        const keys: @Vector(remembered, u32) = closed.ring;
+        const found = keys >> @splat(1) == @as(@Vector(remembered, u32), @splat(id));
+        const mask: @Int(.unsigned, remembered) = @bitCast(found);
+        if (mask == 0) return if (id <= closed.forgotten) .by_us else .never_opened;
+        return if (closed.ring[@ctz(mask)] & 1 != 0) .by_peer else .by_us;
+    }
+};
+
+test "streams are found while others come and go" {
+    const allocator = std.testing.allocator;
+    var streams: Streams = .{};
+    defer streams.deinit(allocator);
+    var here: std.AutoHashMapUnmanaged(u32, void) = .empty;
+    defer here.deinit(allocator);
+    var prng: std.Random.DefaultPrng = .init(1);
+    const random = prng.random();
+    var last: u32 = 1;
+    for (0..20_000) |_| {
+        if (here.count() < 100 and random.boolean()) {
+            last += 2 * random.intRangeAtMost(u32, 1, 5);
+            _ = try streams.add(allocator, .{ .id = last, .user = last });
+            try here.put(allocator, last, {});
+        } else {
+            const id = (last -| 2 * random.uintLessThan(u32, 300)) | 1;
+            const stream = streams.find(id);
+            try std.testing.expectEqual(here.contains(id), stream != null);
+            if (stream) |found| {
+                try std.testing.expectEqual(@as(u64, id), found.user);
+                streams.remove(found);
+                _ = here.remove(id);
+            }
+        }
+        try std.testing.expectEqual(here.count(), streams.count);
+    }
+    var left = here.keyIterator();
+    while (left.next()) |id| try std.testing.expectEqual(@as(u64, id.*), streams.find(id.*).?.user);
+}
+
+test "closed streams are remembered for a while" {
+    var closed: Closed = .{};
+    closed.remember(5, true);
+    closed.remember(7, false);
+    try std.testing.expectEqual(Closed.Fate.by_peer, closed.fateOf(5));
+    try std.testing.expectEqual(Closed.Fate.by_us, closed.fateOf(7));
+    try std.testing.expectEqual(Closed.Fate.never_opened, closed.fateOf(3));
+    for (0..64) |index| closed.remember(@intCast(2 * index + 101), true);
+    try std.testing.expectEqual(Closed.Fate.by_us, closed.fateOf(5));
+    try std.testing.expectEqual(Closed.Fate.by_us, closed.fateOf(3));
+    try std.testing.expectEqual(Closed.Fate.never_opened, closed.fateOf(9));
+}
