@@ -135,6 +135,18 @@ def make_parser() -> argparse.ArgumentParser:
     ):
         add(name, type=boolean, default=default, metavar="BOOL", help="default: %(default)s")
 
+    add("--broker", metavar="URL", help="what shares topics with other processes, or none (default: with workers, their own)")
+    add(
+        "--broker-required",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=True,
+        metavar="BOOL",
+        help="fail when it cannot be reached at the start (default: %(default)s)",
+    )
+    add("--no-broker-required", action="store_false", dest="broker_required", help="serve, and go on trying")
+
     add = parser.add_argument_group("limits").add_argument
     add(
         "--limit-concurrency",

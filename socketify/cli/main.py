@@ -23,6 +23,8 @@ from ..process.inherited_sockets import describe, notify_systemd, open_sockets
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, is_replaced
 from ..system.standard_streams import complain, fill_standard_descriptors, is_writable, say
 from ..system.stop_signals import end_by
+from ..topics.broker import BrokerError
+from ..topics.schemes import without_password
 from .arguments import make_parser, parse_arguments
 from .loading import LoadError, described
 from .server import build_server, serve_on
@@ -191,7 +193,7 @@ def _work(
 def _explain(settings: argparse.Namespace, error: BaseException) -> int:
     if settings.log_level == "debug":
         traceback.print_exception(type(error), error, error.__traceback__)
-    elif isinstance(error, (LoadError, LifespanError)):
+    elif isinstance(error, (LoadError, LifespanError, BrokerError)):
         complain(f"socketify: {' '.join(str(error).split())}")
     elif isinstance(error, OSError) and str(error.strerror).startswith("cannot listen"):
         complain(f"socketify: {error.strerror}")
@@ -204,6 +206,8 @@ def _public_settings(settings: argparse.Namespace) -> dict[str, object]:
     public = dict(sorted(vars(settings).items()))
     if public["ssl_keyfile_password"] is not None:
         public["ssl_keyfile_password"] = "***"
+    if public["broker"] is not None:
+        public["broker"] = without_password(settings.broker)
     public["backend"] = chosen_backend()
     if public["backend"] != "io_uring":
         public["backend_refusal"] = backend_refusal()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
+import os
 import random
 import socket
 import sys
@@ -55,6 +56,8 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "pathsend": settings.pathsend,
         "trusted_proxies": settings.forwarded_allow_ips if settings.proxy_headers else None,
         "access_log": None if settings.access_log == "off" else settings.access_log,
+        "broker": settings.broker,
+        "broker_required": settings.broker_required,
         "limits": Limits(
             keep_alive_timeout=settings.timeout_keep_alive,
             max_concurrent_requests=settings.limit_concurrency or 0,
@@ -133,11 +136,15 @@ def _refuse_app_options(settings: argparse.Namespace) -> None:
         "access_",
         "server_",
         "date_",
+        "broker",
     )
+    environment = {"broker": os.environ.get("SOCKETIFY_BROKER")}
     flags = [
         f"--{name.replace('_', '-')}"
         for name, value in sorted(vars(settings).items())
-        if name.startswith(prefixes) and not name.startswith("limit_max_requests") and value != defaults.get_default(name)
+        if name.startswith(prefixes) and not name.startswith("limit_max_requests")
+        # An app looks for some in the environment itself.
+        if value not in (defaults.get_default(name), environment.get(name))
     ]
     if flags:
         message = f"{settings.app} is an App, which has its options already: {', '.join(flags)} cannot change it"

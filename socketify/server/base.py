@@ -21,6 +21,7 @@ from ..loop.loop_thread import forget_loop
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, end_with_parent, is_replaced
 from ..process.worker_sockets import ReservedPort, WorkerSockets
 from ..system.stop_signals import raise_again
+from ..topics.broker import BrokerError
 
 Self = TypeVar("Self", bound="InterfaceServer")
 logger = logging.getLogger("socketify")
@@ -243,8 +244,8 @@ class InterfaceServer(ABC):
             self.native_app.lifecycle.is_replaced = is_replaced
             try:
                 self.native_app.lifecycle.run(new_event_loop)
-            except LifespanError as error:
-                # The application would refuse to start in another worker, too.
+            except (LifespanError, BrokerError) as error:
+                # The application would refuse to start in another worker, too, or the broker cannot be reached.
                 logger.error("%s", error)  # noqa: TRY400 - its message is complete
                 raise SystemExit(CONFIGURATION_ERROR) from error
 

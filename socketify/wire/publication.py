@@ -1,4 +1,4 @@
-"""A published message as plain bytes, for brokers that carry nothing else: what other programs read and write is the message."""
+"""A published message as plain bytes, for brokers that carry nothing else: other programs read and write it as it is."""
 
 from __future__ import annotations
 
