@@ -27,6 +27,7 @@ operations = st.one_of(
     st.tuples(st.just("subscribe"), clients, topics),
     st.tuples(st.just("unsubscribe"), clients, topics),
     st.tuples(st.just("publish"), clients, topics, st.sampled_from([0, 0, 20_000]), st.sampled_from([1, 1, 3, 70])),
+    st.tuples(st.just("publish_others"), clients, topics, st.sampled_from([0, 0, 20_000]), st.sampled_from([1, 1, 3, 70])),
     st.tuples(st.just("publish_app"), clients, topics, st.sampled_from([0, 0, 20_000]), st.sampled_from([1, 1, 3, 70])),
     st.tuples(st.just("send"), clients),
     st.tuples(st.just("fragments"), clients, topics),
@@ -64,11 +65,12 @@ class Sockets:
                 for _ in range(repeat):
                     self.app.publish(topic, f"{serial}:{topic}:{'x' * size}", OpCode.TEXT)
                     serial += 1
-            elif name == "publish":
+            elif name in ("publish", "publish_others"):
                 _, _, topic, size, repeat = operation
                 for _ in range(repeat):
                     if ws is not None:
-                        ws.publish(topic, f"{serial}:{topic}:{'x' * size}", OpCode.TEXT)
+                        message = f"{serial}:{topic}:{'x' * size}"
+                        ws.publish(topic, message, OpCode.TEXT, exclude_self=name == "publish_others")
                     serial += 1
             elif ws is None:
                 continue
@@ -96,12 +98,12 @@ def expected(script: list[Any]) -> tuple[list[list[str]], list[bool]]:
     serial = 0
     for operation in script:
         name, client = operation[0], operation[1]
-        if name in ("publish", "publish_app"):
+        if name.startswith("publish"):
             _, _, topic, size, repeat = operation
-            may = name == "publish_app" or (alive[client] and topic in subscribed[client])
+            may = name == "publish_app" or alive[client]
             for _ in range(repeat):
                 for other in range(CLIENTS):
-                    if may and topic in subscribed[other] and not (name == "publish" and other == client):
+                    if may and topic in subscribed[other] and not (name == "publish_others" and other == client):
                         inboxes[other].append(f"{serial}:{topic}:{'x' * size}")
                 serial += 1
         elif not alive[client]:

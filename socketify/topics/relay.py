@@ -240,6 +240,7 @@ class Relay:
         assert self._loop is not None
         began = self._loop.time()
         pause = _PAUSE_FIRST_SECONDS
+        bound = _PAUSE_MAX_SECONDS
         while True:
             # Processes that lost it at the same moment do not come back at the same moment.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
@@ -249,10 +250,12 @@ class Relay:
                 break
             except BrokerError as error:
                 logger.debug("still away: %s", error)
-            bound = _PAUSE_MAX_SECONDS if away < _LONG_OUTAGE_SECONDS else _PAUSE_OF_LONG_OUTAGE_SECONDS
+            if away > _LONG_OUTAGE_SECONDS:
+                bound = _PAUSE_OF_LONG_OUTAGE_SECONDS
             pause = min(pause * 2, bound)
         self._reconnects += 1
-        self._hold_until = self._loop.time() + 1.25 * pause
+        # Others may have a longer pause than this one had.
+        self._hold_until = self._loop.time() + 1.25 * min(2 * pause, bound)
         logger.warning("%s is back after %.1f s; %d messages were kept for it", self._place, away, len(self._outbox))
 
     async def _use(self) -> str:

@@ -19,10 +19,12 @@ ROOT = Path(__file__).parents[2]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 KINDS = "none request data trailers reset refused settings_acknowledged pong goaway failed".split()
 FULL, GONE, MISPLACED = -1, -2, -3
-NAMES = "max_target_bytes max_header_list_bytes max_header_count max_continuation_frames max_table_bytes max_encoder_table_bytes \
+NAMES = (
+    "max_target_bytes max_header_list_bytes max_header_count max_continuation_frames max_table_bytes max_encoder_table_bytes \
 max_concurrent_streams stream_window connection_window max_resets_per_s max_pings_per_s max_settings_per_s \
 max_empty_frames_per_s max_window_updates_per_s max_ignored_frames_per_s max_control_bytes stall_timeout_ms settings_timeout_ms \
 shutdown_timeout_ms".split()
+)
 
 
 class Limits(ctypes.Structure):

@@ -56,6 +56,8 @@ class MemoryBroker:
         self.calls: list[tuple[str, tuple[str, ...]]] = []
         #: While it is cleared, nothing that is called returns.
         self.may_go_on: Optional[asyncio.Event] = None
+        #: How many publications it took.
+        self.taken = 0
         #: Topics of which it takes nothing.
         self.refused: set[str] = set()
         self._loop: Optional[asyncio.AbstractEventLoop] = None
@@ -106,6 +108,7 @@ class MemoryBroker:
         await self._pass("publish", [each.topic for each in publications])
         taken = [each for each in publications if each.topic not in self.refused]
         self.hub.publish(self, taken)
+        self.taken += len(taken)
         return len(publications) - len(taken)
 
     async def subscribe(self, topics: Sequence[str]) -> None:
