@@ -1,7 +1,7 @@
 //! http2/ alone, which reads http/, too: the root of its tests, and of the library that tests/http2 talks to.
 
 comptime {
-    _ = @import("http2/http2.zig");
+    _ = @import("http2/tests/library.zig");
 }
 
 test {

@@ -5,5 +5,4 @@
 comptime {
     _ = @import("usockets/usockets.zig");
     _ = @import("http/http.zig");
-    _ = @import("http2/http2.zig");
 }

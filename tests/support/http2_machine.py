@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 KINDS = "none request data trailers reset refused settings_acknowledged pong goaway failed".split()
-FULL, GONE, MISPLACED = -1, -2, -3
-NAMES = (
-    "max_target_bytes max_header_list_bytes max_header_count max_continuation_frames max_table_bytes max_encoder_table_bytes \
-max_concurrent_streams stream_window connection_window max_resets_per_s max_pings_per_s max_settings_per_s \
-max_empty_frames_per_s max_window_updates_per_s max_ignored_frames_per_s max_control_bytes stall_timeout_ms settings_timeout_ms \
-shutdown_timeout_ms".split()
-)
-
-
-class Limits(ctypes.Structure):
-    _fields_ = (
-        [(name, ctypes.c_uint32) for name in NAMES]
-        + [("enable_connect_protocol", ctypes.c_bool), ("max_body", ctypes.c_uint64)]
-    )  # fmt: skip
+GONE, MISPLACED = -1, -2
 
 
 class Text(ctypes.Structure):
@@ -54,29 +41,15 @@ class Head(ctypes.Structure):
     )
 
 
-class RawEvent(ctypes.Structure):
+class Told(ctypes.Structure):
     _fields_ = (
-        [(name, ctypes.c_uint32) for name in ("kind", "stream", "code")]
+        [(name, ctypes.c_uint32) for name in ("kind", "stream_id", "code")]
         + [("refusal", ctypes.c_int32)]
-        + [(name, ctypes.c_bool) for name in ("ends", "begins", "extended")]
-        + [("urgency", ctypes.c_uint8), ("incremental", ctypes.c_bool), ("user", ctypes.c_uint64)]
+        + [(name, ctypes.c_bool) for name in ("ends", "begins", "extended", "incremental")]
+        + [("urgency", ctypes.c_uint8), ("stream", ctypes.c_void_p)]
         + [(name, Text) for name in ("data", "protocol", "scheme")]
         + [("head", ctypes.POINTER(Head))]
     )
-
-
-class Output(ctypes.Structure):
-    _fields_ = [("bytes", ctypes.c_void_p), ("length", ctypes.c_size_t), ("capacity", ctypes.c_size_t)]
-
-
-class OutField(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("name_bytes", ctypes.c_size_t),
-        ("value", ctypes.c_char_p),
-        ("value_bytes", ctypes.c_size_t),
-        ("secret", ctypes.c_bool),
-    ]
 
 
 @dataclass
@@ -94,14 +67,14 @@ class Event:
     scheme: bytes = b""
     protocol: bytes | None = None
     fields: list[tuple[bytes, bytes]] = field(default_factory=list)
+    lines: bytes = b""
     length: int | None = None
     has_body: bool = False
     expects_continue: bool = False
     priority: tuple[int, bool] = (3, False)
-    user: int = 0
 
 
-@cache
+@lru_cache(maxsize=None)
 def library() -> ctypes.CDLL:
     if importlib.util.find_spec("ziglang") is None:
         pytest.skip("needs ziglang")
@@ -110,32 +83,38 @@ def library() -> ctypes.CDLL:
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert built.returncode == 0, built.stderr
     loaded = ctypes.CDLL(str(ROOT / "zig-out/lib/libhttp2.so"))
-    pointer, size, u32, u64 = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_uint64
+    pointer, size, u32, u64, i64 = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
+    text, flag = ctypes.c_char_p, ctypes.c_bool
     for name, result, arguments in (
-        ("default_limits", None, [pointer]),
+        ("limits_create", pointer, []),
+        ("set_limit", flag, [pointer, text, u64]),
         ("context_create", pointer, [pointer]),
         ("context_destroy", None, [pointer]),
         ("create", pointer, [pointer, u64]),
         ("destroy", None, [pointer]),
-        ("receive", ctypes.c_bool, [pointer, pointer, u64, pointer]),
-        ("tick", ctypes.c_bool, [pointer, u64, pointer]),
-        ("flush", ctypes.c_bool, [pointer, pointer]),
-        ("waiting", size, [pointer]),
-        ("head_bound", size, [pointer, pointer, size]),
-        ("head", ctypes.c_int32, [pointer, pointer, u32, ctypes.c_uint16, pointer, size, ctypes.c_bool]),
-        ("trailers", ctypes.c_int32, [pointer, pointer, u32, pointer, size]),
-        ("data", ctypes.c_int64, [pointer, pointer, u32, ctypes.c_char_p, size, ctypes.c_bool]),
-        ("data_header", ctypes.c_int64, [pointer, pointer, u32, size]),
-        ("next", u32, [pointer]),
-        ("reset", ctypes.c_int32, [pointer, u32, u32]),
-        ("consumed", None, [pointer, u32, u32]),
-        ("set_user", ctypes.c_bool, [pointer, u32, u64]),
-        ("ping", None, [pointer, ctypes.c_char_p]),
+        ("step", flag, [pointer, pointer, u64, pointer]),
+        ("tick", flag, [pointer, u64, pointer]),
+        ("body_here", flag, [pointer, pointer, pointer, pointer]),
+        ("waiting", size, [pointer, pointer]),
+        ("sent", None, [pointer, size]),
+        ("begin_head", i64, [pointer, pointer, ctypes.c_uint16]),
+        ("begin_trailers", i64, [pointer, pointer]),
+        ("field", None, [pointer, text, size, text, size]),
+        ("finish_head", i64, [pointer, flag]),
+        ("data", i64, [pointer, pointer, text, size, flag]),
+        ("finish", i64, [pointer, pointer]),
+        ("wait", None, [pointer, pointer]),
+        ("next_writable", pointer, [pointer]),
+        ("reset", None, [pointer, pointer, u32]),
+        ("release", None, [pointer, pointer]),
+        ("consumed", None, [pointer, pointer, size]),
+        ("ping", None, [pointer, text]),
         ("shutdown", None, [pointer]),
         ("fail", None, [pointer, u32]),
-        ("is_finished", ctypes.c_bool, [pointer]),
+        ("is_finished", flag, [pointer]),
+        ("is_over", flag, [pointer]),
         ("stream_count", u32, [pointer]),
-        ("each", u32, [pointer, pointer, pointer]),
+        ("window", i64, [pointer]),
     ):
         function = getattr(loaded, f"http2_{name}")
         function.restype, function.argtypes = result, arguments
@@ -143,26 +122,28 @@ def library() -> ctypes.CDLL:
 
 
 class Machine:
-    """One connection, with a context of its own. `sent` collects what it writes until `take` takes it."""
+    """One connection, with a context of its own. Streams are named by their identifiers, and released at the end."""
 
-    def __init__(self, preface: bool = False, now: int = 1000, output_bytes: int = 1 << 20, **limits: Any) -> None:
+    def __init__(self, preface: bool = True, now: int = 1000, **limits: Any) -> None:
         self.library = library()
-        chosen = Limits()
-        self.library.http2_default_limits(ctypes.byref(chosen))
+        chosen = self.library.http2_limits_create()
         for name, value in limits.items():
-            assert hasattr(chosen, name)
-            setattr(chosen, name, value)
-        self.context = self.library.http2_context_create(ctypes.byref(chosen))
+            assert self.library.http2_set_limit(chosen, name.encode(), value), name
+        self.context = self.library.http2_context_create(chosen)
         self.connection = self.library.http2_create(self.context, now)
         assert self.context and self.connection
         self.now = now
-        self.buffer = ctypes.create_string_buffer(output_bytes)
-        self.output = Output(ctypes.addressof(self.buffer), 0, output_bytes)
-        self.sent = b""
+        self.handles: dict[int, int] = {}
+        self.text: Text | None = None
         if preface:
-            assert self.receive(PREFACE + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])) == []
+            assert [each.kind for each in self.receive(PREFACE + bytes(3) + b"\4" + bytes(5) + bytes(3) + b"\4\1" + bytes(4))] == [
+                "settings_acknowledged"
+            ]
+            self.take()
 
     def close(self) -> None:
+        for stream in list(self.handles):
+            self.release(stream)
         self.library.http2_destroy(self.connection)
         self.library.http2_context_destroy(self.context)
 
@@ -176,88 +157,112 @@ class Machine:
         """The events of these bytes, one by one: calls between them are those of a handler."""
         # As from a socket: a buffer of its own, overwritten afterwards.
         buffer = ctypes.create_string_buffer(data, max(len(data), 1))
-        text = Text(ctypes.addressof(buffer), len(data))
-        raw = RawEvent()
-        while self.library.http2_receive(self.connection, ctypes.byref(text), self.now, ctypes.byref(raw)):
-            yield self._event(raw)
-        assert text.length == 0
+        self.text = Text(ctypes.addressof(buffer), len(data))
+        told = Told()
+        while self.library.http2_step(self.connection, ctypes.byref(self.text), self.now, ctypes.byref(told)):
+            yield self._event(told)
+        assert self.text.length == 0
         ctypes.memset(buffer, 0xFF, len(buffer))
+        self.text = None
 
     def receive(self, data: bytes) -> list[Event]:
         return list(self.steps(data))
 
     def tick(self, now: int) -> list[Event]:
         self.now = now
-        events, raw = [], RawEvent()
-        while self.library.http2_tick(self.connection, now, ctypes.byref(raw)):
-            events.append(self._event(raw))
+        events, told = [], Told()
+        while self.library.http2_tick(self.connection, now, ctypes.byref(told)):
+            events.append(self._event(told))
         return events
 
-    @staticmethod
-    def _event(raw: RawEvent) -> Event:
-        event = Event(KINDS[raw.kind], raw.stream, raw.code, raw.ends, bytes(raw.data), raw.refusal, user=raw.user)
-        if raw.head:
-            head = raw.head.contents
+    def _event(self, told: Told) -> Event:
+        event = Event(KINDS[told.kind], told.stream_id, told.code, told.ends, bytes(told.data))
+        if told.begins:
+            self.handles[told.stream_id] = told.stream
+        if told.stream:
+            assert self.handles[told.stream_id] == told.stream
+        if event.kind == "refused":
+            event.refusal = told.refusal
+        if told.head:
+            head = told.head.contents
             event.fields = [(bytes(each.name), bytes(each.value)) for each in head.fields[: head.field_count]]
-            if raw.kind != KINDS.index("refused"):
-                assert bytes(head.field_lines) == b"".join(b"%b: %b\r\n" % each for each in event.fields) or head.has_length
-            event.method, event.target, event.scheme = bytes(head.method), bytes(head.target), bytes(raw.scheme)
-            event.protocol = bytes(raw.protocol) if raw.extended else None
+            event.lines = bytes(head.field_lines)
+            event.method, event.target, event.scheme = bytes(head.method), bytes(head.target), bytes(told.scheme)
+            event.protocol = bytes(told.protocol) if told.extended else None
             event.length = head.content_length if head.has_length else None
             event.has_body = head.chunked or head.content_length > 0
             event.expects_continue = head.expects_continue
-            event.priority = (raw.urgency, raw.incremental)
+            event.priority = (told.urgency, told.incremental)
         return event
 
-    def _written(self, result: int) -> int:
-        self.sent += self.buffer.raw[: self.output.length] if self.output.length else b""
-        self.output.length = 0
-        return result
+    def body_here(self, stream: int) -> bytes | None:
+        body = Text()
+        found = self.library.http2_body_here(
+            self.connection, ctypes.byref(self.text), self.handles[stream], ctypes.byref(body)
+        )  # fmt: skip
+        return bytes(body) if found else None
 
-    @staticmethod
-    def _fields(fields: Iterable[tuple[Any, ...]]) -> Any:
-        made = [OutField(each[0], len(each[0]), each[1], len(each[1]), len(each) > 2) for each in fields]
-        return (OutField * len(made))(*made)
+    @property
+    def waiting(self) -> bytes:
+        pointer = ctypes.c_void_p()
+        length = self.library.http2_waiting(self.connection, ctypes.byref(pointer))
+        return ctypes.string_at(pointer, length) if length else b""
 
-    def head(self, stream: int, status: int = 200, fields: Iterable[tuple[Any, ...]] = (), end: bool = False) -> int:
-        made = self._fields(fields)
-        bound = self.library.http2_head_bound(self.connection, made, len(made))
-        result = self.library.http2_head(self.connection, ctypes.byref(self.output), stream, status, made, len(made), end)
-        assert self.output.length <= bound or result != 0
-        return self._written(result)
-
-    def trailers(self, stream: int, fields: Iterable[tuple[Any, ...]]) -> int:
-        made = self._fields(fields)
-        return self._written(self.library.http2_trailers(self.connection, ctypes.byref(self.output), stream, made, len(made)))
-
-    def data(self, stream: int, data: bytes, end: bool = False) -> int:
-        output = ctypes.byref(self.output)
-        return self._written(self.library.http2_data(self.connection, output, stream, data, len(data), end))
-
-    def data_header(self, stream: int, left: int) -> int:
-        return self._written(self.library.http2_data_header(self.connection, ctypes.byref(self.output), stream, left))
-
-    def flush(self) -> bool:
-        return bool(self._written(self.library.http2_flush(self.connection, ctypes.byref(self.output))))
+    def sent(self, length: int) -> None:
+        self.library.http2_sent(self.connection, length)
 
     def take(self) -> bytes:
-        """Everything that was written, and what waits."""
-        while not self.flush():
-            pass
-        sent, self.sent = self.sent, b""
-        return sent
+        """Everything that waits: it is sent then."""
+        waiting = self.waiting
+        self.sent(len(waiting))
+        return waiting
+
+    def head(
+        self,
+        stream: int,
+        status: int = 200,
+        fields: Iterable[tuple[bytes, bytes]] = (),
+        end: bool = False,
+        trailers: bool = False,
+    ) -> int:
+        handle = self.handles[stream]
+        if trailers:
+            result = self.library.http2_begin_trailers(self.connection, handle)
+        else:
+            result = self.library.http2_begin_head(self.connection, handle, status)
+        if result:
+            return int(result)
+        for name, value in fields:
+            self.library.http2_field(self.connection, name, len(name), value, len(value))
+        return int(self.library.http2_finish_head(self.connection, end or trailers))
+
+    def trailers(self, stream: int, fields: Iterable[tuple[bytes, bytes]]) -> int:
+        return self.head(stream, fields=fields, trailers=True)
+
+    def data(self, stream: int, data: bytes, end: bool = False) -> int:
+        return int(self.library.http2_data(self.connection, self.handles[stream], data, len(data), end))
+
+    def finish(self, stream: int) -> int:
+        return int(self.library.http2_finish(self.connection, self.handles[stream]))
+
+    def wait(self, stream: int) -> None:
+        self.library.http2_wait(self.connection, self.handles[stream])
 
     def next(self) -> int:
-        return int(self.library.http2_next(self.connection))
+        handle = self.library.http2_next_writable(self.connection)
+        return next((stream for stream, each in self.handles.items() if each == handle), 0)
 
-    def reset(self, stream: int, code: int) -> int:
-        return int(self.library.http2_reset(self.connection, stream, code))
+    def reset(self, stream: int, code: int) -> None:
+        self.library.http2_reset(self.connection, self.handles[stream], code)
+
+    def release(self, stream: int) -> None:
+        self.library.http2_release(self.connection, self.handles.pop(stream))
 
     def consumed(self, stream: int, count: int) -> None:
-        self.library.http2_consumed(self.connection, stream, count)
+        self.library.http2_consumed(self.connection, self.handles[stream], count)
 
-    def set_user(self, stream: int, user: int) -> bool:
-        return bool(self.library.http2_set_user(self.connection, stream, user))
+    def is_over(self, stream: int) -> bool:
+        return bool(self.library.http2_is_over(self.handles[stream]))
 
     def ping(self, payload: bytes) -> None:
         self.library.http2_ping(self.connection, payload)
@@ -273,9 +278,10 @@ class Machine:
         return bool(self.library.http2_is_finished(self.connection))
 
     @property
-    def streams(self) -> dict[int, int]:
-        place, user, found = ctypes.c_size_t(0), ctypes.c_uint64(0), {}
-        while stream := self.library.http2_each(self.connection, ctypes.byref(place), ctypes.byref(user)):
-            found[stream] = user.value
-        assert len(found) == self.library.http2_stream_count(self.connection)
-        return found
+    def streams(self) -> int:
+        return int(self.library.http2_stream_count(self.connection))
+
+    @property
+    def window(self) -> int:
+        """Of the connection: what the peer may send, and what it will be told of."""
+        return int(self.library.http2_window(self.connection))

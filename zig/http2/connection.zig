@@ -1,19 +1,32 @@
-//! One connection of a client, without IO: what every part of it needs. receive.zig takes frames in, send.zig writes them,
-//! lifetime.zig ends streams and the connection.
+//! One connection of a client, without IO: what every part of it needs, and what its owner calls. receive.zig takes frames in,
+//! send.zig writes them, lifetime.zig ends streams and the connection. All connections of a context belong to one thread.
+//!
+//! A turn of the owner:
+//!
+//!     while (connection.step(&input, now_ms, &event)) { ... } // the calls below may be made for any stream meanwhile
+//!     while (connection.nextWritable()) |stream| { ... }      // more of its output, with `data`
+//!     connection.waiting() is sent, as far as it goes: connection.sent(length)
+//!     connection.isFinished(), and nothing waits: it is closed
 const std = @import("std");
+const assert = std.debug.assert;
 const Allocator = std.mem.Allocator;
 const codes = @import("codes.zig");
+const lifetime = @import("lifetime.zig");
+const receive = @import("receive.zig");
+const send = @import("send.zig");
 const http_head = @import("../http/head.zig");
 const Closed = @import("streams.zig").Closed;
-const Control = @import("control.zig").Control;
 const Decoder = @import("decoder.zig").Decoder;
 const Encoder = @import("encoder.zig").Encoder;
 const Header = @import("frame.zig").Header;
+const Small = @import("frame.zig").Small;
 const Limits = @import("limits.zig").Limits;
+const Out = @import("out.zig").Out;
+const Priority = @import("priority.zig").Priority;
 const Rate = @import("limits.zig").Rate;
 const Ready = @import("ready.zig").Ready;
 const RequestHead = @import("request_head.zig").RequestHead;
-const Priority = @import("priority.zig").Priority;
+const Spare = @import("streams.zig").Spare;
 const Stream = @import("streams.zig").Stream;
 const Streams = @import("streams.zig").Streams;
 
@@ -23,12 +36,14 @@ pub const Context = struct {
     limits: Limits,
     head: http_head.Head,
     request: RequestHead,
+    spare: Spare = .{},
 
     pub fn create(allocator: Allocator, limits: Limits) Allocator.Error!*Context {
         const context = try allocator.create(Context);
         errdefer allocator.destroy(context);
         context.allocator = allocator;
         context.limits = withinBounds(limits);
+        context.spare = .{};
         context.request = .{
             .scratch = try allocator.alloc(u8, RequestHead.scratchBytes(&context.limits)),
             .head = &context.head,
@@ -38,6 +53,7 @@ pub const Context = struct {
     }
 
     pub fn destroy(context: *Context) void {
+        context.spare.deinit(context.allocator);
         context.allocator.free(context.request.scratch);
         context.allocator.destroy(context);
     }
@@ -84,8 +100,12 @@ pub const Connection = struct {
     block_frames: u32 = 0,
     block_ends: bool = false,
 
+    /// Those that are not over, and how many of them all the owner has.
     streams: Streams = .{},
+    held: u32 = 0,
     ready: Ready = .{},
+    /// Whose turn it is to write.
+    turn: ?*Stream = null,
     closed: Closed = .{},
     /// The greatest identifier that the peer used, and the greatest one of a stream that was opened.
     last_seen: u32 = 0,
@@ -95,19 +115,22 @@ pub const Connection = struct {
 
     decoder: Decoder,
     encoder: Encoder,
-    control: Control = .{},
+    out: Out = .{},
+    /// The field block that is being written.
+    head: ?send.Head = null,
 
     send_window: i32 = codes.window_usual,
     receive_window: i32,
-    /// Bytes that the application has taken, and the peer has not been told of.
-    taken: u32 = 0,
+    /// Bytes that applications were given and have not taken, and those that the peer may send again but was not told of.
+    unread: u64 = 0,
+    owed: u32 = 0,
     peer_initial_window: i32 = codes.window_usual,
     /// What the peer goes by, until it has acknowledged what we announced.
     own_initial_window: i32 = codes.window_usual,
 
     settings_sent_ms: u64,
     settings_acknowledged: bool = false,
-    shutdown: Shutdown = .no,
+    shutdown_phase: Shutdown = .no,
     shutdown_ms: u64 = 0,
     /// What the last GOAWAY of ours says.
     goaway_stream: u32 = codes.stream_id_max,
@@ -128,14 +151,33 @@ pub const Connection = struct {
     ignored: Rate = .{},
 
     pub const Payload = struct {
-        /// 0: what is left is nobody's.
-        stream: u32 = 0,
+        /// Null: what is left is nobody's.
+        stream: ?*Stream = null,
         /// Bytes of content, then of padding.
         content: u32 = 0,
         padding: u32 = 0,
         ends: bool = false,
         active: bool = false,
     };
+
+    pub const step = receive.step;
+    pub const bodyHere = receive.bodyHere;
+    pub const tick = lifetime.tick;
+    pub const consumed = lifetime.consumed;
+    pub const reset = lifetime.resetByOwner;
+    pub const release = lifetime.release;
+    pub const ping = lifetime.ping;
+    pub const shutdown = lifetime.shutdown;
+    pub const finishShutdown = lifetime.finishShutdown;
+    pub const fail = lifetime.failByOwner;
+    pub const beginHead = send.beginHead;
+    pub const beginTrailers = send.beginTrailers;
+    pub const field = send.field;
+    pub const finishHead = send.finishHead;
+    pub const data = send.data;
+    pub const finish = send.finish;
+    pub const wait = send.wait;
+    pub const nextWritable = send.nextWritable;
 
     pub fn create(context: *Context, now_ms: u64) Allocator.Error!*Connection {
         const limits = &context.limits;
@@ -150,21 +192,22 @@ pub const Connection = struct {
             .receive_window = @intCast(limits.connection_window),
             .settings_sent_ms = now_ms,
         };
-        // Below the usual size, the first block says so.
         connection.encoder.beginAt(codes.table_bytes_usual);
-        errdefer connection.control.deinit(context.allocator);
+        errdefer connection.out.deinit(context.allocator);
         try connection.announce();
         return connection;
     }
 
+    /// All streams were released.
     pub fn destroy(connection: *Connection) void {
+        assert(connection.held == 0);
         const allocator = connection.context.allocator;
         connection.stash.deinit(allocator);
         connection.block.deinit(allocator);
         connection.streams.deinit(allocator);
         connection.decoder.deinit(allocator);
         connection.encoder.deinit(allocator);
-        connection.control.deinit(allocator);
+        connection.out.deinit(allocator);
         allocator.destroy(connection);
     }
 
@@ -179,20 +222,23 @@ pub const Connection = struct {
             .{ .enable_connect_protocol, @intFromBool(limits.enable_connect_protocol), 0 },
             .{ .no_rfc7540_priorities, 1, 0 },
         };
-        var frame: [codes.frame_header_bytes + 6 * values.len]u8 = undefined;
+        const allocator = connection.context.allocator;
+        const frame = try connection.out.room(allocator, codes.frame_header_bytes + 6 * values.len);
         var at: usize = codes.frame_header_bytes;
-        for (values) |each| {
-            if (each[1] == each[2]) continue;
-            std.mem.writeInt(u16, frame[at..][0..2], @backingInt(each[0]), .big);
-            std.mem.writeInt(u32, frame[at + 2 ..][0..4], each[1], .big);
+        for (values) |setting| {
+            if (setting[1] == setting[2]) continue;
+            std.mem.writeInt(u16, frame[at..][0..2], @backingInt(setting[0]), .big);
+            std.mem.writeInt(u32, frame[at + 2 ..][0..4], setting[1], .big);
             at += 6;
         }
         const header: Header = .{ .length = @intCast(at - codes.frame_header_bytes), .type = .settings, .flags = 0, .stream = 0 };
         header.write(frame[0..codes.frame_header_bytes]);
-        const allocator = connection.context.allocator;
-        try connection.control.add(allocator, frame[0..at]);
+        connection.out.add(at);
         const more = limits.connection_window - codes.window_usual;
-        if (more > 0) try connection.control.add(allocator, @import("frame.zig").Small.windowUpdate(0, more).slice());
+        if (more == 0) return;
+        const update = Small.windowUpdate(0, more);
+        @memcpy((try connection.out.room(allocator, update.length))[0..update.length], update.slice());
+        connection.out.add(update.length);
     }
 
     /// The peer has acknowledged them: from now on they bind it.
@@ -204,8 +250,8 @@ pub const Connection = struct {
         const change = window - connection.own_initial_window;
         connection.own_initial_window = window;
         // A window may become negative (RFC 9113 section 6.9.2), but not too large: nothing was announced for it before.
-        for (connection.streams.places) |*stream| {
-            if (stream.id != 0) stream.receive_window += change;
+        for (connection.streams.places) |place| {
+            if (place) |stream| stream.receive_window += change;
         }
     }
 
@@ -214,22 +260,41 @@ pub const Connection = struct {
         return id % 2 == 0 or id > connection.last_seen;
     }
 
-    /// Nothing more is to be received or sent but what waits in `control`.
+    /// Nothing more is to be received or sent but what waits.
     pub fn isFinished(connection: *const Connection) bool {
         if (connection.phase == .failed) return true;
-        const ends = connection.shutdown == .final or connection.peer_goaway;
+        const ends = connection.shutdown_phase == .final or connection.peer_goaway;
         return ends and connection.streams.count == 0 and connection.block_stream == 0;
+    }
+
+    /// What is to be sent, in this order.
+    pub fn waiting(connection: *const Connection) []const u8 {
+        return connection.out.waiting();
+    }
+
+    /// So many bytes of it were sent.
+    pub fn sent(connection: *Connection, length: usize) void {
+        connection.out.sent(length);
+    }
+
+    /// The streams that are not over, in any order: `place` begins with 0. Null behind the last.
+    pub fn each(connection: *const Connection, place: *usize) ?*Stream {
+        while (place.* < connection.streams.places.len) {
+            place.* += 1;
+            if (connection.streams.places[place.* - 1]) |stream| return stream;
+        }
+        return null;
     }
 
     /// Where the stream stands in the queue, after its windows or its wishes have changed.
     pub fn schedule(connection: *Connection, stream: *Stream) void {
         if (stream.flags.waiting and stream.send_window > 0) {
-            connection.ready.add(&connection.streams, stream);
-        } else connection.ready.remove(&connection.streams, stream);
+            connection.ready.add(stream);
+        } else connection.ready.remove(stream);
     }
 
     pub fn setPriority(connection: *Connection, stream: *Stream, priority: Priority) void {
-        connection.ready.remove(&connection.streams, stream);
+        connection.ready.remove(stream);
         stream.priority = priority;
         connection.schedule(stream);
     }

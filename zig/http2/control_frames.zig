@@ -41,10 +41,9 @@ pub fn resetStream(connection: *Connection, header: Header, payload: *const [4]u
         ignore(connection);
         return false;
     };
-    // Opening and resetting streams without end costs the client little, and us the work (CVE-2023-44487).
-    if (count(connection, &connection.resets, connection.context.limits.max_resets_per_s)) return false;
-    event.* = .{ .kind = .reset, .stream = header.stream, .code = number(payload), .user = stream.user };
-    lifetime.forget(connection, stream, true);
+    if (lifetime.isTooMany(connection)) return false;
+    event.* = .{ .kind = .reset, .stream = stream, .code = @fromBackingInt(number(payload)) };
+    lifetime.close(connection, stream, true);
     return true;
 }
 
@@ -98,8 +97,8 @@ fn apply(connection: *Connection, setting: Setting, value: u32) void {
 fn setInitialWindow(connection: *Connection, value: i32) void {
     const change = @as(i64, value) - connection.peer_initial_window;
     connection.peer_initial_window = value;
-    for (connection.streams.places) |*stream| {
-        if (stream.id == 0) continue;
+    for (connection.streams.places) |place| {
+        const stream = place orelse continue;
         const window = stream.send_window + change;
         if (window > codes.window_max) return lifetime.fail(connection, .flow_control_error);
         stream.send_window = @intCast(window);
@@ -114,11 +113,11 @@ pub fn ping(connection: *Connection, header: Header, payload: *[8]u8, event: *Ev
         lifetime.answer(connection, .ping(Flag.ack, payload));
         return false;
     }
-    if (connection.shutdown == .announced and std.mem.eql(u8, payload, &connection_module.shutdown_ping)) {
+    if (connection.shutdown_phase == .announced and std.mem.eql(u8, payload, &connection_module.shutdown_ping)) {
         lifetime.finishShutdown(connection);
         return false;
     }
-    event.* = .{ .kind = .pong, .data = .from(payload) };
+    event.* = .{ .kind = .pong, .data = payload };
     return true;
 }
 
@@ -127,7 +126,7 @@ pub fn goaway(connection: *Connection, payload: []const u8, event: *Event) bool 
     ignore(connection);
     if (connection.phase == .failed) return false;
     connection.peer_goaway = true;
-    event.* = .{ .kind = .goaway, .code = number(payload[4..8]) };
+    event.* = .{ .kind = .goaway, .code = @fromBackingInt(number(payload[4..8])) };
     return true;
 }
 
@@ -144,9 +143,9 @@ pub fn windowUpdate(connection: *Connection, header: Header, payload: *const [4]
     }
     if (connection.isIdle(header.stream)) return failed(connection, .protocol_error);
     const stream = connection.streams.find(header.stream) orelse return false;
-    if (increment == 0) return lifetime.fault(connection, header.stream, .protocol_error, event);
+    if (increment == 0) return lifetime.fault(connection, stream, .protocol_error, event);
     const window = stream.send_window + increment;
-    if (window > codes.window_max) return lifetime.fault(connection, header.stream, .flow_control_error, event);
+    if (window > codes.window_max) return lifetime.fault(connection, stream, .flow_control_error, event);
     stream.send_window = @intCast(window);
     connection.schedule(stream);
     return false;

@@ -78,13 +78,13 @@ pub const Encoder = struct {
     }
 
     /// A field, whose name is written in lower case. `out` has room for both texts and `field_overhead`.
-    pub fn add(encoder: *Encoder, allocator: Allocator, out: []u8, name: []const u8, value: []const u8, secret: bool) usize {
+    pub fn add(encoder: *Encoder, allocator: Allocator, out: []u8, name: []const u8, value: []const u8) usize {
         var lowered: [name_bytes_usual]u8 = undefined;
-        if (name.len > lowered.len) return literal(out, if (secret) .never else .without, 0, name, value);
+        if (name.len > lowered.len) return literal(out, .without, 0, name, value);
         for (name, lowered[0..name.len]) |c, *low| low.* = std.ascii.toLower(c);
         const low = lowered[0..name.len];
         const static_name = static_table.ofName(low);
-        const indexing: Indexing = if (secret) .never else indexingOf(static_name, encoder, name.len + value.len);
+        const indexing = indexingOf(static_name, encoder, name.len + value.len);
         if (indexing == .usual) {
             const hash: u32 = @truncate(std.hash.Wyhash.hash(low.len, low) ^ std.hash.Wyhash.hash(~static_name, value));
             if (encoder.find(low, value, hash)) |index| return integer(out, 0x80, 7, index);

@@ -1,49 +1,44 @@
 //! What a connection tells its owner.
-const codes = @import("codes.zig");
+const ErrorCode = @import("codes.zig").ErrorCode;
 const Head = @import("../http/head.zig").Head;
-const Text = @import("../http/head.zig").Text;
+const Stream = @import("streams.zig").Stream;
+const http_error = @import("../http/syntax.zig").Error;
 
-/// Values match those of include/Http2.h.
-pub const Kind = enum(u32) {
-    none = 0,
-    /// A head: `head`, `protocol` and `scheme` are of the request; `ends` where no content follows.
-    request = 1,
+pub const Kind = enum(u8) {
+    none,
+    /// A head: `head`, `scheme` and `protocol` are of the request; `ends` where no content follows. The owner has the stream now.
+    request,
     /// A piece of content: `data`; `ends` with the last one, which may be empty.
-    data = 2,
+    data,
     /// The end of the content, with trailers: the fields of `head`.
-    trailers = 3,
+    trailers,
     /// The stream is over, by the peer's or its own fault: `code`. Nothing can be sent on it.
-    reset = 4,
-    /// The request gets no further: it is to be answered with the status of `refusal`. The rest of its content is discarded.
-    /// The head was not announced before where `begins`.
-    refused = 5,
-    settings_acknowledged = 6,
+    reset,
+    /// The request gets no further: it is to be answered with the status of `refusal`, and the rest of its content is discarded.
+    /// `begins` where it was not announced as a request before: the owner has the stream now, and `head` is as complete as it
+    /// could be; without method and target where the fields are too large.
+    refused,
+    /// The peer knows what we announced.
+    settings_acknowledged,
     /// The answer to a ping: `data` has its eight bytes.
-    pong = 7,
-    /// The peer opens no more streams: `code`.
-    goaway = 8,
-    /// The connection is over: `code` is in the GOAWAY that is to be written. No stream can be sent on any more.
-    failed = 9,
+    pong,
+    /// The peer opens no more streams: `code`. Those that are open go on.
+    goaway,
+    /// The connection is over: `code`, which the last of the waiting output says. All of its streams are over as well.
+    failed,
 };
 
-pub const Event = extern struct {
+/// What it refers to is valid until the next step or tick of any connection of the same context; `data` lies in the input.
+pub const Event = struct {
     kind: Kind = .none,
-    stream: u32 = 0,
-    code: u32 = 0,
-    /// An index into httpErrorResponses of zig/http/include/HttpErrors.h.
-    refusal: i32 = 0,
     ends: bool = false,
     begins: bool = false,
-    /// The request is an extended CONNECT (RFC 8441): `protocol`.
-    extended: bool = false,
-    urgency: u8 = 3,
-    incremental: bool = false,
-    user: u64 = 0,
-    data: Text = none,
-    protocol: Text = none,
-    scheme: Text = none,
+    stream: ?*Stream = null,
+    code: ErrorCode = .no_error,
+    refusal: http_error = .bad_request,
+    data: []u8 = &.{},
+    scheme: []u8 = &.{},
+    /// Of an extended CONNECT (RFC 8441).
+    protocol: ?[]u8 = null,
     head: ?*Head = null,
-
-    var nothing: [1]u8 = .{0};
-    const none: Text = .{ .ptr = &nothing, .len = 0 };
 };

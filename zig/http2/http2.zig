@@ -1,14 +1,16 @@
 //! Layer 2: HTTP/2 of a server (RFC 9113, RFC 7541, RFC 8441, RFC 9218) as pure state machines, without IO.
 //!
-//! Referencing this file makes the exported functions, declared in include/Http2.h, part of the library.
+//! connection.zig says how it is used.
 
-comptime {
-    _ = @import("abi.zig");
-}
+pub const Connection = @import("connection.zig").Connection;
+pub const Context = @import("connection.zig").Context;
+pub const ErrorCode = @import("codes.zig").ErrorCode;
+pub const Event = @import("event.zig").Event;
+pub const Limits = @import("limits.zig").Limits;
+pub const Stream = @import("streams.zig").Stream;
 
 test {
     _ = @import("codes.zig");
-    _ = @import("control.zig");
     _ = @import("dynamic_table.zig");
     _ = @import("encoder.zig");
     _ = @import("field.zig");
@@ -16,6 +18,7 @@ test {
     _ = @import("hpack_tests.zig");
     _ = @import("huffman.zig");
     _ = @import("limits.zig");
+    _ = @import("out.zig");
     _ = @import("priority.zig");
     _ = @import("ready.zig");
     _ = @import("static_table.zig");

@@ -2,7 +2,7 @@
 const std = @import("std");
 const codes = @import("codes.zig");
 
-pub const Limits = extern struct {
+pub const Limits = struct {
     /// Bytes of a target. The request is answered with 414.
     max_target_bytes: u32 = 8192,
     /// Of all fields, as RFC 9113 section 6.5.2 counts them; announced. The request is answered with 431.
@@ -17,9 +17,13 @@ pub const Limits = extern struct {
     max_encoder_table_bytes: u32 = codes.table_bytes_usual,
     /// Announced. REFUSED_STREAM.
     max_concurrent_streams: u32 = 100,
-    /// Bytes of content that wait for the application: of a stream, and of the whole connection; announced. FLOW_CONTROL_ERROR.
+    /// Bytes of content that wait for the application, of a stream; announced. FLOW_CONTROL_ERROR.
     stream_window: u32 = 128 * 1024,
+    /// The same of all streams of a connection: beyond them, its window opens only as they are read. At most as many are on
+    /// their way besides. FLOW_CONTROL_ERROR.
     connection_window: u32 = 2 * 1024 * 1024,
+    /// Of output that waits to be sent, when more content is taken.
+    max_output_bytes: u32 = 64 * 1024,
     /// Streams that end before their time by the peer's doing: RST_STREAM, and the errors that it provokes. From here on, more
     /// than these in a second end the connection with ENHANCE_YOUR_CALM.
     max_resets_per_s: u32 = 200,
@@ -31,7 +35,7 @@ pub const Limits = extern struct {
     /// PRIORITY, PRIORITY_UPDATE, frames of unknown types and of closed streams.
     max_ignored_frames_per_s: u32 = 10_000,
     /// Answers to the peer's frames that it does not read. ENHANCE_YOUR_CALM.
-    max_control_bytes: u32 = 64 * 1024,
+    max_answer_bytes: u32 = 64 * 1024,
     /// Of output that waits for the peer's windows. The stream ends with ENHANCE_YOUR_CALM; the connection, where it is its window.
     stall_timeout_ms: u32 = 30_000,
     /// Until the peer acknowledges our settings. SETTINGS_TIMEOUT.

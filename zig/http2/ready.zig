@@ -2,13 +2,11 @@
 //! ones first; of those, one behind the other in the order of their requests, or in turns where they are incremental. Both kinds of
 //! one urgency take turns.
 const std = @import("std");
-const assert = std.debug.assert;
-const Streams = @import("streams.zig").Streams;
 const Stream = @import("streams.zig").Stream;
 
 const urgencies = 8;
 
-const List = struct { first: u32 = 0, last: u32 = 0 };
+const List = struct { first: ?*Stream = null, last: ?*Stream = null };
 
 pub const Ready = struct {
     /// By urgency, then sequential and incremental.
@@ -18,86 +16,91 @@ pub const Ready = struct {
     /// Urgencies where the incremental ones are next.
     incremental_next: u8 = 0,
 
-    pub fn first(ready: *const Ready) u32 {
-        if (ready.occupied == 0) return 0;
+    pub fn first(ready: *const Ready) ?*Stream {
+        if (ready.occupied == 0) return null;
         const urgency: u3 = @intCast(@ctz(ready.occupied));
         const lists = &ready.lists[urgency];
         const incremental = ready.incremental_next >> urgency & 1 != 0;
-        const preferred = lists[@intFromBool(incremental)].first;
-        return if (preferred != 0) preferred else lists[@intFromBool(!incremental)].first;
+        return lists[@intFromBool(incremental)].first orelse lists[@intFromBool(!incremental)].first;
     }
 
     fn listOf(ready: *Ready, stream: *const Stream) *List {
         return &ready.lists[stream.priority.urgency][@intFromBool(stream.priority.incremental)];
     }
 
-    pub fn add(ready: *Ready, streams: *const Streams, stream: *Stream) void {
+    pub fn add(ready: *Ready, stream: *Stream) void {
         if (stream.flags.ready) return;
         stream.flags.ready = true;
         const list = ready.listOf(stream);
         var before = list.last;
         if (!stream.priority.incremental) {
-            while (before > stream.id) before = streams.find(before).?.previous;
+            while (before) |other| {
+                if (other.id < stream.id) break;
+                before = other.previous;
+            }
         }
         stream.previous = before;
-        stream.next = if (before == 0) list.first else streams.find(before).?.next;
-        if (before == 0) list.first = stream.id else streams.find(before).?.next = stream.id;
-        if (stream.next == 0) list.last = stream.id else streams.find(stream.next).?.previous = stream.id;
-        ready.occupied |= @as(u8, 1) << stream.priority.urgency;
+        stream.next = if (before) |other| other.next else list.first;
+        if (before) |other| other.next = stream else list.first = stream;
+        if (stream.next) |other| other.previous = stream else list.last = stream;
+        ready.occupied |= bitOf(stream);
     }
 
-    pub fn remove(ready: *Ready, streams: *const Streams, stream: *Stream) void {
+    pub fn remove(ready: *Ready, stream: *Stream) void {
         if (!stream.flags.ready) return;
         stream.flags.ready = false;
         const list = ready.listOf(stream);
-        if (stream.previous == 0) list.first = stream.next else streams.find(stream.previous).?.next = stream.next;
-        if (stream.next == 0) list.last = stream.previous else streams.find(stream.next).?.previous = stream.previous;
-        stream.next = 0;
-        stream.previous = 0;
+        if (stream.previous) |other| other.next = stream.next else list.first = stream.next;
+        if (stream.next) |other| other.previous = stream.previous else list.last = stream.previous;
+        stream.next = null;
+        stream.previous = null;
         const lists = &ready.lists[stream.priority.urgency];
-        if (lists[0].first == 0 and lists[1].first == 0) ready.occupied &= ~(@as(u8, 1) << stream.priority.urgency);
+        if (lists[0].first == null and lists[1].first == null) ready.occupied &= ~bitOf(stream);
     }
 
-    /// It has written one frame: others of its urgency are next.
-    pub fn turn(ready: *Ready, streams: *const Streams, stream: *Stream) void {
-        const bit = @as(u8, 1) << stream.priority.urgency;
-        if (!stream.priority.incremental) {
-            ready.incremental_next |= bit;
-            return;
-        }
-        ready.incremental_next &= ~bit;
-        if (!stream.flags.ready) return;
-        ready.remove(streams, stream);
-        ready.add(streams, stream);
+    fn bitOf(stream: *const Stream) u8 {
+        return @as(u8, 1) << stream.priority.urgency;
     }
 
-    /// Whether others of the same urgency want to be written in turns with it.
-    pub fn shares(ready: *const Ready, stream: *const Stream) bool {
+    /// It has written one frame: the other kind of its urgency is next.
+    pub fn turn(ready: *Ready, stream: *const Stream) void {
+        if (stream.priority.incremental) {
+            ready.incremental_next &= ~bitOf(stream);
+        } else ready.incremental_next |= bitOf(stream);
+    }
+
+    /// Whether others of the same urgency are to be written in turns with it, or more urgent ones before it.
+    pub fn yields(ready: *const Ready, stream: *const Stream) bool {
+        if (ready.occupied & (bitOf(stream) - 1) != 0) return true;
         const lists = &ready.lists[stream.priority.urgency];
-        const incremental = &lists[1];
-        if (!stream.priority.incremental) return incremental.first != 0;
-        return lists[0].first != 0 or incremental.first != incremental.last or
-            (incremental.first != 0 and incremental.first != stream.id);
+        const incremental = lists[1].first != null and !(lists[1].first == stream and lists[1].last == stream);
+        return incremental or (stream.priority.incremental and lists[0].first != null);
     }
 };
 
 test "urgent streams first, sequential ones in order, incremental ones in turns" {
-    const allocator = std.testing.allocator;
-    var streams: Streams = .{};
-    defer streams.deinit(allocator);
     var ready: Ready = .{};
-    for ([_]struct { u32, u3, bool }{ .{ 1, 3, false }, .{ 3, 3, true }, .{ 5, 3, true }, .{ 7, 1, false }, .{ 9, 3, false } }) |each|
-        _ = try streams.add(allocator, .{ .id = each[0], .priority = .{ .urgency = each[1], .incremental = each[2] } });
-    for ([_]u32{ 9, 5, 7, 3, 1 }) |id| ready.add(&streams, streams.find(id).?);
+    var streams = [_]Stream{
+        .{ .id = 1 },
+        .{ .id = 3, .priority = .{ .incremental = true } },
+        .{ .id = 5, .priority = .{ .incremental = true } },
+        .{ .id = 7, .priority = .{ .urgency = 1 } },
+        .{ .id = 9 },
+    };
+    for ([_]usize{ 4, 2, 3, 1, 0 }) |index| ready.add(&streams[index]);
     var order: [8]u32 = undefined;
     for (&order, 0..) |*id, round| {
-        id.* = ready.first();
-        const stream = streams.find(id.*).?;
-        ready.turn(&streams, stream);
+        const stream = ready.first().?;
+        id.* = stream.id;
+        ready.turn(stream);
+        ready.remove(stream);
         // The urgent one and the first sequential one are done in one go.
-        if (round == 0 or round == 1) ready.remove(&streams, stream);
+        if (round > 1) ready.add(stream);
     }
     try std.testing.expectEqualSlices(u32, &.{ 7, 1, 5, 9, 3, 9, 5, 9 }, &order);
-    for ([_]u32{ 9, 5, 3 }) |id| ready.remove(&streams, streams.find(id).?);
-    try std.testing.expectEqual(@as(u32, 0), ready.first());
+    try std.testing.expect(ready.yields(&streams[1]) and ready.yields(&streams[4]));
+    for (&streams) |*stream| ready.remove(stream);
+    try std.testing.expectEqual(@as(?*Stream, null), ready.first());
+    ready.add(&streams[2]);
+    try std.testing.expect(!ready.yields(&streams[2]) and ready.yields(&streams[1]) and !ready.yields(&streams[3]));
 }

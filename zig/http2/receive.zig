@@ -12,6 +12,7 @@ const ErrorCode = codes.ErrorCode;
 const Event = @import("event.zig").Event;
 const Flag = codes.Flag;
 const Header = frame_module.Header;
+const Stream = @import("streams.zig").Stream;
 const Text = @import("../http/head.zig").Text;
 
 /// Takes from `input` up to the next event. False when there is none: all of the input was taken. What an event refers to is valid
@@ -136,7 +137,9 @@ fn admit(connection: *Connection, header: Header, event: *Event) bool {
     // Content counts, even if it is of no use (section 6.9).
     if (header.type == .data and !countReceived(connection, header.length)) return false;
     skip(connection, header, if (header.type == .data) header.length else 0);
-    _ = lifetime.fault(connection, header.stream, violation.code, event);
+    if (connection.streams.find(header.stream)) |stream| {
+        _ = lifetime.fault(connection, stream, violation.code, event);
+    } else lifetime.faultOf(connection, header.stream, violation.code);
     return false;
 }
 
@@ -189,7 +192,7 @@ fn beginPayload(connection: *Connection, header: Header, prefix: []const u8, eve
     const ends = header.has(Flag.end_stream);
     // Whatever the frame is for, its payload follows.
     connection.payload = .{
-        .stream = header.stream,
+        .stream = null,
         .content = content,
         .padding = padding,
         .ends = ends,
@@ -199,7 +202,7 @@ fn beginPayload(connection: *Connection, header: Header, prefix: []const u8, eve
         if (connection.isIdle(header.stream)) return failed(connection, .protocol_error);
         if (connection.closed.fateOf(header.stream) == .by_peer) return failed(connection, .stream_closed);
         if (connection.closed.fateOf(header.stream) == .never_opened) return failed(connection, .protocol_error);
-        if (content == 0) control_frames.ignore(connection);
+        control_frames.ignore(connection);
         abandon(connection, header.length);
         return false;
     };
@@ -213,10 +216,11 @@ fn beginPayload(connection: *Connection, header: Header, prefix: []const u8, eve
     }
     if (broken) |code| {
         abandon(connection, header.length);
-        return lifetime.fault(connection, header.stream, code, event);
+        return lifetime.fault(connection, stream, code, event);
     }
     if (content == 0 and !ends and connection.empty_frames.exceeds(connection.context.limits.max_empty_frames_per_s, connection.now_ms))
         return failed(connection, .enhance_your_calm);
+    connection.payload.stream = stream;
     stream.receive_window -= @intCast(header.length);
     lifetime.giveBackTo(connection, stream, overhead);
     lifetime.giveBack(connection, overhead);
@@ -224,13 +228,12 @@ fn beginPayload(connection: *Connection, header: Header, prefix: []const u8, eve
     stream.content_left -|= content;
     if (stream.flags.discards or !too_large) return false;
     stream.flags.discards = true;
-    event.* = .{ .kind = .refused, .stream = header.stream, .user = stream.user, .refusal = requests.content_too_large };
-    return true;
+    event.* = .{ .kind = .refused, .stream = stream, .refusal = .content_too_large };
+    return connection.phase != .failed;
 }
 
 /// A payload that is counted, and nobody's.
 fn abandon(connection: *Connection, length: u32) void {
-    connection.payload.stream = 0;
     connection.payload.ends = false;
     connection.payload.active = connection.payload.content + connection.payload.padding > 0;
     lifetime.giveBack(connection, length);
@@ -239,14 +242,10 @@ fn abandon(connection: *Connection, length: u32) void {
 /// True with a piece of content for the owner of the stream.
 fn continuePayload(connection: *Connection, input: *Text, event: *Event) bool {
     const payload = &connection.payload;
-    const found = if (payload.stream == 0) null else connection.streams.find(payload.stream);
-    const stream = found orelse {
-        // The stream ended meanwhile: its part of the window went back with what it had not taken, but for what comes only now.
-        if (payload.stream != 0) {
-            payload.stream = 0;
-            payload.ends = false;
-            lifetime.giveBack(connection, payload.content);
-        }
+    if (payload.stream) |stream| {
+        if (stream.flags.over) lifetime.abandonPayload(connection);
+    }
+    const stream = payload.stream orelse {
         skipped(payload, input);
         return false;
     };
@@ -255,23 +254,23 @@ fn continuePayload(connection: *Connection, input: *Text, event: *Event) bool {
     payload.content -= @intCast(piece.len);
     const last = payload.content == 0;
     const ends = last and payload.ends;
-    const id = payload.stream;
     if (last) {
         // What is left is padding.
+        payload.stream = null;
         payload.ends = false;
-        payload.stream = 0;
         payload.active = payload.padding > 0;
     }
-    if (stream.flags.discards) {
-        // Its own window does not open again for what is thrown away.
-        lifetime.giveBack(connection, @intCast(piece.len));
-        if (ends) lifetime.endRemote(connection, stream);
-        return false;
+    const kept = !stream.flags.discards;
+    if (kept) {
+        stream.unread += @intCast(piece.len);
+        connection.unread += piece.len;
     }
-    if (piece.len == 0 and !ends) return false;
-    stream.unread += @intCast(piece.len);
-    event.* = .{ .kind = .data, .stream = id, .user = stream.user, .data = .from(piece), .ends = ends };
+    // The window of the stream does not open again for what is thrown away.
+    lifetime.giveBack(connection, @intCast(piece.len));
+    if (connection.phase == .failed) return false;
     if (ends) lifetime.endRemote(connection, stream);
+    if (!kept or (piece.len == 0 and !ends)) return false;
+    event.* = .{ .kind = .data, .stream = stream, .data = piece, .ends = ends };
     return true;
 }
 
@@ -282,4 +281,18 @@ fn skipped(payload: *Connection.Payload, input: *Text) void {
     payload.content = left - count;
     payload.padding = 0;
     payload.active = payload.content > 0;
+}
+
+/// The whole content of a request that was just announced, where the next frame of the input is all of it: to be looked at before the
+/// next step, which gives it all the same.
+pub fn bodyHere(connection: *const Connection, input: *const Text, stream: *const Stream) ?[]u8 {
+    if (connection.payload.active or connection.stash.items.len > 0 or input.len < codes.frame_header_bytes) return null;
+    const header: Header = .read(input.ptr[0..codes.frame_header_bytes]);
+    if (header.type != .data or header.stream != stream.id or header.flags != Flag.end_stream) return null;
+    if (header.length > codes.frame_payload_usual or header.length > input.len - codes.frame_header_bytes) return null;
+    const length: i64 = header.length;
+    if (length > connection.receive_window or length > stream.receive_window) return null;
+    if (stream.flags.over or stream.flags.discards or length > stream.content_left) return null;
+    if (stream.flags.has_length and length != stream.content_left) return null;
+    return input.ptr[codes.frame_header_bytes..][0..header.length];
 }

@@ -4,7 +4,6 @@ const codes = @import("codes.zig");
 const control_frames = @import("control_frames.zig");
 const frame_module = @import("frame.zig");
 const lifetime = @import("lifetime.zig");
-const syntax = @import("../http/syntax.zig");
 const Connection = @import("connection.zig").Connection;
 const ErrorCode = codes.ErrorCode;
 const Event = @import("event.zig").Event;
@@ -12,9 +11,6 @@ const Flag = codes.Flag;
 const Header = frame_module.Header;
 const RequestHead = @import("request_head.zig").RequestHead;
 const Stream = @import("streams.zig").Stream;
-const Text = @import("../http/head.zig").Text;
-
-pub const content_too_large: i32 = @backingInt(syntax.Error.content_too_large);
 
 /// HEADERS.
 pub fn begin(connection: *Connection, header: Header, payload: []u8, event: *Event) bool {
@@ -76,36 +72,33 @@ fn finish(connection: *Connection, id: u32, block: []const u8, event: *Event) bo
     const outcome = request.finish(connection.block_ends);
     if (!opens) return trailers(connection, id, outcome == .good and connection.block_ends, event);
     connection.last_seen = id;
-    if (connection.shutdown == .final) {
+    if (connection.shutdown_phase == .final) {
         // It will try elsewhere; nothing tells it again (section 6.8).
         connection.closed.remember(id, connection.block_ends);
         control_frames.ignore(connection);
         return false;
     }
-    const crowded = connection.streams.count >= connection.context.limits.max_concurrent_streams;
+    // Those that are over count while their application has not let them go.
+    const crowded = connection.held >= connection.context.limits.max_concurrent_streams;
     if (crowded or outcome == .malformed) {
         connection.closed.remember(id, connection.block_ends);
-        return lifetime.fault(connection, id, if (crowded) .refused_stream else .protocol_error, event);
+        lifetime.faultOf(connection, id, if (crowded) .refused_stream else .protocol_error);
+        return false;
     }
     const stream = open(connection, id, request) catch return failed(connection, .internal_error);
     connection.last_opened = id;
     event.* = .{
         .kind = .request,
-        .stream = id,
+        .stream = stream,
         .ends = connection.block_ends,
         .begins = true,
-        .urgency = stream.priority.urgency,
-        .incremental = stream.priority.incremental,
+        .protocol = request.protocol,
         .head = request.head,
     };
-    if (request.protocol) |protocol| {
-        event.extended = true;
-        event.protocol = .from(protocol);
-    }
-    if (request.scheme) |scheme| event.scheme = .from(scheme);
+    if (request.scheme) |scheme| event.scheme = scheme;
     if (outcome == .refused) {
         event.kind = .refused;
-        event.refusal = @backingInt(outcome.refused);
+        event.refusal = outcome.refused;
         stream.flags.discards = true;
         stream.flags.has_length = false;
     }
@@ -115,12 +108,17 @@ fn finish(connection: *Connection, id: u32, block: []const u8, event: *Event) bo
 fn open(connection: *Connection, id: u32, request: *const RequestHead) !*Stream {
     const head = request.head;
     const limits = &connection.context.limits;
-    const stream = try connection.streams.add(connection.context.allocator, .{
+    const allocator = connection.context.allocator;
+    const stream = try connection.context.spare.take(allocator);
+    errdefer connection.context.spare.give(allocator, stream);
+    stream.* = .{
         .id = id,
         .send_window = connection.peer_initial_window,
         .receive_window = connection.own_initial_window,
         .content_left = if (head.has_length) head.content_length else limits.max_body,
-    });
+    };
+    try connection.streams.add(allocator, stream);
+    connection.held += 1;
     stream.flags.has_length = head.has_length;
     stream.flags.remote_ended = connection.block_ends;
     stream.flags.tunnel = std.mem.eql(u8, head.method.slice(), "CONNECT");
@@ -141,12 +139,11 @@ fn trailers(connection: *Connection, id: u32, valid: bool, event: *Event) bool {
         control_frames.ignore(connection);
         return false;
     };
-    if (stream.flags.remote_ended) return lifetime.fault(connection, id, .stream_closed, event);
+    if (stream.flags.remote_ended) return lifetime.fault(connection, stream, .stream_closed, event);
     const short = stream.flags.has_length and stream.content_left > 0;
-    if (!valid or short) return lifetime.fault(connection, id, .protocol_error, event);
-    const discards = stream.flags.discards;
-    event.* = .{ .kind = .trailers, .stream = id, .user = stream.user, .ends = true, .head = connection.context.request.head };
+    if (!valid or short) return lifetime.fault(connection, stream, .protocol_error, event);
     lifetime.endRemote(connection, stream);
-    if (discards) event.* = .{};
-    return !discards;
+    if (stream.flags.discards) return false;
+    event.* = .{ .kind = .trailers, .stream = stream, .ends = true, .head = connection.context.request.head };
+    return true;
 }

@@ -1,5 +1,4 @@
-//! What the application sends: heads, content as far as the windows allow, trailers, and the end of a stream. Everything is
-//! appended to the caller's buffer, and has to be sent in that order.
+//! What the application sends: heads, content as far as windows and urgency allow, trailers, and the end of a stream.
 const std = @import("std");
 const assert = std.debug.assert;
 const codes = @import("codes.zig");
@@ -7,106 +6,80 @@ const encoder_module = @import("encoder.zig");
 const lifetime = @import("lifetime.zig");
 const limits_module = @import("limits.zig");
 const Connection = @import("connection.zig").Connection;
-const ErrorCode = codes.ErrorCode;
 const Flag = codes.Flag;
 const Header = @import("frame.zig").Header;
-const Output = @import("control.zig").Output;
-const Small = @import("frame.zig").Small;
 const Stream = @import("streams.zig").Stream;
 
-/// Values match those of include/Http2.h.
 pub const Failure = error{
-    /// The buffer has not enough room: nothing was done.
-    Full,
-    /// There is no such stream any more.
+    /// The stream is over, or our side of it.
     Gone,
-    /// The head was sent already, or not yet.
+    /// A head after the head, or content before it.
     Misplaced,
 };
 
-/// A field of a response.
-pub const Field = extern struct {
-    name: [*]const u8,
-    name_bytes: usize,
-    value: [*]const u8,
-    value_bytes: usize,
-    /// Never put into a table (RFC 7541 section 7.1.3).
-    secret: bool = false,
-};
+/// A field block in the making, behind room for the header of its first frame.
+pub const Head = struct { stream: *Stream, place: u64, interim: bool };
 
-/// A buffer of this size has room for any answer to a frame, and for a piece of content.
-pub const output_bytes_min = 256;
+/// Content in smaller pieces than this is not worth a frame, where more is there and only room is missing.
+const piece_bytes_min = 1024;
 
-/// Room that `head` asks for at most, and all that waits before it.
-pub fn headBound(connection: *const Connection, fields: []const Field) usize {
-    var bytes: usize = connection.control.length() + codes.frame_header_bytes + encoder_module.block_overhead + reset_bytes;
-    for (fields) |field| bytes += field.name_bytes + field.value_bytes + encoder_module.field_overhead;
-    return bytes + bytes / codes.frame_payload_usual * codes.frame_header_bytes;
+fn checkOpen(connection: *const Connection, stream: *const Stream) Failure!void {
+    assert(connection.head == null);
+    if (stream.flags.over or stream.flags.local_ended) return error.Gone;
 }
 
-/// RST_STREAM, which may follow the end of a response.
-const reset_bytes = codes.frame_header_bytes + 4;
-
-/// Frames that wait: acknowledgements, windows, resets. Whether all of them were written.
-pub fn flush(connection: *Connection, output: *Output) bool {
-    return connection.control.write(output);
+fn noMemory(connection: *Connection) error{Gone} {
+    lifetime.fail(connection, .internal_error);
+    return error.Gone;
 }
 
-fn findOpen(connection: *const Connection, id: u32) Failure!*Stream {
-    if (connection.phase == .failed) return error.Gone;
-    const stream = connection.streams.find(id) orelse return error.Gone;
-    return if (stream.flags.local_ended) error.Gone else stream;
-}
-
-/// An interim response (1xx), or the head of the response. `ends` says that no content follows.
-pub fn head(connection: *Connection, output: *Output, id: u32, status: u16, fields: []const Field, ends: bool) Failure!void {
-    const stream = try findOpen(connection, id);
-    const interim = status < 200;
-    if (stream.flags.head_sent or (interim and ends)) return error.Misplaced;
-    if (headBound(connection, fields) > output.room().len) return error.Full;
-    const flushed = flush(connection, output);
-    assert(flushed);
-    const block = beginBlock(output);
-    block.add(connection.encoder.begin(block.room(), status));
-    putFields(connection, block, fields);
-    block.finish(id, ends);
-    if (interim) return;
+/// An interim response (a status of 1xx), or the head of the response. Its fields follow, then `finishHead`: nothing else is called
+/// for this connection in between.
+pub fn beginHead(connection: *Connection, stream: *Stream, status: u16) Failure!void {
+    try checkOpen(connection, stream);
+    if (stream.flags.head_sent) return error.Misplaced;
+    const begun = try beginBlock(connection, stream);
+    connection.head.?.interim = status < 200;
+    connection.out.add(connection.encoder.begin(begun, status));
+    if (status < 200) return;
     stream.flags.head_sent = true;
     // A refused tunnel is an answer like others.
     if (status >= 300) stream.flags.tunnel = false;
-    if (ends) end(connection, output, stream);
 }
 
-/// The last fields of a response whose head was sent.
-pub fn trailers(connection: *Connection, output: *Output, id: u32, fields: []const Field) Failure!void {
-    const stream = try findOpen(connection, id);
+/// Trailers: `finishHead` ends the stream with them.
+pub fn beginTrailers(connection: *Connection, stream: *Stream) Failure!void {
+    try checkOpen(connection, stream);
     if (!stream.flags.head_sent) return error.Misplaced;
-    if (headBound(connection, fields) > output.room().len) return error.Full;
-    const flushed = flush(connection, output);
-    assert(flushed);
-    const block = beginBlock(output);
-    block.add(connection.encoder.beginTrailers(block.room()));
-    putFields(connection, block, fields);
-    block.finish(id, true);
-    end(connection, output, stream);
+    const begun = try beginBlock(connection, stream);
+    connection.out.add(connection.encoder.beginTrailers(begun));
 }
 
-/// What ends the stream for good leaves with it.
-fn end(connection: *Connection, output: *Output, stream: *Stream) void {
-    lifetime.endLocal(connection, stream);
-    _ = flush(connection, output);
+fn beginBlock(connection: *Connection, stream: *Stream) error{Gone}![]u8 {
+    const out = &connection.out;
+    const room = out.room(connection.context.allocator, codes.frame_header_bytes + encoder_module.block_overhead) catch
+        return noMemory(connection);
+    connection.head = .{ .stream = stream, .place = out.end(), .interim = false };
+    out.add(codes.frame_header_bytes);
+    return room[codes.frame_header_bytes..];
 }
 
-fn putFields(connection: *Connection, block: Block, fields: []const Field) void {
-    for (fields) |field| {
-        const name = field.name[0..field.name_bytes];
-        if (isOfConnection(name)) continue;
-        const value = field.value[0..field.value_bytes];
-        block.add(connection.encoder.add(connection.context.allocator, block.room(), name, value, field.secret));
-    }
+/// A field of the head that was begun; its name is sent in lower case. What is said of the connection (RFC 9113 section 8.2.2) is
+/// left out. Characters are not checked: whoever calls has done so.
+pub fn field(connection: *Connection, name: []const u8, value: []const u8) void {
+    const head = connection.head orelse return;
+    if (isOfConnection(name)) return;
+    const allocator = connection.context.allocator;
+    const out = &connection.out;
+    const room = out.room(allocator, name.len + value.len + encoder_module.field_overhead) catch {
+        // Half a frame would be taken for another one.
+        out.bytes.items.len -= @intCast(out.end() - head.place);
+        lifetime.fail(connection, .internal_error);
+        return;
+    };
+    out.add(connection.encoder.add(allocator, room, name, value));
 }
 
-/// RFC 9113 section 8.2.2: what an application for HTTP/1.1 may have said about its connection.
 fn isOfConnection(name: []const u8) bool {
     return switch (name.len) {
         7 => std.ascii.eqlIgnoreCase(name, "upgrade"),
@@ -117,132 +90,157 @@ fn isOfConnection(name: []const u8) bool {
     };
 }
 
-/// A field block in the making, behind room for the header of its first frame.
-const Block = struct {
-    output: *Output,
-    begin: usize,
-
-    fn room(block: Block) []u8 {
-        return block.output.room();
+/// The block is complete. `ends` says that no content follows; trailers end the stream by themselves.
+pub fn finishHead(connection: *Connection, ends: bool) Failure!void {
+    const head = connection.head orelse return error.Gone;
+    const stream = head.stream;
+    const out = &connection.out;
+    assert(!(head.interim and ends));
+    var left: usize = @intCast(out.end() - head.place - codes.frame_header_bytes);
+    const continuations = left / (codes.frame_payload_usual + 1);
+    _ = out.room(connection.context.allocator, continuations * codes.frame_header_bytes) catch {
+        out.bytes.items.len -= @intCast(out.end() - head.place);
+        return noMemory(connection);
+    };
+    connection.head = null;
+    var place = head.place;
+    var header: Header = .{ .length = 0, .type = .headers, .flags = if (ends) Flag.end_stream else 0, .stream = stream.id };
+    while (true) {
+        const bytes = out.at(place).?;
+        header.length = @intCast(@min(left, codes.frame_payload_usual));
+        left -= header.length;
+        if (left == 0) header.flags |= Flag.end_headers;
+        header.write(bytes[0..codes.frame_header_bytes]);
+        if (left == 0) break;
+        // A long block goes on in CONTINUATION frames, right behind.
+        out.add(codes.frame_header_bytes);
+        place += codes.frame_header_bytes + header.length;
+        const moved = out.at(place).?;
+        std.mem.copyBackwards(u8, moved[codes.frame_header_bytes..][0..left], moved[0..left]);
+        header.type = .continuation;
+        header.flags = 0;
     }
+    if (head.interim) return;
+    stream.last_frame = head.place;
+    stream.flags.framed = true;
+    if (ends) lifetime.endLocal(connection, stream);
+}
 
-    fn add(block: Block, bytes: usize) void {
-        block.output.length += bytes;
+/// Takes from the pieces, one behind the other, what windows, output and more urgent streams allow, and gives the number of bytes.
+/// Where some are left the stream waits: `nextWritable` says when it is its turn. `ends` ends it once all were taken.
+pub fn data(connection: *Connection, stream: *Stream, pieces: []const []const u8, ends: bool) Failure!usize {
+    try checkOpen(connection, stream);
+    if (!stream.flags.head_sent) return error.Misplaced;
+    var source: Source = .{ .pieces = pieces };
+    var left: usize = 0;
+    for (pieces) |piece| left += piece.len;
+    const total = left;
+    while (left > 0) {
+        const length = grant(connection, stream, left);
+        if (length == 0) break;
+        left -= length;
+        try putFrame(connection, stream, &source, length, ends and left == 0);
+        if (left == 0) break;
+        connection.ready.turn(stream);
+        if (connection.ready.yields(stream)) break;
     }
+    if (connection.turn == stream) connection.turn = null;
+    if (left > 0) {
+        wait(connection, stream);
+        return total - left;
+    }
+    stream.flags.stalled = false;
+    if (stream.flags.waiting) {
+        stream.flags.waiting = false;
+        connection.schedule(stream);
+    }
+    if (ends and total > 0) {
+        lifetime.endLocal(connection, stream);
+    } else if (ends) try finish(connection, stream);
+    return total;
+}
 
-    fn finish(block: Block, id: u32, ends: bool) void {
-        const output = block.output;
-        var at = block.begin;
-        var left = output.length - at - codes.frame_header_bytes;
-        var header: Header = .{ .length = undefined, .type = .headers, .flags = if (ends) Flag.end_stream else 0, .stream = id };
-        while (true) {
-            header.length = @intCast(@min(left, codes.frame_payload_usual));
-            left -= header.length;
-            if (left == 0) header.flags |= Flag.end_headers;
-            header.write(output.bytes[at..][0..codes.frame_header_bytes]);
-            if (left == 0) return;
-            // A long block goes on in CONTINUATION frames, which come right behind.
-            at += codes.frame_header_bytes + header.length;
-            std.mem.copyBackwards(u8, output.bytes[at + codes.frame_header_bytes ..][0..left], output.bytes[at..][0..left]);
-            output.length += codes.frame_header_bytes;
-            header.type = .continuation;
-            header.flags = 0;
+/// Texts that are one.
+const Source = struct {
+    pieces: []const []const u8,
+    at: usize = 0,
+
+    fn copy(source: *Source, out: []u8) void {
+        var done: usize = 0;
+        while (done < out.len) {
+            const piece = source.pieces[0][source.at..];
+            const length = @min(piece.len, out.len - done);
+            @memcpy(out[done..][0..length], piece[0..length]);
+            done += length;
+            source.at += length;
+            if (source.at < source.pieces[0].len) continue;
+            source.pieces = source.pieces[1..];
+            source.at = 0;
         }
     }
 };
 
-fn beginBlock(output: *Output) Block {
-    const block: Block = .{ .output = output, .begin = output.length };
-    output.length += codes.frame_header_bytes;
-    return block;
-}
-
-/// Takes from `bytes` what windows, room and more urgent streams allow, and gives its number. Where something is left the stream
-/// waits: `next` says when it is its turn. `ends` ends the stream once all was taken.
-pub fn data(connection: *Connection, output: *Output, id: u32, bytes: []const u8, ends: bool) Failure!usize {
-    const stream = try findOpen(connection, id);
-    if (!stream.flags.head_sent) return error.Misplaced;
-    if (!flush(connection, output)) return error.Full;
-    var taken: usize = 0;
-    while (true) {
-        const left = bytes.len - taken;
-        const frame = grant(connection, stream, left, output.room().len -| (codes.frame_header_bytes + reset_bytes));
-        const last = frame == left;
-        if (frame == 0 and !(last and ends and left == 0)) break;
-        if (output.room().len < codes.frame_header_bytes + frame + reset_bytes) return error.Full;
-        putDataHeader(output, id, frame, last and ends);
-        output.append(bytes[taken..][0..frame]);
-        taken += frame;
-        count(connection, stream, frame);
-        if (last) break;
-        connection.ready.turn(&connection.streams, stream);
-        if (connection.ready.shares(stream)) break;
-    }
-    finish(connection, output, stream, bytes.len - taken, ends);
-    return taken;
-}
-
-/// The header of one DATA frame, for content that the caller sends behind it by other means: `left` bytes are there, and as many as
-/// it gives have to follow, after all that is in the buffer. The last bytes are left for `data`, which ends the stream.
-pub fn dataHeader(connection: *Connection, output: *Output, id: u32, left: usize) Failure!usize {
-    const stream = try findOpen(connection, id);
-    if (!stream.flags.head_sent) return error.Misplaced;
-    if (!flush(connection, output) or output.room().len < codes.frame_header_bytes) return error.Full;
-    const frame = @min(grant(connection, stream, left, codes.frame_payload_usual), left -| 1);
-    if (frame > 0) {
-        putDataHeader(output, id, frame, false);
-        count(connection, stream, frame);
-        connection.ready.turn(&connection.streams, stream);
-    }
-    finish(connection, output, stream, left - frame, false);
-    return frame;
-}
-
-/// Bytes of the next frame.
-fn grant(connection: *Connection, stream: *Stream, left: usize, room: usize) usize {
-    if (left == 0) return 0;
-    stream.flags.waiting = true;
-    connection.schedule(stream);
-    const first = connection.ready.first();
-    // Whoever comes without being called may only overtake the less urgent.
-    if (first != stream.id and first != 0 and connection.send_window > 0) {
-        const other = connection.streams.find(first).?;
-        if (other.priority.urgency <= stream.priority.urgency) return 0;
+/// Bytes that the stream's next frame may have, of those that are left.
+fn grant(connection: *const Connection, stream: *const Stream, left: usize) usize {
+    if (connection.turn != stream) {
+        // Whoever comes without being called may only overtake the less urgent.
+        if (connection.ready.first()) |other| {
+            if (other != stream and other.priority.urgency <= stream.priority.urgency) return 0;
+        }
     }
     const window = @min(connection.send_window, stream.send_window);
     if (window <= 0) return 0;
-    return @min(left, @min(@as(usize, @intCast(window)), @min(room, codes.frame_payload_usual)));
+    const room = roomFor(connection);
+    if (room < @min(left, piece_bytes_min)) return 0;
+    return @min(@min(left, @as(usize, @intCast(window))), @min(room, codes.frame_payload_usual));
 }
 
-fn putDataHeader(output: *Output, id: u32, length: usize, ends: bool) void {
-    const header: Header = .{
-        .length = @intCast(length),
-        .type = .data,
-        .flags = if (ends) Flag.end_stream else 0,
-        .stream = id,
-    };
-    header.write(output.room()[0..codes.frame_header_bytes]);
-    output.length += codes.frame_header_bytes;
+/// Content that the output takes: a frame at least, where nothing waits.
+fn roomFor(connection: *const Connection) usize {
+    const waiting = connection.waiting().len;
+    const max = connection.context.limits.max_output_bytes;
+    return if (waiting == 0) @max(max, codes.frame_payload_usual) else max -| waiting;
 }
 
-fn count(connection: *Connection, stream: *Stream, bytes: usize) void {
-    connection.send_window -= @intCast(bytes);
-    stream.send_window -= @intCast(bytes);
-    connection.sent_since +|= @intCast(bytes);
-    stream.sent_since +|= @intCast(bytes);
+fn putFrame(connection: *Connection, stream: *Stream, source: *Source, length: usize, ends: bool) Failure!void {
+    const out = &connection.out;
+    const size = codes.frame_header_bytes + length;
+    const room = out.room(connection.context.allocator, size) catch return noMemory(connection);
+    const flags: u8 = if (ends) Flag.end_stream else 0;
+    const header: Header = .{ .length = @intCast(length), .type = .data, .flags = flags, .stream = stream.id };
+    header.write(room[0..codes.frame_header_bytes]);
+    source.copy(room[codes.frame_header_bytes..size]);
+    stream.last_frame = out.end();
+    stream.flags.framed = true;
+    out.add(size);
+    connection.send_window -= @intCast(length);
+    stream.send_window -= @intCast(length);
+    connection.sent_since +|= @intCast(length);
+    stream.sent_since +|= @intCast(length);
     if (connection.sent_since >= limits_module.progress_bytes_min) connection.stalled = false;
     if (stream.sent_since >= limits_module.progress_bytes_min) stream.flags.stalled = false;
 }
 
-fn finish(connection: *Connection, output: *Output, stream: *Stream, left: usize, ends: bool) void {
-    stream.flags.waiting = left > 0;
-    connection.schedule(stream);
-    if (left == 0) {
-        stream.flags.stalled = false;
-        if (ends) end(connection, output, stream);
-        return;
+/// Our side is complete: END_STREAM goes with the last frame where that has not left yet, or else in one of its own.
+pub fn finish(connection: *Connection, stream: *Stream) Failure!void {
+    try checkOpen(connection, stream);
+    if (!stream.flags.head_sent) return error.Misplaced;
+    const unsent = if (stream.flags.framed) connection.out.at(stream.last_frame) else null;
+    if (unsent) |frame| {
+        frame[4] |= Flag.end_stream;
+    } else {
+        var nothing: Source = .{ .pieces = &.{} };
+        try putFrame(connection, stream, &nothing, 0, true);
     }
-    // The clock of who does not open its windows; a few bytes do not set it back.
+    lifetime.endLocal(connection, stream);
+}
+
+/// The stream has more to send: `nextWritable` will give it.
+pub fn wait(connection: *Connection, stream: *Stream) void {
+    if (stream.flags.over or stream.flags.local_ended) return;
+    stream.flags.waiting = true;
+    connection.schedule(stream);
+    // The clock of a peer that does not open its windows; a few bytes do not set it back.
     if (stream.send_window <= 0 and !stream.flags.stalled) {
         stream.flags.stalled = true;
         stream.stalled_ms = connection.now_ms;
@@ -255,20 +253,16 @@ fn finish(connection: *Connection, output: *Output, stream: *Stream, left: usize
     }
 }
 
-/// The stream that is to be written next, of those that wait; 0 where none can be.
-pub fn next(connection: *const Connection) u32 {
-    if (connection.phase == .failed or connection.send_window <= 0) return 0;
-    return connection.ready.first();
-}
-
-/// Ends a stream at once.
-pub fn resetStream(connection: *Connection, id: u32, code: ErrorCode) Failure!void {
-    if (connection.phase == .failed) return error.Gone;
-    lifetime.reset(connection, connection.streams.find(id) orelse return error.Gone, code);
-}
-
-/// The application has taken so much content of the stream.
-pub fn consumed(connection: *Connection, id: u32, bytes: u32) void {
-    if (connection.phase == .failed) return;
-    if (connection.streams.find(id)) |stream| lifetime.take(connection, stream, bytes);
+/// The stream whose turn it is, of those that wait and have a window, while the output takes content; it does not wait any more,
+/// until `data` leaves something or `wait` is called. Null where there is none. To be asked after a step and after `sent`, until
+/// there is none: in between, nobody waits who could be sent.
+pub fn nextWritable(connection: *Connection) ?*Stream {
+    connection.turn = null;
+    if (connection.phase == .failed or connection.send_window <= 0) return null;
+    if (roomFor(connection) < piece_bytes_min) return null;
+    const stream = connection.ready.first() orelse return null;
+    connection.ready.remove(stream);
+    stream.flags.waiting = false;
+    connection.turn = stream;
+    return stream;
 }

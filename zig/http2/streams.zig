@@ -1,25 +1,26 @@
 //! The streams of a connection that are not closed, and what is remembered of those that are (RFC 9113 section 5.1).
 const std = @import("std");
-const assert = std.debug.assert;
 const Allocator = std.mem.Allocator;
 const Priority = @import("priority.zig").Priority;
 
+/// Its owner has it from the event of its request until it calls `Connection.release`.
 pub const Stream = struct {
-    /// 0 in a place that is free.
-    id: u32 = 0,
+    id: u32,
     send_window: i32 = 0,
     receive_window: i32 = 0,
     /// Bytes that the application was given and has not taken yet.
     unread: u32 = 0,
     /// Bytes that it has taken, and the peer has not been told of.
     taken: u32 = 0,
-    /// Neighbours among the streams of their urgency that are ready to be written; 0 is none.
-    next: u32 = 0,
-    previous: u32 = 0,
-    /// What the application knows the stream by.
-    user: u64 = 0,
+    /// Neighbours among the streams of their urgency that are ready to be written, or among those that are spare.
+    next: ?*Stream = null,
+    previous: ?*Stream = null,
+    /// What the owner knows the stream by.
+    user: ?*anyopaque = null,
     /// Of the request: what was declared and has not arrived; without a declaration, what may still come.
     content_left: u64 = 0,
+    /// Where the header of its last frame stands in the output.
+    last_frame: u64 = 0,
     /// When output began to wait for a window, and how much has left since.
     stalled_ms: u64 = 0,
     sent_since: u32 = 0,
@@ -31,6 +32,8 @@ pub const Stream = struct {
         remote_ended: bool = false,
         /// We have ended ours: half-closed (local).
         local_ended: bool = false,
+        /// Closed: nothing can come or go any more.
+        over: bool = false,
         has_length: bool = false,
         /// CONNECT: each side ends when it likes.
         tunnel: bool = false,
@@ -41,14 +44,17 @@ pub const Stream = struct {
         waiting: bool = false,
         /// In the queue of those that can be written.
         ready: bool = false,
+        /// Its window keeps output waiting.
         stalled: bool = false,
-        _: u7 = 0,
+        /// A frame of it was written, with its header at `last_frame`.
+        framed: bool = false,
+        _: u5 = 0,
     };
 };
 
 /// Open addressing by identifier: those of a client come one after the other.
 pub const Streams = struct {
-    places: []Stream = &.{},
+    places: []?*Stream = &.{},
     count: u32 = 0,
 
     const places_min = 8;
@@ -58,12 +64,11 @@ pub const Streams = struct {
         streams.* = undefined;
     }
 
-    /// Valid until a stream is added or removed.
     pub fn find(streams: *const Streams, id: u32) ?*Stream {
         if (streams.count == 0) return null;
         var place = streams.home(id);
-        while (streams.places[place].id != 0) : (place = streams.after(place)) {
-            if (streams.places[place].id == id) return &streams.places[place];
+        while (streams.places[place]) |stream| : (place = streams.after(place)) {
+            if (stream.id == id) return stream;
         }
         return null;
     }
@@ -76,45 +81,43 @@ pub const Streams = struct {
         return (place + 1) & (streams.places.len - 1);
     }
 
-    pub fn add(streams: *Streams, allocator: Allocator, stream: Stream) Allocator.Error!*Stream {
-        assert(stream.id != 0);
+    pub fn add(streams: *Streams, allocator: Allocator, stream: *Stream) Allocator.Error!void {
         if ((streams.count + 1) * 8 > streams.places.len * 7) try streams.resize(allocator, @max(places_min, streams.places.len * 2));
         streams.count += 1;
-        return streams.put(stream);
+        streams.put(stream);
     }
 
-    fn put(streams: *Streams, stream: Stream) *Stream {
+    fn put(streams: *Streams, stream: *Stream) void {
         var place = streams.home(stream.id);
-        while (streams.places[place].id != 0) place = streams.after(place);
+        while (streams.places[place] != null) place = streams.after(place);
         streams.places[place] = stream;
-        return &streams.places[place];
     }
 
     fn resize(streams: *Streams, allocator: Allocator, size: usize) Allocator.Error!void {
         const before = streams.places;
-        streams.places = try allocator.alloc(Stream, size);
-        @memset(streams.places, .{});
-        for (before) |stream| {
-            if (stream.id != 0) _ = streams.put(stream);
+        streams.places = try allocator.alloc(?*Stream, size);
+        @memset(streams.places, null);
+        for (before) |place| {
+            if (place) |stream| streams.put(stream);
         }
         allocator.free(before);
     }
 
-    pub fn remove(streams: *Streams, stream: *Stream) void {
+    pub fn remove(streams: *Streams, stream: *const Stream) void {
         streams.count -= 1;
-        var hole: usize = stream - streams.places.ptr;
+        var hole = streams.home(stream.id);
+        while (streams.places[hole] != stream) hole = streams.after(hole);
         var place = hole;
         while (true) {
             place = streams.after(place);
-            const id = streams.places[place].id;
-            if (id == 0) break;
+            const other = streams.places[place] orelse break;
             // What stands between its home and itself must have no hole.
             const mask = streams.places.len - 1;
-            if ((place -% streams.home(id)) & mask < (place -% hole) & mask) continue;
-            streams.places[hole] = streams.places[place];
+            if ((place -% streams.home(other.id)) & mask < (place -% hole) & mask) continue;
+            streams.places[hole] = other;
             hole = place;
         }
-        streams.places[hole] = .{};
+        streams.places[hole] = null;
     }
 
     /// The memory of a burst goes back when nothing is left of it.
@@ -122,6 +125,35 @@ pub const Streams = struct {
         if (streams.count > 0 or streams.places.len <= places_min) return;
         allocator.free(streams.places);
         streams.places = &.{};
+    }
+};
+
+/// Streams that nobody has, for the next requests of a thread.
+pub const Spare = struct {
+    first: ?*Stream = null,
+    count: u32 = 0,
+
+    const count_max = 256;
+
+    pub fn deinit(spare: *Spare, allocator: Allocator) void {
+        while (spare.first) |stream| {
+            spare.first = stream.next;
+            allocator.destroy(stream);
+        }
+    }
+
+    pub fn take(spare: *Spare, allocator: Allocator) Allocator.Error!*Stream {
+        const stream = spare.first orelse return allocator.create(Stream);
+        spare.first = stream.next;
+        spare.count -= 1;
+        return stream;
+    }
+
+    pub fn give(spare: *Spare, allocator: Allocator, stream: *Stream) void {
+        if (spare.count == count_max) return allocator.destroy(stream);
+        stream.next = spare.first;
+        spare.first = stream;
+        spare.count += 1;
     }
 };
 
@@ -166,28 +198,36 @@ test "streams are found while others come and go" {
     defer streams.deinit(allocator);
     var here: std.AutoHashMapUnmanaged(u32, void) = .empty;
     defer here.deinit(allocator);
+    var spare: Spare = .{};
+    defer spare.deinit(allocator);
     var prng: std.Random.DefaultPrng = .init(1);
     const random = prng.random();
     var last: u32 = 1;
     for (0..20_000) |_| {
         if (here.count() < 100 and random.boolean()) {
             last += 2 * random.intRangeAtMost(u32, 1, 5);
-            _ = try streams.add(allocator, .{ .id = last, .user = last });
+            const stream = try spare.take(allocator);
+            stream.* = .{ .id = last };
+            try streams.add(allocator, stream);
             try here.put(allocator, last, {});
         } else {
             const id = (last -| 2 * random.uintLessThan(u32, 300)) | 1;
             const stream = streams.find(id);
             try std.testing.expectEqual(here.contains(id), stream != null);
             if (stream) |found| {
-                try std.testing.expectEqual(@as(u64, id), found.user);
+                try std.testing.expectEqual(id, found.id);
                 streams.remove(found);
+                spare.give(allocator, found);
                 _ = here.remove(id);
             }
         }
         try std.testing.expectEqual(here.count(), streams.count);
     }
     var left = here.keyIterator();
-    while (left.next()) |id| try std.testing.expectEqual(@as(u64, id.*), streams.find(id.*).?.user);
+    while (left.next()) |id| {
+        try std.testing.expectEqual(id.*, streams.find(id.*).?.id);
+        spare.give(allocator, streams.find(id.*).?);
+    }
 }
 
 test "closed streams are remembered for a while" {
