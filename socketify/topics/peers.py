@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import uuid
@@ -15,6 +16,10 @@ logger = logging.getLogger("socketify")
 #: Under which names everybody listens, and one process.
 _ALL = "all"
 _ONE = "process."
+
+#: Seconds between greetings while it matters who is gone, and after which one that is silent is.
+_BEAT_SECONDS = 3.0
+_SILENT_SECONDS = 10.0
 
 #: Called with the name of the process that sent it, and its content.
 Receive = Callable[[str, dict[str, Any]], object]
@@ -39,8 +44,12 @@ class Peers:
         self.name = ""
         #: When others were heard last, by the loop's clock and by their names.
         self.heard: dict[str, float] = {}
+        #: Called with the name of a process that is heard for the first time.
+        self.on_heard: list[Callable[[str], object]] = []
         #: Called with the name of a process that left, or that is silent.
         self.on_gone: list[Callable[[str], object]] = []
+        self._is_watched = False
+        self._beat: Optional[asyncio.TimerHandle] = None
         self._receivers: dict[str, Receive] = {"hello": self._answer, "here": _nothing, "bye": self._take_leave}
         relay.on_connect.append(self.greet)
 
@@ -50,6 +59,15 @@ class Peers:
         self.heard.clear()
         self._messenger.listen(_ALL, self._receive)
         self._messenger.listen(_ONE + self.name, self._receive)
+        if self._is_watched:
+            self._schedule()
+
+    def watch(self) -> None:
+        """Notice within some seconds that a process is gone without a goodbye: from now on all are greeted again and again."""
+        if not self._is_watched:
+            self._is_watched = True
+            if self.name:
+                self._schedule()
 
     def stop(self) -> None:
         """Say goodbye, and listen no more."""
@@ -58,6 +76,9 @@ class Peers:
             self._messenger.ignore(_ALL, self._receive)
             self._messenger.ignore(_ONE + self.name, self._receive)
             self.name = ""
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
 
     def handle(self, kind: str, receive: Receive) -> None:
         """Call a function with the messages of a kind."""
@@ -71,6 +92,20 @@ class Peers:
     def greet(self) -> None:
         """Ask all others to make themselves known."""
         self.send(None, "hello")
+
+    def _schedule(self) -> None:
+        self._beat = asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._schedule()
+        if not self._relay.is_connected:
+            return
+        # While there is no connection nobody is heard.
+        oldest = self._relay.now() - _SILENT_SECONDS
+        if self._relay.connected_at < oldest:
+            for name in [name for name, when in self.heard.items() if when < oldest]:
+                self.drop(name)
+        self.greet()
 
     def drop(self, name: str) -> None:
         """Forget a process that is silent; it is known again once it is heard of."""
@@ -86,10 +121,15 @@ class Peers:
             logger.debug("what another program published for the framework is ignored: %.100r", data)
             return
         receive = self._receivers.get(kind)
-        if name != self.name:
-            self.heard[name] = self._relay.now()
-            if receive is not None:
-                receive(name, message)
+        if name == self.name:
+            return
+        is_new = name not in self.heard
+        self.heard[name] = self._relay.now()
+        if is_new and kind != "bye":
+            for each in tuple(self.on_heard):
+                each(name)
+        if receive is not None:
+            receive(name, message)
 
     def _answer(self, name: str, _message: dict[str, Any]) -> None:
         self.send(name, "here")

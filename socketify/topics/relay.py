@@ -32,7 +32,9 @@ _PAUSE_OF_LONG_OUTAGE_SECONDS = 5.0
 _LONG_OUTAGE_SECONDS = 30.0
 #: Seconds that closing may take.
 _CLOSE_SECONDS = 1.0
+#: A task that does not end is cancelled so many times, with so many seconds for each.
 _CANCELS = 3
+_CANCEL_SECONDS = 0.5
 
 
 class Locals(Protocol):
@@ -78,6 +80,7 @@ class Relay:
         # Numbers the connections, so that nothing of a former one is delivered.
         self._connection = 0
         self._is_connected = False
+        self._is_stopping = False
         # Until when publications are held back after an outage: other processes come back meanwhile.
         self._hold_until = 0.0
         self._handing: list[Publication] = []
@@ -174,7 +177,10 @@ class Relay:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self.settle(), seconds)
         if task is not None:
-            await _cancel(task)
+            self._is_stopping = True
+            task.cancel()
+            # It cancels two others.
+            await asyncio.wait({task}, timeout=_CANCEL_SECONDS * _CANCELS * 2 + _CLOSE_SECONDS)
         self._connection += 1
         self._is_connected = False
         await self._close()
@@ -207,7 +213,7 @@ class Relay:
         except BrokerError as error:
             await self._close()
             message = f"{self._place} cannot be reached: {error}"
-            raise BrokerError(message) from error.__cause__
+            raise BrokerError(message) from error
         except Exception as error:
             await self._close()
             message = f"{self._place} cannot be reached: {type(error).__name__}: {error}"
@@ -218,9 +224,10 @@ class Relay:
     async def _keep(self) -> None:
         """Use the connection, and make another one whenever it is lost."""
         assert self._loop is not None
-        while True:
+        while not self._is_stopping:
             if not self._is_connected:
                 await self._reconnect()
+                continue
             reason = await self._use()
             self._is_connected = False
             self._connection += 1
@@ -241,6 +248,7 @@ class Relay:
         began = self._loop.time()
         pause = _PAUSE_FIRST_SECONDS
         bound = _PAUSE_MAX_SECONDS
+        reason = ""
         while True:
             # Processes that lost it at the same moment do not come back at the same moment.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
@@ -249,7 +257,9 @@ class Relay:
                 await self._connect()
                 break
             except BrokerError as error:
-                logger.debug("still away: %s", error)
+                if str(error) != reason:
+                    reason = str(error)
+                    logger.warning("%s", reason, exc_info=error.__cause__ if _traceback_of(error.__cause__) else None)
             if away > _LONG_OUTAGE_SECONDS:
                 bound = _PAUSE_OF_LONG_OUTAGE_SECONDS
             pause = min(pause * 2, bound)
@@ -388,18 +398,19 @@ class Relay:
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait for its end: more than once, as :func:`asyncio.wait_for` before CPython 3.12 may swallow it."""
+    """Cancel a task of the broker and wait for its end."""
+    # More than once, as asyncio.wait_for before CPython 3.12 may swallow it.
     for _ in range(_CANCELS):
         task.cancel()
-        await asyncio.wait({task}, timeout=_CLOSE_SECONDS)
+        await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
         if task.done():
             return
     logger.warning("a task of the broker goes on though it was cancelled, and is left: %r", task)
 
 
-def _traceback_of(error: BaseException) -> bool:
+def _traceback_of(error: Optional[BaseException]) -> bool:
     """Return whether the traceback of an error says more than its text: it is no failure of a connection."""
-    return not isinstance(error, (OSError, asyncio.CancelledError))
+    return error is not None and not isinstance(error, (OSError, asyncio.CancelledError))
 
 
 def _nothing() -> None:
