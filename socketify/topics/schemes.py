@@ -23,7 +23,7 @@ _NATS = _Kind("socketify.topics.nats_broker", "NatsBroker", "nats")
 _KINDS = {
     "local": _LOCAL,
     **dict.fromkeys(("redis", "rediss", "valkey", "valkeys", "unix"), _REDIS),
-    **dict.fromkeys(("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"), _REDIS),
+    **{f"{name}+{kind}": _REDIS for kind in ("sentinel", "cluster") for name in ("redis", "rediss", "valkey", "valkeys")},
     **dict.fromkeys(("nats", "tls"), _NATS),
 }
 

@@ -20,7 +20,7 @@ def encode_message(data: bytes, is_text: bool, compress: bool) -> bytes:
         compress: whether websockets get it compressed.
 
     """
-    if not compress and _is_utf8(data) == is_text and not data.startswith(_ENVELOPE):
+    if not compress and is_utf8(data) == is_text and not data.startswith(_ENVELOPE):
         return data
     flags = (_TEXT if is_text else 0) | (_COMPRESS if compress else 0)
     return _ENVELOPE + bytes((flags,)) + data
@@ -37,10 +37,11 @@ def decode_message(payload: bytes) -> tuple[bytes, bool, bool]:
         flags = payload[len(_ENVELOPE)]
         if flags <= _TEXT | _COMPRESS:
             return payload[_HEAD_BYTES:], bool(flags & _TEXT), bool(flags & _COMPRESS)
-    return payload, _is_utf8(payload), False
+    return payload, is_utf8(payload), False
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
+    """Return whether data is UTF-8."""
     if data.isascii():
         return True
     try:
