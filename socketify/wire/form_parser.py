@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
@@ -42,6 +41,8 @@ def load_parser() -> ModuleType:
 
 def _files() -> list[Path]:
     """Return the module's file where the package is installed."""
+    from importlib import metadata  # noqa: PLC0415 - a tenth of what importing socketify takes, and rarely needed
+
     try:
         file = Path(str(metadata.distribution("multipart").locate_file("multipart.py")))
     except metadata.PackageNotFoundError:
