@@ -164,7 +164,7 @@ class Relay:
             if self._required:
                 self._loop = None
                 raise
-            logger.warning("%s: it is tried again, and meanwhile nothing reaches other processes", error)
+            logger.warning("%s: it is tried again, and nothing reaches other processes meanwhile", error)
         self._task = new_task(loop, self._keep())
 
     async def stop(self, seconds: float) -> None:
@@ -236,7 +236,7 @@ class Relay:
             self._echoes.clear()
             self._interest.lose()
             logger.warning(
-                "the connection to %s is lost (%s)%s: it is made again, and meanwhile nothing reaches other processes",
+                "the connection to %s is lost (%s)%s: nothing reaches other processes before it is made again",
                 self._place,
                 reason,
                 f", and perhaps {lost} messages that were on their way" if lost else "",

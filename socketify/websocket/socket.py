@@ -11,7 +11,7 @@ from ..core.core import Core
 from ..native import lent, lib, websocket_send
 from ..native import publish_from as _publish_from
 from ..native import send_message as _send
-from ..native.abi import BAD_HEAD, GONE, OK, STALE, WS_COMPRESS, WS_EXCLUDE_SELF, WS_MORE, WS_OPCODE_MASK
+from ..native.abi import BAD_HEAD, GONE, OK, STALE, WS_COMPRESS, WS_EXCLUDE_SELF, WS_MORE, WS_OPCODE_MASK, WS_TOPICS_RESERVED
 from ..wire.addresses import address_text
 from .constants import OpCode, SendStatus
 from .encoding import RESERVED_TOPIC, checked_opcode, encode_publication, encode_reason, encode_topic
@@ -241,10 +241,12 @@ class WebSocket:
             self._forward(partial(self.publish, exclude_self=exclude_self), topic, message, opcode, compress)
             return not self.is_closed
         name, payload, flags = encode_publication(session.core, topic, message, opcode, compress)
+        relay = session.core.relay
+        if relay is not None and topic.startswith(WS_TOPICS_RESERVED):
+            raise ValueError(RESERVED_TOPIC)
         excluding = flags | (WS_EXCLUDE_SELF if exclude_self else 0)
         with lent(payload) as content:
             reached = lib.sk_ws_publish(session.handle, name, len(name), content, len(payload), excluding)
-        relay = session.core.relay
         if relay is not None and reached != STALE:
             relay(topic, payload, flags)
         return bool(reached == 1)
