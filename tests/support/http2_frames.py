@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hpack import Encoder
-
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 PRIORITY_UPDATE = 0x10
 ACK = END_STREAM = 0x1
@@ -53,11 +51,20 @@ def settings(*pairs: tuple[int, int], ack: bool = False) -> bytes:
 
 
 def block(*fields: tuple[str, str]) -> bytes:
-    """A field block that changes no table."""
-    encoder = Encoder()
-    encoder.header_table_size = 0
-    made = encoder.encode(fields, huffman=False)
-    return bytes(made[1:]) if made[:1] == b"\x20" else bytes(made)
+    """A field block of literals, that changes no table (RFC 7541 section 6.2.2)."""
+    return b"".join(b"\0" + text(name) + text(value) for name, value in fields)
+
+
+def text(of: str) -> bytes:
+    """A string literal that is not coded (RFC 7541 section 5.2)."""
+    content = of.encode("latin-1")
+    if len(content) < 127:
+        return bytes([len(content)]) + content
+    left, octets = len(content) - 127, [127]
+    while left > 127:
+        octets.append(left & 127 | 128)
+        left >>= 7
+    return bytes([*octets, left]) + content
 
 
 REQUEST = ((":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/"))
