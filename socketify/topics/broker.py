@@ -31,8 +31,8 @@ class Broker(Protocol):
     """What carries publications between processes; a program may have one of its own.
 
     One event loop uses it: all methods are coroutines of that loop. The relay of the app calls one of :meth:`publish`,
-    :meth:`subscribe` and :meth:`unsubscribe` at a time, between :meth:`connect` and the loss of the connection. A call that
-    is cancelled leaves the connection in any state: :meth:`close` or :meth:`connect` follows.
+    :meth:`flush`, :meth:`subscribe` and :meth:`unsubscribe` at a time, between :meth:`connect` and the loss of the connection.
+    A call that is cancelled leaves the connection in any state: :meth:`close` or :meth:`connect` follows.
     """
 
     #: Whether what this connection publishes to a topic that it is subscribed to comes back to it: exactly once each,
@@ -54,7 +54,7 @@ class Broker(Protocol):
         """Wait until the connection is lost, and return why, for the log. Called once for each connection."""
 
     async def publish(self, publications: Sequence[Publication]) -> int:
-        """Hand over what was published in a turn, in order.
+        """Hand over what was published in a turn, in order. It may be on its way still when this returns.
 
         Returns:
             How many are lost, because the broker refuses them, or the queue of a process that wants them is full: once for each
@@ -62,6 +62,14 @@ class Broker(Protocol):
 
         Raises:
             BrokerError: the connection is lost. Some may have arrived, so none of them is sent again.
+
+        """
+
+    async def flush(self) -> None:
+        """Wait until the broker, or the other processes, have taken all that was handed over.
+
+        Raises:
+            BrokerError: the connection is lost.
 
         """
 

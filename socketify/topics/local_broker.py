@@ -126,6 +126,12 @@ class LocalBroker:
             lost += link.publish(frames)
         return lost
 
+    async def flush(self) -> None:
+        """Wait until the others have read all that was sent to them."""
+        unread = [link.when_empty() for link in self._links.values() if link.is_open]
+        if unread:
+            await asyncio.wait(unread)
+
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Tell the others that this process wants topics."""
         self._topics.update(topics)

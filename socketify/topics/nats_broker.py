@@ -107,6 +107,10 @@ class NatsBroker:
             await connection.send(b"".join(frames))
         return len(publications) - len(frames)
 
+    async def flush(self) -> None:
+        """Implement :meth:`Broker.flush`."""
+        await self._connected().carry_out(b"")
+
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Implement :meth:`Broker.subscribe`."""
         commands = []

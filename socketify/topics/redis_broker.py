@@ -109,6 +109,10 @@ class RedisBroker:
         commands = [publish + b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(c), c, len(data), data) for c, data in messages]
         await connection.send(b"".join(commands), messages)
 
+    async def flush(self) -> None:
+        """Implement :meth:`Broker.flush`."""
+        await asyncio.gather(*(connection.ask(PING) for connection in self._connections))
+
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Implement :meth:`Broker.subscribe`."""
         await self._change(self._subscribe, topics)

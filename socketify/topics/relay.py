@@ -318,7 +318,9 @@ class Relay:
             held = self._hold_until - loop.time()
             if self._outbox and held <= 0:
                 await self._hand_over()
-            self._resolve(settling)
+            if settling and self._settling[0][0] <= self._left:
+                await broker.flush()
+                self._resolve(settling)
             if not (self._outbox and held <= 0):
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(work.wait(), held if self._outbox else None)

@@ -85,7 +85,7 @@ def find_broker(given: Union[str, Broker, None]) -> Optional[tuple[Broker, str]]
         return None
     if isinstance(url, str):
         return open_broker(url), f"the broker {without_password(url)}"
-    for name in ("echoes", "connect", "wait_until_lost", "publish", "subscribe", "unsubscribe", "close"):
+    for name in ("echoes", "connect", "wait_until_lost", "publish", "flush", "subscribe", "unsubscribe", "close"):
         if not hasattr(url, name):
             message = f"broker must be a URL or a Broker: {type(url).__name__} has no {name}"
             raise TypeError(message)

@@ -111,6 +111,10 @@ class MemoryBroker:
         self.taken += len(taken)
         return len(publications) - len(taken)
 
+    async def flush(self) -> None:
+        if self.may_go_on is not None:
+            await self.may_go_on.wait()
+
     async def subscribe(self, topics: Sequence[str]) -> None:
         await self._pass("subscribe", topics)
         with self.hub.lock:
