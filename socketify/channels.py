@@ -17,6 +17,8 @@ from .wire.channel_messages import decode_message, encode_message
 
 Result = TypeVar("Result")
 logger = logging.getLogger("socketify")
+#: Seconds to wait for the broker at most.
+_FLUSH_SECONDS = 1.0
 
 
 class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
@@ -43,7 +45,7 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         group_expiry: float = 86400,
         capacity: int = 100,
         channel_capacity: Optional[Mapping[Any, int]] = None,
-        prefix: str = "channels",
+        prefix: str = "default",
     ) -> None:
         super().__init__(expiry=expiry, capacity=capacity, channel_capacity=self.compile_capacities(channel_capacity or {}))
         self.group_expiry = group_expiry
@@ -147,7 +149,14 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
     async def _call(self, function: Callable[[Mailboxes], Result]) -> Result:
         async def call(topics: Topics) -> Result:
-            return function(self._of(topics))
+            boxes = self._of(topics)
+            result = function(boxes)
+            heard = boxes.listening
+            if boxes.settled < heard and topics.is_connected:
+                # What others send from now on arrives, too.
+                await topics.flush(_FLUSH_SECONDS)
+                boxes.settled = max(boxes.settled, heard)
+            return result
 
         return await _in_loop(call)
 

@@ -90,6 +90,38 @@ def test_errors(site: Program, what: str) -> None:
     assert answer.startswith(expected.get(what, "TypeError: ")), answer
 
 
+@pytest.fixture
+def sites(tmp_path: Path) -> Iterator[list[Program]]:
+    """Two processes with a broker."""
+    text = f"import sys; sys.argv.append('local://{tmp_path}')\n{PROGRAM}"
+    with Program(text) as one, Program(text) as two:
+        yield [one, two]
+
+
+def test_several_processes(sites: list[Program]) -> None:
+    with opened(sites[0], "async") as one, opened(sites[1], "sync") as two, opened(sites[1], "async") as three:
+        names = [ask(each, "name") for each in (one, two, three)]
+        assert ask(one, f"send {names[1]} hello é") == "done"
+        assert two.recv(timeout=10) == "hello é"
+        for each in (one, two):
+            assert ask(each, "join room") == "done"
+        for number in range(20):
+            assert ask(three, f"group room {number}") == "done"
+        for each in (one, two):
+            assert [each.recv(timeout=10) for _ in range(20)] == [str(number) for number in range(20)]
+        # A channel of another process joins and leaves soon.
+        assert ask(one, f"join room {names[2]}") == "done"
+        assert ask(one, "group room again") == "done"
+        assert [each.recv(timeout=10) for each in (one, two, three)] == ["again"] * 3
+        assert ask(one, f"leave room {names[2]}") == "done"
+        for site in sites:
+            assert httpx.post(f"{site.url}/publish/room", content="from a view").text == "sent"
+        for each in (one, two):
+            assert [each.recv(timeout=10) for _ in range(2)] == ["from a view"] * 2
+        assert httpx.post(f"{sites[0].url}/publish/all", content="to all").text == "sent"
+        assert [each.recv(timeout=10) for each in (one, two, three)] == ["to all"] * 3
+
+
 def test_without_a_served_app() -> None:
     from socketify.channels import ChannelLayer  # noqa: PLC0415
 

@@ -121,7 +121,6 @@ class App(Verbs, TopicMethods):
         self.lifecycle = Lifecycle(core, lifespan, shutdown_timeout)
         self._backlog = limits.backlog
         self._handlers = Handlers(core, request_response_factory_max_items)
-        self.websocket_routes = WebSocketRoutes(core, self._handlers, websocket_factory_max_items)
         self._loop = Loop(core)
         on_missing = self._handlers.callback(no_route, ())
         on_drained = self.lifecycle.on_drained
@@ -137,6 +136,8 @@ class App(Verbs, TopicMethods):
             self._server_names = ServerNames(core, options)
             self.topics = self._new_topics(broker, broker_required)
             announce(self.topics)
+            presence = self.topics.presence
+            self.websocket_routes = WebSocketRoutes(core, self._handlers, websocket_factory_max_items, presence)
         except BaseException:
             self.close()
             raise
@@ -321,7 +322,8 @@ class App(Verbs, TopicMethods):
                 limit; more get 503) and ``max_connections_per_address`` (0; more get 429). The handlers, sync or async, are
                 ``upgrade(res, req, socket_context)``, ``open(ws)``, ``message(ws, message, opcode)``, ``drain(ws)``,
                 ``ping(ws, message)``, ``pong(ws, message)``, ``close(ws, code, message)`` and
-                ``subscription(ws, topic, subscriptions, subscriptions_before)``.
+                ``subscription(ws, topic, subscriptions, subscriptions_before)``; and ``presence(ws)``, which does not wait, and
+                returns as JSON what others may see of a websocket on its topics (:meth:`presence`).
 
         Raises:
             TypeError, ValueError: an argument is wrong; the message names the key.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 from ..topics.counters import BrokerCounters
+from ..topics.presence import PresenceHandler
 from ..topics.topics import Topics
 from ..websocket.constants import OpCode
+
+Presence = TypeVar("Presence", bound=PresenceHandler)
 
 
 class TopicMethods:
@@ -34,6 +37,28 @@ class TopicMethods:
         """
         return self.topics.publish(topic, message, opcode, compress)
 
+    def publish_here(
+        self, topic: str, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False
+    ) -> bool:
+        """Send to the websockets of this process that are subscribed to a topic, and not to other processes. Thread-safe.
+
+        For what every process finds out by itself, as those that :meth:`on_presence` calls.
+
+        Args:
+            topic: its name.
+            message: see :meth:`publish`.
+            opcode: TEXT or BINARY.
+            compress: whether to compress it, where that was negotiated.
+
+        Returns:
+            As :meth:`publish`.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong.
+
+        """
+        return self.topics.publish_here(topic, message, opcode, compress)
+
     def num_subscribers(self, topic: str) -> int:
         """Return the number of websockets of this process that are subscribed to a topic.
 
@@ -57,6 +82,42 @@ class TopicMethods:
 
         """
         return await self.topics.count_subscribers(topic, timeout)
+
+    async def presence(self, topic: str, timeout: float = 1.0) -> list[Any]:
+        """Return who is on a topic, in all processes that share the broker.
+
+        Args:
+            topic: its name.
+            timeout: seconds to wait for other processes; the websockets of those that do not answer in time are missing.
+                Without a connection to the broker only this process is asked.
+
+        Returns:
+            For each websocket that is subscribed to it what the ``presence`` of its route (see :meth:`ws`) or of its ASGI
+            application says of it, in no particular order; websockets of which that is None, or not said, are not among them.
+
+        Raises:
+            RuntimeError: it is not awaited in the loop that serves the app.
+            TypeError, ValueError: an argument is wrong.
+
+        """
+        return await self.topics.members(topic, timeout)
+
+    def on_presence(self, handler: Presence) -> Presence:
+        """Call a function, sync or async, when websockets join and leave a topic. Usable as a decorator.
+
+        It is called in every process that has a websocket on the topic which others may see, about those of all processes.
+        Those of a process that was killed leave within seconds. Who is there before the first of this process joins is not
+        told: :meth:`presence` returns them.
+
+        Args:
+            handler: called as ``handler(topic, joined, left)``, with lists of what :meth:`presence` returns of each.
+
+        Raises:
+            TypeError: it is not callable.
+
+        """
+        self.topics.presence.on_change(handler)
+        return handler
 
     async def flush_topics(self, timeout: float = 5.0) -> bool:
         """Wait until the broker has what was published and subscribed to before.

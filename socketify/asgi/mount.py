@@ -45,4 +45,4 @@ def serve_websockets(
 def route_websockets(app: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, state: Scope) -> None:
     """Route all websockets of an app to an ASGI application whose lifespan is followed elsewhere."""
     parts = ScopeParts("websocket", app.is_secure, root_path, state)
-    ASGIWebSocketRoute(app.core, application, parts.builder(), options, app.publish)
+    ASGIWebSocketRoute(app.core, application, parts.builder(), options, app.topics)

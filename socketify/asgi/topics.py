@@ -33,23 +33,25 @@ Connection = Union[HasScope, Mapping[str, Any]]
 Data = Union[str, bytes, bytearray, memoryview]
 
 
-def subscribe(websocket: Connection, topic: str) -> bool:
+def subscribe(websocket: Connection, topic: str, *, presence: Any = None) -> bool:
     """Get what is published to a topic from now on, as messages of the server.
 
     Args:
         websocket: of the framework, accepted; or its ASGI scope.
         topic: its name.
+        presence: what others may see of this websocket on the topic, as JSON; see :meth:`socketify.App.presence`. None for
+            nothing: it stays unseen.
 
     Returns:
         True unless the connection is closed.
 
     Raises:
         RuntimeError: another server serves it, it is not accepted yet, or another thread than the server's calls.
-        TypeError: an argument is no websocket, or no topic.
-        ValueError: the topic is too long or reserved.
+        TypeError: an argument is no websocket or no topic, or presence is not JSON.
+        ValueError: the topic is too long or reserved, or presence is not JSON.
 
     """
-    return _find(websocket).subscribe(topic)
+    return _find(websocket).subscribe(topic, presence)
 
 
 def unsubscribe(websocket: Connection, topic: str) -> bool:
@@ -69,13 +71,14 @@ def unsubscribe(websocket: Connection, topic: str) -> bool:
     return _find(websocket).unsubscribe(topic)
 
 
-def publish(websocket: Connection, topic: str, message: Data) -> bool:
+def publish(websocket: Connection, topic: str, message: Data, *, exclude_self: bool = False) -> bool:
     """Send to all subscribers of a topic, this websocket included if it is one; it need not be. Thread-safe.
 
     Args:
         websocket: of the framework, or its ASGI scope; it may be closed. Where there is none, call :func:`socketify.publish`.
         topic: its name.
         message: str is sent as text, bytes as binary. It is compressed if the ``compression`` of ``websocket_options`` says so.
+        exclude_self: whether this websocket does not get it.
 
     Returns:
         Whether there was a subscriber in this process; from another thread than the server's, whether it runs.
@@ -89,7 +92,7 @@ def publish(websocket: Connection, topic: str, message: Data) -> bool:
     if not isinstance(message, (str, bytes, bytearray, memoryview)):
         error = f"message must be str or bytes, not {type(message).__name__}"
         raise TypeError(error)
-    return _find(websocket).publish(topic, message)
+    return _find(websocket).publish(topic, message, exclude_self=exclude_self)
 
 
 def _find(websocket: Connection) -> ASGIWebSocket:

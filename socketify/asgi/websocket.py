@@ -6,21 +6,22 @@ import asyncio
 import logging
 import types
 from collections import deque
-from typing import Any, Callable, NoReturn, Optional, Union
+from functools import partial
+from typing import Any, NoReturn, Optional, Union
 
-from ..core.core import Core
 from ..http.exchange import elsewhere
 from ..native import abi, lib
 from ..native import send_message as _send
-from ..websocket.admission import Admission
 from ..websocket.constants import OpCode
-from ..websocket.encoding import encode_topic
+from ..websocket.encoding import RESERVED_TOPIC, encode_topic
+from ..websocket.publishing import publish_from
 from .exchange import ASGIExchange
 from .guest import Guest
 from .head import checked_fields
-from .protocol import ASGIApplication, ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect
+from .protocol import ClientDisconnectedError, Message, Scope, as_coroutine, is_disconnect
 from .response import DONE
 from .waiters import wait, wake
+from .websocket_context import WebSocketContext
 
 logger = logging.getLogger("socketify")
 
@@ -33,53 +34,6 @@ _WAITING_MAX_BYTES = 1024 * 1024
 _FORBIDDEN = b"403 Forbidden"
 _PREFIX = "websocket."
 _OF_TOPICS = ("websocket.subscribe", "websocket.unsubscribe", "websocket.publish")
-
-#: Publishes to a topic, as :meth:`socketify.App.publish`.
-Publish = Callable[[str, Any, OpCode, bool], bool]
-
-
-class WebSocketContext:
-    """What the websockets of a route have in common."""
-
-    __slots__ = (
-        "admission",
-        "application",
-        "binary",
-        "buffered_max",
-        "compresses",
-        "core",
-        "number",
-        "open",
-        "publish",
-        "text",
-    )
-
-    def __init__(
-        self,
-        core: Core,
-        application: ASGIApplication,
-        admission: Admission,
-        publish: Publish,
-        *,
-        compresses: bool,
-        buffered_max: int,
-    ) -> None:
-        self.core = core
-        self.application = application
-        self.admission = admission
-        self.publish = publish
-        #: Whether messages are compressed, where that was negotiated.
-        self.compresses = compresses
-        #: The opcodes of text and binary messages, combined with flags.
-        flags = abi.WS_COMPRESS if compresses else 0
-        self.text = abi.WS_TEXT | flags
-        self.binary = abi.WS_BINARY | flags
-        #: Bytes that may wait for a client before senders wait.
-        self.buffered_max = buffered_max
-        #: The number by which the native side knows the route.
-        self.number = -1
-        #: Open websockets by their handles.
-        self.open: dict[int, ASGIWebSocket] = {}
 
 
 class ASGIWebSocket:
@@ -96,6 +50,7 @@ class ASGIWebSocket:
         "_handle",
         "_inbox",
         "_inbox_bytes",
+        "_is_present",
         "_key",
         "_paused",
         "_phase",
@@ -118,6 +73,8 @@ class ASGIWebSocket:
         self._inbox: deque[Message] = deque()
         self._inbox_bytes = 0
         self._paused = False
+        # Whether others may see on which topics it is.
+        self._is_present = False
         self._close = (abi.WS_CODE_ABNORMAL, "")
         self._readers: list[asyncio.Future[None]] = []
         # Senders that wait for a slow client take turns.
@@ -191,6 +148,8 @@ class ASGIWebSocket:
     def _end(self, code: int, reason: str) -> None:
         if self._phase == CONNECTING:
             self._context.core.live.pop(self._handle, None)
+        if self._is_present:
+            self._context.topics.presence.leave_all(self._handle)
         self._phase = CLOSED
         self._handle = 0
         self._close = (code, reason)
@@ -405,11 +364,15 @@ class ASGIWebSocket:
 
     # ---- topics
 
-    def subscribe(self, topic: str) -> bool:
+    def subscribe(self, topic: str, presence: Any = None) -> bool:
         """Subscribe to a topic; False when the connection is closed.
 
+        Args:
+            topic: its name.
+            presence: what others may see of this websocket on the topic, as JSON; None for nothing.
+
         Raises:
-            TypeError, ValueError: it is no topic.
+            TypeError, ValueError: it is no topic, or presence is not JSON.
             RuntimeError: the handshake is not accepted yet, or this is not the app's thread.
 
         """
@@ -417,7 +380,26 @@ class ASGIWebSocket:
         if self._phase == CONNECTING:
             error = "subscribe: the websocket is not accepted yet"
             raise RuntimeError(error)
-        return self._checked(lib.sk_ws_subscribe(self._handle, name, len(name)), "subscribe")
+        if presence is None and not self._is_present:
+            return self._subscribe(name)
+        core, keeper, handle = self._context.core, self._context.topics.presence, self._handle
+        if not core.home.is_current:
+            raise RuntimeError(elsewhere("subscribe"))
+        keeper.join(handle, topic, presence)
+        self._is_present = True
+        has_joined = False
+        try:
+            has_joined = self._subscribe(name)
+        finally:
+            if not has_joined:
+                keeper.leave(handle, topic)
+        return has_joined
+
+    def _subscribe(self, name: bytes) -> bool:
+        result = self._checked(lib.sk_ws_subscribe(self._handle, name, len(name)), "subscribe")
+        if result == abi.BAD_HEAD:
+            raise ValueError(RESERVED_TOPIC)
+        return result == 1
 
     def unsubscribe(self, topic: str) -> bool:
         """Leave a topic; False when it was not subscribed to, as after the end of the connection.
@@ -430,10 +412,18 @@ class ASGIWebSocket:
         name = encode_topic(topic)
         if self._phase != OPEN:
             return False
-        return self._checked(lib.sk_ws_unsubscribe(self._handle, name, len(name)), "unsubscribe")
+        result = self._checked(lib.sk_ws_unsubscribe(self._handle, name, len(name)), "unsubscribe")
+        if self._is_present:
+            self._context.topics.presence.leave(self._handle, topic)
+        return result == 1
 
-    def publish(self, topic: str, data: Union[str, bytes, bytearray, memoryview]) -> bool:
-        """Send to all subscribers of a topic, this websocket included if it is one: str as text, else binary.
+    def publish(self, topic: str, data: Union[str, bytes, bytearray, memoryview], *, exclude_self: bool = False) -> bool:
+        """Send to all subscribers of a topic: str as text, else binary.
+
+        Args:
+            topic: its name.
+            data: the message.
+            exclude_self: whether this websocket does not get it, if it is one.
 
         Returns:
             As :meth:`socketify.App.publish`.
@@ -443,12 +433,18 @@ class ASGIWebSocket:
 
         """
         context = self._context
-        return context.publish(topic, data, OpCode.TEXT if isinstance(data, str) else OpCode.BINARY, context.compresses)
+        core, opcode = context.core, OpCode.TEXT if isinstance(data, str) else OpCode.BINARY
+        if not exclude_self or self._phase != OPEN:
+            return context.topics.publish(topic, data, opcode, context.compresses)
+        if core.home.is_current:
+            return publish_from(core, self._handle, topic, data, opcode, context.compresses, exclude_self)
+        core.forward(core.guard, None, partial(self.publish, exclude_self=True), topic, data)
+        return True
 
-    def _checked(self, result: int, what: str) -> bool:
+    def _checked(self, result: int, what: str) -> int:
         if result == abi.STALE and self._handle and not self._context.core.home.is_current:
             raise RuntimeError(elsewhere(what))
-        return result == 1
+        return result
 
     def _take_topic(self, kind: str, message: Message) -> None:
         if "topic" not in message:
@@ -457,10 +453,10 @@ class ASGIWebSocket:
         topic = message["topic"]
         if kind == "websocket.publish":
             # It needs no connection: that somebody left can be told after the end.
-            self.publish(topic, _published(message))
+            self.publish(topic, _published(message), exclude_self=bool(message.get("exclude_self")))
         elif kind == "websocket.unsubscribe":
             self.unsubscribe(topic)
-        elif not self.subscribe(topic):
+        elif not self.subscribe(topic, message.get("presence")):
             self._raise_closed()
 
     async def _send_denial(self, message: Message) -> None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ..core.core import Core
 from ..native import OnMessage, abi, lib, message_handler, request_handler
+from ..topics.topics import Topics
 from ..websocket.options import HANDLERS, WebSocketOptions
 from .guest import Guest
 from .protocol import ASGIApplication
-from .websocket import ASGIWebSocket, Publish, WebSocketContext
+from .websocket import ASGIWebSocket
+from .websocket_context import WebSocketContext
 
 if TYPE_CHECKING:
     from .scope import ScopeBuilder
@@ -31,7 +33,7 @@ class ASGIWebSocketRoute:
         application: the ASGI application.
         build: makes the scope of a handshake.
         options: options of :meth:`socketify.App.ws`.
-        publish: publishes to a topic of the app.
+        topics: of the app.
 
     Raises:
         TypeError, ValueError: an option is wrong; the message names it.
@@ -44,7 +46,7 @@ class ASGIWebSocketRoute:
         application: ASGIApplication,
         build: ScopeBuilder,
         options: Mapping[str, Any],
-        publish: Publish,
+        topics: Topics,
     ) -> None:
         for key in HANDLERS:
             if key in options:
@@ -57,7 +59,7 @@ class ASGIWebSocketRoute:
             core,
             application,
             checked.admission(),
-            publish,
+            topics,
             compresses=checked.compresses,
             buffered_max=min(_BUFFERED_MAX, limit) if limit else _BUFFERED_MAX,
         )

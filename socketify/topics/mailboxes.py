@@ -61,7 +61,7 @@ class Mailboxes:
         self, messenger: Messenger, prefix: str, capacity_of: Callable[[str], int], expiry: float, group_expiry: float
     ) -> None:
         self._messenger = messenger
-        self._prefix = prefix
+        self._prefix = f"channels.{prefix}"
         self._capacity_of = capacity_of
         self._expiry = expiry
         self._group_expiry = group_expiry
@@ -70,7 +70,10 @@ class Mailboxes:
         self._swept = time.monotonic()
         #: In the names of the mailboxes of this process.
         self._process = uuid.uuid4().hex[:12]
-        messenger.listen(f"{prefix}.process.{self._process}", self._on_command)
+        #: How often it began to listen to others, and how often the broker is known to have that.
+        self.listening = 0
+        self.settled = 0
+        self._listen(f"process.{self._process}", self._on_command)
 
     def new_name(self, prefix: str) -> str:
         """Return the name of a new mailbox of this process."""
@@ -131,7 +134,7 @@ class Mailboxes:
         members = self._groups.get(group)
         if members is None:
             members = self._groups[group] = _Group(partial(self._deliver, group))
-            self._messenger.listen(self._name_of(group), members.receive)
+            self._listen(f"group.{group}", members.receive)
         members[name] = time.monotonic()
         self._box(name).groups.add(group)
 
@@ -176,6 +179,10 @@ class Mailboxes:
             message = f"the channel {name!r} is none that new_channel returned: this layer has no queues of several processes"
             raise ValueError(message)
         return process.rpartition(".")[2]
+
+    def _listen(self, name: str, receive: Receive) -> None:
+        self._messenger.listen(f"{self._prefix}.{name}", receive)
+        self.listening += 1
 
     def _name_of(self, group: str) -> str:
         return f"{self._prefix}.group.{group}"

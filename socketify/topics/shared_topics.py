@@ -17,6 +17,7 @@ from .counters import BrokerCounters
 from .peers import Peers
 from .questions import Questions
 from .relay import Relay
+from .shared_presence import SharedPresence
 from .topics import Topics
 
 
@@ -39,6 +40,7 @@ class SharedTopics(Topics):
         #: What others can be asked.
         self.questions = Questions(self.relay, self.peers)
         self.questions.answer("count", self._count)
+        self.presence = self._shared_presence = SharedPresence(core, self.messenger, self.peers, self.questions, self.relay)
         core.relay = self._pass_on
         callback = abi.TopicsCallback(self.relay.wake)
         core.callbacks.append(callback)
@@ -56,6 +58,7 @@ class SharedTopics(Topics):
 
     async def stop(self, seconds: float) -> None:
         """Hand over what was published, within so many seconds, and disconnect."""
+        self._shared_presence.stop()
         self.peers.stop()
         await self.relay.stop(seconds)
 
@@ -128,6 +131,11 @@ class SharedTopics(Topics):
         except asyncio.TimeoutError:
             return False
         return True
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to the broker."""
+        return self.relay.is_connected
 
     @property
     def counters(self) -> BrokerCounters:

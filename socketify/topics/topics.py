@@ -13,6 +13,7 @@ from ..websocket.constants import OpCode
 from ..websocket.encoding import encode_publication, encode_topic
 from .counters import BrokerCounters
 from .messenger import Messenger
+from .presence import Presence
 
 
 class Topics:
@@ -28,6 +29,8 @@ class Topics:
         self.core = core
         #: To other processes, for parts of the framework.
         self.messenger = Messenger()
+        #: Who is on them.
+        self.presence = Presence(core)
 
     def publish(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
         """Implement :meth:`socketify.App.publish`."""
@@ -51,6 +54,17 @@ class Topics:
         with lent(payload) as content:
             return bool(lib.sk_app_publish(self.core.native, name, len(name), content, len(payload), flags) == 1)
 
+    def publish_here(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
+        """Implement :meth:`socketify.App.publish_here`."""
+        core = self.core
+        name, payload, flags = encode_publication(core, topic, data, opcode, compress)
+        if get_ident() == core.thread:
+            return Topics._send(self, name, payload, flags)
+        if core.home.loop is None or not core.native:
+            return False
+        core.home.call_soon(Topics._send, self, name, payload, flags)
+        return True
+
     def num_subscribers(self, topic: str) -> int:
         """Implement :meth:`socketify.App.num_subscribers`."""
         core = self.core
@@ -63,6 +77,12 @@ class Topics:
         """Implement :meth:`socketify.App.count_subscribers`."""
         self.check_wait("count_subscribers", timeout)
         return self.num_subscribers(topic)
+
+    async def members(self, topic: str, timeout: float) -> list[Any]:
+        """Implement :meth:`socketify.App.presence`."""
+        self.check_wait("presence", timeout)
+        encode_topic(topic)
+        return await self.presence.members(topic, timeout)
 
     async def flush(self, timeout: float) -> bool:
         """Implement :meth:`socketify.App.flush_topics`."""
@@ -83,6 +103,11 @@ class Topics:
         if asyncio.get_running_loop() is not self.core.loop:
             message = f"{what} must be awaited in the loop that serves the app: use asyncio.run_coroutine_threadsafe(...)"
             raise RuntimeError(message)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection to a broker."""
+        return False
 
     @property
     def counters(self) -> BrokerCounters:

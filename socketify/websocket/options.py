@@ -10,7 +10,7 @@ from .compression import find_zlib
 from .constants import CompressOptions, is_compression
 from .session import Handler
 
-HANDLERS = ("upgrade", "open", "message", "drain", "ping", "pong", "close", "subscription")
+HANDLERS = ("upgrade", "open", "message", "drain", "ping", "pong", "close", "subscription", "presence")
 _PAYLOAD_MAX = 2**31 - 1
 
 

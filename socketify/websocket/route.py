@@ -21,6 +21,7 @@ from .constants import OpCode
 from .options import WebSocketOptions
 from .order import call_at_once, call_in_turn, run_in_turn
 from .pool import WebSocketPool
+from .presence import PresenceKeeper
 from .session import Handler, Session
 
 _OPCODES = {int(each): each for each in OpCode}
@@ -37,6 +38,7 @@ class WebSocketRoute(UpgradeContext):
         live: the open websockets, by handle.
         behavior: options and handlers; see :meth:`socketify.App.ws`.
         names: of the parameters in the route's pattern.
+        presence: keeps who is on topics.
 
     Raises:
         TypeError, ValueError: see :class:`WebSocketOptions`.
@@ -51,6 +53,7 @@ class WebSocketRoute(UpgradeContext):
         live: dict[int, Session],
         behavior: Mapping[str, Any],
         names: tuple[str, ...],
+        presence: PresenceKeeper,
     ) -> None:
         options = WebSocketOptions(behavior)
         handlers = options.handlers
@@ -59,6 +62,7 @@ class WebSocketRoute(UpgradeContext):
         self._core = core
         self._pool = pool
         self._live = live
+        self._presence = presence
         self._handlers: dict[str, Optional[Handler]] = {**handlers, "message": on_message}
         #: The number by which the native side knows the route, once it does.
         self.number = -1
@@ -82,7 +86,7 @@ class WebSocketRoute(UpgradeContext):
             on_drain=abi.WritableCallback() if handlers["drain"] is None else abi.WritableCallback(self._on_drain),
             on_close=abi.WebSocketCloseCallback(self._on_close),
             on_subscription=abi.WebSocketSubscriptionCallback()
-            if handlers["subscription"] is None
+            if handlers["subscription"] is None and handlers["presence"] is None
             else abi.WebSocketSubscriptionCallback(self._on_subscription),
         )
 
@@ -223,10 +227,26 @@ class WebSocketRoute(UpgradeContext):
 
     def _on_subscription(self, handle: int, address: Optional[int], length: int, count: int, before: int) -> None:
         session = self._live.get(handle)
+        if session is None:
+            return
+        topic = ctypes.string_at(address or 0, length).decode()
+        if self._handlers["presence"] is not None:
+            call_at_once(session, self._keep_presence, session, handle, topic, count > before)
         handler = self._handlers["subscription"]
-        if session is not None and handler is not None:
-            topic = ctypes.string_at(address or 0, length).decode()
+        if handler is not None:
             call_at_once(session, handler, session.socket, topic, count, before)
+
+    def _keep_presence(self, session: Session, handle: int, topic: str, has_joined: bool) -> None:
+        describe = self._handlers["presence"]
+        if not has_joined:
+            self._presence.leave(handle, topic)
+        elif describe is not None:
+            value = describe(session.socket)
+            if inspect.iscoroutine(value):
+                value.close()
+                message = "presence must be a function that does not wait"
+                raise TypeError(message)
+            self._presence.join(handle, topic, value)
 
     def _on_close(self, handle: int, code: int, address: Optional[int], length: int) -> None:
         session = self._live.pop(handle, None)

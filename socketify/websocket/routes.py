@@ -11,6 +11,7 @@ from ..http.handlers import Handlers
 from ..native import lib
 from ..wire.paths import parameter_names
 from .pool import WebSocketPool
+from .presence import PresenceKeeper
 from .route import WebSocketRoute
 from .session import Session
 
@@ -22,12 +23,14 @@ class WebSocketRoutes:
         core: of the app.
         handlers: call upgrade handlers.
         pool_items: websockets made in advance.
+        presence: keeps who is on topics.
 
     """
 
-    def __init__(self, core: Core, handlers: Handlers, pool_items: int) -> None:
+    def __init__(self, core: Core, handlers: Handlers, pool_items: int, presence: PresenceKeeper) -> None:
         self._core = core
         self._handlers = handlers
+        self._presence = presence
         #: Websockets that are not connected.
         self.pool = WebSocketPool(core, pool_items)
         #: Connected websockets, by handle.
@@ -48,7 +51,7 @@ class WebSocketRoutes:
 
         """
         names = parameter_names(path)
-        route = WebSocketRoute(self._core, self._handlers, self.pool, self.live, behavior, names)
+        route = WebSocketRoute(self._core, self._handlers, self.pool, self.live, behavior, names, self._presence)
         host, pattern = hostname.encode(), path.encode()
         self._routes.append(route)
 

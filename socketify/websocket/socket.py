@@ -8,14 +8,15 @@ from functools import partial
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..core.core import Core
-from ..native import lent, lib, websocket_send
+from ..native import lib, websocket_send
 from ..native import publish_from as _publish_from
 from ..native import send_message as _send
-from ..native.abi import BAD_HEAD, GONE, OK, STALE, WS_COMPRESS, WS_EXCLUDE_SELF, WS_MORE, WS_OPCODE_MASK, WS_TOPICS_RESERVED
+from ..native.abi import BAD_HEAD, GONE, OK, WS_COMPRESS, WS_MORE, WS_OPCODE_MASK
 from ..wire.addresses import address_text
 from .constants import OpCode, SendStatus
-from .encoding import RESERVED_TOPIC, checked_opcode, encode_publication, encode_reason, encode_topic
+from .encoding import RESERVED_TOPIC, checked_opcode, encode_reason, encode_topic
 from .order import begin_iteration
+from .publishing import publish_from
 from .session import Message, Session
 
 Self = TypeVar("Self", bound="WebSocket")
@@ -240,16 +241,7 @@ class WebSocket:
         if session.is_elsewhere():
             self._forward(partial(self.publish, exclude_self=exclude_self), topic, message, opcode, compress)
             return not self.is_closed
-        name, payload, flags = encode_publication(session.core, topic, message, opcode, compress)
-        relay = session.core.relay
-        if relay is not None and topic.startswith(WS_TOPICS_RESERVED):
-            raise ValueError(RESERVED_TOPIC)
-        excluding = flags | (WS_EXCLUDE_SELF if exclude_self else 0)
-        with lent(payload) as content:
-            reached = lib.sk_ws_publish(session.handle, name, len(name), content, len(payload), excluding)
-        if relay is not None and reached != STALE:
-            relay(topic, payload, flags)
-        return bool(reached == 1)
+        return publish_from(session.core, session.handle, topic, message, opcode, compress, exclude_self)
 
     def get_topics(self) -> list[str]:
         """Return the topics that are subscribed to, in no particular order."""

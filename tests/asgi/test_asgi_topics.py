@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, Callable
 
 import pytest
+from asgi_apps import wait_for
 from asgi_websocket_apps import ACCEPT, Result, raw
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -275,3 +276,74 @@ def test_other_threads(serve_asgi: Callable[..., Any]) -> None:
         for each in (topics.subscribe, topics.unsubscribe):
             with pytest.raises(RuntimeError, match="another thread"):
                 each(scopes[0], "t")
+
+
+def test_the_sender_can_be_left_out(serve_asgi: Callable[..., Any]) -> None:
+    async def handle(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await receive()
+        await send(ACCEPT)
+        await send({"type": SUBSCRIBE, "topic": "t"})
+        await send({"type": "websocket.send", "text": "ready"})
+        await receive()
+        await send({"type": PUBLISH, "topic": "t", "text": "to others", "exclude_self": True})
+        assert topics.publish(scope, "t", b"also", exclude_self=True)
+        assert await asyncio.get_running_loop().run_in_executor(
+            None, lambda: topics.publish(scope, "t", "from a thread", exclude_self=True)
+        )
+        assert topics.publish(scope, "t", "to all", exclude_self=False)
+        await receive()
+
+    url = serve_asgi(raw(handle), lifespan=False).websocket_url
+    with connect(url) as one, connect(url) as two:
+        assert [each.recv(timeout=10) for each in (one, two)] == ["ready"] * 2
+        one.send("go")
+        assert one.recv(timeout=10) == "to all"
+        assert sorted((two.recv(timeout=10) for _ in range(4)), key=str) == [b"also", "from a thread", "to all", "to others"]
+
+
+def test_presence(serve_asgi: Callable[..., Any]) -> None:
+    events: list[Any] = []
+
+    async def handle(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        name = scope["path"][1:]
+        await receive()
+        await send(ACCEPT)
+        if name == "ann":
+            await send({"type": SUBSCRIBE, "topic": "room", "presence": {"name": name}})
+        elif name == "bob":
+            assert topics.subscribe(scope, "room", presence={"name": "for a moment"})
+            assert topics.subscribe(scope, "room", presence={"name": name})
+            topics.subscribe(scope, "other", presence=name)
+        else:
+            with pytest.raises(TypeError, match="what presence says of a websocket must be JSON"):
+                topics.subscribe(scope, "room", presence=object())
+            await send({"type": SUBSCRIBE, "topic": "other"})
+        await send({"type": "websocket.send", "text": "ready"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": UNSUBSCRIBE, "topic": message["text"]})
+            await send({"type": "websocket.send", "text": "done"})
+
+    server = serve_asgi(raw(handle), lifespan=False, setup=lambda app: app.on_presence(lambda *event: events.append(event)))
+    app = server.server.native_app
+
+    def there(topic: str) -> Any:
+        found = asyncio.run_coroutine_threadsafe(app.presence(topic), app.loop.loop).result(10)
+        return sorted(found, key=str)
+
+    with connect(server.websocket_url + "/ann") as ann, connect(server.websocket_url + "/cid") as cid:
+        with connect(server.websocket_url + "/bob") as bob:
+            assert [each.recv(timeout=10) for each in (ann, bob, cid)] == ["ready"] * 3
+            assert (there("room"), there("other")) == ([{"name": "ann"}, {"name": "bob"}], ["bob"])
+            ann.send("room")
+            assert ann.recv(timeout=10) == "done"
+            assert there("room") == [{"name": "bob"}]
+        wait_for(lambda: len(events) == 6)
+    assert (there("room"), there("other")) == ([], [])
+    assert sorted(events, key=str) == [
+        ("other", ["bob"], []),
+        ("other", [], ["bob"]),
+        ("room", [], [{"name": "ann"}]),
+        ("room", [], [{"name": "bob"}]),
+        ("room", [{"name": "ann"}], []),
+        ("room", [{"name": "bob"}], []),
+    ]

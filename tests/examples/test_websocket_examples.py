@@ -93,6 +93,20 @@ def test_django_channels() -> None:
             assert [each.recv(timeout=10) for each in (one, two)] == ["hello"] * 2
 
 
+def test_presence() -> None:
+    def told(client: Any) -> Any:
+        return json.loads(client.recv(timeout=10))
+
+    with running("presence.py") as port:
+        url = f"ws://127.0.0.1:{port}/room?name="
+        with connect(url + "ann") as ann:
+            assert [told(ann), told(ann)] == [{"joined": ["ann"], "left": []}, {"here": ["ann"]}]
+            with connect(url + "bob") as bob:
+                assert told(bob) == told(ann) == {"joined": ["bob"], "left": []}
+                assert sorted(told(bob)["here"]) == ["ann", "bob"]
+            assert told(ann) == {"joined": [], "left": ["bob"]}
+
+
 class Browser:
     """A headless Chromium, spoken to through its debugging protocol."""
 
