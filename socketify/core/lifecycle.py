@@ -22,7 +22,7 @@ logger = logging.getLogger("socketify")
 
 #: Seconds that a service gets for its stop, at least and at most.
 _SERVICE_LEAST_SECONDS = 1.0
-_SERVICE_MAX_SECONDS = 5.0
+_SERVICE_MAX_SECONDS = 2.0
 
 
 class Service(Protocol):
