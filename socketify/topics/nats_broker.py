@@ -78,10 +78,7 @@ class NatsBroker:
         self._numbers, self._topics = {}, {}
         self._deliver, self._has_complained = deliver, False
         connection = NatsConnection(self._on_message, self._complain, self._patience)
-        try:
-            await connection.open(self._servers, wants_tls=self._wants_tls, **self._options)
-        except BrokerError as error:
-            raise BrokerError(f"{self._shown}: {error}") from None
+        await connection.open(self._servers, wants_tls=self._wants_tls, **self._options)
         self._connection = connection
         for each in self._silent:
             await each.settle(SETTLE)

@@ -11,7 +11,7 @@ from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from ..wire.publication import decode_message, encode_message
-from .broker import BrokerError, Deliver, Publication
+from .broker import Deliver, Publication
 from .patience import SETTLE
 from .redis_connection import PING, Message, RedisConnection, make_connection
 from .redis_servers import Servers, arguments_for, find_servers
@@ -70,9 +70,6 @@ class RedisBroker:
                 connections.append(RedisConnection(client, self._on_messages, self._on_refused, url.patience))
             await asyncio.gather(*(connection.open() for connection in connections))
             await asyncio.gather(*(connection.settle(SETTLE) for connection in self._silent))
-        except BrokerError as error:
-            await _close(connections)
-            raise BrokerError(f"{url.shown}: {error}") from None
         except BaseException:
             await _close(connections)
             raise

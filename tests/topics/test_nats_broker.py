@@ -120,7 +120,7 @@ def test_users_and_tokens_and_what_they_may_not_do(caplog: pytest.LogCaptureFixt
             await until(lambda: len(member.got) == 2)
             assert member.texts() == ["open.a", "open.b"]
             for wrong in f"nats://ann:wrong@{place}", f"nats://{place}":
-                with pytest.raises(BrokerError, match=r"^nats://127\.0\.0\.1:\d+: Authorization Violation$"):
+                with pytest.raises(BrokerError, match=r"^Authorization Violation$"):
                     await Member(wrong).join()
             await member.broker.close()
             await other.broker.close()
@@ -171,7 +171,7 @@ def test_tls_tells_nothing_to_a_server_without_it(nats: NatsServer) -> None:
 def test_a_server_that_is_away_or_silent_fails_soon_and_clearly(nats: NatsServer) -> None:
     async def main() -> None:
         began = time.monotonic()
-        with pytest.raises(BrokerError, match=r"^nats://localhost:1: .*(refused|Connect call failed)"):
+        with pytest.raises(BrokerError, match=r"(refused|Connect call failed)"):
             await Member(f"nats://user:secret@localhost:1?{QUICK}").join()
         nats.suspend()
         try:
@@ -230,6 +230,23 @@ def test_a_stopped_server_is_noticed_and_nothing_is_late_or_twice_when_it_goes_o
             assert found == list(range(len(found)))
             # What it had published before does not come back by the new connection.
             assert not one.got
+            await one.broker.close()
+            await two.broker.close()
+
+    run(main())
+
+
+def test_a_pause_shorter_than_patience_loses_nothing() -> None:
+    async def main() -> None:
+        with NatsServer() as server:
+            one, two = await Member(server.url("ping_interval=0.3&timeout=5")).join(), await Member(server.url("")).join("t")
+            server.suspend()
+            for number in range(50):
+                await one.publish("t", str(number))
+                await asyncio.sleep(0.02)
+            server.resume()
+            await until(lambda: len(two.got) == 50)
+            assert two.texts() == [str(number) for number in range(50)]
             await one.broker.close()
             await two.broker.close()
 

@@ -125,9 +125,7 @@ def test_passwords_and_users_of_the_url(tmp_path: Path) -> None:
             await member.publish("t", "x")
             await until(lambda: member.texts() == ["x"])
             for wrong in f"redis://:wrong@127.0.0.1:{server.port}?{QUICK}", f"redis://127.0.0.1:{server.port}?{QUICK}":
-                with pytest.raises(
-                    BrokerError, match=r"^redis://127\.0\.0\.1:\d+: .*(WRONGPASS|invalid username|authenticated)"
-                ):
+                with pytest.raises(BrokerError, match=r"(WRONGPASS|invalid username|authenticated)"):
                     await Member(wrong).join()
             await member.broker.close()
 
@@ -209,9 +207,9 @@ def test_unix_sockets(tmp_path: Path) -> None:
 def test_a_server_that_is_away_or_silent_fails_soon_and_clearly(redis: RedisServer) -> None:
     async def main() -> None:
         began = time.monotonic()
-        with pytest.raises(BrokerError, match=r"^redis://localhost:1: .*(refused|Connect call failed)"):
+        with pytest.raises(BrokerError, match=r"(refused|Connect call failed)"):
             await Member(f"redis://user:secret@localhost:1?{QUICK}").join()
-        with pytest.raises(BrokerError, match=r"^unix:///nowhere: .*No such file"):
+        with pytest.raises(BrokerError, match=r"No such file"):
             await Member("unix:///nowhere").join()
         redis.suspend()
         try:
