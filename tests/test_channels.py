@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from broker_servers import SERVERS
 from server_programs import Program
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
@@ -90,12 +92,16 @@ def test_errors(site: Program, what: str) -> None:
     assert answer.startswith(expected.get(what, "TypeError: ")), answer
 
 
-@pytest.fixture
-def sites(tmp_path: Path) -> Iterator[list[Program]]:
+@pytest.fixture(params=["local", "redis", "nats"])
+def sites(request: Any, tmp_path: Path) -> Iterator[list[Program]]:
     """Two processes with a broker."""
-    text = f"import sys; sys.argv.append('local://{tmp_path}')\n{PROGRAM}"
-    with Program(text) as one, Program(text) as two:
-        yield [one, two]
+    with contextlib.ExitStack() as stack:
+        place = f"local://{tmp_path}"
+        if request.param != "local":
+            pytest.importorskip(request.param)
+            place = stack.enter_context(SERVERS[request.param]()).url()
+        text = f"import sys; sys.argv.append({place!r})\n{PROGRAM}"
+        yield [stack.enter_context(Program(text)) for _ in range(2)]
 
 
 def test_several_processes(sites: list[Program]) -> None:

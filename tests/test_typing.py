@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Optional, Union
 
 from socketify import App, AppExtension, AppListenOptions, Limits, MiddlewareRouter, Request, Response, middleware, sendfile
+from socketify import publish as publish_anywhere
 
 app = App(request_response_factory_max_items=10, limits=Limits(max_body_size=1000))
 
@@ -35,6 +36,12 @@ async def upload(res: Response, req: Request) -> None:
     ok, done = await res.send_chunk(b"", 0)
     await sendfile(res, req, "/x")
     await asyncio.sleep(0)
+
+
+@app.on_presence
+def changed(topic: str, joined: list[object], left: list[object]) -> None:
+    app.publish_here(topic, {"joined": joined})
+    publish_anywhere(topic, "x", compress=True)
 
 
 def extension(request: AppExtension, response: AppExtension, ws: AppExtension) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from app_servers import Server
+from broker_servers import SERVERS
 from memory_broker import Hub, MemoryBroker
 from server_programs import Program
 from websocket_client import open_
@@ -282,6 +283,24 @@ def test_a_process_that_is_killed(serve: Any, tmp_path: Path, quickly: None) -> 
         other.send_signal(signal.SIGKILL)
         wait_for(lambda: here.told("room")[1] == ["of the other"])
         assert here.names("room") == ["ann"]
+
+
+@pytest.mark.parametrize("kind", ["redis", "nats"])
+def test_a_server_that_is_killed_and_started_again(serve: Any, kind: str, quickly: None) -> None:
+    pytest.importorskip(kind)
+    with SERVERS[kind]() as server:
+        here, there = (Site(serve, broker=server.url()) for _ in range(2))
+        with here.open("ann") as ann, there.open("bob") as bob, there.open("cid") as cid:
+            meet(here, ann, bob)
+            server.kill()
+            say(bob, "unsubscribe room")
+            say(cid, "subscribe room")
+            assert here.names("other") == []
+            server.start()
+            wait_for(lambda: (here.told("room")[0][-1], here.told("room")[1][-1:]) == ("cid", ["bob"]), 20)
+            wait_for(lambda: here.names("room") == there.names("room") == ["ann", "cid"])
+        for site in (here, there):
+            site.server.stop()
 
 
 def test_garbage_of_other_programs(serve: Any) -> None:
