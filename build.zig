@@ -110,7 +110,7 @@ fn addBench(b: *std.Build, native: Native) void {
         native.tune(executable);
         step.dependOn(&b.addInstallArtifact(executable, .{}).step);
     }
-    for ([_][]const u8{ "websocket_load", "paced_load" }) |name| {
+    for ([_][]const u8{ "websocket_load", "paced_load", "topic_load" }) |name| {
         step.dependOn(&b.addInstallArtifact(addLoadClient(b, native.options, name), .{}).step);
     }
     for ([_]ParserKind{ .ours, .engines }) |kind| {

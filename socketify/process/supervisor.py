@@ -12,11 +12,15 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Callable, Optional
+from urllib.parse import quote
 
 from ..system.line_writer import flush_line_writers
 from ..system.standard_streams import flush_standard_streams
 from ..system.stop_signals import SAME_SECONDS
+from ..topics.local_directory import make_directory, remove_directory
+from ..topics.schemes import use_by_default
 
 logger = logging.getLogger("socketify")
 
@@ -76,7 +80,8 @@ class Supervisor:
     A worker that dies is replaced, after a pause that doubles while workers die young. Only when workers die before they
     serve, in a row, and none serves, the supervisor stops and logs that. SIGTERM and SIGINT stop the workers gracefully, a
     second one at once; SIGHUP replaces them one by one, each when its successor serves; SIGUSR1 is passed on to them, who read
-    their certificates again. Workers end when the supervisor does, also when it is killed (Linux).
+    their certificates again. Workers end when the supervisor does, also when it is killed (Linux). Several workers share the
+    topics of their apps, unless these have a broker of their own.
 
     Args:
         target: called in each worker with its index, from 0 on; it should call :func:`announce_ready`, and serve until
@@ -116,9 +121,12 @@ class Supervisor:
         #: Whether another restart was requested meanwhile: workers that began before may have read files that changed since.
         self._rolls_again = False
         self._mask: set[Any] = set()
+        #: Where workers that share topics find each other.
+        self._directory: Optional[Path] = None
 
     def run(self) -> int:
         """Serve until a signal stops it; return the exit status: 0, or what a worker could not serve with."""
+        self._directory = _directory_of_topics() if self._count > 1 else None
         self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
         try:
             for index in range(self._count):
@@ -128,6 +136,8 @@ class Supervisor:
         finally:
             self._kill(signal.SIGKILL)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            if self._directory is not None:
+                remove_directory(self._directory)
         return self._status
 
     # ---- workers
@@ -160,6 +170,8 @@ class Supervisor:
             # Workers that have certificates to reload handle it; the others must not die of it.
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            if self._directory is not None:
+                use_by_default(f"local://{quote(str(self._directory))}")
             status = self._target(index) or 0
         except KeyboardInterrupt:
             status = 0
@@ -168,6 +180,9 @@ class Supervisor:
         except BaseException:
             traceback.print_exc()
         finally:
+            if self._directory is not None and os.getppid() != parent:
+                # The supervisor was killed.
+                remove_directory(self._directory)
             flush_line_writers()
             flush_standard_streams()
             os._exit(status if isinstance(status, int) else 0)
@@ -331,6 +346,14 @@ def supervise(target: Callable[[], Any], workers: int, on_ready: Optional[Callab
 
     """
     return Supervisor(lambda _index: target(), workers, on_ready).run()
+
+
+def _directory_of_topics() -> Optional[Path]:
+    try:
+        return make_directory()
+    except OSError as error:
+        logger.warning("topics reach one worker each, as there is no temporary directory: %s", error.strerror)
+        return None
 
 
 def _as_text(code: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Callable, NamedTuple, Protocol
+from typing import Callable, NamedTuple, Protocol, runtime_checkable
 
 
 class Publication(NamedTuple):
@@ -74,8 +74,9 @@ class Broker(Protocol):
         """
 
     async def subscribe(self, topics: Sequence[str]) -> None:
-        """Get what is published to these topics. What anybody publishes after this returned is delivered.
+        """Get what is published to these topics.
 
+        What anybody publishes after this returned is delivered; or after :meth:`Flushes.flush`, where a broker has that.
         A topic that the broker refuses is left out, with a line in the log.
 
         Raises:
@@ -93,3 +94,11 @@ class Broker(Protocol):
 
     async def close(self) -> None:
         """Disconnect and release everything; harmless where nothing is connected. It may be connected again."""
+
+
+@runtime_checkable
+class Flushes(Protocol):
+    """What a broker has as well whose :meth:`Broker.subscribe` waits for nobody."""
+
+    async def flush(self) -> None:
+        """Wait until all other processes know what was subscribed to before; as long as that takes. Any time."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 from urllib.parse import unquote
@@ -16,8 +17,10 @@ from urllib.parse import unquote
 from .broker import Deliver, Publication
 from .local_directory import LocalDirectory
 from .local_frames import (
+    ANSWER,
     COMPLETE,
     HELLO,
+    QUESTION,
     RESET,
     SUBSCRIBE,
     UNSUBSCRIBE,
@@ -39,7 +42,7 @@ _WAITING_MAX = 16 * 1024 * 1024
 _RETRY_FIRST_SECONDS = 0.05
 _RETRY_MAX_SECONDS = 5.0
 #: How long what waits for others may take when this process leaves.
-_FAREWELL_SECONDS = 1.0
+_FAREWELL_SECONDS = 0.8
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -80,6 +83,9 @@ class LocalBroker:
         self._strangers: set[Inlet] = set()
         self._retries: dict[str, asyncio.TimerHandle] = {}
         self._delays: dict[str, float] = {}
+        # Who has not answered yet, by the question.
+        self._questions: dict[str, tuple[set[str], asyncio.Future[None]]] = {}
+        self._numbers = itertools.count()
 
     # ---- what the relay calls
 
@@ -105,7 +111,7 @@ class LocalBroker:
         return ""
 
     async def publish(self, publications: Sequence[Publication]) -> int:
-        """Send publications to those that want them; return how many were lost on the way to one of them."""
+        """Send publications to those that want them; return how many are lost on the way to one of them."""
         batches: dict[Link, list[bytes]] = {}
         wanting = self._interests.wanting
         lost = 0
@@ -142,6 +148,19 @@ class LocalBroker:
         self._topics.difference_update(topics)
         self._notify(UNSUBSCRIBE, topics)
 
+    async def flush(self) -> None:
+        """Wait until all others know what was subscribed to before, or are gone; as long as that takes."""
+        if self._loop is not None and self._links:
+            question = str(next(self._numbers))
+            answered: asyncio.Future[None] = self._loop.create_future()
+            self._questions[question] = (set(self._links), answered)
+            for link in self._links.values():
+                link.notify([frame_mark(QUESTION, question)])
+            try:
+                await answered
+            finally:
+                self._questions.pop(question, None)
+
     async def count_peers(self) -> Optional[int]:
         """Return how many other processes are connected."""
         return len(self._links)
@@ -152,9 +171,11 @@ class LocalBroker:
             return
         self._stop_listening()
         unread = [link.when_empty() for link in self._links.values() if link.is_open]
-        if unread:
-            await asyncio.wait(unread, timeout=_FAREWELL_SECONDS)
-        self._forget()
+        try:
+            if unread:
+                await asyncio.wait(unread, timeout=_FAREWELL_SECONDS)
+        finally:
+            self._forget()
 
     # ---- membership
 
@@ -180,6 +201,10 @@ class LocalBroker:
         self._strangers.clear()
         self._retries.clear()
         self._delays.clear()
+        for _, answered in self._questions.values():
+            if not answered.done():
+                answered.set_result(None)
+        self._questions.clear()
         self._topics.clear()
         self._interests = Interests()
         self._loop = self._directory = None
@@ -230,8 +255,15 @@ class LocalBroker:
             if self._delays[name] == _RETRY_MAX_SECONDS:
                 logger.warning("the broker cannot reach another process yet: %s", error.strerror)
         else:
-            hello = frame_hello(self._directory.name)
-            link.open(connection, [hello, *frame_topics(SUBSCRIBE, self._topics), frame_mark(COMPLETE)])
+            link.open(connection, [frame_hello(self._directory.name), *self._summary(name)])
+
+    def _summary(self, name: str) -> Iterator[bytes]:
+        """Yield all that another process has to know."""
+        yield from frame_topics(SUBSCRIBE, self._topics)
+        yield frame_mark(COMPLETE)
+        for question, (names, _) in self._questions.items():
+            if name in names:
+                yield frame_mark(QUESTION, question)
 
     def _meet_later(self, name: str) -> None:
         """Try again to connect, each time after a longer pause, until the other process has told what it wants."""
@@ -251,6 +283,8 @@ class LocalBroker:
         inlet = self._inlets.pop(name, None)
         if inlet is not None:
             inlet.close()
+        for question in tuple(self._questions):
+            self._answer(question, name)
 
     # ---- what links and inlets call
 
@@ -265,7 +299,7 @@ class LocalBroker:
         self._meet_later(name)
 
     def _on_link_resumed(self, link: Link) -> None:
-        link.notify([frame_mark(RESET), *frame_topics(SUBSCRIBE, self._topics), frame_mark(COMPLETE)])
+        link.notify([frame_mark(RESET), *self._summary(link.name)])
 
     def _on_inlet_end(self, inlet: Inlet, error: Optional[FrameError]) -> None:
         if error is not None:
@@ -303,6 +337,16 @@ class LocalBroker:
             self._delays.pop(link.name, None)
         elif notice.kind == RESET:
             self._interests.reset(link)
+        elif notice.kind == QUESTION:
+            link.notify([frame_mark(ANSWER, notice.name)])
+        elif notice.kind == ANSWER:
+            self._answer(notice.name, link.name)
+
+    def _answer(self, question: str, name: str) -> None:
+        names, answered = self._questions.get(question, (set[str](), None))
+        names.discard(name)
+        if not names and answered is not None and not answered.done():
+            answered.set_result(None)
 
     def _greet(self, inlet: Inlet, name: str) -> None:
         """Know who sends, and connect to it as well."""

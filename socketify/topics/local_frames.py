@@ -26,6 +26,9 @@ UNSUBSCRIBE = 4
 COMPLETE = 5
 #: The process has subscribed to nothing until now, whatever it told, and gets everything until the next COMPLETE.
 RESET = 6
+#: A question, which is answered by ANSWER with the same name when everything before it was read.
+QUESTION = 7
+ANSWER = 8
 
 _TEXT = 1
 _COMPRESS = 2
@@ -46,7 +49,7 @@ class Notice(NamedTuple):
     """Anything but a publication."""
 
     kind: int
-    #: Of HELLO the name of the process.
+    #: Of HELLO that of the process.
     name: str
     #: Of SUBSCRIBE and UNSUBSCRIBE.
     topics: list[str]
@@ -70,9 +73,10 @@ def frame_hello(name: str) -> bytes:
     return _HEADER.pack(0, len(encoded), HELLO, VERSION) + encoded
 
 
-def frame_mark(kind: int) -> bytes:
-    """Return a frame without content, as COMPLETE."""
-    return _HEADER.pack(0, 0, kind, 0)
+def frame_mark(kind: int, name: str = "") -> bytes:
+    """Return a frame without data, as COMPLETE."""
+    encoded = name.encode()
+    return _HEADER.pack(0, len(encoded), kind, 0) + encoded
 
 
 def frame_topics(kind: int, topics: Iterable[str]) -> Iterator[bytes]:
@@ -148,7 +152,7 @@ class FrameReader:
 
 
 def _notice(kind: int, flags: int, name: str, data: bytes) -> Notice:
-    if not HELLO <= kind <= RESET:
+    if not HELLO <= kind <= ANSWER:
         message = f"there is no kind {kind}"
         raise FrameError(message)
     if kind == HELLO and flags != VERSION:

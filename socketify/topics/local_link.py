@@ -81,15 +81,17 @@ class Link:
         self._drain()
 
     def publish(self, frames: list[bytes]) -> int:
-        """Send publications, or let them wait; return how many were lost."""
+        """Send publications, or let them wait; return how many are lost."""
         if self._socket is not None and not self._has_waiting():
             data = frames[0] if len(frames) == 1 else b"".join(frames)
             sent = self._send(self._socket, data)
             if sent == len(data):
                 return 0
-            frames = self._after_cut(frames, sent)
+            begin = self._keep_cut(frames, sent)
+        else:
+            begin = 0
         lost = 0
-        for frame in frames:
+        for frame in frames[begin:]:
             cost = len(frame) + _FRAME_OVERHEAD
             # One that is larger than the bound may still go by itself.
             if self._waiting_size + cost > self._max and self._waiting:
@@ -137,15 +139,15 @@ class Link:
             self._notices.append(frame)
             self._notices_size += len(frame) + _FRAME_OVERHEAD
 
-    def _after_cut(self, frames: list[bytes], sent: int) -> list[bytes]:
-        """Keep the rest of the frame that was sent in part, and return those of which nothing was sent."""
+    def _keep_cut(self, frames: list[bytes], sent: int) -> int:
+        """Keep the rest of the frame that was sent in part, and return how many have begun to be sent."""
         at = 0
         while sent > 0:
             if sent < len(frames[at]):
                 self._cut = memoryview(frames[at])[sent:]
             sent -= len(frames[at])
             at += 1
-        return frames[at:]
+        return at
 
     def _drain(self) -> None:
         while self._socket is not None and self._has_waiting():

@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional, Protocol
 
 from ..loop.coroutines import new_task
 from ..native.abi import WS_TOPICS_RESERVED
-from .broker import Broker, BrokerError, Publication
+from .broker import Broker, BrokerError, Flushes, Publication
 from .counters import BrokerCounters
 from .echoes import Echoes
 from .interest import Interest
@@ -147,6 +147,12 @@ class Relay:
             self._settling.append((self._added, future))
             self._wake()
             await future
+
+    async def flush(self) -> None:
+        """Do that, and wait until other processes know what is subscribed to."""
+        await self.settle()
+        if isinstance(self._broker, Flushes):
+            await self._broker.flush()
 
     # ---- its life
 

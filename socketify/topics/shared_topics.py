@@ -127,7 +127,7 @@ class SharedTopics(Topics):
         """Implement :meth:`socketify.App.flush_topics`."""
         self.check_wait("flush_topics", timeout)
         try:
-            await asyncio.wait_for(self.relay.settle(), timeout)
+            await asyncio.wait_for(self.relay.flush(), timeout)
         except asyncio.TimeoutError:
             return False
         return True

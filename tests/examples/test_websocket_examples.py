@@ -158,16 +158,28 @@ class Browser:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-def test_chat_in_a_browser(tmp_path: Path) -> None:
+def test_chat_in_a_browser_whose_pages_have_different_workers(tmp_path: Path) -> None:
     with running("websocket_chat.py") as port:
         browser = Browser(tmp_path)
         try:
             ann = browser.open(f"http://127.0.0.1:{port}/#ann")
             browser.wait_for(ann, "document.body && document.body.innerText.includes('ann: is here')")
+            worker = browser.evaluate(ann, "document.title")
+            assert worker.startswith("Chat, by worker ")
+            # The system chooses the worker of a connection; a page that is loaded again has another one.
             bob = browser.open(f"http://127.0.0.1:{port}/#bob")
+            deadline = time.monotonic() + 60
+            while True:
+                browser.wait_for(bob, "document.title.startsWith('Chat, by worker ')")
+                if browser.evaluate(bob, "document.title") != worker:
+                    break
+                assert time.monotonic() < deadline
+                browser.evaluate(bob, "document.title = ''; location.reload()")
             browser.wait_for(ann, "document.body.innerText.includes('bob: is here')")
-            browser.evaluate(ann, "text.value = 'späße ✓'; form.requestSubmit()")
-            for page in (ann, bob):
-                browser.wait_for(page, "document.body.innerText.includes('ann: späße ✓')")
+            browser.wait_for(bob, "document.body.innerText.includes('bob: is here')")
+            for speaker, name in ((ann, "ann"), (bob, "bob")):
+                browser.evaluate(speaker, f"text.value = 'späße von {name} ✓'; form.requestSubmit()")
+                for page in (ann, bob):
+                    browser.wait_for(page, f"document.body.innerText.includes('{name}: späße von {name} ✓')")
         finally:
             browser.close()

@@ -20,6 +20,7 @@ notices = st.one_of(
     st.builds(Notice, st.just(frames.HELLO), names, st.just([])),
     st.builds(Notice, st.sampled_from([frames.SUBSCRIBE, frames.UNSUBSCRIBE]), st.just(""), st.lists(names, min_size=1)),
     st.builds(Notice, st.sampled_from([frames.COMPLETE, frames.RESET]), st.just(""), st.just([])),
+    st.builds(Notice, st.sampled_from([frames.QUESTION, frames.ANSWER]), names, st.just([])),
 )
 
 
@@ -28,7 +29,7 @@ def framed(each: Any) -> bytes:
         return frames.frame_publication(each)
     if each.kind == frames.HELLO:
         return frames.frame_hello(each.name)
-    return b"".join(frames.frame_topics(each.kind, each.topics)) if each.topics else frames.frame_mark(each.kind)
+    return b"".join(frames.frame_topics(each.kind, each.topics)) if each.topics else frames.frame_mark(each.kind, each.name)
 
 
 @given(sent=st.lists(st.one_of(publications, notices), max_size=20), cuts=st.lists(st.integers(0, 8000), max_size=20))
