@@ -68,7 +68,10 @@ CONNECTION = {
     "4.3: DATA of the stream within a block": (frame(HEADERS, 0, 1, b"\x82") + data(1), PROTOCOL_ERROR),
     "4.3: an unknown type within a block": (frame(HEADERS, 0, 1, b"\x82") + frame(0x55, 0, 1), PROTOCOL_ERROR),
     "4.3: a block of another stream within a block": (frame(HEADERS, 0, 1, b"\x82") + headers(3), PROTOCOL_ERROR),
-    "4.3: CONTINUATION of another stream": (frame(HEADERS, 0, 1, b"\x82") + frame(CONTINUATION, END_HEADERS, 3), PROTOCOL_ERROR),
+    "4.3: CONTINUATION of another stream": (
+        frame(HEADERS, 0, 1, b"\x82") + frame(CONTINUATION, END_HEADERS, 3),
+        PROTOCOL_ERROR,
+    ),
     "5.1: DATA on an idle stream": (data(1, b"x"), PROTOCOL_ERROR),
     "5.1: WINDOW_UPDATE on an idle stream": (window_update(1, 1), PROTOCOL_ERROR),
     "5.1: RST_STREAM on an idle stream": (rst_stream(1), PROTOCOL_ERROR),
@@ -179,7 +182,10 @@ STREAM = {
         BODY + frame(HEADERS, END_HEADERS | END_STREAM, 1, block((":path", "/"))),
         PROTOCOL_ERROR,
     ),
-    "8.1: a malformed field in trailers": (BODY + frame(HEADERS, END_HEADERS | END_STREAM, 1, block(("A", "b"))), PROTOCOL_ERROR),
+    "8.1: a malformed field in trailers": (
+        BODY + frame(HEADERS, END_HEADERS | END_STREAM, 1, block(("A", "b"))),
+        PROTOCOL_ERROR,
+    ),
     "8.3.1: no :method": (without(":method"), PROTOCOL_ERROR),
     "8.3.1: no :scheme": (without(":scheme"), PROTOCOL_ERROR),
     "8.3.1: no :path": (without(":path"), PROTOCOL_ERROR),
@@ -197,7 +203,10 @@ STREAM = {
     "8.3.1: a :scheme of other characters": (having(scheme="ht tp"), PROTOCOL_ERROR),
     "8.3.1: a Host that is another one": (headers(1, ("host", "b")), PROTOCOL_ERROR),
     "8.3.1: two Hosts": (headers(1, ("host", "a"), ("host", "a")), PROTOCOL_ERROR),
-    "8.5: CONNECT with :path": (request((":method", "CONNECT"), (":authority", "a:1"), (":path", "/"), end=False), PROTOCOL_ERROR),
+    "8.5: CONNECT with :path": (
+        request((":method", "CONNECT"), (":authority", "a:1"), (":path", "/"), end=False),
+        PROTOCOL_ERROR,
+    ),
     "8.5: CONNECT with :scheme": (
         request((":method", "CONNECT"), (":authority", "a:1"), (":scheme", "http"), end=False),
         PROTOCOL_ERROR,
@@ -256,8 +265,10 @@ def test_a_connection_error(case: tuple[bytes, int]) -> None:
         assert (events[-1].kind, events[-1].code) == ("failed", code)
         assert machine.finished
         last = frames(machine.take())[-1]
-        assert last.type == GOAWAY and int.from_bytes(last.payload[4:8], "big") == code
-        assert machine.receive(headers(101)) == [] and machine.take() == b""
+        assert last.type == GOAWAY
+        assert int.from_bytes(last.payload[4:8], "big") == code
+        assert machine.receive(headers(101)) == []
+        assert machine.take() == b""
 
 
 @pytest.mark.parametrize("case", STREAM.values(), ids=STREAM)
@@ -270,7 +281,9 @@ def test_a_stream_error(case: tuple[bytes, int]) -> None:
         expected = 5 if code == REFUSED_STREAM else 1
         assert [(each.stream, each.number) for each in resets] == [(expected, code)]
         told = [each for each in events if each.kind == "reset"]
-        assert [each.code for each in told] == ([code] if any(each.kind == "request" and each.stream == 1 for each in events) else [])
+        assert [each.code for each in told] == (
+            [code] if any(each.kind == "request" and each.stream == 1 for each in events) else []
+        )
         assert not machine.finished
         # Others go on, and the tables of both sides are the same still.
         if code != REFUSED_STREAM:

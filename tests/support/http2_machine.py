@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-KINDS = "none request data trailers reset refused settings_acknowledged pong goaway failed".split()
+KINDS = ["none", "request", "data", "trailers", "reset", "refused", "settings_acknowledged", "pong", "goaway", "failed"]
 GONE, MISPLACED = -1, -2
 
 
@@ -74,13 +74,13 @@ class Event:
     priority: tuple[int, bool] = (3, False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def library() -> ctypes.CDLL:
     if importlib.util.find_spec("ziglang") is None:
         pytest.skip("needs ziglang")
     command = [sys.executable, "-m", "ziglang", "build", "http2", f"-Dpython={sys.executable}"]
     environment = {**os.environ, "ZIG_DEBUG_CMD": "1"}
-    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert built.returncode == 0, built.stderr
     loaded = ctypes.CDLL(str(ROOT / "zig-out/lib/libhttp2.so"))
     pointer, size, u32, u64, i64 = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
@@ -131,14 +131,15 @@ class Machine:
             assert self.library.http2_set_limit(chosen, name.encode(), value), name
         self.context = self.library.http2_context_create(chosen)
         self.connection = self.library.http2_create(self.context, now)
-        assert self.context and self.connection
+        assert self.context
+        assert self.connection
         self.now = now
         self.handles: dict[int, int] = {}
         self.text: Text | None = None
         if preface:
-            assert [each.kind for each in self.receive(PREFACE + bytes(3) + b"\4" + bytes(5) + bytes(3) + b"\4\1" + bytes(4))] == [
-                "settings_acknowledged"
-            ]
+            assert [
+                each.kind for each in self.receive(PREFACE + bytes(3) + b"\4" + bytes(5) + bytes(3) + b"\4\1" + bytes(4))
+            ] == ["settings_acknowledged"]
             self.take()
 
     def close(self) -> None:

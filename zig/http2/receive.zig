@@ -98,7 +98,7 @@ fn drop(connection: *Connection) void {
     connection.stash.clearAndFree(connection.context.allocator);
 }
 
-/// Whether the stash has as many bytes now.
+/// Whether the stash has as many bytes now, or more.
 fn fill(connection: *Connection, input: *Text, wanted: usize) bool {
     const missing = wanted -| connection.stash.items.len;
     const piece = take(input, @min(missing, input.len));
@@ -109,7 +109,7 @@ fn fill(connection: *Connection, input: *Text, wanted: usize) bool {
         };
         connection.stash.appendSliceAssumeCapacity(piece);
     }
-    return connection.stash.items.len == wanted;
+    return connection.stash.items.len >= wanted;
 }
 
 /// What need not be whole to be of use.
