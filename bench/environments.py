@@ -52,6 +52,11 @@ ENVIRONMENTS = (
     ),
     Environment("robyn", ("robyn",), "it wants versions of its own"),
     Environment("published", ("socketify==0.0.31", "falcon"), "the published package has the name of this one; needs libuv"),
+    Environment(
+        "brokers",
+        ("redis", "hiredis", "uvloop", "uvicorn", "httptools", "websockets", "python-socketio", "django", "channels_redis"),
+        "applications whose websockets hear each other by Redis",
+    ),
     Environment("plots", ("matplotlib",), "draws, and is not measured"),
 )
 

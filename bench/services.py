@@ -17,6 +17,14 @@ KEY, VALUE = "greeting", "Hello, World!"
 ADDRESS = "BENCH_REDIS"
 
 
+def free_port() -> int:
+    """Returns a port of 127.0.0.1 that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
 def redis(cpu: int | None) -> Iterator[Mapping[str, str]]:
     """Runs a Redis that keeps nothing on disk, on a free port of 127.0.0.1, while inside; gives the variable that tells where.
@@ -26,9 +34,7 @@ def redis(cpu: int | None) -> Iterator[Mapping[str, str]]:
     program = shutil.which("redis-server")
     if program is None:
         raise BenchmarkError("redis-server is missing; on Debian: apt-get install redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="socketify-redis-") as folder:
         command = [program, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", folder]
         with pinned(cpu):
