@@ -1,4 +1,4 @@
-"""The state machine against Python's h2, hpack and hyperframe, which others wrote: whole conversations, byte by byte and at once."""
+"""The state machine against Python's h2, hpack and hyperframe, which others wrote: whole conversations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import h2.connection
 import h2.events
 import hpack
 import pytest
-from http2_frames import frame, frames
+from http2_frames import data, frame, frames, headers
 from http2_machine import PREFACE, Event, Machine
 
 # Connections that neither side opens with more than the usual window.
@@ -175,8 +175,8 @@ def test_fields_of_a_request_arrive_as_http_1_has_them() -> None:
         client.exchange()
         request = server.requests[stream]
         assert request.fields == [
-            (b"host", b"example.com"), (b"user-agent", b"test"), (b"cookie", b"a=1; b=2; c=3"), (b"accept", b"*/*"), (b"x", b""),
-            (b"content-length", b"0"), (b"priority", b"u=1, i"), (b"expect", b"100-continue"),
+            (b"host", b"example.com"), (b"user-agent", b"test"), (b"cookie", b"a=1; b=2; c=3"), (b"accept", b"*/*"),
+            (b"x", b""), (b"content-length", b"0"), (b"priority", b"u=1, i"), (b"expect", b"100-continue"),
         ]  # fmt: skip
         assert request.lines == b"".join(b"%b: %b\r\n" % each for each in request.fields)
         assert (request.length, request.has_body, request.priority, request.expects_continue) == (0, False, (1, True), True)
@@ -428,8 +428,6 @@ def test_a_body_that_is_here_can_be_looked_at() -> None:
             assert here is None or next(steps).data == here
             deque(steps, maxlen=0)
             return here
-
-    from http2_frames import data, headers
 
     length = headers(1, ("content-length", "5"), end=False)
     assert begun(headers(1, end=False), data(1, b"hello", end=True)) == b"hello"

@@ -15,6 +15,7 @@ test {
     _ = @import("encoder.zig");
     _ = @import("field.zig");
     _ = @import("frame.zig");
+    _ = @import("fuzz.zig");
     _ = @import("hpack_tests.zig");
     _ = @import("huffman.zig");
     _ = @import("limits.zig");
