@@ -102,3 +102,14 @@ class Flushes(Protocol):
 
     async def flush(self) -> None:
         """Wait until all other processes know what was subscribed to before; as long as that takes. Any time."""
+
+
+@runtime_checkable
+class Immediate(Protocol):
+    """What a broker has as well that never lets a publisher wait."""
+
+    #: How many publications were lost, each for each process that wants it.
+    lost: int
+
+    def publish_soon(self, topic: str, data: bytes, is_text: bool, compress: bool) -> None:
+        """Hand over a publication at the end of this turn of the loop; called while it is connected, between other calls."""

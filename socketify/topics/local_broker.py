@@ -26,7 +26,6 @@ from .local_frames import (
     UNSUBSCRIBE,
     FrameError,
     Notice,
-    can_frame,
     frame_hello,
     frame_mark,
     frame_publication,
@@ -39,6 +38,8 @@ logger = logging.getLogger("socketify")
 
 _SCHEME = "local://"
 _WAITING_MAX = 16 * 1024 * 1024
+#: How much of one turn of the loop is kept until its end.
+_TURN_BYTES = 1024 * 1024
 _RETRY_FIRST_SECONDS = 0.05
 _RETRY_MAX_SECONDS = 5.0
 #: How long what waits for others may take when this process leaves.
@@ -75,6 +76,11 @@ class LocalBroker:
         self._directory: Optional[LocalDirectory] = None
         self._listener: Optional[socket.socket] = None
         self._deliver: Deliver = _ignore
+        #: How many publications were lost, each for each process that wants it.
+        self.lost = 0
+        # To whom something is sent at the end of this turn of the loop, and how many bytes those are.
+        self._turn: list[Link] = []
+        self._turn_size = 0
         self._topics: set[str] = set()
         self._interests: Interests[Link] = Interests()
         # By the names of the others.
@@ -111,32 +117,44 @@ class LocalBroker:
         return ""
 
     async def publish(self, publications: Sequence[Publication]) -> int:
-        """Send publications to those that want them; return how many are lost on the way to one of them."""
-        batches: dict[Link, list[bytes]] = {}
-        wanting = self._interests.wanting
-        lost = 0
+        """Send publications to those that want them. What is lost is counted by itself."""
         for each in publications:
-            links = wanting(each.topic)
-            if not links:
-                continue
-            if not can_frame(each):
-                lost += len(links)
-                continue
-            frame = frame_publication(each)
-            for link in links:
-                if link in batches:
-                    batches[link].append(frame)
-                else:
-                    batches[link] = [frame]
-        for link, frames in batches.items():
-            lost += link.publish(frames)
-        return lost
+            self.publish_soon(*each)
+        self._end_turn()
+        return 0
 
-    async def flush(self) -> None:
-        """Wait until the others have read all that was sent to them."""
-        unread = [link.when_empty() for link in self._links.values() if link.is_open]
-        if unread:
-            await asyncio.wait(unread)
+    def publish_soon(self, topic: str, data: bytes, is_text: bool, compress: bool) -> None:
+        """Send a publication to those that want it, with all others of this turn of the loop."""
+        links = self._interests.wanting(topic)
+        if not links:
+            return
+        try:
+            frame = frame_publication(topic, data, is_text, compress)
+        except struct.error:
+            # It has 4 GiB or more.
+            self.lost += len(links)
+            return
+        if not self._turn:
+            assert self._loop is not None
+            self._loop.call_soon(self._end_turn)
+        self._turn_size += len(frame)
+        for link in links:
+            if not link.batch:
+                self._turn.append(link)
+            link.batch.append(frame)
+        if self._turn_size > _TURN_BYTES:
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        turn, self._turn = self._turn, []
+        self._turn_size = 0
+        for link in turn:
+            lost = link.publish()
+            if lost:
+                self.lost += lost
+                if not link.is_losing:
+                    link.is_losing = True
+                    logger.warning("what is published is lost for a process that does not read: %s", link.name)
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Tell the others that this process wants topics."""
@@ -170,6 +188,7 @@ class LocalBroker:
         if self._loop is None:
             return
         self._stop_listening()
+        self._end_turn()
         unread = [link.when_empty() for link in self._links.values() if link.is_open]
         try:
             if unread:
@@ -205,6 +224,7 @@ class LocalBroker:
             if not answered.done():
                 answered.set_result(None)
         self._questions.clear()
+        self._turn.clear()
         self._topics.clear()
         self._interests = Interests()
         self._loop = self._directory = None

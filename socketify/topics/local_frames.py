@@ -36,7 +36,6 @@ _COMPRESS = 2
 _MEANINGS = tuple((bool(flags & _TEXT), bool(flags & _COMPRESS)) for flags in range(256))
 _HEADER = struct.Struct("<IHBB")
 _TOPIC = struct.Struct("<H")
-_DATA_MAX = 2**32 - 1
 #: How many bytes of topics are told in one frame.
 _TOPICS_BYTES = 32_768
 
@@ -55,14 +54,13 @@ class Notice(NamedTuple):
     topics: list[str]
 
 
-def can_frame(publication: Publication) -> bool:
-    """Return whether a frame can hold a publication: its message has less than 4 GiB."""
-    return len(publication.data) <= _DATA_MAX
+def frame_publication(topic: str, data: bytes, is_text: bool, compress: bool) -> bytes:
+    """Return the frame of a publication.
 
+    Raises:
+        struct.error: the message has 4 GiB or more.
 
-def frame_publication(publication: Publication) -> bytes:
-    """Return the frame of a publication that :func:`can_frame`."""
-    topic, data, is_text, compress = publication
+    """
     name = topic.encode()
     return _HEADER.pack(len(data), len(name), PUBLISH, is_text | compress << 1) + name + data
 

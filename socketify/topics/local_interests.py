@@ -57,7 +57,7 @@ class Interests(Generic[Peer]):
 
     def wanting(self, topic: str) -> tuple[Peer, ...]:
         """Return who wants a topic."""
-        told = self._peers_of.get(topic, ())
         if not self._untold:
-            return told
+            return self._peers_of.get(topic, ())
+        told = self._peers_of.get(topic, ())
         return (*self._untold, *(each for each in told if each not in self._untold))

@@ -45,6 +45,10 @@ class Link:
         on_resumed: Callable[[Link], None],
     ) -> None:
         self.name = name
+        #: Publications of this turn of the loop.
+        self.batch: list[bytes] = []
+        #: Whether some were lost since the last time when nothing waited; for who logs that.
+        self.is_losing = False
         self._loop = loop
         self._max = waiting_max
         self._on_end = on_end
@@ -80,8 +84,9 @@ class Link:
         self._append_notices(greeting)
         self._drain()
 
-    def publish(self, frames: list[bytes]) -> int:
-        """Send publications, or let them wait; return how many are lost."""
+    def publish(self) -> int:
+        """Send the publications of this turn, or let them wait; return how many are lost."""
+        frames, self.batch = self.batch, []
         if self._socket is not None and not self._has_waiting():
             data = frames[0] if len(frames) == 1 else b"".join(frames)
             sent = self._send(self._socket, data)
@@ -117,6 +122,7 @@ class Link:
         """Close it, and forget what waits."""
         connection, self._socket = self._socket, None
         self._cut = b""
+        self.batch.clear()
         self._notices.clear()
         self._waiting.clear()
         self._notices_size = self._waiting_size = 0
@@ -156,6 +162,8 @@ class Link:
             self._remove(sent)
             if sent < len(data):
                 break
+        if not self._has_waiting():
+            self.is_losing = False
         if self._dropped_notices and not self._has_waiting():
             self._dropped_notices = False
             self._on_resumed(self)

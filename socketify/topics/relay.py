@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional, Protocol
 
 from ..loop.coroutines import new_task
 from ..native.abi import WS_TOPICS_RESERVED
-from .broker import Broker, BrokerError, Flushes, Publication
+from .broker import Broker, BrokerError, Flushes, Immediate, Publication
 from .counters import BrokerCounters
 from .echoes import Echoes
 from .interest import Interest
@@ -80,6 +80,8 @@ class Relay:
         # Numbers the connections, so that nothing of a former one is delivered.
         self._connection = 0
         self._is_connected = False
+        # What publishes at once while there is a connection, where the broker has that.
+        self._publish_soon: Optional[Callable[[str, bytes, bool, bool], None]] = None
         self._is_stopping = False
         # Until when publications are held back after an outage: other processes come back meanwhile.
         self._hold_until = 0.0
@@ -116,7 +118,8 @@ class Relay:
             with contextlib.suppress(IndexError):
                 since.append(self._outbox.since)
             lag = max([lag, *(loop.time() - each for each in since)])
-        return BrokerCounters(self._published, self._delivered, self._lost, self._reconnects, lag)
+        lost = self._lost + (self._broker.lost if isinstance(self._broker, Immediate) else 0)
+        return BrokerCounters(self._published, self._delivered, lost, self._reconnects, lag)
 
     # ---- for the app's thread
 
@@ -130,6 +133,14 @@ class Relay:
             self._left += lost
             self._lose(lost)
         self._wake()
+
+    def send(self, topic: str, data: bytes, is_text: bool, compress: bool) -> None:
+        """Publish to a topic that is not the framework's own, as :meth:`publish` does."""
+        if self._publish_soon is None or self._added != self._left:
+            self.publish(Publication(topic, data, is_text, compress))
+        else:
+            self._published += 1
+            self._publish_soon(topic, data, is_text, compress)
 
     def wake(self) -> None:
         """Look for changes of the subscribers, soon."""
@@ -189,6 +200,7 @@ class Relay:
             await asyncio.wait({task}, timeout=_CANCEL_SECONDS * _CANCELS * 2 + _CLOSE_SECONDS)
         self._connection += 1
         self._is_connected = False
+        self._publish_soon = None
         await self._close()
         lost = self._drop_handing() + self._outbox.clear()
         if lost:
@@ -225,6 +237,7 @@ class Relay:
             message = f"{self._place} cannot be reached: {type(error).__name__}: {error}"
             raise BrokerError(message) from error
         self._is_connected = True
+        self._publish_soon = self._broker.publish_soon if isinstance(self._broker, Immediate) else None
         self.connected_at = self.now()
 
     async def _keep(self) -> None:
@@ -236,6 +249,7 @@ class Relay:
                 continue
             reason = await self._use()
             self._is_connected = False
+            self._publish_soon = None
             self._connection += 1
             lost = self._drop_handing()
             self._lost += lost

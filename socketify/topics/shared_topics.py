@@ -20,6 +20,9 @@ from .relay import Relay
 from .shared_presence import SharedPresence
 from .topics import Topics
 
+_RESERVED = abi.WS_TOPICS_RESERVED
+_TEXT, _BINARY = OpCode.TEXT, OpCode.BINARY
+
 
 class SharedTopics(Topics):
     """The topics of an app with a broker: the subscribers of this process get everything at once, and then others do.
@@ -67,14 +70,17 @@ class SharedTopics(Topics):
     def publish(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
         """Implement :meth:`socketify.App.publish`."""
         core = self.core
-        if isinstance(topic, str) and topic.startswith(abi.WS_TOPICS_RESERVED):
-            raise ValueError(RESERVED_TOPIC)
         if not compress and get_ident() == core.thread:
+            # To one of the framework's own nobody is subscribed here.
             reached = _publish(core.native, topic, data, opcode)
             if reached is not None:
+                if topic.startswith(_RESERVED):
+                    raise ValueError(RESERVED_TOPIC)
                 payload = data if data.__class__ is bytes else data.encode()
-                self.relay.publish(Publication(topic, payload, opcode is OpCode.TEXT, compress=False))
+                self.relay.send(topic, payload, opcode == _TEXT, False)
                 return reached
+        if isinstance(topic, str) and topic.startswith(_RESERVED):
+            raise ValueError(RESERVED_TOPIC)
         return super().publish(topic, data, opcode, compress)
 
     def _send(self, name: bytes, payload: bytes, flags: int) -> bool:
@@ -86,18 +92,18 @@ class SharedTopics(Topics):
 
     def _pass_on(self, topic: str, payload: bytes, flags: int) -> None:
         is_text = flags & abi.WS_OPCODE_MASK == abi.WS_TEXT
-        self.relay.publish(Publication(topic, payload, is_text, bool(flags & abi.WS_COMPRESS)))
+        self.relay.send(topic, payload, is_text, bool(flags & abi.WS_COMPRESS))
 
     # ---- the subscribers of this process
 
     def deliver(self, publication: Publication) -> None:
         """Send what another process published to the websockets that are subscribed, or to a part of the framework."""
         topic, data, is_text, compress = publication
-        if topic.startswith(abi.WS_TOPICS_RESERVED):
+        if topic.startswith(_RESERVED):
             self.messenger.deliver(publication)
             return
         native = self.core.native
-        if native and (compress or _publish(native, topic, data, OpCode.TEXT if is_text else OpCode.BINARY) is None):
+        if native and (compress or _publish(native, topic, data, _TEXT if is_text else _BINARY) is None):
             opcode = abi.WS_TEXT if is_text else abi.WS_BINARY
             super()._send(topic.encode(), data, opcode | (abi.WS_COMPRESS if compress else 0))
 
