@@ -7,6 +7,7 @@
 """
 
 from .app.app import App
+from .app.current import current_app
 from .app.extensions import AppExtension
 from .app.middleware import middleware
 from .app.routers import MiddlewareRouter
@@ -58,6 +59,7 @@ __all__ = [
     "UploadFile",
     "WebSocket",
     "__version__",
+    "current_app",
     "is_same_origin",
     "middleware",
     "publish",

@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional, TypeVar
 from channels.exceptions import ChannelFull
 from channels.layers import BaseChannelLayer
 
-from .topics.current import current_topics
+from .topics.current import find_current
 from .topics.mailboxes import Mailboxes, MailboxFullError
 from .topics.topics import Topics
 from .wire.channel_messages import decode_message, encode_message
@@ -163,7 +163,7 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
 
 async def _in_loop(function: Callable[[Topics], Coroutine[Any, Any, Result]]) -> Result:
     """Call a coroutine function with the topics of the app, in its loop, whichever loop waits for the result."""
-    topics = current_topics("the channel layer")
+    topics, _ = find_current("the channel layer")
     home = topics.core.home
     if home.is_current:
         return await function(topics)

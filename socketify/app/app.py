@@ -135,7 +135,7 @@ class App(Verbs, TopicMethods):
         try:
             self._server_names = ServerNames(core, options)
             self.topics = self._new_topics(broker, broker_required)
-            announce(self.topics)
+            announce(self.topics, self)
             presence = self.topics.presence
             self.websocket_routes = WebSocketRoutes(core, self._handlers, websocket_factory_max_items, presence)
         except BaseException:

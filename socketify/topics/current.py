@@ -1,4 +1,4 @@
-"""Publishing where no app is at hand: in applications of other interfaces, background tasks and threads."""
+"""The app that is meant where none is at hand: in applications of other interfaces, background tasks and threads."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ..core.core import Core
 from ..websocket.constants import OpCode
 from .topics import Topics
 
-#: The topics of all apps, as far as these exist. Threads add and remove some while others look.
-_known: dict[weakref.ref[Topics], None] = {}
+#: The topics of all apps, as far as these exist, and the apps. Threads add and remove some while others look.
+_known: dict[weakref.ref[Topics], weakref.ref[Any]] = {}
 
 
-def announce(topics: Topics) -> None:
-    """Let :func:`current_topics` find the topics of an app while it is served."""
-    _known[weakref.ref(topics, _forget)] = None
+def announce(topics: Topics, app: Any) -> None:
+    """Let an app and its topics be found while it is served."""
+    _known[weakref.ref(topics, _forget)] = weakref.ref(app)
 
 
 def _forget(reference: weakref.ref[Topics]) -> None:
     _known.pop(reference, None)
 
 
-def current_topics(what: str) -> Topics:
-    """Return the topics of the app that the loop of this thread serves, else of the one app that is served in this process.
+def find_current(what: str) -> tuple[Topics, Any]:
+    """Return the topics and the app, which the loop of this thread serves, else which is the only one that this process serves.
 
     Args:
         what: asks, for the error.
@@ -33,8 +33,9 @@ def current_topics(what: str) -> Topics:
         RuntimeError: there is none, or several.
 
     """
-    served = [each for each in (reference() for reference in tuple(_known)) if each is not None and _is_served(each.core)]
-    found = served if len(served) == 1 else [each for each in served if each.core.home.is_current] or served
+    known = [(topics(), app()) for topics, app in tuple(_known.items())]
+    served = [(topics, app) for topics, app in known if topics is not None and _is_served(topics.core)]
+    found = served if len(served) == 1 else [each for each in served if each[0].core.home.is_current] or served
     if len(found) == 1:
         return found[0]
     if found:
@@ -68,4 +69,4 @@ def publish(topic: str, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY
         TypeError, ValueError: an argument is wrong.
 
     """
-    return current_topics("socketify.publish").publish(topic, message, opcode, compress)
+    return find_current("socketify.publish")[0].publish(topic, message, opcode, compress)

@@ -46,6 +46,7 @@ def test_handlers_tasks_and_threads(serve: Any) -> None:
         async def handler(res: Response, req: Request) -> None:
             path = req.get_url()
             assert socketify.publish("news", path.encode())
+            assert socketify.current_app() is app
             assert await asyncio.get_running_loop().run_in_executor(None, socketify.publish, "news", "thread", OpCode.TEXT)
             app.run_async(task(path))
             res.end("published")
@@ -59,6 +60,7 @@ def test_handlers_tasks_and_threads(serve: Any) -> None:
         with pytest.raises(RuntimeError, match=r"socketify\.publish cannot tell which of 2 apps is meant"):
             socketify.publish("news", "x")
         servers.pop().stop()
+        assert socketify.current_app() is servers[0].app
         assert socketify.publish("news", "from a thread", OpCode.TEXT)
         assert client.recv(timeout=10) == "from a thread"
         assert httpx.get(f"{servers[0].url}/a").text == "published"
@@ -89,6 +91,8 @@ def test_where_nothing_is_served(serve: Any) -> None:
     app = App()
     with pytest.raises(RuntimeError, match=r"socketify\.publish needs an app, and this process serves none now"):
         socketify.publish("news", "x")
+    with pytest.raises(RuntimeError, match=r"socketify\.current_app needs an app, and this process serves none now"):
+        socketify.current_app()
     app.close()
     serve(listening)
     reader, writer = os.pipe()
