@@ -135,7 +135,8 @@ def test_passwords_and_users_of_the_url(tmp_path: Path) -> None:
 def test_what_the_server_refuses_hinders_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         with RedisServer() as server:
-            server.cli("acl", "setuser", "ann", "on", ">pw", "+@all", "resetchannels", "&open*")
+            commands = ("nocommands", "+publish", "+subscribe", "+unsubscribe", "+ping")
+            server.cli("acl", "setuser", "ann", "on", ">pw", *commands, "resetchannels", "&open*")
             server.cli("acl", "setuser", "writer", "on", ">pw", "+@all", "&*")
             url = f"redis://ann:pw@127.0.0.1:{server.port}?{QUICK}"
             member, other = (
