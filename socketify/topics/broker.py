@@ -76,7 +76,7 @@ class Broker(Protocol):
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Get what is published to these topics.
 
-        What anybody publishes after this returned is delivered; or after :meth:`Flushes.flush`, where a broker has that.
+        What anybody publishes after this returned is delivered; or after :meth:`Confirming.wait_until_known`.
         A topic that the broker refuses is left out, with a line in the log.
 
         Raises:
@@ -97,11 +97,11 @@ class Broker(Protocol):
 
 
 @runtime_checkable
-class Flushes(Protocol):
+class Confirming(Protocol):
     """What a broker has as well whose :meth:`Broker.subscribe` waits for nobody."""
 
-    async def flush(self) -> None:
-        """Wait until all other processes know what was subscribed to before; as long as that takes. Any time."""
+    async def wait_until_known(self) -> None:
+        """Wait until all other processes know what is subscribed to, however long that takes; called beside other calls."""
 
 
 @runtime_checkable

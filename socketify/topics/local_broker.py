@@ -167,6 +167,10 @@ class LocalBroker:
         self._notify(UNSUBSCRIBE, topics)
 
     async def flush(self) -> None:
+        """Send what was published, and wait for nobody: one that does not read must not keep the others waiting."""
+        self._end_turn()
+
+    async def wait_until_known(self) -> None:
         """Wait until all others know what was subscribed to before, or are gone; as long as that takes."""
         if self._loop is not None and self._links:
             question = str(next(self._numbers))

@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional, Protocol
 
 from ..loop.coroutines import new_task
 from ..native.abi import WS_TOPICS_RESERVED
-from .broker import Broker, BrokerError, Flushes, Immediate, Publication
+from .broker import Broker, BrokerError, Confirming, Immediate, Publication
 from .counters import BrokerCounters
 from .echoes import Echoes
 from .interest import Interest
@@ -162,8 +162,8 @@ class Relay:
     async def flush(self) -> None:
         """Do that, and wait until other processes know what is subscribed to."""
         await self.settle()
-        if isinstance(self._broker, Flushes):
-            await self._broker.flush()
+        if isinstance(self._broker, Confirming):
+            await self._broker.wait_until_known()
 
     # ---- its life
 

@@ -35,6 +35,14 @@ def start(command: Any, tmp_path: Path, temporary: Path) -> Any:
     return begin
 
 
+def one_client_of(pid: int, port: int, stack: contextlib.ExitStack) -> QuickClient:
+    while True:
+        client = QuickClient(port)
+        stack.callback(client.close)
+        if client.pid == pid:
+            return client
+
+
 def has_members(temporary: Path, count: int) -> bool:
     return len(list(temporary.glob("*/*.topics"))) == count
 
@@ -144,11 +152,17 @@ def test_a_worker_that_ends_costs_the_others_nothing_and_its_successor_joins(
 def test_a_stopped_worker_costs_the_others_nothing_but_counted_losses(start: Any) -> None:
     running, port, pids = start(workers=3)
     count, size = 4000, 10_000
-    with one_client_each(port, pids, max_size=None, max_queue=None) as (one, two, three):
+    options = {"max_size": None, "max_queue": None}
+    with one_client_each(port, pids, **options) as (one, two, three), contextlib.ExitStack() as stack:
         for each in (two, three):
             each.join("a")
         os.kill(three.pid, signal.SIGSTOP)
         try:
+            # One waits until the stopped one knows what it is subscribed to; the others know it meanwhile.
+            waiting = one_client_of(one.pid, port, stack)
+            waiting.send("join b")
+            wait_until(lambda: two.say("b", "known") or waiting.has_received())
+            assert waiting.recv() == "known"
             # Others are not kept waiting, by publishing or by joining.
             for first in range(0, count, 100):
                 one.say("a", f"{first} {first + 100} {size}", "many")
@@ -159,6 +173,8 @@ def test_a_stopped_worker_costs_the_others_nothing_but_counted_losses(start: Any
             assert two.recv() == "meanwhile"
         finally:
             os.kill(three.pid, signal.SIGCONT)
+        while waiting.recv() != "true":
+            pass
         received = []
         for _ in range(count - lost + 1):
             received.append(three.recv().partition(":")[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -123,6 +124,9 @@ class QuickClient:
         received = self._socket.recv(65536)
         assert received
         self._rest += received
+
+    def has_received(self) -> bool:
+        return bool(self._rest or select.select([self._socket], [], [], 0)[0])
 
     def recv(self) -> str:
         while len(self._rest) < 2 or len(self._rest) < 2 + self._rest[1]:

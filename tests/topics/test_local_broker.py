@@ -76,7 +76,7 @@ async def members(directory: Path, *topics: Sequence[str], **options: Any) -> As
 async def acquainted(found: list[Member]) -> None:
     """Wait until each has read what every other one has told so far."""
     await until(lambda: all(len(each.broker._inlets) >= len(found) - 1 for each in found))
-    await asyncio.wait_for(asyncio.gather(*(each.broker.flush() for each in found)), 20)
+    await asyncio.wait_for(asyncio.gather(*(each.broker.wait_until_known() for each in found)), 20)
 
 
 def test_only_those_who_subscribed_get_a_publication_and_not_the_sender(directory: Path) -> None:
@@ -262,17 +262,17 @@ def test_a_stopped_process_costs_others_nothing_but_counted_losses(directory: Pa
     asyncio.run(run())
 
 
-def test_a_flush_waits_for_those_who_live(directory: Path) -> None:
+def test_what_is_subscribed_to_is_known_when_all_who_live_have_read_it(directory: Path) -> None:
     async def run() -> None:
         async with members(directory, ["a"]) as (one,):
-            await one.broker.flush()
+            await one.broker.wait_until_known()
             with process(directory) as other:
                 await until(lambda: one.broker._inlets)
-                await one.broker.flush()
+                await one.broker.wait_until_known()
                 other.send_signal(signal.SIGSTOP)
                 with pytest.raises(asyncio.TimeoutError):
-                    await asyncio.wait_for(one.broker.flush(), 0.1)
-                flushing = asyncio.ensure_future(one.broker.flush())
+                    await asyncio.wait_for(one.broker.wait_until_known(), 0.1)
+                flushing = asyncio.ensure_future(one.broker.wait_until_known())
                 # Who joins meanwhile is asked as well where it was not known.
                 two = await Member(directory).join()
                 await asyncio.sleep(0.05)
@@ -280,7 +280,7 @@ def test_a_flush_waits_for_those_who_live(directory: Path) -> None:
                 other.send_signal(signal.SIGKILL)
                 await asyncio.wait_for(flushing, 20)
                 assert not one.broker._questions
-                await two.broker.flush()
+                await two.broker.wait_until_known()
                 await two.broker.close()
 
     asyncio.run(run())
