@@ -233,7 +233,7 @@ class WebSocketRoute(UpgradeContext):
         if self._handlers["presence"] is not None:
             call_at_once(session, self._keep_presence, session, handle, topic, count > before)
         handler = self._handlers["subscription"]
-        if handler is not None:
+        if handler is not None and session.handle == handle:
             call_at_once(session, handler, session.socket, topic, count, before)
 
     def _keep_presence(self, session: Session, handle: int, topic: str, has_joined: bool) -> None:
@@ -246,7 +246,10 @@ class WebSocketRoute(UpgradeContext):
                 value.close()
                 message = "presence must be a function that does not wait"
                 raise TypeError(message)
-            self._presence.join(handle, topic, value)
+            name = topic.encode()
+            if lib.sk_ws_is_subscribed(handle, name, len(name)) == 1:
+                # It did not leave meanwhile.
+                self._presence.join(handle, topic, value)
 
     def _on_close(self, handle: int, code: int, address: Optional[int], length: int) -> None:
         session = self._live.pop(handle, None)

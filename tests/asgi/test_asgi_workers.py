@@ -92,3 +92,29 @@ def test_fastapi(command: Any, tmp_path: Path) -> None:
         two.close()
         assert json.loads(one.recv(timeout=10)) == [[], ["1"]]
     assert running.stop() == 0
+
+
+def test_django_channels(command: Any, tmp_path: Path) -> None:
+    pytest.importorskip("channels")
+    program = Path(__file__).parents[1] / "support" / "channels_program.py"
+    (tmp_path / "site_of_channels.py").write_text(program.read_text())
+    running = command("site_of_channels:app", "--workers", "2", "--port", "0")
+    port = int(running.url.rpartition(":")[2])
+    with contextlib.ExitStack() as stack:
+        clients: dict[str, ClientConnection] = {}
+        deadline = time.monotonic() + 30
+        while len(clients) < 2:
+            client = stack.enter_context(connect(f"ws://127.0.0.1:{port}/async", compression=None))
+            client.send("name")
+            # Channels of a process have its name.
+            clients[str(client.recv(timeout=10)).partition("!")[0]] = client
+            assert time.monotonic() < deadline
+        one, two = clients.values()
+        for each in (one, two):
+            each.send("join room")
+            assert each.recv(timeout=10) == "done"
+        for number in range(10):
+            assert httpx.post(f"http://127.0.0.1:{port}/publish/room", content=str(number)).text == "sent"
+        for each in (one, two):
+            assert sorted(str(each.recv(timeout=10)) for _ in range(10)) == [str(number) for number in range(10)]
+    assert running.stop() == 0

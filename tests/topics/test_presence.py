@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import time
@@ -157,6 +158,33 @@ def test_what_is_no_json(serve: Any, value: Any) -> None:
         assert client.close_code == 1011
     assert str(errors[0]).startswith("what presence says of a websocket must be JSON: ")
     assert asyncio.run_coroutine_threadsafe(server.app.presence("t"), server.app.loop.loop).result(10) == []
+
+
+@pytest.mark.parametrize("how", ["unsubscribe", "end", "close", "raise"])
+def test_who_is_gone_when_it_is_described_stays_unseen(serve: Any, how: str) -> None:
+    events: list[Any] = []
+
+    def presence(ws: WebSocket) -> str:
+        if how == "unsubscribe":
+            ws.unsubscribe("t")
+        elif how == "end":
+            ws.end(4000)
+        elif how == "close":
+            ws.close()
+        else:
+            raise ZeroDivisionError
+        return "ghost"
+
+    def build(app: App) -> None:
+        app.ws("/", {"open": lambda ws: ws.subscribe("t") and ws.send("open"), "presence": presence})
+        app.on_presence(lambda *event: events.append(event))
+        app.on_error(lambda error, _res, _req: None)
+
+    server = serve(build)
+    with open_(server) as client, contextlib.suppress(ConnectionClosed):
+        client.recv(timeout=10)
+    assert asyncio.run_coroutine_threadsafe(server.app.presence("t"), server.app.loop.loop).result(10) == []
+    assert events == []
 
 
 def test_misuse(serve: Any) -> None:
