@@ -16,16 +16,24 @@ from .expectations import expected
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-#: Each with one backend, one pool and one way of being served; every pair of these differs in two.
-Way = tuple[str, str, int]
-WAYS: list[Way] = [("epoll", "served", 0), ("epoll", "unserved", 8), ("io_uring", "served", 8), ("io_uring", "unserved", 0)]
+#: Each with one backend, one pool and one way of being served; every pair of these differs in two. One has a broker.
+Way = tuple[str, str, int, str]
+WAYS: list[Way] = [
+    ("epoll", "served", 0, ""),
+    ("epoll", "served", 8, "broker"),
+    ("epoll", "unserved", 8, ""),
+    ("io_uring", "served", 8, ""),
+    ("io_uring", "unserved", 0, ""),
+]
 
 
 class Run:
     """One program at its work."""
 
-    def __init__(self, backend: str, served: str, pool_items: int) -> None:
-        environment = {**os.environ, "SOCKETIFY_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    def __init__(self, backend: str, served: str, pool_items: int, broker: str) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        url = f"local://{self._folder.name}" if broker else "none"
+        environment = {**os.environ, "SOCKETIFY_BACKEND": backend, "PYTHONPATH": str(ROOT), "SOCKETIFY_BROKER": url}
         arguments = [sys.executable, "-X", "faulthandler", str(HERE / "program.py"), served, str(pool_items)]
         self._out = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by stop
         self._err = tempfile.TemporaryFile("w+")  # noqa: SIM115 - likewise
@@ -33,7 +41,7 @@ class Run:
 
     def result(self) -> tuple[int, list[list[str]], str]:
         """Give the exit status, what it said of each pair, and standard error."""
-        status = self._process.wait(110)
+        status = self._process.wait(300)
         self._out.seek(0)
         self._err.seek(0)
         return status, [json.loads(line) for line in self._out], self._err.read()
@@ -43,6 +51,7 @@ class Run:
         self._process.wait()
         self._out.close()
         self._err.close()
+        self._folder.cleanup()
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +63,9 @@ def runs() -> Iterator[dict[Way, Run]]:
         each.stop()
 
 
-@pytest.mark.parametrize("way", WAYS, ids=[" ".join(map(str, way)) for way in WAYS])
+@pytest.mark.parametrize("way", WAYS, ids=[" ".join(map(str, way)).strip() for way in WAYS])
 def test_every_method_in_every_callback(way: Way, runs: dict[Way, Run]) -> None:
-    backend, served, _ = way
+    backend, served, _, _ = way
     status, lines, errors = runs[way].result()
     if backend == "io_uring" and "the kernel refuses io_uring" in errors:
         pytest.skip(errors.splitlines()[-1])
