@@ -19,6 +19,8 @@ PING, PONG = b"PING\r\n", b"PONG\r\n"
 KEPT_MAX = 256 << 10
 #: Seconds: the client's own pings are not used.
 _NEVER = 1 << 30
+#: Errors with which the server goes on, though the client does so with the first one alone.
+_PASSING = ("permissions violation", "maximum subscriptions exceeded")
 
 
 class _Transport(TcpTransport):
@@ -91,7 +93,8 @@ class NatsConnection(Client):
 
         """
         self._wants_tls = wants_tls
-        ours = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0, "ping_interval": _NEVER}
+        ours: dict[str, Any] = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
+        ours.update(ping_interval=_NEVER, connect_timeout=self._patience.timeout / len(servers))
         connecting = self.connect(servers, error_cb=self._on_client_error, no_echo=True, **{**options, **ours})
         try:
             await asyncio.wait_for(connecting, self._patience.timeout)
@@ -191,10 +194,8 @@ class NatsConnection(Client):
         await self.close()
 
     async def _on_client_error(self, error: Exception) -> None:
-        """What the client tells on the way: why connecting fails, and what the server does not permit."""
+        """What the client tells on the way: why connecting fails."""
         self._reason = _reason_of(error)
-        if self.is_connected and "permissions violation" in self._reason.lower():
-            self._complain(self._reason)
 
     # What the client calls.
 
@@ -216,6 +217,12 @@ class NatsConnection(Client):
                 self.ended.set()
             if not answer.done():
                 answer.set_result(None)
+
+    async def _process_err(self, err_msg: str) -> None:
+        if err_msg.strip("'").startswith(_PASSING):
+            self._complain(err_msg.strip("'"))
+        else:
+            await super()._process_err(err_msg)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if initial_connection:

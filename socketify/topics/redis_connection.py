@@ -292,7 +292,7 @@ class RedisConnection:
         """Give the connection up: nothing is delivered or sent from now on."""
         if self.lost.done():
             return
-        self._hand_over()
+        arrived, self._arrived[:] = self._arrived[:], []
         self.lost.set_result(reason)
         self.unanswered = sum(isinstance(each, tuple) for each in self._expected)
         for each in self._expected:
@@ -303,6 +303,8 @@ class RedisConnection:
             self._connection.abort()
         else:
             self._loop.call_later(LINGER, self._connection.abort)
+        if arrived:
+            self._deliver(arrived)
 
     @property
     def is_silent(self) -> bool:

@@ -136,6 +136,22 @@ def test_users_and_tokens_and_what_they_may_not_do(caplog: pytest.LogCaptureFixt
     assert "p@ss" not in caplog.text
 
 
+def test_more_subscriptions_than_the_server_permits_are_no_loss(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        server = NatsServer()
+        server.configure("max_subscriptions: 2")
+        with server:
+            member, other = await Member(server.url()).join("a", "b", "c", "d"), await Member(server.url()).join()
+            for topic in "d", "a":
+                await other.publish(topic, topic)
+            await until(lambda: member.texts() == ["a"])
+            await member.broker.close()
+            await other.broker.close()
+
+    run(main())
+    assert caplog.text.count("maximum subscriptions exceeded") == 1
+
+
 def test_tls(tmp_path: Path) -> None:
     files = Files(tmp_path)
     leaf = files.issue("server")
