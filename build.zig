@@ -113,10 +113,23 @@ fn addBench(b: *std.Build, native: Native) void {
     for ([_][]const u8{ "websocket_load", "paced_load", "topic_load" }) |name| {
         step.dependOn(&b.addInstallArtifact(addLoadClient(b, native.options, name), .{}).step);
     }
+    step.dependOn(&b.addInstallArtifact(addHttp2Bench(b, native.options), .{}).step);
     for ([_]ParserKind{ .ours, .engines }) |kind| {
         const program = addParserProgram(b, native, kind, b.fmt("bench_parser_{t}", .{kind}), b.path("bench/native/parser.cpp"));
         step.dependOn(&b.addInstallArtifact(program, .{}).step);
     }
+}
+
+/// What the HTTP/2 state machine costs.
+fn addHttp2Bench(b: *std.Build, options: Options) *std.Build.Step.Compile {
+    const module = b.createModule(.{
+        .root_source_file = b.path("bench/native/http2.zig"),
+        .target = options.target,
+        .optimize = options.optimize,
+        .link_libc = true,
+    });
+    module.addAnonymousImport("http2", .{ .root_source_file = b.path("zig/http2.zig") });
+    return b.addExecutable(.{ .name = "bench_http2", .root_module = module });
 }
 
 const ParserKind = enum { ours, engines };

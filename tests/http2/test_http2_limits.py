@@ -403,3 +403,18 @@ def test_a_stream_that_is_released_early_is_cancelled() -> None:
         assert events == ["request", "data", "request"]
         assert [(each.type, each.number) for each in frames(machine.take())] == [(RST_STREAM, CANCEL)]
         assert machine.window == 2 << 20
+
+
+@pytest.mark.parametrize("release", [True, False])
+def test_a_stream_that_ends_within_a_frame(release: bool) -> None:
+    sent = frame(DATA, 8, 1, bytes([100]) + bytes(1000) + bytes(100))
+    for split in (9, 10, 11, 500, 1009, 1010, 1011, 1100):
+        with Machine() as machine:
+            machine.receive(OPEN + sent[:split])
+            if release:
+                machine.release(1)
+            else:
+                machine.reset(1, CANCEL)
+            assert machine.receive(sent[split:]) == []
+            assert machine.window == 2 << 20
+            assert [event.kind for event in machine.receive(headers(3))] == ["request"]

@@ -79,30 +79,32 @@ pub const Encoder = struct {
 
     /// A field, whose name is written in lower case. `out` has room for both texts and `field_overhead`.
     pub fn add(encoder: *Encoder, allocator: Allocator, out: []u8, name: []const u8, value: []const u8) usize {
+        const hash = hashOf(name, value);
+        if (encoder.find(name, value, hash)) |index| return integer(out, 0x80, 7, index);
         var lowered: [name_bytes_usual]u8 = undefined;
         if (name.len > lowered.len) return literal(out, .without, 0, name, value);
         for (name, lowered[0..name.len]) |c, *low| low.* = std.ascii.toLower(c);
         const low = lowered[0..name.len];
         const static_name = static_table.ofName(low);
-        const indexing = indexingOf(static_name, encoder, name.len + value.len);
-        if (indexing == .usual) {
-            const hash: u32 = @truncate(std.hash.Wyhash.hash(low.len, low) ^ std.hash.Wyhash.hash(~static_name, value));
-            if (encoder.find(low, value, hash)) |index| return integer(out, 0x80, 7, index);
-            if (encoder.insert(allocator, low, value, hash)) return literal(out, .usual, static_name, low, value);
-            return literal(out, .without, static_name, low, value);
-        }
+        var indexing = indexingOf(static_name, encoder, name.len + value.len);
+        if (indexing == .usual and !encoder.insert(allocator, low, value, hash)) indexing = .without;
         return literal(out, indexing, static_name, low, value);
     }
 
     fn find(encoder: *const Encoder, name: []const u8, value: []const u8, hash: u32) ?u32 {
         if (encoder.index.len == 0) return null;
-        const number = encoder.index[hash % slots] -% 1;
-        // How many came after it; more than there are where it was evicted, or never was.
+        const place = encoder.index[hash % slots];
+        const number = place -% 1;
+        // How many came after it; more than there are where it was evicted.
         const age = encoder.table.added -% 1 -% number;
-        if (encoder.index[hash % slots] == 0 or age >= encoder.table.count) return null;
+        if (place == 0 or age >= encoder.table.count) return null;
         const entry = encoder.table.entryOf(number);
+        if (entry.hash != hash or entry.name_bytes != name.len or entry.value_bytes != value.len) return null;
         const line = encoder.table.lineOf(entry);
-        if (entry.hash != hash or !std.mem.eql(u8, line.name(), name) or !std.mem.eql(u8, line.value(), value)) return null;
+        if (!std.mem.eql(u8, line.value(), value)) return null;
+        for (line.name(), name) |low, c| {
+            if (low != std.ascii.toLower(c)) return null;
+        }
         return @as(u32, static_table.count + 1) + age;
     }
 
@@ -119,6 +121,20 @@ pub const Encoder = struct {
         return true;
     }
 };
+
+/// Of few bytes, which are usually those that differ: what has the same hash is compared. The case of the name makes no difference.
+fn hashOf(name: []const u8, value: []const u8) u32 {
+    var word: u64 = name.len << 8 | value.len << 20;
+    if (name.len > 0) word ^= name[0] | 0x20 | @as(u64, name[name.len - 1] | 0x20) << 40;
+    if (value.len >= 8) {
+        const first = std.mem.readInt(u64, value[0..8], .little);
+        const last = std.mem.readInt(u64, value[value.len - 8 ..][0..8], .little);
+        word ^= first *% 0x9e3779b97f4a7c15 ^ std.math.rotl(u64, last, 23);
+    } else for (value) |c| {
+        word = std.math.rotl(u64, word, 8) ^ c;
+    }
+    return @truncate((word *% 0xd6e8feb86659fd93) >> 32);
+}
 
 const name_bytes_usual = 64;
 /// Longer values would drive out many that are used again.

@@ -18,8 +18,8 @@ const Stream = @import("streams.zig").Stream;
 const Text = @import("../http/head.zig").Text;
 
 const input_max = 2048;
-const conversations = 3_000;
-const blocks = 20_000;
+const conversations = 1_500;
+const blocks = 10_000;
 
 /// Small, so that random input reaches every one of them.
 const limits: Limits = .{
@@ -30,11 +30,11 @@ const limits: Limits = .{
     .max_table_bytes = 300,
     .max_concurrent_streams = 4,
     .stream_window = 300,
-    .max_resets_per_s = 6,
+    .max_resets_per_s = 8,
     .max_pings_per_s = 5,
     .max_settings_per_s = 6,
     .max_empty_frames_per_s = 4,
-    .max_ignored_frames_per_s = 8,
+    .max_ignored_frames_per_s = 12,
     .max_answer_bytes = 400,
     .max_body = 200,
 };
@@ -303,60 +303,89 @@ fn putFrame(buffer: []u8, header: Header, payload: []const u8) usize {
     return codes.frame_header_bytes + payload.len;
 }
 
+const usual_types = [_]FrameType{
+    .headers, .headers,       .headers,       .data,            .data, .data, .priority, .rst_stream, .settings,
+    .ping,    .window_update, .window_update, .priority_update,
+};
+const fatal_types = [_]FrameType{ .goaway, .continuation, .push_promise, @fromBackingInt(0x55), .settings, .data };
+
+/// One of so many.
+fn seldom(random: std.Random, of: u8) bool {
+    return random.uintLessThan(u8, of) == 0;
+}
+
 /// Frames as a client might send them, and some that it should not.
 fn randomFrame(random: std.Random, buffer: []u8, last: *u32) usize {
-    const types = [_]FrameType{ .headers, .headers, .headers, .data, .data, .data, .priority, .rst_stream, .settings, .ping, .goaway, .window_update, .window_update, .continuation, .priority_update, .push_promise, @fromBackingInt(0x55) };
+    const wrong = seldom(random, 20);
+    const types: []const FrameType = if (wrong) &fatal_types else &usual_types;
     var payload: [128]u8 = undefined;
     var length: usize = random.uintAtMost(usize, 12);
     random.bytes(&payload);
-    var header: Header = .{ .length = 0, .type = types[random.uintLessThan(usize, types.len)], .flags = 0, .stream = last.* };
-    if (random.uintLessThan(u8, 4) == 0) header.stream = 2 * random.uintLessThan(u32, 12) + 1;
+    var header: Header = .{ .length = 0, .type = types[random.uintLessThan(usize, types.len)], .flags = 0, .stream = 0 };
+    // Nothing but a request can be on a stream that is not open.
+    if (last.* == 0) header.type = .headers;
+    const open: u32 = if (last.* == 0) 1 else 2 * random.uintLessThan(u32, (last.* + 1) / 2) + 1;
     switch (header.type) {
         .headers, .continuation => {
             const block = good_blocks[random.uintLessThan(usize, good_blocks.len)];
-            length = if (random.uintLessThan(u8, 6) == 0) random.uintLessThan(usize, block.len) else block.len;
+            length = if (wrong) random.uintLessThan(usize, block.len) else block.len;
             @memcpy(payload[0..length], block[0..length]);
-            header.flags = if (random.uintLessThan(u8, 8) == 0) 0 else codes.Flag.end_headers;
+            header.flags = codes.Flag.end_headers;
             if (random.boolean()) header.flags |= codes.Flag.end_stream;
-            if (header.type == .headers and random.uintLessThan(u8, 3) > 0) {
-                last.* += 2;
+            header.stream = open;
+            if (header.type == .headers and !seldom(random, 4)) {
+                last.* += if (last.* == 0) 1 else 2;
                 header.stream = last.*;
+            }
+            if (header.type == .headers and seldom(random, 4)) {
+                header.flags &= ~codes.Flag.end_headers;
+                const begin = random.uintAtMost(usize, length);
+                header.length = @intCast(begin);
+                const written = putFrame(buffer, header, payload[0..begin]);
+                header = .{ .length = @intCast(length - begin), .type = .continuation, .flags = 4, .stream = header.stream };
+                return written + putFrame(buffer[written..], header, payload[begin..length]);
             }
         },
         .data => {
-            length = random.uintAtMost(usize, 100);
-            if (random.uintLessThan(u8, 3) == 0) header.flags |= codes.Flag.end_stream;
-            if (random.uintLessThan(u8, 4) == 0) {
+            header.stream = open;
+            length = random.intRangeAtMost(usize, 1, 100);
+            if (seldom(random, 3)) header.flags |= codes.Flag.end_stream;
+            if (seldom(random, 4)) {
                 header.flags |= codes.Flag.padded;
-                payload[0] = random.uintAtMost(u8, 20);
+                payload[0] = random.uintAtMost(u8, @intCast(length - 1));
             }
         },
-        .priority => length = 5,
-        .rst_stream => length = 4,
+        .priority => {
+            header.stream = open;
+            length = 5;
+        },
+        .rst_stream => {
+            header.stream = open;
+            length = 4;
+        },
         .settings => {
-            header.stream = 0;
             length = 6 * random.uintAtMost(usize, 2);
             for (0..length / 6) |index| {
-                std.mem.writeInt(u16, payload[6 * index ..][0..2], random.intRangeAtMost(u16, 1, 9), .big);
-                std.mem.writeInt(u32, payload[6 * index + 2 ..][0..4], random.uintAtMost(u32, 20_000), .big);
+                const settings = [_]u16{ 1, 3, 4, 6, 0x77 };
+                const setting = if (wrong) random.intRangeAtMost(u16, 1, 9) else settings[random.uintLessThan(usize, settings.len)];
+                std.mem.writeInt(u16, payload[6 * index ..][0..2], setting, .big);
+                std.mem.writeInt(u32, payload[6 * index + 2 ..][0..4], random.uintAtMost(u32, 400), .big);
             }
-            if (random.uintLessThan(u8, 4) == 0) {
+            if (wrong and random.boolean()) {
                 header.flags = codes.Flag.ack;
                 length = 0;
             }
         },
         .ping, .goaway => {
-            header.stream = 0;
             header.flags = random.uintAtMost(u8, 1);
             length = 8;
         },
         .window_update => {
-            if (random.boolean()) header.stream = 0;
+            if (random.boolean()) header.stream = open;
             length = 4;
-            std.mem.writeInt(u32, payload[0..4], random.uintAtMost(u32, 2000), .big);
+            std.mem.writeInt(u32, payload[0..4], random.intRangeAtMost(u32, @intFromBool(!wrong), 2000), .big);
         },
         .priority_update => {
-            header.stream = 0;
             std.mem.writeInt(u32, payload[0..4], last.* + 2 * random.uintLessThan(u32, 3), .big);
             @memcpy(payload[4..10], "u=1, i");
             length = 10;
@@ -375,9 +404,9 @@ test "seeded conversations keep the invariants in every fragmentation" {
         @memcpy(buffer[0..codes.preface.len], codes.preface);
         var length: usize = codes.preface.len;
         length += putFrame(buffer[length..], .{ .length = 0, .type = .settings, .flags = 0, .stream = 0 }, "");
-        var last: u32 = 1;
-        for (0..random.uintAtMost(usize, 12)) |_| length += randomFrame(random, buffer[length..], &last);
-        if (random.uintLessThan(u8, 4) == 0) buffer[random.uintLessThan(usize, length)] = random.int(u8);
+        var last: u32 = 0;
+        for (0..random.uintAtMost(usize, 15)) |_| length += randomFrame(random, buffer[length..], &last);
+        if (seldom(random, 5)) buffer[random.uintLessThan(usize, length)] = random.int(u8);
         try checkConversation(buffer[0..length]);
     }
 }

@@ -6,6 +6,7 @@ pub const Connection = @import("connection.zig").Connection;
 pub const Context = @import("connection.zig").Context;
 pub const ErrorCode = @import("codes.zig").ErrorCode;
 pub const Event = @import("event.zig").Event;
+pub const Head = @import("../http/head.zig").Head;
 pub const Limits = @import("limits.zig").Limits;
 pub const Stream = @import("streams.zig").Stream;
 
@@ -19,6 +20,7 @@ test {
     _ = @import("hpack_tests.zig");
     _ = @import("huffman.zig");
     _ = @import("limits.zig");
+    _ = @import("memory_tests.zig");
     _ = @import("out.zig");
     _ = @import("priority.zig");
     _ = @import("ready.zig");

@@ -85,9 +85,32 @@ pub const RequestHead = struct {
 
     pub fn copy(request: *RequestHead, line: Line) void {
         if (request.discards) return;
+        if (line.kind == .regular and request.fields_begun and request.copyUsual(line)) return;
         const out = request.room()[0..line.bytes.len];
         @memcpy(out, line.bytes);
         request.accept(.{ .bytes = out, .name_bytes = line.name_bytes, .kind = line.kind });
+    }
+
+    /// Most fields of most requests: known, and of no meaning here. False at a limit.
+    fn copyUsual(request: *RequestHead, line: Line) bool {
+        const head = request.head;
+        const list_bytes = request.list_bytes + line.size();
+        if (list_bytes > request.limits.max_header_list_bytes) return false;
+        const index = head.field_count;
+        if (index >= @min(request.limits.max_header_count, http_head.fields_max)) return false;
+        const out = request.scratch[request.length..][0..line.bytes.len];
+        @memcpy(out, line.bytes);
+        head.fields[index] = .{
+            .name = .{ .ptr = out.ptr, .len = line.name_bytes },
+            .value = .{
+                .ptr = out.ptr + line.name_bytes + field.separator.len,
+                .len = out.len - line.name_bytes - field.line_overhead,
+            },
+        };
+        head.field_count = index + 1;
+        request.length += out.len;
+        request.list_bytes = list_bytes;
+        return true;
     }
 
     pub fn accept(request: *RequestHead, line: Line) void {
