@@ -5,4 +5,5 @@
 comptime {
     _ = @import("usockets/usockets.zig");
     _ = @import("http/http.zig");
+    _ = @import("carrier/carriers.zig");
 }

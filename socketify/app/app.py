@@ -51,6 +51,8 @@ class App(Verbs, TopicMethods):
         websocket_factory_max_items: likewise for websockets.
         task_factory_max_items: accepted for compatibility: tasks are made when a handler first waits.
         lifespan: whether start and shutdown handlers run.
+        http: what clients may speak: ``"auto"`` for HTTP/1.1 and HTTP/2, by what TLS agrees on, or in clear by prior knowledge (RFC
+            9113 section 3); ``"1"`` or ``"2"`` for one of them only.
         limits: what clients may send, and how long they may take; see :class:`Limits` for the defaults.
         shutdown_timeout: seconds that a stop may take: requests in flight, tasks, and shutdown handlers.
         server_header: value of the Server field, at most 128 bytes; None to send none.
@@ -86,6 +88,7 @@ class App(Verbs, TopicMethods):
         task_factory_max_items: int = 100_000,
         lifespan: bool = True,
         *,
+        http: str = "1",
         limits: Optional[Limits] = None,
         shutdown_timeout: float = 30.0,
         server_header: Optional[str] = "socketify",
@@ -124,7 +127,7 @@ class App(Verbs, TopicMethods):
         self._loop = Loop(core)
         on_missing = self._handlers.callback(no_route, ())
         on_drained = self.lifecycle.on_drained
-        core.open(native_options(core, limits, server_header, date_header, accept_proxy_protocol, on_missing, on_drained))
+        core.open(native_options(core, limits, http, server_header, date_header, accept_proxy_protocol, on_missing, on_drained))
         core.trusts_proxies = networks is not None
         if networks is not None:
             core.configure(lambda native: lib.sk_app_trust(native, networks, len(networks)))

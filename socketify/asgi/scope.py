@@ -108,7 +108,7 @@ class ScopeParts:
 
     def _build(self, handle: int) -> tuple[int, Scope]:
         parts = _scope_bytes(handle).split(b"\n")
-        flags = parts[abi.SCOPE_LINE_FLAGS][0] - abi.SCOPE_FLAGS_BASE
+        flags = (parts[abi.SCOPE_LINE_FLAGS][0] - abi.SCOPE_FLAGS_BASE) % abi.SCOPE_FLAGS_MODULUS
         fields = iter(parts[abi.SCOPE_LINE_FIELDS :])
         scope = self._template.copy()
         for inner in ("asgi", "state", "extensions"):
@@ -120,6 +120,8 @@ class ScopeParts:
         scope["client"], scope["server"] = self._ends[parts[abi.SCOPE_LINE_ENDS]]
         if flags & abi.SCOPE_ANCIENT:
             scope["http_version"] = "1.0"
+        elif flags & abi.SCOPE_HTTP_2:
+            scope["http_version"] = "2"
         if flags & abi.SCOPE_OTHER_SCHEME:
             scope["scheme"] = self._other_scheme
         if self._tls is not None:

@@ -103,6 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--interface", choices=INTERFACES, default="auto", help="which it has (default: %(default)s)")
     add("--factory", action="store_true", help="APP is called to make the application")
     add("--app-dir", default=".", metavar="DIR", help="where modules are looked for first (default: the current folder)")
+    add("--http", choices=("auto", "1", "2"), default="1", help="versions that clients may speak (default: %(default)s)")
     add("--root-path", default="", metavar="PATH", help="where the application is mounted")
     add("--lifespan", choices=("auto", "on", "off"), default="auto", help="of ASGI applications (default: %(default)s)")
     add("--pathsend", action="store_true", help="let ASGI applications name files, which the kernel copies to the client")
@@ -168,6 +169,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("--limit-max-target-bytes", "BYTES", "of a request's target; then 414"),
         ("--limit-max-header-bytes", "BYTES", "of all fields of a request; then 431"),
         ("--limit-max-header-count", "N", "fields of a request; then 431"),
+        ("--limit-max-streams", "N", "of a connection of HTTP/2 at a time; further ones are refused"),
         ("--limit-min-body-rate", "BYTES", "that a body must bring per second; else 408"),
     ):
         default = getattr(_LIMITS, name[len("--limit-") :].replace("-", "_"))

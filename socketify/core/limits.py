@@ -10,6 +10,7 @@ from ..native import abi
 _INT32_MAX = 2**31 - 1
 _TIMEOUT_MAX = 24 * 60 * 60
 _BACKLOG_MAX = 65535
+_STREAMS_MAX = 65536
 
 #: Name: least and greatest value.
 _RANGES = {
@@ -27,6 +28,7 @@ _RANGES = {
     "keep_alive_timeout": (0, _TIMEOUT_MAX),
     "max_connections": (0, _INT32_MAX),
     "max_concurrent_requests": (0, _INT32_MAX),
+    "max_streams": (1, _STREAMS_MAX),
     "max_backpressure": (0, _INT32_MAX),
     "backlog": (1, _BACKLOG_MAX),
 }
@@ -62,6 +64,8 @@ class Limits:
             no limit.
         max_concurrent_requests: that are not answered yet, and open websockets, all together; beyond it requests are answered
             at once with 503 and ``Retry-After: 1`` (RFC 9110 section 15.6.4), and its connection kept. 0 for no limit.
+        max_streams: requests of a connection of HTTP/2 at a time, and websockets on it; the client is told, and further ones are
+            refused (RFC 9113 section 5.1.2).
         max_backpressure: bytes that may wait for a client that pipelines requests and does not read; then its requests wait.
         backlog: connections that may wait to be accepted; the system may allow less.
 
@@ -85,6 +89,7 @@ class Limits:
     keep_alive_timeout: int = 10
     max_connections: int = 0
     max_concurrent_requests: int = 0
+    max_streams: int = 100
     max_backpressure: int = 1024 * 1024
     backlog: int = 2048
 
@@ -118,6 +123,7 @@ class Limits:
             "keep_alive_timeout_s": self.keep_alive_timeout,
             "max_connections": self.max_connections,
             "max_concurrent_requests": self.max_concurrent_requests,
+            "max_streams": self.max_streams,
             "max_backpressure_bytes": self.max_backpressure,
             "backlog": self.backlog,
         }

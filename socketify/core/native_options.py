@@ -9,10 +9,14 @@ from .core import Core
 from .limits import Limits
 from .waiting_clients import WaitingClients
 
+#: What clients may speak: HTTP/1.1 and HTTP/2, or one of them.
+HTTP_VERSIONS = {"auto": abi.HTTP_AUTO, "1": abi.HTTP_1, "2": abi.HTTP_2}
+
 
 def native_options(
     core: Core,
     limits: Limits,
+    http: str,
     server_header: Optional[str],
     date_header: bool,
     accept_proxy_protocol: bool,
@@ -24,6 +28,7 @@ def native_options(
     Args:
         core: of the app.
         limits: of requests and connections.
+        http: what clients may speak, one of ``HTTP_VERSIONS``.
         server_header: value of the Server field; None to send none.
         date_header: whether Date is sent.
         accept_proxy_protocol: whether connections may begin with a PROXY protocol v2 header.
@@ -39,12 +44,16 @@ def native_options(
         except BaseException as error:  # native code is the caller
             core.fail(error)
 
+    if http not in HTTP_VERSIONS:
+        message = f"http must be one of {', '.join(HTTP_VERSIONS)}, not {http!r}"
+        raise ValueError(message)
     events = core.events
     missing_function, missing_object = request_handler(on_missing)
     core.callbacks.append(on_missing)
     server = None if server_header is None else server_header.encode("latin-1")
     return abi.AppOptionsStruct(
         **limits.native(),
+        http_version=HTTP_VERSIONS[http],
         date_header=1 if date_header else 0,
         accept_proxy_protocol=1 if accept_proxy_protocol else 0,
         server_header=server,

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x00AF6E187A36A8D9
+DIGEST = 0xAF80F1A933212510
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -38,14 +38,16 @@ SCOPE_ENCODED = 8
 SCOPE_TRAILERS = 16
 SCOPE_OTHER_SCHEME = 32
 SCOPE_SENT_TARGET = 64
-SCOPE_RECEIVED = 128
+SCOPE_HTTP_2 = 128
+SCOPE_RECEIVED = 256
 SCOPE_LINE_FLAGS = 0
 SCOPE_LINE_METHOD = 1
 SCOPE_LINE_PATH = 2
 SCOPE_LINE_QUERY = 3
 SCOPE_LINE_ENDS = 4
 SCOPE_LINE_FIELDS = 5
-SCOPE_FLAGS_BASE = 64
+SCOPE_FLAGS_BASE = 11
+SCOPE_FLAGS_MODULUS = 256
 SCOPE_LOCAL_PATH = "unix:"
 DUMP_ANCIENT = 1
 DUMP_SECURE = 2
@@ -53,6 +55,9 @@ PASSED_ON = 1
 TLS_CLIENT_NONE = 0
 TLS_CLIENT_OPTIONAL = 1
 TLS_CLIENT_REQUIRED = 2
+HTTP_AUTO = 0
+HTTP_1 = 1
+HTTP_2 = 2
 BACKEND_EPOLL = 0
 BACKEND_IO_URING = 1
 BACKEND_UNKNOWN = -1
@@ -230,7 +235,9 @@ class AppOptionsStruct(ctypes.Structure):
         ("max_connections", c_uint32),
         ("max_concurrent_requests", c_uint32),
         ("backlog", c_uint32),
+        ("max_streams", c_uint32),
         ("max_backpressure_bytes", c_uint32),
+        ("http_version", c_int32),
         ("date_header", c_int32),
         ("accept_proxy_protocol", c_int32),
         ("server_header", c_char_p),

@@ -9,7 +9,15 @@ from urllib.parse import unquote_to_bytes
 from ..http.ends import split_ends
 from ..native import scope_text as _scope_text
 from ..native import sent_target as _sent_target
-from ..native.abi import SCOPE_ANCIENT, SCOPE_ENCODED, SCOPE_FLAGS_BASE, SCOPE_OTHER_SCHEME, SCOPE_SENT_TARGET
+from ..native.abi import (
+    SCOPE_ANCIENT,
+    SCOPE_ENCODED,
+    SCOPE_FLAGS_BASE,
+    SCOPE_FLAGS_MODULUS,
+    SCOPE_HTTP_2,
+    SCOPE_OTHER_SCHEME,
+    SCOPE_SENT_TARGET,
+)
 from .file import FileWrapper
 from .input import NO_INPUT
 
@@ -129,7 +137,7 @@ def environ_builder(base: Environ) -> EnvironBuilder:
 
     def build(handle: int) -> tuple[int, Environ]:
         text, method, path, query, section = _scope_text(handle).split("\n", 4)
-        flags = ord(text) - SCOPE_FLAGS_BASE
+        flags = (ord(text) - SCOPE_FLAGS_BASE) % SCOPE_FLAGS_MODULUS
         environ = sections[section].copy()
         environ["REQUEST_METHOD"] = method
         environ["QUERY_STRING"] = query
@@ -147,6 +155,8 @@ def environ_builder(base: Environ) -> EnvironBuilder:
         environ["PATH_INFO"] = path
         if flags & SCOPE_ANCIENT:
             environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+        elif flags & SCOPE_HTTP_2:
+            environ["SERVER_PROTOCOL"] = "HTTP/2"
         return flags, environ
 
     return build

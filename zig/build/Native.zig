@@ -41,7 +41,7 @@ pub fn createModule(native: Native, content: Content) *Module {
 }
 
 /// Ours, looked into before the engine's: these headers stand in for its own.
-pub fn includePaths(native: Native) [5]LazyPath {
+pub fn includePaths(native: Native) [6]LazyPath {
     const b = native.b;
     return .{
         b.path("zig/shim"),
@@ -49,6 +49,7 @@ pub fn includePaths(native: Native) [5]LazyPath {
         b.path("zig/websocket"),
         b.path("zig/sending"),
         b.path("zig/usockets"),
+        b.path("zig/carrier"),
     };
 }
 
@@ -148,6 +149,8 @@ const Unit = enum {
                 "http/connection.cpp",
                 "http/half_closed.cpp",
                 "http/head.cpp",
+                "http2/connection.cpp",
+                "http2/stream.cpp",
                 "http/loop.cpp",
                 "http/memory.cpp",
                 "http/observer.cpp",

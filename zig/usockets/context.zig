@@ -21,6 +21,13 @@ pub const VisitCallback = *const fn (*Socket, ?*anyopaque) callconv(.c) void;
 const WaitingCallback = *const fn (?*anyopaque, c_int, c_int) callconv(.c) void;
 const ServerNameCallback = *const fn (*Context, [*:0]const u8) callconv(.c) void;
 
+/// What TLS may agree on (RFC 7301).
+pub const Protocols = packed struct(u8) {
+    http_1_1: bool = true,
+    http_2: bool = false,
+    _: u6 = 0,
+};
+
 pub const Context = extern struct {
     loop: *Loop,
     next: ?*Context = null,
@@ -49,6 +56,7 @@ pub const Context = extern struct {
     tls: ?*Server = null,
     backlog: c_int = default_backlog,
     listen_error: c_int = 0,
+    protocols: Protocols = .{},
 
     pub fn link(context: *Context, socket: *Socket) void {
         socket.context = context;
@@ -171,6 +179,10 @@ export fn us_socket_context_set_max_sockets(context: *Context, max: c_uint) void
 export fn us_socket_context_set_backlog(context: *Context, backlog: c_int) void {
     assert(backlog > 0);
     context.backlog = backlog;
+}
+
+export fn us_socket_context_set_protocols(context: *Context, http_1_1: c_int, http_2: c_int) void {
+    context.protocols = .{ .http_1_1 = http_1_1 != 0, .http_2 = http_2 != 0 };
 }
 
 export fn us_socket_context_listen_error(context: *Context) c_int {

@@ -199,7 +199,7 @@ fn open(listening: *Listener, fd: c_int) void {
         sys.free(socket);
         return;
     }
-    socket.acceptor = context;
+    socket.origin = .{ .acceptor = context };
     context.accepted += 1;
     context.link(socket);
     if (!is_tls) _ = context.on_open.?(socket, 0, null, 0);

@@ -160,6 +160,7 @@ pub const Loop = extern struct {
     pub fn dispatch(loop: *Loop, poll: *Poll, events: u32) void {
         switch (poll.kind) {
             .socket => Socket.ready(@fieldParentPtr("poll", poll), events),
+            .carried => unreachable,
             .listener => listener.acceptAll(@fieldParentPtr("poll", poll)),
             .wakeup => {
                 drainCounter(poll.fd);

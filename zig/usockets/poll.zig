@@ -2,7 +2,17 @@
 const sys = @import("sys.zig");
 const Loop = @import("loop.zig").Loop;
 
-pub const Kind = enum(u8) { socket, listener, wakeup, sweep, timer, linger, partner };
+pub const Kind = enum(u8) {
+    socket,
+    /// The descriptor is its carrier's, which is watched in its name.
+    carried,
+    listener,
+    wakeup,
+    sweep,
+    timer,
+    linger,
+    partner,
+};
 
 pub const Poll = extern struct {
     /// Aligned as what it is part of.
@@ -22,7 +32,7 @@ pub const Poll = extern struct {
     pub fn change(poll: *Poll, loop: *Loop, interest: u32) void {
         if (poll.interest == interest) return;
         poll.interest = @intCast(interest);
-        poll.moved(loop);
+        if (poll.kind != .carried) poll.moved(loop);
     }
 
     pub fn add(poll: *Poll, loop: *Loop, interest: u32) void {

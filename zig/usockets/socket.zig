@@ -11,6 +11,8 @@ const listener = @import("listener.zig");
 const timeout = @import("timeout.zig");
 const tls_socket = @import("tls_socket.zig");
 const Session = @import("tls_session.zig").Session;
+const carried = @import("carried.zig");
+const Carried = carried.Carried;
 const Pending = @import("pending.zig").Pending;
 
 /// Reads of one socket per turn, so that a fast sender does not starve the others.
@@ -29,6 +31,8 @@ pub const Flags = struct {
     pub const wants_read: u16 = 128;
     /// The peer may still send what nobody waits for: closing lingers.
     pub const lingers: u16 = 256;
+    /// A carried socket that neither sends nor receives any more, and is closed by the loop.
+    pub const cut: u16 = 512;
 };
 
 pub const Socket = extern struct {
@@ -36,8 +40,12 @@ pub const Socket = extern struct {
     context: *Context,
     next: ?*Socket = null,
     prev: ?*Socket = null,
-    /// The context whose listener accepted it.
-    acceptor: ?*Context = null,
+    origin: extern union {
+        /// The context whose listener accepted it.
+        acceptor: ?*Context,
+        /// Of a carried socket.
+        carried: *Carried,
+    } = .{ .acceptor = null },
     next_scheduled: ?*Socket = null,
     /// Neighbours in the wheel of time-outs, and the tick of their slot; 0 for none.
     slot_next: ?*Socket = null,
@@ -63,6 +71,16 @@ pub const Socket = extern struct {
         const socket = sys.create(Socket, ext_bytes) orelse return null;
         socket.* = .{ .poll = .{ .fd = fd, .kind = .socket }, .context = context, .ext_bytes = ext_bytes };
         return socket;
+    }
+
+    /// It has no descriptor of its own.
+    pub fn isCarried(socket: *const Socket) bool {
+        return socket.poll.kind == .carried;
+    }
+
+    /// What the kernel knows of it: itself, or the socket that carries it.
+    pub fn bottom(socket: *const Socket) *const Socket {
+        return if (socket.isCarried()) socket.origin.carried.carrier else socket;
     }
 
     pub fn has(socket: *const Socket, flag: u16) bool {
@@ -145,6 +163,7 @@ pub const Socket = extern struct {
 
     pub fn close(socket: *Socket, code: c_int, reason: ?*anyopaque) *Socket {
         if (socket.closed()) return socket;
+        if (socket.isCarried()) return carried.close(socket, code, reason);
         const context = socket.context;
         const loop = context.loop;
         socket.sendQueued();
@@ -170,7 +189,7 @@ pub const Socket = extern struct {
         socket.poll.fd = -1;
         if (socket.tls) |session| session.fd = -1;
         socket.discard(loop);
-        if (socket.acceptor) |acceptor| {
+        if (socket.origin.acceptor) |acceptor| {
             acceptor.accepted -= 1;
             listener.resumeAll(acceptor);
         }
@@ -219,6 +238,7 @@ pub const Socket = extern struct {
 
     /// A stream with a gap must not go on: its end is found by the next event.
     pub fn cut(socket: *Socket) void {
+        if (socket.isCarried()) return carried.cut(socket);
         _ = sys.shutdown(socket.poll.fd, sys.shut_rdwr);
     }
 
@@ -243,7 +263,7 @@ pub const Socket = extern struct {
     }
 
     /// Frees the memory when the turn ends.
-    fn discard(socket: *Socket, loop: *Loop) void {
+    pub fn discard(socket: *Socket, loop: *Loop) void {
         socket.next = loop.closed;
         loop.closed = socket;
         if (!loop.running) loop.wake();
@@ -286,7 +306,7 @@ pub const Socket = extern struct {
             if (!wants_read) continue;
             current.set(Flags.wants_read, false);
             if (current.closed() or current.has(Flags.paused)) continue;
-            if (current.tls != null) tls_socket.receive(current) else if (loop.uring) |uring| uring.deliverHeld(current);
+            if (current.isCarried()) carried.receive(current) else if (current.tls != null) tls_socket.receive(current) else if (loop.uring) |uring| uring.deliverHeld(current);
         }
     }
 
@@ -297,6 +317,7 @@ pub const Socket = extern struct {
         for (pieces) |piece| total += piece.len;
         if (total == 0) return 0;
         if (socket.tls != null) return tls_socket.send(socket, pieces, total, more);
+        if (socket.isCarried()) return carried.send(socket, pieces, total);
         const loop = socket.context.loop;
         const queues = loop.running and !more and socket.unsent == null;
         if (loop.uring) |uring| {
@@ -352,11 +373,15 @@ pub const Socket = extern struct {
         new.set(Flags.scheduled, false);
         old.tls = null;
         old.unsent = null;
-        if (loop.uring) |uring| uring.sends.moved(new);
         context.link(new);
         timeout.watch(new);
-        new.poll.moved(loop);
-        loop.redirectReady(&old.poll, &new.poll);
+        if (new.isCarried()) {
+            carried.moved(new);
+        } else {
+            if (loop.uring) |uring| uring.sends.moved(new);
+            new.poll.moved(loop);
+            loop.redirectReady(&old.poll, &new.poll);
+        }
         if (old.has(Flags.scheduled)) new.schedule();
         old.set(Flags.closed, true);
         old.poll.fd = -1;

@@ -5,14 +5,17 @@ const socket_module = @import("socket.zig");
 const Socket = socket_module.Socket;
 const Flags = socket_module.Flags;
 const tls_socket = @import("tls_socket.zig");
+const carried = @import("carried.zig");
 
 /// Hands over what the turn has collected; whether anything waits all the same.
 export fn us_socket_owes(socket: *Socket) c_int {
+    if (socket.isCarried()) carried.flush(socket);
     socket.sendQueued();
     return @intFromBool(!socket.closed() and socket.owesOutput());
 }
 
 export fn us_socket_hurry(socket: *const Socket) void {
+    if (socket.isCarried()) return carried.hurry(socket);
     if (socket.queued != 0) socket.context.loop.uring.?.hurry(socket);
 }
 
@@ -20,6 +23,7 @@ export fn us_socket_hurry(socket: *const Socket) void {
 export fn us_socket_await_writable(socket: *Socket) void {
     if (socket.closed() or socket.has(Flags.shut_down)) return;
     socket.set(Flags.write_failed, true);
+    if (socket.isCarried()) return carried.awaitWritable(socket);
     socket.poll.add(socket.context.loop, sys.epollout);
 }
 
@@ -83,6 +87,7 @@ export fn us_socket_shutdown(ssl: c_int, socket: *Socket) void {
     if (socket.closed() or socket.has(Flags.shut_down)) return;
     socket.set(Flags.shut_down, true);
     if (socket.tls != null) return tls_socket.shutdown(socket);
+    if (socket.isCarried()) return carried.shutdown(socket);
     socket.sendQueued();
     // Our half ends when everything has left.
     if (socket.unsent != null) return;
@@ -92,7 +97,7 @@ export fn us_socket_shutdown(ssl: c_int, socket: *Socket) void {
 
 export fn us_socket_shutdown_read(ssl: c_int, socket: *Socket) void {
     _ = ssl;
-    if (!socket.closed()) _ = sys.shutdown(socket.poll.fd, sys.shut_rd);
+    if (!socket.closed() and !socket.isCarried()) _ = sys.shutdown(socket.poll.fd, sys.shut_rd);
 }
 
 export fn us_socket_cut(socket: *Socket) void {
@@ -143,7 +148,7 @@ export fn us_socket_resume(socket: *Socket) void {
     socket.set(Flags.paused, false);
     const rest = socket.poll.interest & ~sys.epollrdhup;
     socket.poll.change(socket.context.loop, if (socket.has(Flags.ended)) rest else rest | sys.epollin);
-    if (socket.tls != null) socket.scheduleRead();
+    if (socket.tls != null or socket.isCarried()) socket.scheduleRead();
 }
 
 export fn us_socket_ended(socket: *Socket) c_int {
@@ -171,6 +176,11 @@ export fn us_socket_tag(socket: *Socket) c_uint {
 
 export fn us_socket_set_tag(socket: *Socket, tag: c_uint) void {
     socket.tag = tag;
+}
+
+/// Whether it has no descriptor of its own.
+export fn us_socket_is_carried(socket: *const Socket) c_int {
+    return @intFromBool(socket.isCarried());
 }
 
 pub export fn us_socket_schedule_data(socket: *Socket) void {

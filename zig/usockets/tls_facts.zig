@@ -71,12 +71,12 @@ fn describe(session: *Session, writer: *Writer) error{NoSpaceLeft}!void {
     }
 }
 
-export fn us_socket_tls_number(socket: *Socket) u64 {
-    return if (socket.tls) |session| session.number else 0;
+export fn us_socket_tls_number(socket: *const Socket) u64 {
+    return if (socket.bottom().tls) |session| session.number else 0;
 }
 
 export fn us_socket_tls_facts(socket: *Socket, out: [*]u8, size: usize) c_int {
-    const session = socket.tls orelse return 0;
+    const session = socket.bottom().tls orelse return 0;
     var writer: Writer = .{ .out = out[0..size] };
     // A chain that does not fit ends with the last certificate that did: the caller sees whole blocks only.
     describe(session, &writer) catch {};

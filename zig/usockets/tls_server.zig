@@ -6,6 +6,7 @@ const library = @import("tls_library.zig");
 const openssl = &library.openssl;
 const tls_options = @import("tls_options.zig");
 const Context = @import("context.zig").Context;
+const Protocols = @import("context.zig").Protocols;
 const Socket = @import("socket.zig").Socket;
 const Ctx = library.Ctx;
 const Ssl = library.Ssl;
@@ -133,25 +134,31 @@ pub fn hostName(extension: []const u8, buffer: *[name_bytes_max]u8) ?[]const u8 
 const alpn_ok = 0;
 const alpn_fatal = 2;
 const http_1_1 = "http/1.1";
+const http_2 = "h2";
 
 /// RFC 7301 section 3.2: without a protocol in common the handshake fails.
-fn onAlpn(_: *Ssl, out: *[*]const u8, out_length: *u8, offered: [*]const u8, length: c_uint, _: ?*anyopaque) callconv(.c) c_int {
-    const name = chooseProtocol(offered[0..length]) orelse return alpn_fatal;
+fn onAlpn(_: *Ssl, out: *[*]const u8, out_length: *u8, offered: [*]const u8, length: c_uint, user: ?*anyopaque) callconv(.c) c_int {
+    const context: *Context = @ptrCast(@alignCast(user.?));
+    const name = chooseProtocol(offered[0..length], context.protocols) orelse return alpn_fatal;
+    context.tls.?.shaking.?.speaks_http_2 = std.mem.eql(u8, name, http_2);
     out.* = name.ptr;
-    out_length.* = http_1_1.len;
+    out_length.* = @intCast(name.len);
     return alpn_ok;
 }
 
-/// Our protocol, where it stands in a client's list: each of up to 255 bytes, behind its length in one.
-pub fn chooseProtocol(offered: []const u8) ?[]const u8 {
+/// The best of our protocols, where it stands in a client's list: each of up to 255 bytes, behind its length in one.
+pub fn chooseProtocol(offered: []const u8, ours: Protocols) ?[]const u8 {
+    var found: ?[]const u8 = null;
     var rest = offered;
     while (rest.len > 0) {
         const end = 1 + @as(usize, rest[0]);
         if (end > rest.len) return null;
-        if (std.mem.eql(u8, rest[1..end], http_1_1)) return rest[1..end];
+        const name = rest[1..end];
         rest = rest[end..];
+        if (ours.http_2 and std.mem.eql(u8, name, http_2)) return name;
+        if (ours.http_1_1 and std.mem.eql(u8, name, http_1_1)) found = name;
     }
-    return null;
+    return found;
 }
 
 fn copyReason(failure: tls_options.Failure, out: [*]u8, size: usize) c_int {
@@ -174,7 +181,7 @@ export fn us_socket_context_tls(
     assert(library.isLoaded());
     var failure: tls_options.Failure = .{};
     const ctx = tls_options.create(options, &failure) orelse return copyReason(failure, reason, reason_size);
-    openssl.SSL_CTX_set_alpn_select_cb(ctx, onAlpn, null);
+    openssl.SSL_CTX_set_alpn_select_cb(ctx, onAlpn, context);
     install(context, name[0..name_length], ctx, options) catch {
         openssl.SSL_CTX_free(ctx);
         return copyReason(.{ .problem = .memory }, reason, reason_size);
@@ -210,15 +217,21 @@ export fn us_socket_context_tls_on_missing_name(context: *Context, callback: ?Mi
 }
 
 export fn us_socket_tls_peer_certificate(socket: *Socket, out: [*]u8, size: usize) c_int {
-    const session = socket.tls orelse return 0;
+    const session = socket.bottom().tls orelse return 0;
     const certificate = session.peerCertificate(out[0..size]) orelse return 0;
     return @intCast(certificate.len);
 }
 
 export fn us_socket_tls_misdirected(socket: *Socket, host: [*]const u8, length: usize, configured: c_int) c_int {
-    const session = socket.tls orelse return 0;
+    const session = socket.bottom().tls orelse return 0;
     if (length > name_bytes_max) return 0;
     return @intFromBool(session.server.misdirected(session, host[0..length], configured != 0));
+}
+
+/// Whether client and server agreed on HTTP/2.
+export fn us_socket_tls_speaks_http_2(socket: *const Socket) c_int {
+    const session = socket.bottom().tls orelse return 0;
+    return @intFromBool(session.speaks_http_2);
 }
 
 export fn us_socket_context_tls_had_names(context: *Context) c_int {

@@ -40,6 +40,8 @@ pub const Session = struct {
     more: bool = false,
     /// Whether the client named a server, and the name's entry that it got (0 for the certificate for everyone).
     named: bool = false,
+    /// What was agreed on by ALPN.
+    speaks_http_2: bool = false,
     entry: u32 = 0,
     /// Of this session alone, in its process.
     number: u64,

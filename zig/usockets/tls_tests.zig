@@ -2,6 +2,7 @@
 const std = @import("std");
 const sys = @import("sys.zig");
 const chooseProtocol = @import("tls_server.zig").chooseProtocol;
+const Protocols = @import("context.zig").Protocols;
 const hostName = @import("tls_server.zig").hostName;
 const name_bytes_max = @import("tls_server.zig").name_bytes_max;
 const Pending = @import("pending.zig").Pending;
@@ -28,10 +29,15 @@ test "the name in a server_name extension" {
 
 test "the protocol that is chosen" {
     const longest: [256]u8 = @splat(255);
-    try expectEqualStrings("http/1.1", chooseProtocol("\x02h2\x08http/1.1").?);
-    try expectEqualStrings("http/1.1", chooseProtocol(longest ++ "\x08http/1.1").?);
+    const both: Protocols = .{ .http_2 = true };
+    try expectEqualStrings("http/1.1", chooseProtocol("\x02h2\x08http/1.1", .{}).?);
+    try expectEqualStrings("h2", chooseProtocol("\x02h2\x08http/1.1", both).?);
+    try expectEqualStrings("h2", chooseProtocol("\x08http/1.1\x02h2", both).?);
+    try expectEqualStrings("http/1.1", chooseProtocol("\x03h2c\x08http/1.1", both).?);
+    try expectEqualStrings("http/1.1", chooseProtocol(longest ++ "\x08http/1.1", .{}).?);
+    try expect(chooseProtocol("\x08http/1.1", .{ .http_1_1 = false, .http_2 = true }) == null);
     for ([_][]const u8{ "", "\x00", "\x02h2", "\x09http/1.1", "\x08http/1.0", &longest, longest[0..255], "\xff" }) |other|
-        try expect(chooseProtocol(other) == null);
+        try expect(chooseProtocol(other, .{}) == null);
 }
 
 test "no library, and one that is none" {

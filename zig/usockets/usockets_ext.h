@@ -70,6 +70,8 @@ void us_socket_keep_alive(struct us_socket_t *s, unsigned int idle, unsigned int
 /* When the socket is closed after a shutdown, what the peer sends still is discarded for a while, whether or not something has
  * arrived yet. */
 void us_socket_linger(struct us_socket_t *s);
+/* Whether it has no descriptor of its own: another socket carries it, whose descriptor it seems to have. */
+int us_socket_is_carried(const struct us_socket_t *s);
 /* A word that stays with the connection, also when it is adopted; 0 at first. */
 unsigned int us_socket_tag(struct us_socket_t *s);
 void us_socket_set_tag(struct us_socket_t *s, unsigned int tag);
@@ -97,6 +99,9 @@ int us_socket_remote_port(struct us_socket_t *s);
 void us_socket_local_address(struct us_socket_t *s, char *buf, int *length);
 
 /* ---- TLS: decided by the context; the `ssl` arguments of the engine's functions stay 0 ---- */
+
+/* What TLS may agree on; at first HTTP/1.1 only. */
+void us_socket_context_set_protocols(struct us_socket_context_t *context, int http_1_1, int http_2);
 
 /* Files hold PEM. NULL for what is not given. */
 struct us_tls_options {
@@ -136,6 +141,8 @@ int us_socket_tls_peer_certificate(struct us_socket_t *s, char *out, size_t size
 /* Whether a request for a host (lower case) must not be answered on this connection, because the host has another certificate than
  * the client asked for, or asks clients for one that this client was not asked for. `configured`: the host is known otherwise. */
 int us_socket_tls_misdirected(struct us_socket_t *s, const char *host, size_t length, int configured);
+/* Whether client and server agreed on HTTP/2 (RFC 7301). */
+int us_socket_tls_speaks_http_2(const struct us_socket_t *s);
 /* Whether a name ever had a certificate. */
 int us_socket_context_tls_had_names(struct us_socket_context_t *context);
 /* A number that no other connection of this thread ever has; 0 without TLS. */

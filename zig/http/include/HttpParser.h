@@ -42,6 +42,10 @@ struct HttpRequest {
   friend struct HttpParser;
 
   bool isAncient() const { return head.ancient; }
+  /* It came on a stream of HTTP/2. */
+  bool isOfStream() const { return ofStream; }
+  /* An extended CONNECT for a websocket (RFC 8441), whose method is GET as that of any other one. */
+  bool isExtended() const { return extended; }
   bool getYield() const { return yielded; }
   void setYield(bool yield) { yielded = yield; }
 
@@ -126,18 +130,51 @@ struct HttpRequest {
   bool isChunked() const { return head.chunked; }
   bool hasBody() const { return head.chunked || head.contentLength > 0; }
 
+  /* A head that was read elsewhere, of a stream that has one request. */
+  void take(const HttpHead &read, bool isExtended) {
+    memcpy(static_cast<void *>(&head), &read, offsetof(HttpHead, fields) + read.fieldCount * sizeof(HttpField));
+    head.close = true;
+    interpret();
+    ofStream = true;
+    extended = isExtended;
+    if (extended) {
+      static char method[] = "GET";
+      head.method.data = method;
+      head.method.length = sizeof(method) - 1;
+      head.chunked = false;
+    }
+  }
+
+  /* All of the body has arrived. */
+  void knowLength(uint64_t length) {
+    head.chunked = false;
+    head.contentLength = length;
+  }
+
 private:
   HttpHead head;
   size_t pathLength;
   bool yielded;
+  bool ofStream;
+  bool extended;
   std::pair<int, std::string_view *> parameters;
 
   void interpret() {
     std::string_view target = head.target;
     pathLength = std::min(target.find('?'), target.length());
     yielded = false;
+    ofStream = false;
+    extended = false;
     parameters = {-1, nullptr};
   }
+};
+
+/* What a connection is between, once somebody asked. */
+struct HttpEnds {
+  /* The addresses of both ends as text. */
+  std::string endpoints;
+  /* Of a Unix-domain socket, with the endpoints: the path that it is bound to. */
+  std::string localPath;
 };
 
 struct HttpParser {
@@ -149,10 +186,7 @@ struct HttpParser {
   const HttpLimits *limits = &defaultLimits();
   /* Bytes that arrived behind the request that is being handled. */
   std::string_view unread;
-  /* The addresses of both ends as text, once somebody asked. */
-  std::string endpoints;
-  /* Of a Unix-domain socket, with the endpoints: the path that it is bound to. */
-  std::string localPath;
+  HttpEnds ends;
 
   /* The engine's entry: {error, FULLPTR} for a refused request; what a handler returned if it is not `user`, and then
    * this object may be freed; else {0, user}. */
@@ -176,6 +210,16 @@ struct HttpParser {
 
   /* Part of a head has arrived, and the rest is waited for. */
   bool hasPartialHead() const { return partial; }
+
+  /* After a request was refused for its version: what arrived, which may be a preface of HTTP/2. */
+  std::string takeRefused() { return std::exchange(stash, {}); }
+
+  /* Of a request whose body is read elsewhere: what follows, and what has arrived of it. */
+  void expectBody(const HttpRequest &request) {
+    chunked = request.isChunked();
+    remaining = request.contentLength();
+  }
+  void countBody(size_t length) { remaining -= std::min<uint64_t>(remaining, length); }
 
   /* Requests were kept until a later call. */
   bool holdsRequests() const { return !partial && !stash.empty(); }
@@ -287,6 +331,9 @@ private:
   template <typename C> std::pair<unsigned int, void *> refuse(C &call, unsigned int error, const HttpText &input) {
     failure = error;
     if (!call.requests || !callAgain) {
+      if (error == HTTP_ERROR_505_HTTP_VERSION_NOT_SUPPORTED) {
+        stash.assign(input.data, input.length);
+      }
       return {error, FULLPTR};
     }
     stash.assign(input.data, input.length);

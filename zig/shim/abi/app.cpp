@@ -5,6 +5,7 @@
 #include "cpython/handler.h"
 #include "cpython/websocket.h"
 #include "http/loop.h"
+#include "http2/connection.h"
 #include "websocket/route.h"
 #include "websocket/topic_watch.h"
 #include "websocket/topics.h"
@@ -129,6 +130,7 @@ int32_t sk_app_drain(sk_app *app, int32_t stage) {
         }
       },
       &stage);
+  drainConnections(*app, stage == SK_DRAIN_PATIENT);
   endAllWebSockets(*app);
   if (stage == SK_DRAIN_WEBSOCKETS) {
     closeEndedWebSockets(*app);
@@ -142,6 +144,7 @@ void sk_app_close(sk_app *app) {
   for (size_t i = 0; i < app->websockets.size(); i++) {
     us_socket_context_close(0, app->websockets[i]->context->getSocketContext());
   }
+  closeConnections(*app);
 }
 
 int32_t sk_app_destroy(sk_app *app) {

@@ -12,12 +12,6 @@ namespace sk {
 static_assert(SK_SCRATCH_BYTES >= 2 * SK_MAX_TARGET_BYTES + SK_MAX_HEADER_BYTES + 65536);
 static_assert(SK_MAX_HEADER_COUNT == uWS::HttpHead::MAX_FIELDS);
 
-namespace {
-
-/* So that the flags of a scope are a character. */
-
-} // namespace
-
 extern "C" {
 
 int32_t sk_req_method(uint32_t handle) {
@@ -104,7 +98,7 @@ int32_t sk_req_scope(uint32_t handle) {
   /* The parts that follow do not say what was sent. */
   bool lone_mark = query.empty() && path.length() < request->getFullUrl().length();
   int sent = request->origin().empty() && !lone_mark ? 0 : SK_SCOPE_SENT_TARGET;
-  char flags = static_cast<char>(SK_SCOPE_FLAGS_BASE + (scopeFlags(*slot, *request, path) | sent));
+  char flags = static_cast<char>((SK_SCOPE_FLAGS_BASE + (scopeFlags(*slot, *request, path) | sent)) % SK_SCOPE_FLAGS_MODULUS);
   std::string ends;
   ScratchWriter writer;
   std::string_view lines[SK_SCOPE_LINE_FIELDS];

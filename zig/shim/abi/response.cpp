@@ -240,7 +240,7 @@ int32_t sk_res_descriptor(uint32_t handle) {
   if (!slot) {
     return SK_STALE;
   }
-  bool sized = (slot->flags & HEAD_SENT) && (slot->flags & SIZED) && !(slot->flags & BODILESS);
+  bool sized = !slot->stream && (slot->flags & HEAD_SENT) && (slot->flags & SIZED) && !(slot->flags & BODILESS);
   if (!sized || slot->socket->isCorked() || slot->socket->getBufferedAmount() || us_socket_owes(raw(slot->socket))) {
     return SK_BUSY;
   }

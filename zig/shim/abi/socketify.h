@@ -77,11 +77,12 @@ extern "C" {
 #define SK_SCOPE_OTHER_SCHEME 32 /* a trusted proxy says https and the app speaks plain HTTP, or the other way round */
 /* Only of sk_req_scope: the target that was sent is not what path and query say, see sk_req_sent_target. */
 #define SK_SCOPE_SENT_TARGET 64
-#define SK_SCOPE_RECEIVED 128 /* only of SK_ASGI_TAKE_OVER: the application has received the whole body, or that there is none */
+#define SK_SCOPE_HTTP_2 128   /* HTTP/2 */
+#define SK_SCOPE_RECEIVED 256 /* only of SK_ASGI_TAKE_OVER: the application has received the whole body, or that there is none */
 
 /* The lines of sk_req_scope. */
 enum {
-  SK_SCOPE_LINE_FLAGS, /* a character: SK_SCOPE_FLAGS_BASE plus SK_SCOPE_* */
+  SK_SCOPE_LINE_FLAGS, /* a character: SK_SCOPE_FLAGS_BASE plus SK_SCOPE_*, modulo SK_SCOPE_FLAGS_MODULUS */
   SK_SCOPE_LINE_METHOD,
   SK_SCOPE_LINE_PATH,
   SK_SCOPE_LINE_QUERY,
@@ -91,7 +92,9 @@ enum {
   /* From here on, name and value of each field. */
   SK_SCOPE_LINE_FIELDS
 };
-#define SK_SCOPE_FLAGS_BASE 64
+/* So that the character is never an LF: no request is of two versions. */
+#define SK_SCOPE_FLAGS_BASE 11
+#define SK_SCOPE_FLAGS_MODULUS 256
 #define SK_SCOPE_LOCAL_PATH "unix:"
 
 /* Flags of sk_req_dump. */
@@ -149,6 +152,13 @@ typedef struct sk_tls_options {
   uint32_t handshake_timeout_s; /* 0 for no limit; only of the app itself */
 } sk_tls_options;
 
+/* What clients may speak. */
+enum {
+  SK_HTTP_AUTO, /* HTTP/1.1, and HTTP/2: where TLS agrees on it, or in clear by prior knowledge */
+  SK_HTTP_1,    /* HTTP/1.1 only */
+  SK_HTTP_2     /* HTTP/2 only */
+};
+
 /* Everything an app knows from birth. Text is copied. */
 typedef struct sk_app_options {
   uint64_t max_body_bytes;            /* larger bodies get 413; UINT64_MAX for no limit */
@@ -166,7 +176,9 @@ typedef struct sk_app_options {
   uint32_t max_connections;         /* at this number accepting pauses; 0 for no limit */
   uint32_t max_concurrent_requests; /* beyond it, websockets included, requests get 503; 0 for no limit */
   uint32_t backlog;                 /* of the listening sockets */
+  uint32_t max_streams;             /* of a connection of HTTP/2 at a time; further ones are refused */
   uint32_t max_backpressure_bytes;  /* no further request of a connection is read while it owes more than this */
+  int32_t http_version;             /* SK_HTTP_* */
   int32_t date_header;              /* 1 to send Date */
   int32_t accept_proxy_protocol;    /* 1 to honour PROXY protocol v2 */
   const char *server_header;        /* value of the Server field, or NULL to send none */

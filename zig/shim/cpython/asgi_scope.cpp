@@ -14,7 +14,7 @@ namespace {
 struct ScopeNames {
   Object *path, *raw_path, *query_string, *headers, *client, *server, *method, *http_version, *asgi, *state, *extensions, *scheme,
       *tls;
-  Object *http_1_0, *get, *head, *post;
+  Object *http_1_0, *http_2, *get, *head, *post;
 } scope_names;
 
 /* Every request has its own copy of what the template holds, as applications may add to it. */
@@ -121,6 +121,8 @@ Ref makeAsgiScope(AsgiRoute route, const AsgiRequest &from) {
               putSecurity(scope, route, from.slot, from.flags);
   if (made && (from.flags & SK_SCOPE_ANCIENT)) {
     made = setItem(scope, scope_names.http_version, Ref::borrowed(scope_names.http_1_0));
+  } else if (made && (from.flags & SK_SCOPE_HTTP_2)) {
+    made = setItem(scope, scope_names.http_version, Ref::borrowed(scope_names.http_2));
   }
   /* Only scopes of requests have a method. */
   if (made && python.dict_get(scope.get(), scope_names.method)) {
@@ -142,7 +144,7 @@ void prepareAsgiScope() {
       python.intern("path"),   python.intern("raw_path"), python.intern("query_string"), python.intern("headers"),
       python.intern("client"), python.intern("server"),   python.intern("method"),       python.intern("http_version"),
       python.intern("asgi"),   python.intern("state"),    python.intern("extensions"),   python.intern("scheme"),
-      python.intern("tls"),    python.intern("1.0"),      python.intern("GET"),          python.intern("HEAD"),
+      python.intern("tls"),    python.intern("1.0"),      python.intern("2"), python.intern("GET"),          python.intern("HEAD"),
       python.intern("POST"),
   };
 }

@@ -56,7 +56,7 @@ Environs::Environs(const sk_wsgi_options &options)
       server_protocol(interned("SERVER_PROTOCOL")),
       endpoint_keys{interned("REMOTE_ADDR"), interned("REMOTE_PORT"), interned("SERVER_NAME"), interned("SERVER_PORT")},
       local_host(interned("localhost")), default_port(interned(options.secure ? "443" : "80")), get(interned("GET")),
-      ancient_version(interned("HTTP/1.0")), version(interned("HTTP/1.1")), empty(interned("")), comma(interned(",")),
+      ancient_version(interned("HTTP/1.0")), stream_version(interned("HTTP/2")), version(interned("HTTP/1.1")), empty(interned("")), comma(interned(",")),
       semicolon(interned("; ")), url_scheme(interned("wsgi.url_scheme")), input_key(interned("wsgi.input")),
       other(interned(options.secure ? "http" : "https")), known(KNOWN_MAX) {
   complete = !python.error_occurred();
@@ -71,7 +71,7 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
   KnownRequest &last = known[indexOf(slot) % KNOWN_MAX];
   /* The origin takes the place of what Host says. */
   bool same = last.fields == fields && last.origin == origin && last.endpoints == endpoints &&
-              last.ancient == request.isAncient() && last.other_scheme == other_scheme;
+              last.ancient == request.isAncient() && last.of_stream == request.isOfStream() && last.other_scheme == other_scheme;
   if (same && last.environ) {
     Ref environ(python.dict_copy(last.environ.get()));
     bool same_line = last.target == target && last.slash_added == request.isSlashAdded() && last.method == request.rawMethod();
@@ -97,6 +97,7 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
   last.target = small ? target : std::string_view();
   last.method = small ? request.rawMethod() : std::string_view();
   last.ancient = request.isAncient();
+  last.of_stream = request.isOfStream();
   last.other_scheme = other_scheme;
   return environ;
 }
@@ -105,7 +106,8 @@ bool Environs::setInput(const Ref &environ, const Ref &input) { return set(envir
 
 bool Environs::setAll(Object *environ, std::string_view endpoints, uWS::HttpRequest &request) {
   if (!setEndpoints(environ, endpoints) || !setLine(environ, request) ||
-      (request.isAncient() && !set(environ, server_protocol, ancient_version))) {
+      (request.isAncient() && !set(environ, server_protocol, ancient_version)) ||
+      (request.isOfStream() && !set(environ, server_protocol, stream_version))) {
     return false;
   }
   for (auto [name, value] : request) {

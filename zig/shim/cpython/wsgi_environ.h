@@ -34,6 +34,7 @@ private:
     std::string method;
     bool slash_added = false;
     bool ancient = false;
+    bool of_stream = false;
     bool other_scheme = false;
     /* Only once it was asked for a second time. */
     Ref environ;
@@ -58,7 +59,7 @@ private:
   bool complete;
   Ref request_method, query_string, request_uri, path_info, server_protocol;
   Ref endpoint_keys[4], local_host, default_port;
-  Ref get, ancient_version, version, empty, comma, semicolon, url_scheme, input_key, other;
+  Ref get, ancient_version, stream_version, version, empty, comma, semicolon, url_scheme, input_key, other;
   std::unordered_map<std::string, Ref, TextHash, std::equal_to<>> keys;
   std::vector<KnownRequest> known;
 };

@@ -6,6 +6,7 @@
 #include "http/connection.h"
 #include "http/response.h"
 #include "http/send.h"
+#include "http2/connection.h"
 #include "websocket/upgrade.h"
 
 #include <algorithm>
@@ -88,6 +89,7 @@ App::App(const sk_app_options &given, std::unique_ptr<Handler> on_missing)
   uWS::HttpParser::callAgain = [](void *user) { us_socket_schedule_data(raw(static_cast<Socket *>(user))); };
 
   us_socket_context_set_max_sockets(context(), options.max_connections);
+  us_socket_context_set_protocols(context(), options.http_version != SK_HTTP_2, options.http_version != SK_HTTP_1);
   us_socket_context_set_backlog(context(), static_cast<int>(options.backlog));
   us_socket_context_on_waiting(context(), onWaiting, this);
   engine.filter([this](HttpResponse *response, int change) {
@@ -100,7 +102,11 @@ App::App(const sk_app_options &given, std::unique_ptr<Handler> on_missing)
   handleConnections(context());
 }
 
-App::~App() = default;
+App::~App() {
+  if (carriers) {
+    carrier_free_context(carriers);
+  }
+}
 
 void App::onOpen(HttpResponse *response) {
   uint32_t index = allocateSlot();
@@ -114,6 +120,12 @@ void App::onOpen(HttpResponse *response) {
   slot.app = this;
   us_socket_set_tag(raw(response), index);
   httpData(response)->limits = &limits;
+  slot.request_handle = 0;
+  slot.stream = us_socket_is_carried(raw(response));
+  if (slot.stream) {
+    httpData(response)->proxyParser = connectionOf(raw(response)).proxyParser;
+    return;
+  }
   awaitFirstRequest(slot);
   connections++;
 }
@@ -142,8 +154,7 @@ void App::onClose(HttpResponse *response) {
 }
 
 void App::connectionClosed(Slot &slot) {
-  assert(connections > 0);
-  connections--;
+  bool is_stream = slot.stream;
   if (observer) {
     observer->forget(slot);
   }
@@ -153,6 +164,14 @@ void App::connectionClosed(Slot &slot) {
   } else {
     releaseSlot(indexOf(slot));
   }
+  if (!is_stream) {
+    connectionEnded();
+  }
+}
+
+void App::connectionEnded() {
+  assert(connections > 0);
+  connections--;
   if (draining && connections == 0) {
     beforeCallback();
     options.on_drained();
@@ -160,6 +179,10 @@ void App::connectionClosed(Slot &slot) {
 }
 
 bool App::admit(Slot &slot, uWS::HttpRequest *request) {
+  if (options.http_version == SK_HTTP_2 && !slot.stream) {
+    sendResponse(slot, {"505 HTTP Version Not Supported", 0}, "HTTP Version Not Supported", SK_END_CONNECTION);
+    return false;
+  }
   if (options.max_concurrent_requests && busy > options.max_concurrent_requests) {
     sendResponse(slot, {"503 Service Unavailable\nRetry-After\n1", 1}, "Service Unavailable", 0);
     return false;

@@ -50,6 +50,8 @@ struct App {
   std::vector<std::unique_ptr<WebSocketRoute>> websockets;
   /* For a broker; null without one. */
   std::unique_ptr<TopicWatch> topic_watch;
+  /* Its connections of HTTP/2, once there was one. */
+  us_socket_context_t *carriers = nullptr;
   /* A route that is taken away leaves its own behind. */
   std::vector<std::unique_ptr<Handler>> handlers;
 
@@ -74,6 +76,8 @@ struct App {
 
   /* Called when a connection's slot dies; `slot` is released here. */
   void connectionClosed(Slot &slot);
+  /* One connection less is open. */
+  void connectionEnded();
 
 private:
   struct PendingRoute {

@@ -5,6 +5,8 @@
 #include "http/callback.h"
 #include "http/half_closed.h"
 #include "http/response.h"
+#include "http2/connection.h"
+#include "http2/stream.h"
 
 #include <algorithm>
 #include <cassert>
@@ -59,7 +61,11 @@ void refuse(us_socket_t *s, unsigned int error) {
       observer->sent(slot, statusOfPage(page));
       observer->end(slot);
     }
-    writeAll(response, withoutWhatWasSent(slot, page));
+    if (slot.stream) {
+      writeStreamPage(slot, page.substr(page.rfind('\n') + 1));
+    } else {
+      writeAll(response, withoutWhatWasSent(slot, page));
+    }
   }
   if (response->getBufferedAmount() && !(slot.flags & PENDING)) {
     /* The writable event closes it when the client has read everything. */
@@ -148,7 +154,10 @@ us_socket_t *onData(us_socket_t *s, char *bytes, int length) {
   auto [error, returned] =
       data->consumePostPadded(bytes, static_cast<unsigned int>(length), s, &data->proxyParser, onRequest, onBody);
   if (returned == uWS::FULLPTR) {
-    refuse(s, error);
+    bool begins = error == uWS::HTTP_ERROR_505_HTTP_VERSION_NOT_SUPPORTED && beginConnection(slotOf(s), data->takeRefused());
+    if (!begins) {
+      refuse(s, error);
+    }
     return s;
   }
   if (context->getSocketContextData()->upgradedWebSocket) {
@@ -238,6 +247,9 @@ void onHalfClosed(us_socket_t *s) {
   }
 }
 
+/* RFC 8441. */
+constexpr std::string_view WEBSOCKET_PROTOCOL = "websocket";
+
 } // namespace
 
 void handleConnections(us_socket_context_t *context) {
@@ -252,9 +264,72 @@ void closeGracefully(const Slot &slot) {
   if (isBodyMissing(slot)) {
     us_socket_linger(raw(slot.socket));
   }
+  if (slot.stream) {
+    sendKeptTrailers(slot);
+  }
   slot.socket->shutdown();
   slot.socket->close();
 }
+
+void onStreamRequest(us_socket_t *s, const carrier_request *begun) {
+  HttpResponse *response = responseOf(s);
+  HttpData *data = httpData(response);
+  uWS::HttpRequest request;
+  std::string_view protocol = begun->protocol ? std::string_view(begun->protocol, begun->protocol_length) : std::string_view();
+  request.take(*begun->head, protocol == WEBSOCKET_PROTOCOL);
+  if (begun->protocol && !request.isExtended()) {
+    /* RFC 9220 section 3. */
+    refuse(s, uWS::HTTP_ERROR_501_NOT_IMPLEMENTED);
+    return;
+  }
+  if (begun->content) {
+    data->unread = {begun->content, begun->content_length};
+    request.knowLength(begun->content_length);
+  }
+  response->AsyncSocket::cork();
+  bool goes_on = onRequest(s, &request);
+  if (us_socket_is_closed(0, s)) {
+    auto *context = reinterpret_cast<HttpContext *>(us_socket_context(0, s));
+    if (context->getSocketContextData()->upgradedWebSocket) {
+      finishUpgrade(context);
+    } else {
+      response->AsyncSocket::uncork();
+    }
+    return;
+  }
+  data->unread = {};
+  data->expectBody(request);
+  auto [written, failed] = response->AsyncSocket::uncork();
+  if (!goes_on) {
+    return;
+  }
+  Slot &slot = slotOf(s);
+  if (failed) {
+    awaitReader(slot);
+  }
+  if (mayClose(response)) {
+    closeGracefully(slot);
+  }
+}
+
+void onStreamBody(us_socket_t *s, const char *bytes, size_t length, bool last) {
+  HttpResponse *response = responseOf(s);
+  httpData(response)->countBody(length);
+  response->AsyncSocket::cork();
+  bool goes_on = onBody(s, {bytes, length}, last);
+  auto [written, failed] = response->AsyncSocket::uncork();
+  if (!goes_on) {
+    return;
+  }
+  if (failed) {
+    awaitReader(slotOf(s));
+  }
+  if (mayClose(response)) {
+    closeGracefully(slotOf(s));
+  }
+}
+
+void onStreamRefused(us_socket_t *s, unsigned int error) { refuse(s, error); }
 
 void awaitFirstRequest(Slot &slot) {
   slot.flags = HEAD_BEGUN;

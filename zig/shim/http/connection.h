@@ -6,6 +6,8 @@
 #include "http/engine.h"
 #include "http/slot_table.h"
 
+struct carrier_request;
+
 namespace sk {
 
 /* Registers the handlers for a context whose sockets the engine opens and closes. */
@@ -25,6 +27,11 @@ void awaitBody(Slot &slot);
 void awaitReader(Slot &slot);
 /* The response is complete: the time until the next request, or until the client has read it. */
 void awaitNextRequest(Slot &slot);
+
+/* What arrives on a stream of HTTP/2 (Carrier.h). */
+void onStreamRequest(us_socket_t *s, const carrier_request *begun);
+void onStreamBody(us_socket_t *s, const char *data, size_t length, bool last);
+void onStreamRefused(us_socket_t *s, unsigned int error);
 
 } // namespace sk
 #endif

@@ -146,6 +146,35 @@ char *putLength(char *out, uint64_t length) {
   return put(out, "\r\n");
 }
 
+/* Whether a field of the handler's is sent. */
+bool isKept(Own own, std::string_view value, const HeadFacts &facts, Framing framing, bool &length_given) {
+  switch (own) {
+  case Own::Connection:
+  case Own::TransferEncoding:
+    return false;
+  case Own::ContentLength:
+    /* Only a response without content may announce a length that the server cannot count. */
+    if (framing != Framing::None || facts.status == 204 || length_given || !isDigits(value)) {
+      return false;
+    }
+    length_given = true;
+    return true;
+  case Own::Date:
+  case Own::Server:
+  case Own::No:
+    return true;
+  }
+  return true;
+}
+
+/* Of a line with its name, ": " and CR LF. */
+void listLine(std::string_view line, FieldList &out) {
+  size_t colon = line.find(':');
+  if (colon != std::string_view::npos) {
+    out.add(line.substr(0, colon), line.substr(colon + 2, line.length() - colon - 4));
+  }
+}
+
 } // namespace
 
 HeadFacts inspect(const Head &head) {
@@ -205,23 +234,9 @@ size_t compose(char *begin, const Head &head, const HeadFacts &facts, App &app, 
     for (int32_t i = 0; i < head.fields; i++) {
       std::string_view name = lines.next();
       std::string_view value = lines.next();
-      switch (ownField(name)) {
-      case Own::Connection:
-      case Own::TransferEncoding:
-        continue;
-      case Own::ContentLength:
-        /* Only a response without content may announce a length that the server cannot count. */
-        if (framing != Framing::None || facts.status == 204 || length_given || !isDigits(value)) {
-          continue;
-        }
-        length_given = true;
-        break;
-      case Own::Date:
-      case Own::Server:
-      case Own::No:
-        break;
+      if (isKept(ownField(name), value, facts, framing, length_given)) {
+        out = putField(out, name, value);
       }
-      out = putField(out, name, value);
     }
   }
   if (!facts.has_date && !facts.has_server) {
@@ -242,6 +257,45 @@ size_t compose(char *begin, const Head &head, const HeadFacts &facts, App &app, 
   out = put(out, "\r\n");
   assert(static_cast<size_t>(out - begin) <= composedBound(head, app));
   return static_cast<size_t>(out - begin);
+}
+
+void FieldList::addLength(uint64_t length) {
+  add("content-length", {digits, static_cast<size_t>(uWS::utils::u64toa(length, digits))});
+}
+
+void listFields(const Head &head, const HeadFacts &facts, App &app, Framing framing, uint64_t length, FieldList &out) {
+  assert(facts.valid);
+  bool length_given = false;
+  Lines lines{head.block};
+  lines.next();
+  for (int32_t i = 0; i < head.fields; i++) {
+    std::string_view name = lines.next();
+    std::string_view value = lines.next();
+    if (isKept(ownField(name), value, facts, framing, length_given)) {
+      out.add(name, value);
+    }
+  }
+  if (!facts.has_date) {
+    listLine(app.dateField(), out);
+  }
+  if (!facts.has_server) {
+    listLine(app.serverField(), out);
+  }
+  if (framing == Framing::Sized) {
+    out.addLength(length);
+  }
+}
+
+void listFields(const Head &head, FieldList &out) {
+  Lines lines{head.block};
+  lines.next();
+  for (int32_t i = 0; i < head.fields; i++) {
+    std::string_view name = lines.next();
+    std::string_view value = lines.next();
+    if (ownField(name) == Own::No) {
+      out.add(name, value);
+    }
+  }
 }
 
 std::string fieldLines(const Head &head) {

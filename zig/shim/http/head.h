@@ -2,10 +2,12 @@
 #ifndef SK_HTTP_HEAD_H
 #define SK_HTTP_HEAD_H
 
+#include "Carrier.h"
 #include "http/app.h"
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sk {
 
@@ -46,6 +48,26 @@ size_t compose(char *out, const Head &head, const HeadFacts &facts, App &app, Fr
 
 /* The fields of a valid block as lines, without those that the server decides about. */
 std::string fieldLines(const Head &head);
+
+/* The fields of a head that is not composed as text; they refer to what they were made of. */
+class FieldList {
+public:
+  void add(std::string_view name, std::string_view value) {
+    fields.push_back({name.data(), name.length(), value.data(), value.length()});
+  }
+  /* Content-Length. */
+  void addLength(uint64_t length);
+  const std::vector<carrier_field> &all() const { return fields; }
+
+private:
+  std::vector<carrier_field> fields;
+  char digits[20];
+};
+
+/* The same fields as `compose` writes. */
+void listFields(const Head &head, const HeadFacts &facts, App &app, Framing framing, uint64_t length, FieldList &out);
+/* Those of fieldLines. */
+void listFields(const Head &head, FieldList &out);
 
 } // namespace sk
 #endif

@@ -45,7 +45,7 @@ void Observer::begin(Slot &slot, HttpResponse *response, const uWS::HttpRequest 
   record.request = wordOf(ends(slot, endpointsOf(response)));
   if (request) {
     record.request.append("\n").append(request->rawMethod()).append("\n").append(request->getFullUrl());
-    record.request.append(request->isAncient() ? "\n1.0" : "\n1.1");
+    record.request.append(request->isAncient() ? "\n1.0" : slot.stream ? "\n2" : "\n1.1");
   } else {
     record.request.append("\n\n\n");
   }

@@ -3,6 +3,7 @@
 #include "http/body.h"
 #include "http/connection.h"
 #include "http/half_closed.h"
+#include "http2/stream.h"
 
 #include <cassert>
 
@@ -86,7 +87,7 @@ Framing framingFor(const Slot &slot, int status, bool sized) {
   if (sized) {
     return Framing::Sized;
   }
-  return slot.flags & ANCIENT ? Framing::UntilClose : Framing::Chunked;
+  return (slot.flags & ANCIENT) || slot.stream ? Framing::UntilClose : Framing::Chunked;
 }
 
 /* What SK_KEEP_LENGTH asks for: SK_OK or SK_BAD_LENGTH. `length` is that of the body, or of its first piece. */
@@ -146,6 +147,10 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
   slot.total_length = length;
   if (framing == Framing::Sized) {
     slot.flags |= SIZED;
+  }
+  if (slot.stream) {
+    writeStreamHead(slot, head, facts, framing, length);
+    return SK_OK;
   }
   Persistence persistence = mustClose(slot)        ? Persistence::Close
                             : slot.flags & ANCIENT ? Persistence::KeepAlive

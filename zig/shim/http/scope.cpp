@@ -26,7 +26,7 @@ std::string sentTargetOf(const uWS::HttpRequest &request) {
 }
 
 int scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path) {
-  int flags = request.isAncient() ? SK_SCOPE_ANCIENT : 0;
+  int flags = request.isAncient() ? SK_SCOPE_ANCIENT : slot.stream ? SK_SCOPE_HTTP_2 : 0;
   if (request.hasBody()) {
     flags |= SK_SCOPE_BODY;
     if (!request.isChunked() && !httpData(slot.socket)->unread.empty()) {

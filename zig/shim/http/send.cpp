@@ -3,6 +3,7 @@
 #include "http/connection.h"
 #include "http/half_closed.h"
 #include "http/response.h"
+#include "http2/stream.h"
 
 #include <charconv>
 
@@ -10,6 +11,7 @@ namespace sk {
 
 namespace {
 
+constexpr int STATUS_CONTINUE = 100, STATUS_EARLY_HINTS = 103;
 constexpr std::string_view CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view EARLY_HINTS = "HTTP/1.1 103 Early Hints\r\n";
 constexpr std::string_view LAST_CHUNK_SIZE = "0\r\n";
@@ -30,7 +32,7 @@ void writeBody(Slot &slot, std::string_view data) {
     return;
   }
   countSent(slot, data.length());
-  if (slot.flags & (SIZED | ANCIENT | TUNNEL)) {
+  if ((slot.flags & (SIZED | ANCIENT | TUNNEL)) || slot.stream) {
     writeAll(slot.socket, data);
   } else {
     writeChunk(slot.socket, data);
@@ -40,7 +42,7 @@ void writeBody(Slot &slot, std::string_view data) {
 /* The rest of a response whose head is out: the last chunk, or nothing. */
 void endStream(Slot &slot, std::string_view data) {
   writeBody(slot, data);
-  if (!(slot.flags & (BODILESS | ANCIENT | TUNNEL))) {
+  if (!(slot.flags & (BODILESS | ANCIENT | TUNNEL)) && !slot.stream) {
     writeAll(slot.socket, LAST_CHUNK);
   }
 }
@@ -139,7 +141,11 @@ int32_t sendTrailers(Slot &slot, const Head &fields) {
     return sendResponse(slot, {{}, 0}, {}, 0);
   }
   Cork cork(slot.socket);
-  writeAll(slot.socket, std::string(LAST_CHUNK_SIZE) + fieldLines(fields) + "\r\n");
+  if (slot.stream) {
+    keepTrailers(slot, fields);
+  } else {
+    writeAll(slot.socket, std::string(LAST_CHUNK_SIZE) + fieldLines(fields) + "\r\n");
+  }
   completeResponse(slot);
   cork.release();
   return continueConnection(slot);
@@ -150,7 +156,11 @@ int32_t sendContinue(Slot &slot) {
     return SK_BUSY;
   }
   slot.flags &= static_cast<uint16_t>(~EXPECTS_100);
-  sendInterim(slot, CONTINUE);
+  if (slot.stream) {
+    writeStreamInterim(slot, STATUS_CONTINUE, {{}, 0});
+  } else {
+    sendInterim(slot, CONTINUE);
+  }
   awaitBody(slot);
   return SK_OK;
 }
@@ -162,7 +172,11 @@ int32_t sendEarlyHints(Slot &slot, const Head &fields) {
   if (!inspect(fields).valid) {
     return SK_BAD_HEAD;
   }
-  sendInterim(slot, std::string(EARLY_HINTS) + fieldLines(fields) + "\r\n");
+  if (slot.stream) {
+    writeStreamInterim(slot, STATUS_EARLY_HINTS, fields);
+  } else {
+    sendInterim(slot, std::string(EARLY_HINTS) + fieldLines(fields) + "\r\n");
+  }
   return SK_OK;
 }
 

@@ -56,6 +56,7 @@ void releaseSlot(uint32_t index) {
   slot.app = nullptr;
   slot.owner = nullptr;
   slot.flags = 0;
+  slot.stream = false;
   slot.next_free = free_head;
   free_head = index;
 }

@@ -1,6 +1,7 @@
 #include "proxy/client.h"
 
 #include "http/app.h"
+#include "http2/connection.h"
 
 #include <arpa/inet.h>
 #include <cstddef>
@@ -34,6 +35,11 @@ void findLocalPath(us_socket_t *s, std::string &out) {
   }
 }
 
+/* All streams of a connection have the same. */
+uWS::HttpEnds &knownEndsOf(Socket *socket) {
+  return us_socket_is_carried(raw(socket)) ? connectionOf(raw(socket)).ends : httpData(socket)->ends;
+}
+
 } // namespace
 
 const Forwarded *forwardedClientOf(const Slot &slot) {
@@ -57,16 +63,15 @@ void appendEnd(std::string &out, std::string_view address, int port) {
 
 /* Asking the kernel costs more than all the rest of this file. */
 std::string_view endpointsOf(HttpResponse *response) {
-  HttpData *data = httpData(response);
-  std::string &endpoints = data->endpoints;
-  if (!endpoints.empty() || !data->localPath.empty()) {
+  auto &[endpoints, local_path] = knownEndsOf(response);
+  if (!endpoints.empty() || !local_path.empty()) {
     return endpoints;
   }
   char address[ADDRESS_BYTES_MAX];
   us_socket_t *s = raw(response);
   std::string_view proxied = response->getProxiedRemoteAddress();
   if (!proxied.empty()) {
-    appendEnd(endpoints, proxied, data->proxyParser.getSourcePort());
+    appendEnd(endpoints, proxied, httpData(response)->proxyParser.getSourcePort());
   } else {
     int length = sizeof(address);
     us_socket_remote_address(0, s, address, &length);
@@ -76,7 +81,7 @@ std::string_view endpointsOf(HttpResponse *response) {
   us_socket_local_address(s, address, &length);
   appendEnd(endpoints, {address, static_cast<size_t>(length)}, us_socket_local_port(0, s));
   if (length == 0) {
-    findLocalPath(s, data->localPath);
+    findLocalPath(s, local_path);
   }
   return endpoints;
 }
@@ -95,7 +100,7 @@ std::string_view endsWithPathOf(const Slot &slot, std::string &room) {
   if (us_socket_is_closed(0, raw(slot.socket))) {
     return ends;
   }
-  std::string_view path = httpData(slot.socket)->localPath;
+  std::string_view path = knownEndsOf(slot.socket).localPath;
   if (path.empty()) {
     return ends;
   }

@@ -5,6 +5,7 @@
 #include "http/half_closed.h"
 #include "http/response.h"
 #include "http/send.h"
+#include "http2/stream.h"
 #include "websocket/connection.h"
 
 #include "WebSocketHandshake.h"
@@ -17,6 +18,8 @@ namespace {
 
 constexpr std::string_view VERSION = "13";
 constexpr int SWITCHING_PROTOCOLS = 101;
+/* RFC 8441 section 5. */
+constexpr int STREAM_OPENED = 200;
 constexpr size_t KEY_LENGTH = 24;
 constexpr size_t ACCEPT_LENGTH = 28;
 
@@ -69,7 +72,8 @@ void appendField(std::string &out, std::string_view name, std::string_view value
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
-void appendFields(std::string &out, const Head &head) {
+/* Calls back for each field that the handshake does not write itself. */
+template <typename Take> void eachField(const Head &head, Take take) {
   std::string_view rest = head.block;
   auto next = [&rest]() {
     size_t end = rest.find('\n');
@@ -82,7 +86,7 @@ void appendFields(std::string &out, const Head &head) {
     std::string_view name = next();
     std::string_view value = next();
     if (!isOwnField(name)) {
-      appendField(out, name, value);
+      take(name, value);
     }
   }
 }
@@ -109,30 +113,51 @@ Deflate negotiate(const Slot &slot, WebSocketRoute &route, std::string_view offe
   return wanted == uWS::CompressOptions::DISABLED || broken ? Deflate() : negotiateDeflate(wanted, offers);
 }
 
+void writeAnswer(Slot &slot, const Handshake &handshake, std::string_view protocol, const Deflate &deflate) {
+  char accept[ACCEPT_LENGTH + 1];
+  uWS::WebSocketHandshake::generate(handshake.key.data(), accept);
+  std::string answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+  appendField(answer, "Sec-WebSocket-Accept", {accept, ACCEPT_LENGTH});
+  if (!protocol.empty()) {
+    appendField(answer, "Sec-WebSocket-Protocol", protocol);
+  }
+  if (deflate.agreed) {
+    appendField(answer, "Sec-WebSocket-Extensions", deflate.answer);
+  }
+  eachField(handshake.head, [&](std::string_view name, std::string_view value) { appendField(answer, name, value); });
+  answer.append("\r\n");
+  writeAll(slot.socket, withoutWhatWasSent(slot, answer));
+}
+
+void writeStreamAnswer(Slot &slot, const Handshake &handshake, std::string_view protocol, const Deflate &deflate) {
+  FieldList fields;
+  if (!protocol.empty()) {
+    fields.add("sec-websocket-protocol", protocol);
+  }
+  if (deflate.agreed) {
+    fields.add("sec-websocket-extensions", deflate.answer);
+  }
+  eachField(handshake.head, [&](std::string_view name, std::string_view value) { fields.add(name, value); });
+  writeStreamFields(slot, STREAM_OPENED, fields);
+}
+
 } // namespace
 
 int64_t upgradeResponse(Slot &slot, WebSocketRoute &route, const Handshake &handshake) {
-  if (!isKey(handshake.key) || !isFieldText(handshake.protocol) || !inspect(handshake.head).valid) {
+  if (!(slot.stream || isKey(handshake.key)) || !isFieldText(handshake.protocol) || !inspect(handshake.head).valid) {
     return SK_BAD_HEAD;
   }
   if (sentTooEarly(slot)) {
     refuseUpgrade(slot, UpgradeRefusal::Malformed);
     return SK_GONE;
   }
-  char accept[ACCEPT_LENGTH + 1];
-  uWS::WebSocketHandshake::generate(handshake.key.data(), accept);
-  std::string answer("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
-  appendField(answer, "Sec-WebSocket-Accept", {accept, ACCEPT_LENGTH});
-  if (std::string_view protocol = firstOf(handshake.protocol); !protocol.empty()) {
-    appendField(answer, "Sec-WebSocket-Protocol", protocol);
-  }
   Deflate deflate = negotiate(slot, route, handshake.extensions);
-  if (deflate.agreed) {
-    appendField(answer, "Sec-WebSocket-Extensions", deflate.answer);
+  std::string_view protocol = firstOf(handshake.protocol);
+  if (slot.stream) {
+    writeStreamAnswer(slot, handshake, protocol, deflate);
+  } else {
+    writeAnswer(slot, handshake, protocol, deflate);
   }
-  appendFields(answer, handshake.head);
-  answer.append("\r\n");
-  writeAll(slot.socket, withoutWhatWasSent(slot, answer));
   if (us_socket_ended(raw(slot.socket))) {
     /* A peer that sends nothing cannot take part in a websocket: this ends as when it leaves. */
     us_socket_cut(raw(slot.socket));
@@ -143,15 +168,15 @@ int64_t upgradeResponse(Slot &slot, WebSocketRoute &route, const Handshake &hand
     return SK_GONE;
   }
   if (Observer *observer = slot.app->observer.get()) {
-    observer->sent(slot, SWITCHING_PROTOCOLS);
+    observer->sent(slot, slot.stream ? STREAM_OPENED : SWITCHING_PROTOCOLS);
     observer->end(slot);
   }
   return handle;
 }
 
 bool asksForWebSocket(const uWS::HttpRequest &request) {
-  return request.rawMethod() == "GET" && !request.isAncient() && lists(request, "upgrade", "websocket") &&
-         lists(request, "connection", "upgrade");
+  return request.isExtended() || (request.rawMethod() == "GET" && !request.isAncient() && lists(request, "upgrade", "websocket") &&
+         lists(request, "connection", "upgrade"));
 }
 
 void refuseUpgrade(Slot &slot, UpgradeRefusal why) {
@@ -182,7 +207,7 @@ bool beginUpgrade(Slot &slot, const uWS::HttpRequest &request, WebSocketRoute &r
     return true;
   }
   std::string_view key = request.header("sec-websocket-key");
-  if (!isKey(key) || request.hasBody()) {
+  if (!(request.isExtended() || isKey(key)) || request.hasBody()) {
     refuseUpgrade(slot, UpgradeRefusal::Malformed);
     return true;
   }

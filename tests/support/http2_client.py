@@ -1,0 +1,168 @@
+"""A client of HTTP/2 that a test drives frame by frame: Python's h2 over a blocking socket."""
+
+from __future__ import annotations
+
+import socket
+from types import TracebackType
+from typing import Any, Callable, Optional
+
+import h2.config
+import h2.connection
+import h2.events
+from app_servers import TLS
+
+Fields = list[tuple[str, str]]
+
+
+class Answer:
+    """What has arrived on a stream."""
+
+    def __init__(self) -> None:
+        self.interim: list[Fields] = []
+        self.head: Fields = []
+        self.body = b""
+        self.trailers: Fields = []
+        self.ended = False
+        #: The code of a reset.
+        self.reset: Optional[int] = None
+
+    @property
+    def status(self) -> int:
+        return int(dict(self.head)[":status"])
+
+    def field(self, name: str) -> Optional[str]:
+        return dict(self.head).get(name)
+
+
+class Client:
+    """A connection. Methods that wait fail after ten seconds without a byte.
+
+    Args:
+        port: of the server.
+        opens_windows: whether what was received may be sent again at once.
+        strict: whether requests are checked before they are sent.
+        in_pieces: whether the preface and the settings are sent byte by byte.
+
+    """
+
+    def __init__(self, port: int, opens_windows: bool = True, strict: bool = True, in_pieces: bool = False) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.settimeout(10)
+        if TLS is not None:
+            context = TLS.client()
+            context.set_alpn_protocols(["h2"])
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
+        config = h2.config.H2Configuration(
+            client_side=True, header_encoding="latin-1", validate_outbound_headers=strict, normalize_outbound_headers=strict
+        )
+        self.h2 = h2.connection.H2Connection(config)
+        self.opens_windows = opens_windows
+        self.answers: dict[int, Answer] = {}
+        #: The last GOAWAY, or whether the connection is lost.
+        self.goaway: Optional[tuple[int, int]] = None
+        self.lost = False
+        self.acknowledged_pings = 0
+        self.h2.initiate_connection()
+        if in_pieces:
+            data = self.h2.data_to_send()
+            for index in range(len(data)):
+                self.socket.sendall(data[index : index + 1])
+        self.flush()
+
+    def flush(self) -> None:
+        if data := self.h2.data_to_send():
+            self.socket.sendall(data)
+
+    def request(self, path: str = "/", method: str = "GET", *fields: tuple[str, str], body: Optional[bytes] = None) -> int:
+        """Send a request; return its stream."""
+        stream = self.begin(path, method, *fields, ends=body is None)
+        if body is not None:
+            self.send(stream, body, ends=True)
+        return stream
+
+    def begin(self, path: str, method: str = "GET", *fields: tuple[str, str], ends: bool = False) -> int:
+        stream: int = self.h2.get_next_available_stream_id()
+        self.answers[stream] = Answer()
+        head = [(":method", method), (":scheme", "http" if TLS is None else "https"), (":authority", "localhost"), (":path", path)]
+        self.h2.send_headers(stream, [*head, *fields], end_stream=ends)
+        self.flush()
+        return stream
+
+    def send(self, stream: int, data: bytes, ends: bool = False) -> None:
+        """Send content, as the windows allow."""
+        while True:
+            self.wait_for(lambda: not data or self.h2.local_flow_control_window(stream) > 0)
+            size = min(len(data), self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size)
+            self.h2.send_data(stream, data[:size], end_stream=ends and size == len(data))
+            self.flush()
+            data = data[size:]
+            if not data:
+                return
+
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        while not condition():
+            if not self.receive():
+                message = "the connection is lost"
+                raise ConnectionError(message)
+
+    def wait(self, stream: int) -> Answer:
+        """Wait until a stream has ended."""
+        answer = self.answers[stream]
+        self.wait_for(lambda: answer.ended or answer.reset is not None)
+        return answer
+
+    def get(self, path: str = "/", *fields: tuple[str, str]) -> Answer:
+        return self.wait(self.request(path, "GET", *fields))
+
+    def post(self, path: str, body: bytes, *fields: tuple[str, str]) -> Answer:
+        return self.wait(self.request(path, "POST", *fields, body=body))
+
+    def receive(self) -> bool:
+        """Handle what arrives next; return False at the end of the connection."""
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self.lost = True
+            return False
+        for event in self.h2.receive_data(data):
+            self._handle(event)
+        self.flush()
+        return True
+
+    def receive_all(self) -> None:
+        while self.receive():
+            pass
+
+    def _handle(self, event: Any) -> None:
+        answer = self.answers.get(getattr(event, "stream_id", 0) or 0)
+        if isinstance(event, h2.events.ConnectionTerminated):
+            self.goaway = (event.last_stream_id, int(event.error_code))
+        elif isinstance(event, h2.events.PingAckReceived):
+            self.acknowledged_pings += 1
+        if answer is None:
+            return
+        if isinstance(event, h2.events.InformationalResponseReceived):
+            answer.interim.append(event.headers)
+        elif isinstance(event, h2.events.ResponseReceived):
+            answer.head = event.headers
+        elif isinstance(event, h2.events.DataReceived):
+            answer.body += event.data
+            if self.opens_windows and event.flow_controlled_length:
+                self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.TrailersReceived):
+            answer.trailers = event.headers
+        elif isinstance(event, h2.events.StreamEnded):
+            answer.ended = True
+        elif isinstance(event, h2.events.StreamReset):
+            answer.reset = int(event.error_code)
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException], where: Optional[TracebackType]) -> None:
+        self.close()

@@ -1,0 +1,190 @@
+//! A connection of HTTP/2: a socket that carries the sockets of its streams.
+//!
+//! What it sends is collected, and leaves when its turn ends: all frames of a turn in one write.
+const std = @import("std");
+const sys = @import("../usockets/sys.zig");
+const Socket = @import("../usockets/socket.zig").Socket;
+const socket_api = @import("../usockets/socket_api.zig");
+const Text = @import("../http/head.zig").Text;
+const Connection = @import("../http2/connection.zig").Connection;
+const Event = @import("../http2/event.zig").Event;
+const Carriers = @import("carriers.zig").Carriers;
+const Stream = @import("stream.zig").Stream;
+
+extern fn us_socket_timeout(ssl: c_int, socket: *Socket, seconds: c_uint) void;
+extern fn us_socket_shutdown(ssl: c_int, socket: *Socket) void;
+extern fn us_socket_pause(socket: *Socket) void;
+extern fn us_socket_resume(socket: *Socket) void;
+
+/// At so much output nothing more is read.
+const output_bytes_max = 256 * 1024;
+/// Fills of the output in one turn, so that a fast reader does not starve other connections.
+const fills_per_turn = 8;
+/// How often a connection looks at the clock while something of it is under way.
+const tick_seconds = 5;
+const shutdown_tick_seconds = 1;
+
+pub fn now() u64 {
+    return @intCast(sys.monotonicMs());
+}
+
+pub const Carrier = struct {
+    socket: *Socket,
+    connection: *Connection,
+    /// What the shim knows of it.
+    user: ?*anyopaque,
+    /// The sockets of its streams.
+    first: ?*Stream = null,
+    /// Since when no stream is open; 0 while one is.
+    idle_ms: u64,
+    /// The input under way; what is left of it follows the present frame.
+    input: Text = .{ .ptr = undefined, .len = 0 },
+    receiving: bool = false,
+    /// Reading stopped, because the peer does not read.
+    paused: bool = false,
+
+    pub fn of(socket: *Socket) *Carrier {
+        return @ptrCast(@alignCast(sys.extOf(Socket, socket)));
+    }
+
+    pub fn carriers(carrier: *const Carrier) *Carriers {
+        return Carriers.of(carrier.socket.context);
+    }
+
+    pub fn receive(carrier: *Carrier, bytes: []u8) void {
+        var event: Event = .{};
+        const time = now();
+        carrier.input = .from(bytes);
+        carrier.receiving = true;
+        while (carrier.connection.step(&carrier.input, time, &event)) {
+            carrier.handle(&event);
+            if (carrier.socket.closed()) break;
+        }
+        carrier.receiving = false;
+        if (carrier.socket.closed()) carrier.free() else carrier.wake();
+    }
+
+    fn handle(carrier: *Carrier, event: *const Event) void {
+        switch (event.kind) {
+            .request => Stream.begin(carrier, event),
+            .refused => if (event.begins) Stream.begin(carrier, event) else Stream.of(event.stream.?).refuse(event.refusal),
+            .data, .trailers => Stream.of(event.stream.?).arrive(event.data, event.ends),
+            .reset => Stream.of(event.stream.?).lost(),
+            .failed => carrier.end(),
+            .none, .settings_acknowledged, .pong, .goaway => {},
+        }
+    }
+
+    /// Whether input of this turn is left, whose answers can leave with those that are there.
+    pub fn expectsMore(carrier: *const Carrier) bool {
+        return !carrier.receiving or carrier.input.len > 0;
+    }
+
+    /// At the end of the turn, or in the next one, output leaves.
+    pub fn wake(carrier: *Carrier) void {
+        socket_api.us_socket_schedule_data(carrier.socket);
+    }
+
+    /// The turn ends: streams that waited for room get it, and output leaves.
+    pub fn settle(carrier: *Carrier) void {
+        var fills: u32 = 0;
+        while (true) : (fills += 1) {
+            const filled = carrier.fill();
+            if (carrier.socket.closed() or !carrier.flush() or !filled) break;
+            if (fills == fills_per_turn) {
+                carrier.wake();
+                break;
+            }
+        }
+        if (carrier.socket.closed()) return;
+        const waits = carrier.connection.waiting().len;
+        if (waits == 0 and carrier.connection.isFinished()) return carrier.end();
+        if (waits > output_bytes_max and !carrier.paused) {
+            carrier.paused = true;
+            us_socket_pause(carrier.socket);
+        } else if (carrier.paused and waits <= output_bytes_max / 2) {
+            carrier.paused = false;
+            us_socket_resume(carrier.socket);
+        }
+        carrier.awaitNext(waits > 0);
+    }
+
+    fn awaitNext(carrier: *Carrier, waits: bool) void {
+        const connection = carrier.connection;
+        const timeouts = &carrier.carriers().timeouts;
+        const is_idle = connection.streams.count == 0;
+        if (!is_idle) {
+            carrier.idle_ms = 0;
+        } else if (carrier.idle_ms == 0) carrier.idle_ms = now();
+        const seconds = if (waits)
+            timeouts.write
+        else if (connection.shutdown_phase == .announced)
+            shutdown_tick_seconds
+        else if (!is_idle or !connection.settings_acknowledged)
+            tick_seconds
+        else
+            timeouts.keep_alive;
+        us_socket_timeout(0, carrier.socket, seconds);
+    }
+
+    pub fn timedOut(carrier: *Carrier) void {
+        if (carrier.connection.waiting().len > 0) {
+            // The peer reads nothing.
+            _ = carrier.socket.close(0, null);
+            return;
+        }
+        var event: Event = .{};
+        const time = now();
+        while (carrier.connection.tick(time, &event)) {
+            carrier.handle(&event);
+            if (carrier.socket.closed()) return;
+        }
+        const keep_alive: u64 = carrier.carriers().timeouts.keep_alive;
+        const is_idle = carrier.connection.streams.count == 0 and carrier.idle_ms != 0;
+        if (is_idle and keep_alive > 0 and time - carrier.idle_ms >= keep_alive * std.time.ms_per_s) {
+            carrier.connection.fail(.no_error);
+            return carrier.end();
+        }
+        carrier.settle();
+    }
+
+    /// Gives the kernel what it takes; whether that is all.
+    pub fn flush(carrier: *Carrier) bool {
+        const bytes = carrier.connection.waiting();
+        if (bytes.len == 0) return true;
+        const taken = carrier.socket.send(&.{.{ .base = bytes.ptr, .len = bytes.len }}, false);
+        carrier.connection.sent(taken);
+        return taken == bytes.len;
+    }
+
+    /// Streams that waited go on, the most urgent ones first; whether there were any.
+    fn fill(carrier: *Carrier) bool {
+        var found = false;
+        while (carrier.connection.nextWritable()) |each| {
+            found = true;
+            Stream.of(each).goOn();
+            if (carrier.socket.closed()) break;
+        }
+        return found;
+    }
+
+    /// The connection is over: what is to be said still leaves.
+    fn end(carrier: *Carrier) void {
+        _ = carrier.flush();
+        const rest = carrier.connection.waiting();
+        if (rest.len > 0 and carrier.socket.tls == null) carrier.socket.keepUnsent(rest);
+        us_socket_shutdown(0, carrier.socket);
+        _ = carrier.socket.close(0, null);
+    }
+
+    /// The socket is closed.
+    pub fn closed(carrier: *Carrier) void {
+        while (carrier.first) |stream| stream.lost();
+        carrier.carriers().callbacks.on_closed(carrier.user);
+        if (!carrier.receiving) carrier.free();
+    }
+
+    fn free(carrier: *Carrier) void {
+        carrier.connection.destroy();
+    }
+};

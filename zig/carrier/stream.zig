@@ -1,0 +1,213 @@
+//! The socket of a stream.
+const std = @import("std");
+const sys = @import("../usockets/sys.zig");
+const carried = @import("../usockets/carried.zig");
+const loop_module = @import("../usockets/loop.zig");
+const socket_module = @import("../usockets/socket.zig");
+const Flags = socket_module.Flags;
+const Socket = socket_module.Socket;
+const codes = @import("../http2/codes.zig");
+const Event = @import("../http2/event.zig").Event;
+const http_error = @import("../http/syntax.zig").Error;
+const Http2Stream = @import("../http2/streams.zig").Stream;
+const carriers_module = @import("carriers.zig");
+const Carrier = @import("carrier.zig").Carrier;
+
+const allocator = std.heap.c_allocator;
+
+pub const Stream = struct {
+    carried: carried.Carried,
+    socket: *Socket,
+    /// What the connection knows of it.
+    http2: *Http2Stream,
+    /// What arrived while the socket was paused, and that nothing follows.
+    held: std.ArrayList(u8) = .empty,
+    held_end: bool = false,
+    next: ?*Stream = null,
+    previous: ?*Stream = null,
+
+    pub fn of(http2: *Http2Stream) *Stream {
+        return @ptrCast(@alignCast(http2.user.?));
+    }
+
+    pub fn ofSocket(socket: *Socket) *Stream {
+        return @fieldParentPtr("carried", socket.origin.carried);
+    }
+
+    fn carrier(stream: *const Stream) *Carrier {
+        return .of(stream.carried.carrier);
+    }
+
+    /// A request opens it.
+    pub fn begin(owner: *Carrier, event: *const Event) void {
+        const carriers = owner.carriers();
+        const stream = open(owner, event.stream.?) orelse {
+            owner.connection.reset(event.stream.?, .refused_stream);
+            owner.connection.release(event.stream.?);
+            return;
+        };
+        const socket = carriers.streams.on_open.?(stream.socket, 0, null, 0) orelse return;
+        if (socket.closed()) return;
+        if (event.kind == .refused) return carriers.callbacks.on_refused(socket, @intCast(@backingInt(event.refusal)));
+        const content = if (event.ends) null else owner.connection.bodyHere(&owner.input, stream.http2);
+        const request: carriers_module.Request = .{
+            .head = event.head.?,
+            .content = if (content) |bytes| bytes.ptr else null,
+            .content_length = if (content) |bytes| bytes.len else 0,
+            .protocol = if (event.protocol) |protocol| protocol.ptr else null,
+            .protocol_length = if (event.protocol) |protocol| protocol.len else 0,
+        };
+        carriers.callbacks.on_request(socket, &request);
+    }
+
+    fn open(owner: *Carrier, http2: *Http2Stream) ?*Stream {
+        const stream = allocator.create(Stream) catch return null;
+        stream.* = .{ .carried = .{ .operations = &operations, .carrier = owner.socket }, .socket = undefined, .http2 = http2 };
+        const carriers = owner.carriers();
+        stream.socket = carried.open(carriers.streams, &stream.carried, carriers.stream_ext_bytes) orelse {
+            allocator.destroy(stream);
+            return null;
+        };
+        http2.user = stream;
+        stream.next = owner.first;
+        if (stream.next) |next| next.previous = stream;
+        owner.first = stream;
+        return stream;
+    }
+
+    pub fn refuse(stream: *Stream, reason: http_error) void {
+        const carriers = stream.carrier().carriers();
+        if (stream.socket.context == carriers.streams) carriers.callbacks.on_refused(stream.socket, @intCast(@backingInt(reason)));
+    }
+
+    pub fn arrive(stream: *Stream, bytes: []u8, ends: bool) void {
+        if (!stream.socket.has(Flags.paused) and stream.held.items.len == 0) return stream.deliver(bytes, ends);
+        stream.held.appendSlice(allocator, bytes) catch {
+            _ = stream.socket.close(0, null);
+            return;
+        };
+        stream.held_end = ends;
+    }
+
+    /// The stream may be gone afterwards.
+    fn deliver(stream: *Stream, bytes: []u8, ends: bool) void {
+        const owner = stream.carrier();
+        const carriers = owner.carriers();
+        // Before it can be gone: the peer is told with what the turn sends.
+        owner.connection.consumed(stream.http2, bytes.len);
+        if (stream.socket.context == carriers.streams) {
+            carriers.callbacks.on_body(stream.socket, bytes.ptr, bytes.len, ends);
+        } else deliverRaw(stream.socket, bytes, ends);
+        owner.wake();
+    }
+
+    /// For who parses the bytes in place, and writes before and behind them.
+    fn deliverRaw(first: *Socket, bytes: []u8, ends: bool) void {
+        const padding = loop_module.padding_bytes;
+        var socket = first;
+        var rest = bytes;
+        var copy: [codes.frame_payload_usual + 2 * padding]u8 = undefined;
+        while (rest.len > 0) {
+            const piece = rest[0..@min(rest.len, codes.frame_payload_usual)];
+            rest = rest[piece.len..];
+            @memcpy(copy[padding..][0..piece.len], piece);
+            socket = socket.context.on_data.?(socket, copy[padding..].ptr, @intCast(piece.len)) orelse return;
+            if (socket.closed()) return;
+        }
+        if (!ends or socket.has(Flags.ended)) return;
+        socket.set(Flags.ended, true);
+        _ = socket.context.on_end.?(socket);
+    }
+
+    /// There is room for what it has to send.
+    pub fn goOn(stream: *Stream) void {
+        carried.writable(stream.socket);
+    }
+
+    /// The peer has reset it, or the connection is lost.
+    pub fn lost(stream: *Stream) void {
+        _ = stream.socket.close(0, null);
+    }
+
+    /// A head, or with status 0 the trailers.
+    pub fn head(stream: *Stream, status: u16, fields: []const carriers_module.Field) void {
+        const connection = stream.carrier().connection;
+        // Where the stream is over its socket learns it otherwise.
+        if (status == 0) {
+            connection.beginTrailers(stream.http2) catch return;
+            stream.socket.set(Flags.shut_down, true);
+        } else connection.beginHead(stream.http2, status) catch return;
+        for (fields) |field| connection.field(field.name[0..field.name_length], field.value[0..field.value_length]);
+        connection.finishHead(status == 0) catch return;
+        stream.carrier().wake();
+    }
+
+    const operations: carried.Operations = .{
+        .send = send,
+        .await_writable = awaitWritable,
+        .shutdown = shutdown,
+        .flush = flush,
+        .hurry = hurry,
+        .receive = receive,
+        .moved = moved,
+        .closed = closed,
+    };
+
+    fn send(socket: *Socket, pieces: []const sys.Iovec) usize {
+        const stream: *Stream = .ofSocket(socket);
+        const owner = stream.carrier();
+        var texts: [2][]const u8 = undefined;
+        for (pieces, texts[0..pieces.len]) |piece, *text| text.* = piece.base[0..piece.len];
+        owner.wake();
+        return owner.connection.data(stream.http2, texts[0..pieces.len], false) catch 0;
+    }
+
+    fn awaitWritable(socket: *Socket) void {
+        const stream: *Stream = .ofSocket(socket);
+        stream.carrier().connection.wait(stream.http2);
+        stream.carrier().wake();
+    }
+
+    fn shutdown(socket: *Socket) void {
+        const stream: *Stream = .ofSocket(socket);
+        stream.carrier().connection.finish(stream.http2) catch {};
+        stream.carrier().wake();
+    }
+
+    fn flush(socket: *Socket) void {
+        _ = Stream.ofSocket(socket).carrier().flush();
+    }
+
+    fn hurry(socket: *Socket) void {
+        const owner = Stream.ofSocket(socket).carrier();
+        if (!owner.expectsMore()) _ = owner.flush();
+    }
+
+    fn receive(socket: *Socket) void {
+        const stream: *Stream = .ofSocket(socket);
+        var held = stream.held;
+        const ends = stream.held_end;
+        if (held.items.len == 0 and !ends) return;
+        defer held.deinit(allocator);
+        stream.held = .empty;
+        stream.held_end = false;
+        stream.deliver(held.items, ends);
+    }
+
+    fn moved(socket: *Socket) void {
+        Stream.ofSocket(socket).socket = socket;
+    }
+
+    fn closed(socket: *Socket) void {
+        const stream: *Stream = .ofSocket(socket);
+        const owner = stream.carrier();
+        const is_ended = stream.http2.flags.local_ended;
+        owner.connection.reset(stream.http2, if (is_ended) .cancel else .internal_error);
+        owner.connection.release(stream.http2);
+        if (stream.previous) |previous| previous.next = stream.next else owner.first = stream.next;
+        if (stream.next) |next| next.previous = stream.previous;
+        stream.held.deinit(allocator);
+        allocator.destroy(stream);
+        owner.wake();
+    }
+};
