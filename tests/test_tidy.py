@@ -26,13 +26,14 @@ PRAGMAS = re.compile(r"  # (type: ignore|noqa).*$")
 
 # What folders of the shim may include of each other. All of them see the contract.
 INCLUDES = {
-    "abi": ("cpython", "http", "proxy", "websocket"),
-    "cpython": ("cpython", "http", "proxy", "websocket"),
-    "http": ("http", "proxy", "websocket"),
-    "proxy": ("http", "proxy", "websocket"),
-    "websocket": ("http", "proxy", "websocket"),
+    "abi": ("cpython", "http", "http2", "proxy", "websocket"),
+    "cpython": ("cpython", "http", "http2", "proxy", "websocket"),
+    "http": ("http", "http2", "proxy", "websocket"),
+    "http2": ("http", "http2", "proxy", "websocket"),
+    "proxy": ("http", "http2", "proxy", "websocket"),
+    "websocket": ("http", "http2", "proxy", "websocket"),
 }
-WITHOUT_CPYTHON = ("http", "proxy", "websocket")
+WITHOUT_CPYTHON = ("http", "http2", "proxy", "websocket")
 
 
 def tracked() -> list[str]:

@@ -51,8 +51,8 @@ class App(Verbs, TopicMethods):
         websocket_factory_max_items: likewise for websockets.
         task_factory_max_items: accepted for compatibility: tasks are made when a handler first waits.
         lifespan: whether start and shutdown handlers run.
-        http: what clients may speak: ``"auto"`` for HTTP/1.1 and HTTP/2, by what TLS agrees on, or in clear by prior knowledge (RFC
-            9113 section 3); ``"1"`` or ``"2"`` for one of them only.
+        http: what clients may speak: ``"auto"`` for HTTP/1.1 and HTTP/2, by what TLS agrees on, or in clear by prior
+            knowledge (RFC 9113 section 3); ``"1"`` or ``"2"`` for one of them only.
         limits: what clients may send, and how long they may take; see :class:`Limits` for the defaults.
         shutdown_timeout: seconds that a stop may take: requests in flight, tasks, and shutdown handlers.
         server_header: value of the Server field, at most 128 bytes; None to send none.

@@ -64,8 +64,8 @@ class Limits:
             no limit.
         max_concurrent_requests: that are not answered yet, and open websockets, all together; beyond it requests are answered
             at once with 503 and ``Retry-After: 1`` (RFC 9110 section 15.6.4), and its connection kept. 0 for no limit.
-        max_streams: requests of a connection of HTTP/2 at a time, and websockets on it; the client is told, and further ones are
-            refused (RFC 9113 section 5.1.2).
+        max_streams: requests of a connection of HTTP/2 at a time, and websockets on it; the client is told, and further
+            ones are refused (RFC 9113 section 5.1.2).
         max_backpressure: bytes that may wait for a client that pipelines requests and does not read; then its requests wait.
         backlog: connections that may wait to be accepted; the system may allow less.
 

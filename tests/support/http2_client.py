@@ -81,17 +81,23 @@ class Client:
         return stream
 
     def begin(self, path: str, method: str = "GET", *fields: tuple[str, str], ends: bool = False) -> int:
+        scheme = "http" if TLS is None else "https"
+        head = [(":method", method), (":scheme", scheme), (":authority", "localhost"), (":path", path)]
+        return self.open([*head, *fields], ends)
+
+    def open(self, head: Fields, ends: bool = False) -> int:
+        """Send a head as it is."""
         stream: int = self.h2.get_next_available_stream_id()
         self.answers[stream] = Answer()
-        head = [(":method", method), (":scheme", "http" if TLS is None else "https"), (":authority", "localhost"), (":path", path)]
-        self.h2.send_headers(stream, [*head, *fields], end_stream=ends)
+        self.h2.send_headers(stream, head, end_stream=ends)
         self.flush()
         return stream
 
     def send(self, stream: int, data: bytes, ends: bool = False) -> None:
         """Send content, as the windows allow."""
         while True:
-            self.wait_for(lambda: not data or self.h2.local_flow_control_window(stream) > 0)
+            if data:
+                self.wait_for(lambda: self.h2.local_flow_control_window(stream) > 0)
             size = min(len(data), self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size)
             self.h2.send_data(stream, data[:size], end_stream=ends and size == len(data))
             self.flush()
@@ -164,5 +170,7 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, kind: Optional[type[BaseException]], error: Optional[BaseException], where: Optional[TracebackType]) -> None:
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], where: Optional[TracebackType]
+    ) -> None:
         self.close()

@@ -42,6 +42,10 @@ pub const Carrier = struct {
     receiving: bool = false,
     /// Reading stopped, because the peer does not read.
     paused: bool = false,
+    /// Some stream is relieved.
+    relieves: bool = false,
+    /// The turn ends.
+    settling: bool = false,
 
     pub fn of(socket: *Socket) *Carrier {
         return @ptrCast(@alignCast(sys.extOf(Socket, socket)));
@@ -82,21 +86,20 @@ pub const Carrier = struct {
 
     /// At the end of the turn, or in the next one, output leaves.
     pub fn wake(carrier: *Carrier) void {
-        socket_api.us_socket_schedule_data(carrier.socket);
+        if (!carrier.settling) socket_api.us_socket_schedule_data(carrier.socket);
     }
 
     /// The turn ends: streams that waited for room get it, and output leaves.
     pub fn settle(carrier: *Carrier) void {
+        carrier.settling = true;
         var fills: u32 = 0;
-        while (true) : (fills += 1) {
+        const rests = while (fills < fills_per_turn) : (fills += 1) {
             const filled = carrier.fill();
-            if (carrier.socket.closed() or !carrier.flush() or !filled) break;
-            if (fills == fills_per_turn) {
-                carrier.wake();
-                break;
-            }
-        }
+            if (carrier.socket.closed() or !carrier.flush() or !filled) break false;
+        } else true;
+        carrier.settling = false;
         if (carrier.socket.closed()) return;
+        if (rests) carrier.wake();
         const waits = carrier.connection.waiting().len;
         if (waits == 0 and carrier.connection.isFinished()) return carrier.end();
         if (waits > output_bytes_max and !carrier.paused) {
@@ -159,13 +162,28 @@ pub const Carrier = struct {
 
     /// Streams that waited go on, the most urgent ones first; whether there were any.
     fn fill(carrier: *Carrier) bool {
-        var found = false;
-        while (carrier.connection.nextWritable()) |each| {
+        var found = carrier.relieve();
+        while (!carrier.socket.closed()) {
+            const each = carrier.connection.nextWritable() orelse break;
             found = true;
             Stream.of(each).goOn();
-            if (carrier.socket.closed()) break;
         }
         return found;
+    }
+
+    /// Tells those whose output was taken meanwhile; whether there were any.
+    fn relieve(carrier: *Carrier) bool {
+        if (!carrier.relieves) return false;
+        carrier.relieves = false;
+        var next = carrier.first;
+        while (next) |stream| {
+            if (stream.relieved) {
+                stream.goOn();
+                // Any of them may be gone now.
+                next = if (carrier.socket.closed()) null else carrier.first;
+            } else next = stream.next;
+        }
+        return true;
     }
 
     /// The connection is over: what is to be said still leaves.

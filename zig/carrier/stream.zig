@@ -23,6 +23,8 @@ pub const Stream = struct {
     /// What arrived while the socket was paused, and that nothing follows.
     held: std.ArrayList(u8) = .empty,
     held_end: bool = false,
+    /// Everything was taken that was not at first: its context is to be told at the end of the turn.
+    relieved: bool = false,
     next: ?*Stream = null,
     previous: ?*Stream = null,
 
@@ -121,6 +123,7 @@ pub const Stream = struct {
 
     /// There is room for what it has to send.
     pub fn goOn(stream: *Stream) void {
+        stream.relieved = false;
         carried.writable(stream.socket);
     }
 
@@ -159,7 +162,12 @@ pub const Stream = struct {
         var texts: [2][]const u8 = undefined;
         for (pieces, texts[0..pieces.len]) |piece, *text| text.* = piece.base[0..piece.len];
         owner.wake();
-        return owner.connection.data(stream.http2, texts[0..pieces.len], false) catch 0;
+        const taken = owner.connection.data(stream.http2, texts[0..pieces.len], false) catch return 0;
+        if (socket.has(Flags.write_failed) and !stream.http2.flags.waiting) {
+            stream.relieved = true;
+            owner.relieves = true;
+        }
+        return taken;
     }
 
     fn awaitWritable(socket: *Socket) void {

@@ -306,7 +306,11 @@ pub const Socket = extern struct {
             if (!wants_read) continue;
             current.set(Flags.wants_read, false);
             if (current.closed() or current.has(Flags.paused)) continue;
-            if (current.isCarried()) carried.receive(current) else if (current.tls != null) tls_socket.receive(current) else if (loop.uring) |uring| uring.deliverHeld(current);
+            if (current.isCarried()) {
+                carried.receive(current);
+            } else if (current.tls != null) {
+                tls_socket.receive(current);
+            } else if (loop.uring) |uring| uring.deliverHeld(current);
         }
     }
 

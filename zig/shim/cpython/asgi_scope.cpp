@@ -141,11 +141,12 @@ Object *asgiScope(Object *self, Object *const *arguments, ptrdiff_t count) {
 
 void prepareAsgiScope() {
   scope_names = {
-      python.intern("path"),   python.intern("raw_path"), python.intern("query_string"), python.intern("headers"),
-      python.intern("client"), python.intern("server"),   python.intern("method"),       python.intern("http_version"),
-      python.intern("asgi"),   python.intern("state"),    python.intern("extensions"),   python.intern("scheme"),
-      python.intern("tls"),    python.intern("1.0"),      python.intern("2"), python.intern("GET"),          python.intern("HEAD"),
-      python.intern("POST"),
+      python.intern("path"),    python.intern("raw_path"),     python.intern("query_string"),
+      python.intern("headers"), python.intern("client"),       python.intern("server"),
+      python.intern("method"),  python.intern("http_version"), python.intern("asgi"),
+      python.intern("state"),   python.intern("extensions"),   python.intern("scheme"),
+      python.intern("tls"),     python.intern("1.0"),          python.intern("2"),
+      python.intern("GET"),     python.intern("HEAD"),         python.intern("POST"),
   };
 }
 

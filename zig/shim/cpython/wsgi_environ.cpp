@@ -56,8 +56,8 @@ Environs::Environs(const sk_wsgi_options &options)
       server_protocol(interned("SERVER_PROTOCOL")),
       endpoint_keys{interned("REMOTE_ADDR"), interned("REMOTE_PORT"), interned("SERVER_NAME"), interned("SERVER_PORT")},
       local_host(interned("localhost")), default_port(interned(options.secure ? "443" : "80")), get(interned("GET")),
-      ancient_version(interned("HTTP/1.0")), stream_version(interned("HTTP/2")), version(interned("HTTP/1.1")), empty(interned("")), comma(interned(",")),
-      semicolon(interned("; ")), url_scheme(interned("wsgi.url_scheme")), input_key(interned("wsgi.input")),
+      ancient_version(interned("HTTP/1.0")), stream_version(interned("HTTP/2")), version(interned("HTTP/1.1")), empty(interned("")),
+      comma(interned(",")), semicolon(interned("; ")), url_scheme(interned("wsgi.url_scheme")), input_key(interned("wsgi.input")),
       other(interned(options.secure ? "http" : "https")), known(KNOWN_MAX) {
   complete = !python.error_occurred();
 }

@@ -70,7 +70,7 @@ struct Slot {
   uint32_t request_handle; /* under which `request` can be read, also after the response ended */
   uint16_t flags;
   Kind kind : 7;
-  bool stream : 1; /* Http: of a connection of HTTP/2, for one request */
+  bool stream : 1;    /* Http: of a connection of HTTP/2, for one request */
   bool version_begun; /* Http: the first byte of the response left before its head */
 };
 static_assert(sizeof(Slot) <= 64);

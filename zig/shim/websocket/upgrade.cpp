@@ -176,7 +176,7 @@ int64_t upgradeResponse(Slot &slot, WebSocketRoute &route, const Handshake &hand
 
 bool asksForWebSocket(const uWS::HttpRequest &request) {
   return request.isExtended() || (request.rawMethod() == "GET" && !request.isAncient() && lists(request, "upgrade", "websocket") &&
-         lists(request, "connection", "upgrade"));
+                                  lists(request, "connection", "upgrade"));
 }
 
 void refuseUpgrade(Slot &slot, UpgradeRefusal why) {
