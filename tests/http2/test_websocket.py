@@ -126,7 +126,7 @@ def test_what_is_no_websocket_is_refused(client: Client) -> None:
         (":authority", "localhost"),
         (":path", "/echo"),
     ]
-    stream = client.open([*connect, (":authority", "localhost"), (":path", "/echo")])
+    stream = client.open(head)
     client.wait_for(lambda: client.answers[stream].head)
     assert client.answers[stream].status == 501
 
