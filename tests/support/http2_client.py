@@ -14,6 +14,13 @@ from app_servers import TLS
 Fields = list[tuple[str, str]]
 
 
+class _OpenUntilItEnds(h2.connection.H2ConnectionStateMachine):
+    """A connection whose streams go on after GOAWAY (RFC 9113 section 6.8), which the library takes for its end."""
+
+    def process_input(self, input_: h2.connection.ConnectionInputs) -> list[h2.events.Event]:
+        return [] if input_ is h2.connection.ConnectionInputs.RECV_GOAWAY else super().process_input(input_)
+
+
 class Answer:
     """What has arrived on a stream."""
 
@@ -56,6 +63,7 @@ class Client:
             client_side=True, header_encoding="latin-1", validate_outbound_headers=strict, normalize_outbound_headers=strict
         )
         self.h2 = h2.connection.H2Connection(config)
+        self.h2.state_machine = _OpenUntilItEnds()
         self.opens_windows = opens_windows
         self.answers: dict[int, Answer] = {}
         #: The last GOAWAY, or whether the connection is lost.
