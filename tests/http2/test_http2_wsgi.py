@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any, Callable
 
@@ -59,7 +60,10 @@ def test_files(serve: Callable[..., Any], tmp_path: Path) -> None:
 
 def test_the_access_log_names_the_version(serve: Callable[..., Any], capfd: Any) -> None:
     server = serve(lambda app: app.get("/", lambda res, _req: res.end("Hello")), http="auto", access_log="common")
+    written = ""
     with Client(server.port) as client:
         client.get("/")
-    server.stop()
-    assert '"GET / HTTP/2" 200 5' in capfd.readouterr().out
+        deadline = time.monotonic() + 10
+        while not written and time.monotonic() < deadline:
+            written = capfd.readouterr().out
+    assert '"GET / HTTP/2" 200 5' in written

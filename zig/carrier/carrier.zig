@@ -21,8 +21,9 @@ const output_bytes_max = 256 * 1024;
 /// Fills of the output in one turn, so that a fast reader does not starve other connections.
 const fills_per_turn = 8;
 /// How often a connection looks at the clock while something of it is under way.
-const tick_seconds = 5;
-const shutdown_tick_seconds = 1;
+const tick_seconds: c_uint = 5;
+const shutdown_tick_seconds: c_uint = 1;
+const idle_ms_max = tick_seconds * std.time.ms_per_s;
 
 pub fn now() u64 {
     return @intCast(sys.monotonicMs());
@@ -125,8 +126,11 @@ pub const Carrier = struct {
             shutdown_tick_seconds
         else if (!is_idle or !connection.settings_acknowledged)
             tick_seconds
+        else if (timeouts.keep_alive == 0)
+            // Once, to give memory back.
+            (if (now() - carrier.idle_ms < idle_ms_max) tick_seconds else 0)
         else
-            timeouts.keep_alive;
+            @min(tick_seconds, timeouts.keep_alive);
         us_socket_timeout(0, carrier.socket, seconds);
     }
 
