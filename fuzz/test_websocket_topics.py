@@ -3,6 +3,7 @@ once, and nobody else does."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from app_servers import Server
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_broker import Hub, MemoryBroker
 from websockets.exceptions import ConnectionClosedOK
 from websockets.sync.client import connect
 
@@ -39,6 +41,7 @@ class Sockets:
     """The server's side: every client sends commands, and the server does them in the order of one connection, the pilot's."""
 
     def __init__(self) -> None:
+        self.broker: Any = None
         self.by_name: dict[int, Any] = {}
         self.app: Any = None
 
@@ -89,6 +92,15 @@ class Sockets:
         for ws in self.by_name.values():
             ws.send("end", OpCode.TEXT)
 
+    def topics_here(self) -> set[str]:
+        return set() if self.broker is None else {topic for topic in TOPICS if self.app.num_subscribers(topic)}
+
+    def topics_at_broker(self) -> set[str]:
+        if self.broker is None:
+            return set()
+        assert asyncio.run_coroutine_threadsafe(self.app.flush_topics(), self.app.loop.loop).result(10)
+        return {topic for topic in self.broker.topics if not topic.startswith("$socketify.")}
+
 
 def expected(script: list[Any]) -> tuple[list[list[str]], list[bool]]:
     """Give what every client gets, and whether it is still connected at the end."""
@@ -134,10 +146,12 @@ def change(name: str, operation: Any, alive: list[bool], subscribed: list[set[st
         subscribed[client].discard(operation[2])
 
 
-@pytest.fixture(scope="module", params=[0, 4], ids=["no pool", "pool"])
+@pytest.fixture(scope="module", params=["no pool", "pool", "broker"])
 def sockets(request: Any) -> Iterator[Any]:
     sockets = Sockets()
-    server = Server(sockets.build, websocket_factory_max_items=request.param)
+    sockets.broker = MemoryBroker(Hub(), echoes=True) if request.param == "broker" else None
+    pool_items = 4 if request.param == "pool" else 0
+    server = Server(sockets.build, websocket_factory_max_items=pool_items, broker=sockets.broker or "none")
     sockets.url = f"ws://127.0.0.1:{server.port}"
     yield sockets
     server.stop()
@@ -153,6 +167,7 @@ def test_delivery(sockets: Any, script: list[Any]) -> None:
             assert peer.ping().wait(10)
         pilot.send(repr(script))
         assert pilot.recv(timeout=10) == "end"
+        assert sockets.topics_at_broker() == sockets.topics_here()
         for peer, inbox, lives in zip(peers, inboxes, alive):
             received = []
             with contextlib.suppress(ConnectionClosedOK):
@@ -161,3 +176,4 @@ def test_delivery(sockets: Any, script: list[Any]) -> None:
                 assert lives
             assert received == inbox
     assert sockets.app.num_subscribers("a") == 0
+    assert sockets.topics_at_broker() == set()
