@@ -65,6 +65,8 @@ APP: dict[str, Call] = {
     "run": lambda app: app.run(),
     "publish": lambda app: app.publish("topic", "published"),
     "publish much": lambda app: app.publish("topic", "published" * 10_000, OpCode.TEXT),
+    "publish_here": lambda app: app.publish_here("topic", "published"),
+    "on_presence": lambda app: app.on_presence(lambda *_: None),
     "num_subscribers": lambda app: app.num_subscribers("topic"),
     "broker_counters": lambda app: app.broker_counters,
     "run_async": _run_async,

@@ -283,6 +283,10 @@ def websocket_routes(app: App) -> dict[str, dict[str, Any]]:
         if now < before:
             tries(ws)
 
+    def describes(ws: Any) -> str:
+        tries(ws)
+        return "somebody"
+
     both = {"open": join, "message": echo, "max_backpressure": 64 << 20}
     return {
         **{name: {**both, "message": message} for name, message in websocket_messages(app).items()},
@@ -291,6 +295,7 @@ def websocket_routes(app: App) -> dict[str, dict[str, Any]]:
         "ws ping": {**both, "ping": tries},
         "ws pong": {**both, "pong": tries},
         "ws subscription": {**both, "message": subscribes, "subscription": tries},
+        "ws presence": {**both, "message": subscribes, "presence": describes},
         "ws drain": {**both, "message": floods, "drain": tries},
         "ws close": {**both, "close": tries},
         "ws unsubscribed": {**both, "subscription": tries_when_fewer},
