@@ -29,8 +29,9 @@ class NatsBroker:
 
     Args:
         url: ``nats://[USER:PASSWORD@ or TOKEN@]HOST[:PORT][,HOST[:PORT]...]``, or ``tls://``, which tells nothing to a server
-            without TLS. Options are ``prefix`` of subjects, ``ping_interval`` and ``timeout`` in seconds, ``ssl_ca_certs``,
-            ``ssl_certfile``, ``ssl_keyfile``, ``user_credentials`` and ``nkeys_seed``, which name files, and ``client_name``.
+            without TLS. Options are ``prefix`` of subjects, ``ping_interval``, ``timeout`` and ``connect_timeout`` in seconds,
+            ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile``, ``user_credentials`` and ``nkeys_seed``, which name files, and
+            ``client_name``.
 
     Raises:
         ValueError: the URL is wrong.

@@ -94,12 +94,12 @@ class NatsConnection(Client):
         """
         self._wants_tls = wants_tls
         ours: dict[str, Any] = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
-        ours.update(ping_interval=_NEVER, connect_timeout=self._patience.timeout / len(servers))
+        ours.update(ping_interval=_NEVER, connect_timeout=self._patience.connect_timeout / len(servers))
         connecting = self.connect(servers, error_cb=self._on_client_error, no_echo=True, **{**options, **ours})
         try:
-            await asyncio.wait_for(connecting, self._patience.timeout)
+            await asyncio.wait_for(connecting, self._patience.connect_timeout)
         except asyncio.TimeoutError:
-            reason = self._reason or f"no answer within {self._patience.timeout:g} s"
+            reason = self._reason or f"no answer within {self._patience.connect_timeout:g} s"
         except (OSError, errors.Error) as error:
             reason = self._reason or _reason_of(error)
         except BaseException:

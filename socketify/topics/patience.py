@@ -12,12 +12,17 @@ LINGER = 30.0
 
 
 class Patience(NamedTuple):
-    """How long a server may be silent."""
+    """How long a server may be silent.
+
+    A server that is stopped, or busy, for ten seconds loses nothing by default: what is published meanwhile waits for it.
+    """
 
     #: Seconds of silence after which it is asked for a sign.
     ping_interval: float
-    #: Seconds that the sign, and each step of connecting, may take.
+    #: Seconds that the sign may take.
     timeout: float
+    #: Seconds that a step of connecting may take.
+    connect_timeout: float
 
     @classmethod
     def take(cls, options: dict[str, str]) -> Patience:
@@ -27,11 +32,15 @@ class Patience(NamedTuple):
             ValueError: one of them is no number of seconds.
 
         """
-        return cls(_seconds(options, "ping_interval"), _seconds(options, "timeout"))
+        return cls(
+            _seconds(options, "ping_interval", "5"),
+            _seconds(options, "timeout", "10"),
+            _seconds(options, "connect_timeout", "4"),
+        )
 
 
-def _seconds(options: dict[str, str], name: str) -> float:
-    text = options.pop(name, "3")
+def _seconds(options: dict[str, str], name: str, default: str) -> float:
+    text = options.pop(name, default)
     try:
         seconds = float(text)
     except ValueError:

@@ -29,8 +29,8 @@ class RedisBroker:
     Args:
         url: ``redis://[USER[:PASSWORD]@]HOST[:PORT]``, ``rediss://`` for TLS, ``unix://PATH``,
             ``redis+sentinel://HOST,HOST/SERVICE`` or ``redis+cluster://HOST,HOST``, or the same with ``valkey`` for ``redis``.
-            Options are ``prefix`` of the names of channels, ``ping_interval`` and ``timeout`` in seconds, and those of the
-            client, such as ``ssl_ca_certs``.
+            Options are ``prefix`` of the names of channels, ``ping_interval``, ``timeout`` and ``connect_timeout`` in seconds,
+            and those of the client, such as ``ssl_ca_certs``.
 
     Raises:
         ValueError: the URL is wrong.

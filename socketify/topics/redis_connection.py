@@ -155,7 +155,7 @@ class RedisConnection:
             BrokerError: it does not succeed, or not within the time-out.
 
         """
-        await within(self._patience.timeout, self._connection.connect(), self._connection)
+        await within(self._patience.connect_timeout, self._connection.connect(), self._connection)
         self._tasks = [self._loop.create_task(self._read()), self._loop.create_task(self._watch())]
 
     async def send(self, data: bytes, expected: Sequence[Union[Message, bytes]]) -> None:

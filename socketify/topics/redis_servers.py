@@ -95,8 +95,8 @@ async def _slots_of_cluster(url: RedisURL, node: Address) -> Servers:
 async def _ask(url: RedisURL, arguments: dict[str, Any], *command: str) -> Any:
     connection = make_connection(url.connection_class, **arguments)
     try:
-        await within(url.patience.timeout, connection.connect(), connection)
-        return await within(url.patience.timeout, _reply(connection, *command), connection)
+        await within(url.patience.connect_timeout, connection.connect(), connection)
+        return await within(url.patience.connect_timeout, _reply(connection, *command), connection)
     except BrokerError as error:
         raise BrokerError(f"{arguments['host']}:{arguments['port']}: {error}") from None
     finally:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Optional
 import pytest
 
 #: Options that show a silent server soon.
-QUICK = "ping_interval=0.4&timeout=0.4"
+QUICK = "ping_interval=0.4&timeout=0.8"
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:

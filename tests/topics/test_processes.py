@@ -134,7 +134,7 @@ def test_order_and_at_most_once_hold_when_the_server_is_killed_and_when_it_stops
             server.start()
             await load.goes_on()
             server.suspend()
-            await asyncio.sleep(1.8)
+            await asyncio.sleep(2.2)
             server.resume()
             await load.goes_on()
             assert [int((await each.ask("flush")).split(",")[3]) for each in load.listeners] == [2, 2]
