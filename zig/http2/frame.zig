@@ -44,9 +44,9 @@ pub const Header = struct {
     }
 };
 
-/// What a header alone decides: sizes (section 4.2) and stream identifiers (each type's section).
-pub fn check(header: Header) ?Violation {
-    const known = switch (header.type) {
+/// Frames of other types are ignored (section 5.5).
+pub fn isKnown(kind: FrameType) bool {
+    return switch (kind) {
         .data,
         .headers,
         .priority,
@@ -61,12 +61,16 @@ pub fn check(header: Header) ?Violation {
         => true,
         else => false,
     };
+}
+
+/// What a header alone decides: sizes (section 4.2) and stream identifiers (each type's section).
+pub fn check(header: Header) ?Violation {
     if (header.length > codes.frame_payload_usual) {
         // What may change the state of the connection ends it; DATA has a stream to blame, and nothing of it is looked at.
         if (header.type == .data and header.stream != 0) return .ofStream(.frame_size_error);
         return .ofConnection(.frame_size_error);
     }
-    if (!known) return null;
+    if (!isKnown(header.type)) return null;
     const needs_stream = switch (header.type) {
         .data, .headers, .priority, .rst_stream, .continuation, .push_promise => true,
         else => false,

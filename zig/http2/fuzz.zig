@@ -75,7 +75,9 @@ const Owner = struct {
             owner.content_of = 0;
             try owner.tell("\n{t} {d} {d} {any}", .{ event.kind, id, @backingInt(event.code), event.ends });
         }
-        if (event.head) |head| try owner.tell(" {s} {s} {s}", .{ head.method.slice(), head.target.slice(), head.field_lines.slice() });
+        if (event.head) |head| {
+            try owner.tell(" {s} {s} {s}", .{ head.method.slice(), head.target.slice(), head.field_lines.slice() });
+        }
         const stream = event.stream orelse return;
         if (event.begins) {
             try owner.streams.append(owner.arena, stream);

@@ -97,7 +97,12 @@ test "the examples of RFC 7541 appendices C.3 to C.6" {
 test "the examples of RFC 7541 appendix C.2" {
     var bytes: [64]u8 = undefined;
     for ([_]Example{
-        .{ .block = "400a637573746f6d2d6b65790d637573746f6d2d686561646572", .lines = "custom-key: custom-header\r\n", .size = 55, .count = 1 },
+        .{
+            .block = "400a637573746f6d2d6b65790d637573746f6d2d686561646572",
+            .lines = "custom-key: custom-header\r\n",
+            .size = 55,
+            .count = 1,
+        },
         .{ .block = "040c2f73616d706c652f70617468", .lines = ":path: /sample/path\r\n", .size = 0, .count = 0 },
         .{ .block = "100870617373776f726406736563726574", .lines = "password: secret\r\n", .size = 0, .count = 0 },
         .{ .block = "82", .lines = ":method: GET\r\n", .size = 0, .count = 0 },
@@ -154,7 +159,8 @@ test "what is written is read again, with every size of the table" {
     const allocator = std.testing.allocator;
     var prng: std.Random.DefaultPrng = .init(7541);
     const random = prng.random();
-    const names = [_][]const u8{ "date", "Server", "x-a", "content-length", "set-cookie", "content-type", "vary", "X-" ++ @as([70]u8, @splat('n')) };
+    const long_name = "X-" ++ @as([70]u8, @splat('n'));
+    const names = [_][]const u8{ "date", "Server", "x-a", "content-length", "set-cookie", "content-type", "vary", long_name };
     for ([_]u32{ 0, 40, 256, 4096 }) |capacity| {
         var encoder: Encoder = .init(capacity);
         defer encoder.deinit(allocator);

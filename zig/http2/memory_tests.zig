@@ -15,7 +15,8 @@ const block = "\x83\x86\x84\x41\x0bexample.com\x7a\x0eMozilla/5.0 xx\x53\x03*/*"
 /// What is sent for a request whose content follows, in one frame or two.
 fn request(out: []u8, id: u32, whole: bool) []u8 {
     const first = if (whole) block.len else 10;
-    var header: Header = .{ .length = @intCast(first), .type = .headers, .flags = if (whole) codes.Flag.end_headers else 0, .stream = id };
+    const flags: u8 = if (whole) codes.Flag.end_headers else 0;
+    var header: Header = .{ .length = @intCast(first), .type = .headers, .flags = flags, .stream = id };
     var at: usize = codes.frame_header_bytes;
     header.write(out[0..codes.frame_header_bytes]);
     @memcpy(out[at..][0..first], block[0..first]);

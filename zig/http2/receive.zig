@@ -114,11 +114,7 @@ fn fill(connection: *Connection, input: *Text, wanted: usize) bool {
 
 /// What need not be whole to be of use.
 fn isStreamed(header: Header) bool {
-    return switch (header.type) {
-        .data => true,
-        .headers, .priority, .rst_stream, .settings, .push_promise, .ping, .goaway, .window_update, .continuation, .priority_update => false,
-        else => true,
-    };
+    return header.type == .data or !frame_module.isKnown(header.type);
 }
 
 /// Whether a frame with this header may come now. Otherwise it was dealt with: there may be an event, and its payload is skipped.
@@ -218,7 +214,8 @@ fn beginPayload(connection: *Connection, header: Header, prefix: []const u8, eve
         abandon(connection, header.length);
         return lifetime.fault(connection, stream, code, event);
     }
-    if (content == 0 and !ends and connection.empty_frames.exceeds(connection.context.limits.max_empty_frames_per_s, connection.now_ms))
+    const empty_max = connection.context.limits.max_empty_frames_per_s;
+    if (content == 0 and !ends and connection.empty_frames.exceeds(empty_max, connection.now_ms))
         return failed(connection, .enhance_your_calm);
     connection.payload.stream = stream;
     stream.receive_window -= @intCast(header.length);
@@ -283,8 +280,8 @@ fn skipped(payload: *Connection.Payload, input: *Text) void {
     payload.active = payload.content > 0;
 }
 
-/// The whole content of a request that was just announced, where the next frame of the input is all of it: to be looked at before the
-/// next step, which gives it all the same.
+/// The whole content of a request that was just announced, where the next frame of the input is all of it: to be looked at before
+/// the next step, which gives it all the same.
 pub fn bodyHere(connection: *const Connection, input: *const Text, stream: *const Stream) ?[]u8 {
     if (connection.payload.active or connection.stash.items.len > 0 or input.len < codes.frame_header_bytes) return null;
     const header: Header = .read(input.ptr[0..codes.frame_header_bytes]);

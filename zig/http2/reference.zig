@@ -200,7 +200,9 @@ pub fn requestIsValid(fields: []const Field) bool {
     if (authority != null and host != null and !std.ascii.eqlIgnoreCase(authority.?, host.?)) return false;
     const scheme = only(fields, ":scheme");
     const path = only(fields, ":path");
-    if (only(fields, ":protocol") != null) return eql(u8, method, "CONNECT") and scheme != null and path != null and authority != null;
+    if (only(fields, ":protocol") != null) {
+        return eql(u8, method, "CONNECT") and scheme != null and path != null and authority != null;
+    }
     if (eql(u8, method, "CONNECT")) return scheme == null and path == null and authority != null;
     if (scheme == null or path == null or path.?.len == 0) return false;
     return path.?[0] == '/' or (eql(u8, path.?, "*") and eql(u8, method, "OPTIONS"));

@@ -82,7 +82,8 @@ pub const Streams = struct {
     }
 
     pub fn add(streams: *Streams, allocator: Allocator, stream: *Stream) Allocator.Error!void {
-        if ((streams.count + 1) * 8 > streams.places.len * 7) try streams.resize(allocator, @max(places_min, streams.places.len * 2));
+        const places = streams.places.len;
+        if ((streams.count + 1) * 8 > places * 7) try streams.resize(allocator, @max(places_min, places * 2));
         streams.count += 1;
         streams.put(stream);
     }
