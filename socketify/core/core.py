@@ -56,7 +56,9 @@ class Core:
         self.kept: dict[int, object] = {}
         self.new_response: Callable[[int], Any] = _no_response
         self.outcome = Outcome(self, debug)
-        #: Gets what websockets publish, if that goes to other processes: topic, data, flags (WS_*).
+        #: How websockets publish if that goes to other processes, too: topic, message, opcode, whether to compress.
+        self.publish: Optional[Callable[[str, Any, Any, bool], bool]] = None
+        #: Gets what they have published to this process: topic, data, flags (WS_*).
         self.relay: Optional[Callable[[str, bytes, int], object]] = None
         #: The JSON serializer.
         self.dumps: Callable[[Any], Union[str, bytes]] = json.dumps

@@ -44,6 +44,7 @@ class SharedTopics(Topics):
         self.questions = Questions(self.relay, self.peers)
         self.questions.answer("count", self._count)
         self.presence = self._shared_presence = SharedPresence(core, self.messenger, self.peers, self.questions, self.relay)
+        core.publish = self.publish
         core.relay = self._pass_on
         callback = abi.TopicsCallback(self.relay.wake)
         core.callbacks.append(callback)

@@ -29,6 +29,8 @@ def publish_from(
         TypeError, ValueError: an argument is wrong.
 
     """
+    if handle and not exclude_self and core.publish is not None:
+        return core.publish(topic, message, opcode, compress)
     name, payload, flags = encode_publication(core, topic, message, opcode, compress)
     relay = core.relay
     if relay is not None and topic.startswith(WS_TOPICS_RESERVED):
