@@ -27,7 +27,7 @@ from harness import BenchmarkError, Server, Spread, choose_cpus, native_program,
 SERVER = Path(__file__).with_name("topics_server.py")
 SUBSCRIBERS = 1000
 PUBLISHERS = 10
-IN_FLIGHT = {1: 32, 1000: 400}
+IN_FLIGHT = {1: 64, 1000: 400}
 
 
 @dataclass(frozen=True)

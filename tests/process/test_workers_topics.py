@@ -156,10 +156,10 @@ def test_a_stopped_worker_costs_the_others_nothing_but_counted_losses(start: Any
     with one_client_each(port, pids, **options) as (one, two, three), contextlib.ExitStack() as stack:
         for each in (two, three):
             each.join("a")
+        waiting = one_client_of(one.pid, port, stack)
         os.kill(three.pid, signal.SIGSTOP)
         try:
             # One waits until the stopped one knows what it is subscribed to; the others know it meanwhile.
-            waiting = one_client_of(one.pid, port, stack)
             waiting.send("join b")
             wait_until(lambda: two.say("b", "known") or waiting.has_received())
             assert waiting.recv() == "known"

@@ -68,7 +68,14 @@ void createTopicTree(App &app) {
       new TopicTree([](uWS::Subscriber *subscriber, uWS::TopicTreeMessage &message, TopicTree::IteratorFlags flags) {
         return sendBatched(subscriber, message, flags & TopicTree::FIRST, flags & TopicTree::LAST);
       });
-  uWS::Loop::get()->addPostHandler(tree, [tree](uWS::Loop *) { tree->drain(); });
+  uWS::Loop::get()->addPostHandler(tree, [&app, tree](uWS::Loop *) {
+    if (app.topic_watch && tree->drainableSubscribers) {
+      /* Other processes get it first, so that both send at the same time; and what they have sent is the same packet's. */
+      us_wakeup_loop(currentLoop());
+    } else {
+      tree->drain();
+    }
+  });
   uWS::Loop::get()->addPreHandler(tree, [tree](uWS::Loop *) { tree->drain(); });
 }
 
