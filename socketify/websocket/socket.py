@@ -191,10 +191,12 @@ class WebSocket:
 
         """
         name = encode_topic(topic)
-        result = self.session_.checked(lib.sk_ws_subscribe(self.session_.handle, name, len(name)), "subscribe")
+        result = lib.sk_ws_subscribe(self.session_.handle, name, len(name))
+        if result == 1:
+            return True
         if result == BAD_HEAD:
             raise ValueError(RESERVED_TOPIC)
-        return result == 1
+        return self.session_.checked(result, "subscribe") == 1
 
     def unsubscribe(self, topic: str) -> bool:
         """Leave a topic. What was published before still arrives. False when it was not subscribed to."""
