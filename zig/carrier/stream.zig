@@ -216,6 +216,6 @@ pub const Stream = struct {
         if (stream.next) |next| next.previous = stream.previous;
         stream.held.deinit(allocator);
         allocator.destroy(stream);
-        owner.wake();
+        if (owner.expectsMore()) owner.wake() else _ = owner.flush();
     }
 };

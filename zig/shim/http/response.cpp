@@ -105,6 +105,21 @@ int32_t keepLength(const Slot &slot, const HeadFacts &facts, bool &sized, uint64
   return SK_OK;
 }
 
+/* A stream has no other request: its end leaves with what is left of the response. */
+int32_t endStream(Slot &slot) {
+  Socket *socket = slot.socket;
+  if (socket->isCorked() && socket != user_cork) {
+    socket->uncork();
+  }
+  bool buffered = socket->getBufferedAmount() != 0;
+  if (!buffered && !socket->isCorked()) {
+    closeGracefully(slot);
+  } else {
+    awaitNextRequest(slot);
+  }
+  return buffered ? SK_BUFFERED : SK_OK;
+}
+
 } // namespace
 
 int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int32_t flags) {
@@ -191,6 +206,9 @@ void completeResponse(Slot &slot) {
 }
 
 int32_t continueConnection(Slot &slot) {
+  if (slot.stream) {
+    return endStream(slot);
+  }
   Socket *socket = slot.socket;
   /* Of the next one, which is here, the response may share a packet with this. */
   if (!requestFollows(slot)) {
