@@ -29,4 +29,5 @@ test {
     _ = @import("accept_tests.zig");
     _ = @import("transfer_tests.zig");
     _ = @import("tls_tests.zig");
+    _ = @import("carried_tests.zig");
 }
