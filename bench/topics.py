@@ -1,7 +1,7 @@
 """Measures what topics cost that reach beyond one process, and how long a message takes. Linux only.
 
     python -m ziglang build bench
-    python bench/topics.py [--rounds 5] [--seconds 3] [--broker URL]
+    python bench/topics.py [--rounds 5] [--seconds 3] [--in-flight 64] [--broker URL]
 
 One process has 1,000 websockets; then two have 500 each and share the embedded broker, or the one of the URL. Ten connections
 publish, each message to a topic that is drawn by chance: to the only one, which all websockets subscribe to, or to one of
@@ -27,6 +27,7 @@ from harness import BenchmarkError, Server, Spread, choose_cpus, native_program,
 SERVER = Path(__file__).with_name("topics_server.py")
 SUBSCRIBERS = 1000
 PUBLISHERS = 10
+#: With how many messages under way, by the number of topics: one packet to a websocket takes 32 of a topic.
 IN_FLIGHT = {1: 64, 1000: 400}
 
 
@@ -56,6 +57,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--seconds", type=float, default=3, help="of each load (default: %(default)s)")
     add("--topics", default="1,1000", help="how many topics, with commas between (default: %(default)s)")
     add("--bytes", default="100,1024", help="of a message, with commas between (default: %(default)s)")
+    add("--in-flight", type=int, default=0, help="messages under way, as fast as they go (default: by topics)")
     add("--broker", default="", help="URL of the broker of two processes (default: the embedded one)")
     return parser.parse_args()
 
@@ -71,13 +73,16 @@ def servers(count: int, broker: str, cpu: int | None) -> Iterator[list[Server]]:
         yield [stack.enter_context(Server(command, cpu, variables=variables)) for _ in range(count)]
 
 
-def load(targets: Sequence[Server], topics: int, message_bytes: int, rate: int, seconds: float, cpu: int | None) -> Run:
+def load(
+    targets: Sequence[Server], topics: int, message_bytes: int, rate: int, seconds: float, cpu: int | None, in_flight: int = 0
+) -> Run:
     """Runs the load generator against servers; a rate of 0 is as fast as they go.
 
     Raises BenchmarkError when it fails.
     """
     ports = ",".join(str(each.port) for each in targets)
-    words = (ports, SUBSCRIBERS, topics, PUBLISHERS, message_bytes, IN_FLIGHT.get(topics, 100), rate, int(seconds * 1000))
+    in_flight = in_flight or IN_FLIGHT.get(topics, 100)
+    words = (ports, SUBSCRIBERS, topics, PUBLISHERS, message_bytes, in_flight, rate, int(seconds * 1000))
     command = [str(native_program("topic_load")), *map(str, words)]
     with pinned(cpu):
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -114,7 +119,7 @@ def measure(arguments: argparse.Namespace, topics: int, message_bytes: int) -> N
         for count in (1, 2) if turn % 2 else (2, 1):
             with servers(count, arguments.broker, server_cpu) as targets:
                 load(targets, topics, message_bytes, 0, 0.5, load_cpu)
-                peak = load(targets, topics, message_bytes, 0, arguments.seconds, load_cpu)
+                peak = load(targets, topics, message_bytes, 0, arguments.seconds, load_cpu, arguments.in_flight)
                 rate = max(1, int(peak.published / peak.seconds / 2))
                 peaks[count].append(peak)
                 paced[count].append(load(targets, topics, message_bytes, rate, arguments.seconds, load_cpu))
