@@ -44,6 +44,8 @@ class Peers:
         self.name = ""
         #: When others were heard last, by the loop's clock and by their names.
         self.heard: dict[str, float] = {}
+        # Of these, those that let a question pass and were not heard since.
+        self._doubted: set[str] = set()
         #: Called with the name of a process that is heard for the first time.
         self.on_heard: list[Callable[[str], object]] = []
         #: Called with the name of a process that left, or that is silent.
@@ -57,6 +59,7 @@ class Peers:
         """Take a name, and listen: a child of a fork is another process than its parent."""
         self.name = uuid.uuid4().hex
         self.heard.clear()
+        self._doubted.clear()
         self._messenger.listen(_ALL, self._receive)
         self._messenger.listen(_ONE + self.name, self._receive)
         if self._is_watched:
@@ -107,8 +110,21 @@ class Peers:
                 self.drop(name)
         self.greet()
 
+    def attentive(self) -> set[str]:
+        """Return the names of those who are expected to answer."""
+        return self.heard.keys() - self._doubted
+
+    def doubt(self, name: str) -> None:
+        """Expect nothing of a process that let a question pass, before it is heard of; it may be slow, or have had no time."""
+        if name in self.heard:
+            if self.heard[name] < self._relay.now() - _SILENT_SECONDS:
+                self.drop(name)
+            else:
+                self._doubted.add(name)
+
     def drop(self, name: str) -> None:
         """Forget a process that is silent; it is known again once it is heard of."""
+        self._doubted.discard(name)
         if self.heard.pop(name, None) is not None:
             for each in tuple(self.on_gone):
                 each(name)
@@ -125,6 +141,7 @@ class Peers:
             return
         is_new = name not in self.heard
         self.heard[name] = self._relay.now()
+        self._doubted.discard(name)
         if is_new and kind != "bye":
             for each in tuple(self.on_heard):
                 each(name)

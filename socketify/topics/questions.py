@@ -64,7 +64,7 @@ class Questions:
         """Let a function answer a question of others."""
         self._answers[question] = answer
 
-    async def ask(self, question: str, about: Any, timeout: float) -> dict[str, Any]:
+    async def ask(self, question: str, about: Any, timeout: float, *, drops_silent: bool = False) -> dict[str, Any]:
         """Return the answers by the names of the processes: of all others, or of those that answered in time.
 
         Without a connection to the broker nobody is asked.
@@ -73,12 +73,13 @@ class Questions:
             question: its name.
             about: what about, as JSON.
             timeout: seconds to wait. A process that lets it pass is not waited for again until it is heard of.
+            drops_silent: whether it counts as gone then, if it had all of this time.
 
         """
         if not self._relay.is_connected:
             return {}
         number = next(self._numbers)
-        asked = self._open[number] = _Open(self._peers.heard)
+        asked = self._open[number] = _Open(self._peers.heard if drops_silent else self._peers.attentive())
         began = self._relay.now()
         end = began + timeout
         self._peers.send(None, "question", number=number, question=question, about=about)
@@ -86,13 +87,15 @@ class Questions:
             early = self._relay.connected_at + _UNKNOWN_SECONDS - began
             if early > 0:
                 await asyncio.sleep(min(early, timeout))
-                asked.missing.update(self._peers.heard.keys() - asked.answers.keys())
+                asked.missing.update(self._peers.attentive() - asked.answers.keys())
             await asked.wait(max(0.0, end - self._relay.now()))
         finally:
             del self._open[number]
+        # After an outage it was held back.
+        was_sent = self._relay.is_connected and self._relay.sends_since <= began
         for name in asked.missing:
             if self._peers.heard.get(name, end) <= began:
-                self._peers.drop(name)
+                (self._peers.drop if drops_silent and was_sent else self._peers.doubt)(name)
         return asked.answers
 
     def _on_question(self, name: str, message: dict[str, Any]) -> None:

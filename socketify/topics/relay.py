@@ -109,6 +109,11 @@ class Relay:
         return self._is_connected
 
     @property
+    def sends_since(self) -> float:
+        """Since when what is published is handed over at once, by the loop's clock; or from when on, after an outage."""
+        return max(self.connected_at, self._hold_until)
+
+    @property
     def counters(self) -> BrokerCounters:
         """What it did until now. Any thread may ask."""
         lag = self._lag

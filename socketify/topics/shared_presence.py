@@ -159,7 +159,7 @@ class SharedPresence(Presence):
                 if self._unclear:
                     # What is told from now on is heard.
                     await self._relay.settle()
-                await self._ask_others(self._next_topics(), _ANSWER_SECONDS)
+                await self._ask_others(self._next_topics(), _ANSWER_SECONDS, drops_silent=True)
                 if not self._unclear:
                     with contextlib.suppress(asyncio.TimeoutError):
                         await asyncio.wait_for(work.wait(), _ASK_AGAIN_SECONDS)
@@ -167,12 +167,12 @@ class SharedPresence(Presence):
             self._wake = _nothing
             self._task = None
 
-    async def _ask_others(self, topics: list[str], timeout: float) -> None:
+    async def _ask_others(self, topics: list[str], timeout: float, *, drops_silent: bool = False) -> None:
         asked = {topic: self._watched[topic] for topic in topics if topic in self._watched}
         if not asked or not self._relay.is_connected:
             return
         about = {topic: watched.roster.versions() for topic, watched in asked.items()}
-        for process, answer in (await self._questions.ask(_QUESTION, about, timeout)).items():
+        for process, answer in (await self._questions.ask(_QUESTION, about, timeout, drops_silent=drops_silent)).items():
             try:
                 self._take(process, answer)
             except (AttributeError, TypeError, ValueError):
