@@ -53,6 +53,7 @@ def redis_py() -> Any:
     pubsub = client.pubsub()
     listeners: defaultdict[str, set[Any]] = defaultdict(set)
     tasks: list[Any] = []
+    lock = asyncio.Lock()
 
     async def hand_out() -> None:
         async for message in pubsub.listen():
@@ -68,7 +69,9 @@ def redis_py() -> Any:
         await send({"type": "websocket.accept"})
         if topic:
             if not listeners[topic]:
-                await pubsub.subscribe(topic)
+                # Two that subscribe at once would connect twice, and one of them in vain.
+                async with lock:
+                    await pubsub.subscribe(topic)
             if not tasks:
                 tasks.append(asyncio.ensure_future(hand_out()))
             listeners[topic].add(send)
