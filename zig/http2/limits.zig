@@ -27,7 +27,7 @@ pub const Limits = struct {
     /// Streams that end before their time by the peer's doing: RST_STREAM, and the errors that it provokes. From here on, more
     /// than these in a second end the connection with ENHANCE_YOUR_CALM.
     max_resets_per_s: u32 = 200,
-    max_pings_per_s: u32 = 50,
+    max_pings_per_s: u32 = 1000,
     max_settings_per_s: u32 = 20,
     /// DATA and parts of field blocks with nothing in them and no end.
     max_empty_frames_per_s: u32 = 100,
