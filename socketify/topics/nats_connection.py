@@ -199,6 +199,15 @@ class NatsConnection(Client):
 
     # What the client calls.
 
+    async def _read_loop(self) -> None:
+        try:
+            await super()._read_loop()
+        finally:
+            # However it ends, and the client ends it in silence for what it does not expect, nothing is heard from now on.
+            self.ended.set()
+            self.lose("nothing more is read")
+            self._stream.abort()
+
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: Optional[bytes]) -> None:  # noqa: ARG002
         self._heard = True
         if not self.lost.done():
