@@ -20,7 +20,7 @@ from ..app.app import App
 from ..asgi.lifespan import LifespanError
 from ..loop.backend import backend_refusal, check_backend, chosen_backend
 from ..process.inherited_sockets import describe, notify_systemd, open_sockets
-from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, is_replaced
+from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, is_replaced, succeeds
 from ..system.standard_streams import complain, fill_standard_descriptors, is_writable, say
 from ..system.stop_signals import end_by
 from ..topics.broker import BrokerError
@@ -180,6 +180,8 @@ def _work(
         # As the last start handler it runs when the application has started.
         app.on_start(on_start)
         app.lifecycle.is_replaced = is_replaced
+        if succeeds():
+            app.topics.do_without_broker()
         return -(serve_on(server, listening, settings) or 0)
     except KeyboardInterrupt:
         # It arrived before the server had installed its handlers, or after it removed them.

@@ -43,6 +43,8 @@ _PR_SET_PDEATHSIG = 1
 # In a worker: the pipe on which it announces that it serves, and the byte by which it learns that it is replaced.
 _ready_descriptor: Optional[int] = None
 _replaced: Optional[mmap.mmap] = None
+# Whether all workers served before this one began.
+_succeeds = False
 
 
 def announce_ready() -> None:
@@ -58,6 +60,11 @@ def announce_ready() -> None:
 def is_replaced() -> bool:
     """Return whether another worker serves already in place of this one, so that it need not hurry to stop."""
     return _replaced is not None and _replaced[0] != 0
+
+
+def succeeds() -> bool:
+    """Return whether this worker comes after others that served: what these do without, it need not have either."""
+    return _succeeds
 
 
 @dataclass
@@ -157,10 +164,10 @@ class Supervisor:
 
     def _work(self, index: int, writer: int, replaced: mmap.mmap, parent: int) -> None:
         """Be a worker: never returns."""
-        global _ready_descriptor, _replaced
+        global _ready_descriptor, _replaced, _succeeds
         status: Any = 1
         try:
-            _ready_descriptor, _replaced = writer, replaced
+            _ready_descriptor, _replaced, _succeeds = writer, replaced, self._all_served
             for each in self._workers.values():
                 os.close(each.ready)
             end_with_parent(parent)

@@ -18,7 +18,7 @@ from ..core.limits import Limits
 from ..core.options import AppListenOptions, AppOptions
 from ..loop.event_loop import new_event_loop
 from ..loop.loop_thread import forget_loop
-from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, end_with_parent, is_replaced
+from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, end_with_parent, is_replaced, succeeds
 from ..process.worker_sockets import ReservedPort, WorkerSockets
 from ..system.stop_signals import raise_again
 from ..topics.broker import BrokerError
@@ -242,6 +242,8 @@ class InterfaceServer(ABC):
             sockets.close()
             self.native_app.on_start(announce_ready)
             self.native_app.lifecycle.is_replaced = is_replaced
+            if succeeds():
+                self.native_app.topics.do_without_broker()
             try:
                 self.native_app.lifecycle.run(new_event_loop)
             except (LifespanError, BrokerError) as error:

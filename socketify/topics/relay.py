@@ -64,7 +64,8 @@ class Relay:
         self._broker = broker
         self._place = place
         self._subscribers = subscribers
-        self._required = required
+        #: Whether serving does not begin before the broker is reached.
+        self.is_required = required
         self._outbox = Outbox(QUEUE_BYTES)
         self._interest = Interest()
         self._echoes = Echoes()
@@ -183,7 +184,7 @@ class Relay:
         try:
             await self._connect()
         except BrokerError as error:
-            if self._required:
+            if self.is_required:
                 self._loop = None
                 raise
             logger.warning("%s: it is tried again, and nothing reaches other processes meanwhile", error)

@@ -66,6 +66,10 @@ class SharedTopics(Topics):
         self.peers.stop()
         await self.relay.stop(seconds)
 
+    def do_without_broker(self) -> None:
+        """Let the app be served where its broker cannot be reached, as those do that are served already."""
+        self.relay.is_required = False
+
     # ---- what is published here
 
     def publish(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:

@@ -89,6 +89,9 @@ class Topics:
         self.check_wait("flush_topics", timeout)
         return True
 
+    def do_without_broker(self) -> None:
+        """Let the app be served where its broker cannot be reached, as those do that are served already."""
+
     def check_wait(self, what: str, timeout: float) -> None:
         """Check what a coroutine that waits is called with, and where.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import MODULE, ROOT
+from broker_servers import SERVERS
+from cli_command import MODULE, ROOT, children, wait_until
 
 MEMBER = (
     MODULE
@@ -70,6 +73,23 @@ def test_which_apps_have_a_broker(command: Any, tmp_path: Path, arguments: list[
     running = command("member:shared", "--port", "0", *arguments)
     assert httpx.get(running.url).text == kind
     assert running.stop() == 0
+
+
+def test_a_worker_is_replaced_while_the_broker_is_away(command: Any, tmp_path: Path) -> None:
+    pytest.importorskip("redis")
+    (tmp_path / "member.py").write_text(MEMBER)
+    with SERVERS["redis"]() as server:
+        running = command("member:shared", "--port", "0", "--workers", "2", "--broker", server.url())
+        url = running.url
+        workers = set(children(running.process.pid))
+        server.kill()
+        running.wait_for("the connection to .* is lost")
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len(set(children(running.process.pid)) - workers) == 2)
+        running.wait_for("it is tried again")
+        assert httpx.get(url, timeout=20).text == "SharedTopics"
+        assert running.stop() == 0
 
 
 def test_a_wrong_url_is_one_line(tmp_path: Path) -> None:
