@@ -130,7 +130,8 @@ def measure(arguments: argparse.Namespace, topics: int, message_bytes: int) -> N
             f" deliveries/s {Spread.of([each.delivered / each.seconds for each in peaks[count]])},"
             f" per CPU second {Spread.of([each.per_cpu_second for each in peaks[count]])},"
             f" missing {sum(each.missing for each in peaks[count] + paced[count])};"
-            f" at half of the peak p50 {Spread.of([each.p50_us for each in paced[count]])} us,"
+            f" at half of the peak per CPU second {Spread.of([each.per_cpu_second for each in paced[count]])},"
+            f" p50 {Spread.of([each.p50_us for each in paced[count]])} us,"
             f" p99 {Spread.of([each.p99_us for each in paced[count]])} us"
         )
     ratios = [two.per_cpu_second / one.per_cpu_second for one, two in zip(peaks[1], peaks[2])]
