@@ -88,7 +88,7 @@ class App(Verbs, TopicMethods):
         task_factory_max_items: int = 100_000,
         lifespan: bool = True,
         *,
-        http: str = "1",
+        http: str = "auto",
         limits: Optional[Limits] = None,
         shutdown_timeout: float = 30.0,
         server_header: Optional[str] = "socketify",

@@ -103,7 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--interface", choices=INTERFACES, default="auto", help="which it has (default: %(default)s)")
     add("--factory", action="store_true", help="APP is called to make the application")
     add("--app-dir", default=".", metavar="DIR", help="where modules are looked for first (default: the current folder)")
-    add("--http", choices=("auto", "1", "2"), default="1", help="versions that clients may speak (default: %(default)s)")
+    add("--http", choices=("auto", "1", "2"), default="auto", help="versions that clients may speak (default: %(default)s)")
     add("--root-path", default="", metavar="PATH", help="where the application is mounted")
     add("--lifespan", choices=("auto", "on", "off"), default="auto", help="of ASGI applications (default: %(default)s)")
     add("--pathsend", action="store_true", help="let ASGI applications name files, which the kernel copies to the client")

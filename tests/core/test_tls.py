@@ -104,8 +104,11 @@ def test_alpn(server: Any, files: Files) -> None:
     context = files.client()
     context.set_alpn_protocols(["x" * 255, "h2", "http/1.1"])
     with wrapped(server, context) as connection:
+        assert connection.selected_alpn_protocol() == "h2"
+    context.set_alpn_protocols(["http/1.1"])
+    with wrapped(server, context) as connection:
         assert connection.selected_alpn_protocol() == "http/1.1"
-    context.set_alpn_protocols(["h2"])
+    context.set_alpn_protocols(["h3"])
     with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
         wrapped(server, context)
 

@@ -58,8 +58,8 @@ us_socket_context_t *carrier_create_context(us_socket_context_t *streams, unsign
                                             const carrier_limits *, const carrier_timeouts *);
 void carrier_free_context(us_socket_context_t *carriers);
 /* A connection of the other context speaks HTTP/2: it moves here, and these bytes are what has arrived. `user` is what on_closed
- * gets. The socket's memory stays until the turn ends. False without memory. */
-bool carrier_begin(us_socket_context_t *carriers, us_socket_t *s, char *bytes, size_t length, void *user);
+ * gets. The old socket's memory stays until the turn ends. NULL without memory; then nothing has changed. */
+us_socket_t *carrier_begin(us_socket_context_t *carriers, us_socket_t *s, char *bytes, size_t length, void *user);
 /* No new streams, please; closes when the present ones are done. */
 void carrier_drain(us_socket_context_t *carriers, bool patient);
 /* What was given to carrier_begin for the connection that carries a stream. */

@@ -110,17 +110,17 @@ export fn carrier_free_context(context: *Context) void {
     shared.destroy();
 }
 
-export fn carrier_begin(context: *Context, socket: *Socket, bytes: [*]u8, length: usize, user: ?*anyopaque) bool {
+export fn carrier_begin(context: *Context, socket: *Socket, bytes: [*]u8, length: usize, user: ?*anyopaque) ?*Socket {
     const time = carrier_module.now();
-    const connection = connection_module.Connection.create(Carriers.of(context).shared, time) catch return false;
+    const connection = connection_module.Connection.create(Carriers.of(context).shared, time) catch return null;
     const moved = socket.adopt(context, @sizeOf(Carrier)) orelse {
         connection.destroy();
-        return false;
+        return null;
     };
     const carrier: *Carrier = .of(moved);
     carrier.* = .{ .socket = moved, .connection = connection, .user = user, .idle_ms = time };
     carrier.receive(bytes[0..length]);
-    return true;
+    return moved;
 }
 
 /// Who is not patient does not wait for what the peer may have sent before it knew.

@@ -154,10 +154,12 @@ us_socket_t *onData(us_socket_t *s, char *bytes, int length) {
   auto [error, returned] =
       data->consumePostPadded(bytes, static_cast<unsigned int>(length), s, &data->proxyParser, onRequest, onBody);
   if (returned == uWS::FULLPTR) {
-    bool begins = error == uWS::HTTP_ERROR_505_HTTP_VERSION_NOT_SUPPORTED && beginConnection(slotOf(s), data->takeRefused());
-    if (!begins) {
-      refuse(s, error);
+    if (error == uWS::HTTP_ERROR_505_HTTP_VERSION_NOT_SUPPORTED) {
+      if (us_socket_t *moved = beginConnection(slotOf(s), data->takeRefused())) {
+        return moved;
+      }
     }
+    refuse(s, error);
     return s;
   }
   if (context->getSocketContextData()->upgradedWebSocket) {

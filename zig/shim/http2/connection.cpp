@@ -54,14 +54,14 @@ bool isOffered(const Slot &slot) {
 
 Connection &connectionOf(us_socket_t *stream) { return *static_cast<Connection *>(carrier_user(stream)); }
 
-bool beginConnection(Slot &slot, std::string_view bytes) {
+us_socket_t *beginConnection(Slot &slot, std::string_view bytes) {
   if (bytes.substr(0, PREFACE.length()) != PREFACE || slot.request_handle || !isOffered(slot)) {
-    return false;
+    return nullptr;
   }
   App &app = *slot.app;
   us_socket_context_t *context = contextOf(app);
   if (!context) {
-    return false;
+    return nullptr;
   }
   HttpData *data = httpData(slot.socket);
   auto *connection = new Connection{&app, data->proxyParser, std::move(data->ends)};
@@ -70,17 +70,18 @@ bool beginConnection(Slot &slot, std::string_view bytes) {
   std::string begun(bytes);
   us_socket_set_tag(s, 0);
   /* The memory is there until the turn ends. */
-  if (!carrier_begin(context, s, begun.data(), begun.length(), connection)) {
+  us_socket_t *moved = carrier_begin(context, s, begun.data(), begun.length(), connection);
+  if (!moved) {
     delete connection;
     us_socket_set_tag(s, indexOf(slot));
-    return false;
+    return nullptr;
   }
   data->~HttpResponseData();
   if (app.observer) {
     app.observer->forget(slot);
   }
   releaseSlot(indexOf(slot));
-  return true;
+  return moved;
 }
 
 void drainConnections(App &app, bool patient) {

@@ -19,9 +19,9 @@ struct Connection {
 /* Of the connection that carries a stream. */
 Connection &connectionOf(us_socket_t *stream);
 
-/* Whether a connection without a request so far begins as one of HTTP/2, and may. Then it is one from now on, and its slot is
- * released. */
-bool beginConnection(Slot &slot, std::string_view bytes);
+/* Where a connection without a request so far begins as one of HTTP/2, and may: it is one from now on, another socket, and its slot
+ * is released. Else NULL. */
+us_socket_t *beginConnection(Slot &slot, std::string_view bytes);
 
 /* Asks the app's connections to end. */
 void drainConnections(App &app, bool patient);
