@@ -172,7 +172,8 @@ class Lifecycle:
         for each in self.services:
             try:
                 await each.stop(min(max(stop.remaining(), _SERVICE_LEAST_SECONDS), _SERVICE_MAX_SECONDS))
-            except Exception as error:
+            except BaseException as error:
+                # Also when it is cancelled: the other services are stopped all the same.
                 stop.fail(error)
 
     async def _drain(self, loop: asyncio.AbstractEventLoop, stop: Stop) -> None:

@@ -195,19 +195,29 @@ class Relay:
         if self._loop is None:
             return
         task, self._task = self._task, None
-        if task is not None and self._is_connected:
-            self._hold_until = 0.0
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.settle(), seconds)
-        if task is not None:
-            self._is_stopping = True
-            task.cancel()
-            # It cancels two others.
-            await asyncio.wait({task}, timeout=_CANCEL_SECONDS * _CANCELS * 2 + _CLOSE_SECONDS)
-        self._connection += 1
-        self._is_connected = False
-        self._publish_soon = None
-        await self._close()
+        # Whoever stops it may be cancelled at every step, and everything is released all the same.
+        try:
+            if task is not None and self._is_connected:
+                self._hold_until = 0.0
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self.settle(), seconds)
+        finally:
+            try:
+                if task is not None:
+                    self._is_stopping = True
+                    task.cancel()
+                    # It cancels two others.
+                    await asyncio.wait({task}, timeout=_CANCEL_SECONDS * _CANCELS * 2 + _CLOSE_SECONDS)
+            finally:
+                self._connection += 1
+                self._is_connected = False
+                self._publish_soon = None
+                try:
+                    await self._close()
+                finally:
+                    self._end()
+
+    def _end(self) -> None:
         lost = self._drop_handing() + self._outbox.clear()
         if lost:
             self._lost += lost

@@ -369,6 +369,45 @@ def test_the_end_does_not_wait_for_a_broker_that_is_away() -> None:
     assert in_virtual_time(play).relay.counters.lost == 1
 
 
+@pytest.mark.parametrize("moment", [0.01, 0.7, 1.2])
+def test_a_stop_that_is_cancelled_releases_everything(moment: float) -> None:
+    class Slow(MemoryBroker):
+        async def publish(self, publications: Sequence[Publication]) -> int:
+            try:
+                return await super().publish(publications)
+            except asyncio.CancelledError:
+                await asyncio.sleep(0.4)
+                raise
+
+        async def close(self) -> None:
+            try:
+                await asyncio.sleep(0.5)
+            finally:
+                await super().close()
+
+    async def main() -> None:
+        hub = Hub()
+        broker = Slow(hub)
+        relay = Relay(broker, "the broker", Subscribers("topic"), required=False)
+        await relay.start()
+        await relay.settle()
+        broker.may_go_on = asyncio.Event()
+        relay.publish(Publication("topic", b"1", is_text=False, compress=False))
+        await asyncio.sleep(0.01)
+        stopping = asyncio.ensure_future(relay.stop(0.5))
+        await asyncio.sleep(moment)
+        stopping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopping
+        await asyncio.sleep(3)
+        assert hub.connected == []
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert relay.counters.lost == 1
+        await relay.stop(1.0)
+
+    run(main())
+
+
 def test_a_broker_that_cannot_be_stopped_is_left(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
 
