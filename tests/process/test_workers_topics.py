@@ -47,8 +47,9 @@ def has_members(temporary: Path, count: int) -> bool:
     return len(list(temporary.glob("*/*.topics"))) == count
 
 
-def test_topics_reach_the_websockets_of_all_workers(start: Any) -> None:
-    running, port, pids = start()
+@pytest.mark.parametrize("loop", ["auto", "asyncio"])
+def test_topics_reach_the_websockets_of_all_workers(start: Any, loop: str) -> None:
+    running, port, pids = start("--loop", loop)
     with one_client_each(port, pids) as (one, two):
         for each in (one, two):
             each.join("a")
