@@ -28,7 +28,7 @@ from ..system.standard_streams import fill_standard_descriptors
 from ..system.stop_signals import raise_again
 from ..topics.broker import Broker
 from ..topics.current import announce
-from ..topics.schemes import find_broker
+from ..topics.schemes import find_broker, is_chosen
 from ..topics.shared_topics import SharedTopics
 from ..topics.topics import Topics
 from ..websocket.routes import WebSocketRoutes
@@ -68,8 +68,8 @@ class App(Verbs, TopicMethods):
         broker: what shares the topics of this app with other processes: a URL such as ``redis://localhost``, or a
             :class:`socketify.Broker`. None for the one in the environment variable SOCKETIFY_BROKER or, in a worker, the one
             that its supervisor gives it; ``"none"`` for none.
-        broker_required: whether an app whose broker cannot be reached fails as it starts, with a BrokerError. If not, it
-            serves, and goes on trying.
+        broker_required: whether an app whose broker cannot be reached fails as it starts, with a BrokerError. If not, or if
+            it is the one that a supervisor gives, the app serves, and goes on trying.
 
     Raises:
         OSError: a TLS file cannot be read; or the system refuses what an event loop needs, mostly because descriptors are
@@ -151,7 +151,8 @@ class App(Verbs, TopicMethods):
         found = find_broker(broker)
         if found is None:
             return Topics(self.core)
-        topics = SharedTopics(self.core, *found, required)
+        # A worker that changed its user or its root cannot use what its supervisor has made, and serves without it.
+        topics = SharedTopics(self.core, *found, required and is_chosen(broker))
         self.lifecycle.services.append(topics)
         return topics
 

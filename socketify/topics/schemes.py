@@ -42,6 +42,11 @@ def default_broker() -> Optional[str]:
     return os.environ.get("SOCKETIFY_BROKER") or next(iter(_default), None)
 
 
+def is_chosen(given: Union[str, Broker, None]) -> bool:
+    """Return whether somebody asked for the broker of an app that is given this one, rather than its worker's supervisor."""
+    return given is not None or bool(os.environ.get("SOCKETIFY_BROKER"))
+
+
 def open_broker(url: str) -> Broker:
     """Return a broker, not yet connected, for a URL.
 

@@ -14,6 +14,7 @@ from websocket_client import open_
 from websockets.sync.client import ClientConnection
 
 from socketify import App, BrokerError, OpCode, WebSocket
+from socketify.topics import schemes
 
 
 def wait_for(condition: Any) -> None:
@@ -231,6 +232,22 @@ def test_an_app_whose_broker_is_not_required_starts(serve: Any) -> None:
         assert on_loop(here, here.app.flush_topics())
         there.app.publish("topic", "from there", OpCode.TEXT)
         assert one.recv(timeout=10) == "from there"
+
+
+def test_a_broker_that_nobody_asked_for_is_not_required(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(schemes, "_default", ["local:///no/such/place"])
+    here = serve(build)
+    with open_(here) as client:
+        client.send("subscribe topic")
+        assert client.recv(timeout=10) == b"done"
+        here.app.publish("topic", "local", OpCode.TEXT)
+        assert client.recv(timeout=10) == "local"
+    assert "'/no/such/place' of the broker cannot be used: No such file or directory: it is tried again" in caplog.text
+    monkeypatch.setenv("SOCKETIFY_BROKER", "local:///no/such/place")
+    with pytest.raises(BrokerError):
+        asyncio.run(App().serve())
 
 
 def test_what_is_published_as_it_starts_and_stops_arrives(serve: Any) -> None:
