@@ -158,7 +158,7 @@ class Mailboxes:
         """Put a message into all mailboxes of a group, in all processes, but those that are full."""
         self._sweep()
         self._deliver(group, data)
-        self._messenger.tell(self._name_of(group), data)
+        self._messenger.tell(self._name_of(group), data, at_once=False)
 
     def clear(self) -> None:
         """Forget all messages and groups of this process."""
@@ -188,7 +188,7 @@ class Mailboxes:
         return f"{self._prefix}.group.{group}"
 
     def _command(self, process: str, verb: bytes, rest: bytes) -> None:
-        self._messenger.tell(f"{self._prefix}.process.{process}", verb + rest)
+        self._messenger.tell(f"{self._prefix}.process.{process}", verb + rest, at_once=False)
 
     def _on_command(self, data: bytes) -> None:
         verb, (first, _, rest) = data[:1], data[1:].partition(b"\n")

@@ -19,8 +19,8 @@ class Carrier(Protocol):
     def want(self, topic: str, wanted: bool) -> None:
         """Get what others publish to a topic, or no more."""
 
-    def publish(self, publication: Publication) -> None:
-        """Hand over what this process publishes."""
+    def publish(self, publication: Publication, at_once: bool = False) -> None:
+        """Hand over what this process publishes; at once also where others may not be back yet after an outage."""
 
 
 class Messenger:
@@ -51,10 +51,17 @@ class Messenger:
         elif self._listeners.pop(name, None) and self._carrier is not None:
             self._carrier.want(RESERVED + name, False)
 
-    def tell(self, name: str, data: bytes) -> None:
-        """Send to the other processes that listen."""
+    def tell(self, name: str, data: bytes, at_once: bool = True) -> None:
+        """Send to the other processes that listen.
+
+        Args:
+            name: under which they do.
+            data: what they get.
+            at_once: whether, after an outage, it does not wait until they are back. By this they learn of each other.
+
+        """
         if self._carrier is not None:
-            self._carrier.publish(Publication(RESERVED + name, data, is_text=False, compress=False))
+            self._carrier.publish(Publication(RESERVED + name, data, is_text=False, compress=False), at_once)
 
     def deliver(self, publication: Publication) -> None:
         """Take what another process sent."""

@@ -21,7 +21,7 @@ class Outbox:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._bytes = 0
         # With the times at which they came.
         self._waiting: deque[tuple[Publication, float]] = deque()
@@ -34,14 +34,13 @@ class Outbox:
         """When the oldest came; only while there is one."""
         return self._waiting[0][1]
 
-    def add(self, publication: Publication, now: float) -> int:
-        """Add one, and return how many of the oldest are lost for it."""
+    def add(self, publication: Publication, now: float) -> list[Publication]:
+        """Add one, and return the oldest that are lost for it."""
         self._waiting.append((publication, now))
         self._bytes += len(publication.data) + _OVERHEAD_BYTES
-        lost = 0
-        while self._bytes > self._capacity and len(self._waiting) > 1:
-            self._remove()
-            lost += 1
+        lost = []
+        while self._bytes > self.capacity and len(self._waiting) > 1:
+            lost.append(self._remove())
         return lost
 
     def _remove(self) -> Publication:
@@ -57,9 +56,9 @@ class Outbox:
             taken.append(self._remove())
         return taken
 
-    def clear(self) -> int:
-        """Forget all, and return how many there were."""
-        lost = len(self._waiting)
+    def clear(self) -> list[Publication]:
+        """Forget all, and return them."""
+        lost = [publication for publication, _ in self._waiting]
         self._waiting.clear()
         self._bytes = 0
         return lost

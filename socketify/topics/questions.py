@@ -91,7 +91,7 @@ class Questions:
             await asked.wait(max(0.0, end - self._relay.now()))
         finally:
             del self._open[number]
-        # After an outage it was held back.
+        # After an outage others may not have been back yet.
         was_sent = self._relay.is_connected and self._relay.sends_since <= began
         for name in asked.missing:
             if self._peers.heard.get(name, end) <= began:

@@ -22,6 +22,8 @@ logger = logging.getLogger("socketify")
 
 #: Bytes of publications that wait for the broker, or to come back from it.
 QUEUE_BYTES = 16 * 1024 * 1024
+#: The same before the app is served, which some never are; and of what goes out at once after an outage.
+_FEW_BYTES = 1024 * 1024
 #: Seconds that connecting may take, and that what was published may take to come back when too much of it is awaited.
 CONNECT_SECONDS = 5.0
 _ECHO_SECONDS = 10.0
@@ -66,7 +68,9 @@ class Relay:
         self._subscribers = subscribers
         #: Whether serving does not begin before the broker is reached.
         self.is_required = required
-        self._outbox = Outbox(QUEUE_BYTES)
+        self._outbox = Outbox(_FEW_BYTES)
+        # What does not wait for other processes to be back.
+        self._urgent = Outbox(_FEW_BYTES)
         self._interest = Interest()
         self._echoes = Echoes()
         #: Called when a connection is made and the topics that were wanted are subscribed to.
@@ -74,6 +78,7 @@ class Relay:
         # Set while the app is served.
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._task: Optional[asyncio.Task[None]] = None
+        self._served_since = 0.0
         self._wake: Callable[[], object] = _nothing
         self._echoed: Callable[[], object] = _nothing
         #: When the connection was made.
@@ -88,8 +93,9 @@ class Relay:
         self._hold_until = 0.0
         self._handing: list[Publication] = []
         self._handing_since = 0.0
+        self._hands_urgent = False
         self._settling: list[tuple[int, asyncio.Future[None]]] = []
-        # How many were ever put into the outbox, and how many have left it.
+        # How many were ever put into the outbox, and how many have left it; without those that go out at once.
         self._added = 0
         self._left = 0
         self._has_complained = False
@@ -111,7 +117,7 @@ class Relay:
 
     @property
     def sends_since(self) -> float:
-        """Since when what is published is handed over at once, by the loop's clock; or from when on, after an outage."""
+        """Since when other processes are there that were, by the loop's clock; or from when on, after an outage."""
         return max(self.connected_at, self._hold_until)
 
     @property
@@ -123,21 +129,30 @@ class Relay:
             since = [self._handing_since] if self._handing else []
             with contextlib.suppress(IndexError):
                 since.append(self._outbox.since)
-            lag = max([lag, *(loop.time() - each for each in since)])
+            lag = max([lag, *(loop.time() - max(each, self._served_since) for each in since)])
         lost = self._lost + (self._broker.lost if isinstance(self._broker, Immediate) else 0)
         return BrokerCounters(self._published, self._delivered, lost, self._reconnects, lag)
 
     # ---- for the app's thread
 
-    def publish(self, publication: Publication) -> None:
-        """Publish to the other processes, in order, at the end of the loop's turn."""
-        self._added += 1
-        lost = self._outbox.add(publication, self.now())
-        if not publication.topic.startswith(WS_TOPICS_RESERVED):
-            self._published += 1
-        if lost:
-            self._left += lost
-            self._lose(lost)
+    def publish(self, publication: Publication, at_once: bool = False) -> None:
+        """Publish to the other processes, in order, at the end of the loop's turn.
+
+        Args:
+            publication: what.
+            at_once: whether, after an outage, it does not wait until the others are back. It may overtake what waits.
+
+        """
+        if at_once:
+            self._urgent.add(publication, self.now())
+        else:
+            self._added += 1
+            lost = self._outbox.add(publication, self.now())
+            if not publication.topic.startswith(WS_TOPICS_RESERVED):
+                self._published += 1
+            if lost:
+                self._left += len(lost)
+                self._lose(_count(lost))
         self._wake()
 
     def send(self, topic: str, data: bytes, is_text: bool, compress: bool) -> None:
@@ -151,6 +166,11 @@ class Relay:
     def wake(self) -> None:
         """Look for changes of the subscribers, soon."""
         self._wake()
+
+    def take_changes(self) -> None:
+        """Take note of changes of the subscribers, which would pile up while there is no connection."""
+        for topic, wanted in self._subscribers.take_changes():
+            self._interest.want(topic, wanted)
 
     def want(self, topic: str, wanted: bool) -> None:
         """Get what others publish to a topic of the framework's own from now on, or no more."""
@@ -181,6 +201,8 @@ class Relay:
 
         """
         loop = self._loop = asyncio.get_running_loop()
+        self._served_since = loop.time()
+        self._outbox.capacity = QUEUE_BYTES
         try:
             await self._connect()
         except BrokerError as error:
@@ -218,7 +240,9 @@ class Relay:
                     self._end()
 
     def _end(self) -> None:
-        lost = self._drop_handing() + self._outbox.clear()
+        self._urgent.clear()
+        self._outbox.capacity = _FEW_BYTES
+        lost = self._drop_handing() + _count(self._outbox.clear())
         if lost:
             self._lost += lost
             logger.warning("%d messages for other processes are lost, as the broker did not take them in time", lost)
@@ -271,6 +295,7 @@ class Relay:
             self._lost += lost
             self._echoes.clear()
             self._interest.lose()
+            self.take_changes()
             logger.warning(
                 "the connection to %s is lost (%s)%s: nothing reaches other processes before it is made again",
                 self._place,
@@ -337,8 +362,7 @@ class Relay:
         has_greeted = False
         while True:
             work.clear()
-            for topic, wanted in self._subscribers.take_changes():
-                self._interest.want(topic, wanted)
+            self.take_changes()
             settling = len(self._settling)
             while self._interest.has_changed:
                 new, old = self._interest.take()
@@ -351,9 +375,11 @@ class Relay:
                 has_greeted = True
                 for each in self.on_connect:
                     each()
+            while self._urgent:
+                await self._hand_over(self._urgent)
             held = self._hold_until - loop.time()
             if self._outbox and held <= 0:
-                await self._hand_over()
+                await self._hand_over(self._outbox)
             if settling and self._settling[0][0] <= self._left:
                 await broker.flush()
                 self._resolve(settling)
@@ -361,22 +387,24 @@ class Relay:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(work.wait(), held if self._outbox else None)
 
-    async def _hand_over(self) -> None:
+    async def _hand_over(self, outbox: Outbox) -> None:
         loop = self._loop
         assert loop is not None
-        self._handing_since = self._outbox.since
-        batch = self._handing = self._outbox.take()
+        self._handing_since = max(outbox.since, self._served_since)
+        self._hands_urgent = outbox is self._urgent
+        batch = self._handing = outbox.take()
         echoes = [each for each in batch if self._interest.is_subscribed(each.topic)] if self._broker.echoes else []
         for each in echoes:
             self._echoes.expect(each)
         lost = await self._broker.publish(batch)
-        self._lag = loop.time() - self._handing_since
-        self._left += len(batch)
         self._handing = []
-        if lost:
-            self._lose(lost)
-        elif not self._outbox:
-            self._has_complained = False
+        if not self._hands_urgent:
+            self._lag = loop.time() - self._handing_since
+            self._left += len(batch)
+            if lost:
+                self._lose(lost)
+            elif not outbox:
+                self._has_complained = False
         if self._echoes.bytes > QUEUE_BYTES:
             await self._wait_for_echoes()
 
@@ -395,14 +423,14 @@ class Relay:
 
     def _drop_handing(self) -> int:
         """Forget what was handed over when the connection was lost, and return how many those are."""
-        lost = len(self._handing)
-        self._left += lost
-        self._handing = []
-        return lost
+        lost, self._handing = self._handing, []
+        if not self._hands_urgent:
+            self._left += len(lost)
+        return _count(lost)
 
     def _lose(self, count: int) -> None:
         self._lost += count
-        if not self._has_complained:
+        if count and not self._has_complained:
             self._has_complained = True
             logger.warning("messages for other processes are lost, as %s does not take them fast enough", self._place)
 
@@ -449,6 +477,11 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
 def _traceback_of(error: Optional[BaseException]) -> bool:
     """Return whether the traceback of an error says more than its text: it is no failure of a connection."""
     return error is not None and not isinstance(error, (OSError, asyncio.CancelledError))
+
+
+def _count(lost: Iterable[Publication]) -> int:
+    """Return how many of these somebody published, rather than the framework."""
+    return sum(not each.topic.startswith(WS_TOPICS_RESERVED) for each in lost)
 
 
 def _nothing() -> None:

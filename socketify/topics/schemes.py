@@ -64,6 +64,9 @@ def open_broker(url: str) -> Broker:
     if kind is None:
         message = f"broker must be a URL that begins with one of {', '.join(_KINDS)} and ://, not {without_password(url)!r}"
         raise ValueError(message)
+    if re.match(r"[^?]*\?[^=@]*@", url):
+        # Its rest would be taken for an option, and shown.
+        raise ValueError("a question mark in the password of the broker's URL must be written as %3F")
     try:
         module = importlib.import_module(kind.module)
     except ModuleNotFoundError as error:
@@ -99,4 +102,5 @@ def find_broker(given: Union[str, Broker, None]) -> Optional[tuple[Broker, str]]
 
 def without_password(url: str) -> str:
     """Return a URL as it may be shown: without user, password, and query."""
-    return re.sub("//.*@", "//", url.partition("?")[0])
+    # First of all the password, which may have a question mark.
+    return re.sub("//.*@", "//", url, flags=re.DOTALL).partition("?")[0]

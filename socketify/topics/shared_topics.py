@@ -46,7 +46,7 @@ class SharedTopics(Topics):
         self.presence = self._shared_presence = SharedPresence(core, self.messenger, self.peers, self.questions, self.relay)
         core.publish = self.publish
         core.relay = self._pass_on
-        callback = abi.TopicsCallback(self.relay.wake)
+        callback = abi.TopicsCallback(self._on_change)
         core.callbacks.append(callback)
         core.configure(lambda native: lib.sk_app_watch_topics(native, callback))
 
@@ -111,6 +111,13 @@ class SharedTopics(Topics):
         if native and (compress or _publish(native, topic, data, _TEXT if is_text else _BINARY) is None):
             opcode = abi.WS_TEXT if is_text else abi.WS_BINARY
             super()._send(topic.encode(), data, opcode | (abi.WS_COMPRESS if compress else 0))
+
+    def _on_change(self) -> None:
+        if self.relay.is_connected:
+            self.relay.wake()
+        else:
+            # Native code is not to be asked in the middle of what it does.
+            self.core.home.call_soon(self.relay.take_changes)
 
     def take_changes(self) -> Iterator[tuple[str, bool]]:
         """Yield topics whose subscribers came or went since the last call, and whether there are any now."""

@@ -200,6 +200,8 @@ def test_a_broker_is_a_url_or_has_its_methods() -> None:
         (5, TypeError, "broker must be a URL or a Broker: int has no echoes"),
         ("nothing", ValueError, "broker must be a URL that begins with one of local, redis"),
         ("http://user:secret@x", ValueError, "not 'http://x'"),
+        ("http://user:sec?ret:secret@x?password=secret", ValueError, "not 'http://x'"),
+        ("redis://user:sec?secret@x", ValueError, "a question mark in the password"),
     ):
         with pytest.raises(error, match=match) as raised:
             App(broker=broker)
@@ -248,6 +250,18 @@ def test_a_broker_that_nobody_asked_for_is_not_required(
     monkeypatch.setenv("SOCKETIFY_BROKER", "local:///no/such/place")
     with pytest.raises(BrokerError):
         asyncio.run(App().serve())
+
+
+def test_an_app_without_a_connection_keeps_no_changes_of_subscribers(serve: Any) -> None:
+    hub = Hub()
+    hub.is_away = True
+    here = serve(build, broker=MemoryBroker(hub), broker_required=False)
+    with open_(here) as client:
+        for number in range(10):
+            client.send(f"subscribe {number}")
+            assert client.recv(timeout=10) == b"done"
+        wait_for(lambda: on_loop(here, call(lambda: list(here.app.topics.take_changes()))) == [])
+        assert here.app.topics.relay._interest.has_changed
 
 
 def test_what_is_published_as_it_starts_and_stops_arrives(serve: Any) -> None:
