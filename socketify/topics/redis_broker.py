@@ -57,11 +57,14 @@ class RedisBroker:
         self._deliver: Optional[Deliver] = None
         #: Publications that a server refused, or did not confirm, and that were not told: replies come later.
         self._lost = 0
+        #: Of each connection, how many publications a call of :meth:`publish` had sent that ended with an error.
+        self._failed: list[tuple[RedisConnection, int]] = []
+        self._has_complained = False
 
     async def connect(self, deliver: Deliver) -> None:
         """Implement :meth:`Broker.connect`."""
         await self.close()
-        self._deliver = deliver
+        self._deliver, self._has_complained = deliver, False
         url, connections = self._url, []
         try:
             self._servers = await find_servers(url)
@@ -91,14 +94,24 @@ class RedisBroker:
         messages = [
             (prefix + each.topic.encode(), encode_message(each.data, each.is_text, each.compress)) for each in publications
         ]
-        if self._servers.slots is None:
-            await self._send(self._connections[0], messages)
-            return lost
         groups: dict[int, list[Message]] = {}
-        for message in messages:
-            groups.setdefault(self._servers.slots[key_slot(message[0])], []).append(message)
-        for index, group in groups.items():
-            await self._send(self._connections[index], group)
+        if self._servers.slots is None:
+            groups[0] = messages
+        else:
+            for message in messages:
+                groups.setdefault(self._servers.slots[key_slot(message[0])], []).append(message)
+        sent = []
+        try:
+            for index, group in groups.items():
+                connection = self._connections[index]
+                if not connection.lost.done():
+                    sent.append((connection, len(group)))
+                await self._send(connection, group)
+        except BaseException:
+            # Whoever called counts all of these.
+            self._lost += lost
+            self._failed = sent
+            raise
         return lost
 
     async def _send(self, connection: RedisConnection, messages: Sequence[Message]) -> None:
@@ -137,7 +150,9 @@ class RedisBroker:
         self._silent = [each for each in (*self._silent, *self._connections) if each.is_silent]
         connections, self._connections, self._deliver = self._connections, [], None
         await _close(connections)
+        failed, self._failed = self._failed, []
         self._lost += sum(connection.unanswered for connection in connections)
+        self._lost -= sum(min(connection.unanswered, count) for connection, count in failed if connection in connections)
 
     def _on_messages(self, messages: Sequence[Message]) -> None:
         if self._deliver is not None:
@@ -147,7 +162,11 @@ class RedisBroker:
     def _on_refused(self, error: ResponseError, about: Union[Message, bytes]) -> None:
         if isinstance(about, tuple):
             self._lost += 1
-            logger.error("%s refuses a publication to %s: %s", self._url.shown, about[0].decode(), error)
+            if not self._has_complained:
+                # A program that publishes in vain mostly goes on with it.
+                self._has_complained = True
+                text = "%s refuses a publication to %s: %s; others of this connection are not logged"
+                logger.error(text, self._url.shown, about[0].decode(), error)
         else:
             logger.error("%s refuses the channel %s: %s", self._url.shown, about.decode(), error)
 
