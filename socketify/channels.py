@@ -154,7 +154,7 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
             heard = boxes.listening
             if boxes.settled < heard and topics.is_connected:
                 # What others send from now on arrives, too.
-                await topics.flush(_FLUSH_SECONDS)
+                await topics.flush(_FLUSH_SECONDS, skips_silent=True)
                 boxes.settled = max(boxes.settled, heard)
             return result
 

@@ -100,8 +100,13 @@ class Broker(Protocol):
 class Confirming(Protocol):
     """What a broker has as well whose :meth:`Broker.subscribe` waits for nobody."""
 
-    async def wait_until_known(self) -> None:
-        """Wait until all other processes know what is subscribed to, however long that takes; called beside other calls."""
+    async def wait_until_known(self, skips_silent: bool = False) -> None:
+        """Wait until all other processes know what is subscribed to, however long that takes; called beside other calls.
+
+        Args:
+            skips_silent: whether those are left out that did not answer when they were asked before.
+
+        """
 
 
 @runtime_checkable

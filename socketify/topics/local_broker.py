@@ -44,6 +44,8 @@ _RETRY_FIRST_SECONDS = 0.05
 _RETRY_MAX_SECONDS = 5.0
 #: How long what waits for others may take when this process leaves.
 _FAREWELL_SECONDS = 0.8
+#: After which a process that did not answer a question is silent: it was stopped, or is busy.
+_SILENT_SECONDS = 0.2
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -92,6 +94,8 @@ class LocalBroker:
         # Who has not answered yet, by the question.
         self._questions: dict[str, tuple[set[str], asyncio.Future[None]]] = {}
         self._numbers = itertools.count()
+        # The questions of others whose answers did not get through, by their names.
+        self._owed: dict[str, list[str]] = {}
 
     # ---- what the relay calls
 
@@ -170,14 +174,27 @@ class LocalBroker:
         """Send what was published, and wait for nobody: one that does not read must not keep the others waiting."""
         self._end_turn()
 
-    async def wait_until_known(self) -> None:
-        """Wait until all others know what was subscribed to before, or are gone; as long as that takes."""
-        if self._loop is not None and self._links:
-            question = str(next(self._numbers))
+    async def wait_until_known(self, skips_silent: bool = False) -> None:
+        """Wait until all others know what was subscribed to before, or are gone; as long as that takes.
+
+        Args:
+            skips_silent: whether those are left out that have not answered former questions for a while.
+
+        """
+        if self._loop is None:
+            return
+        now = self._loop.time()
+        question = str(next(self._numbers))
+        names = set()
+        for link in self._links.values():
+            # All are asked, as by an answer one is silent no more.
+            link.notify([frame_mark(QUESTION, question)])
+            link.asked_at = now if link.asked_at is None else link.asked_at
+            if not skips_silent or link.asked_at >= now - _SILENT_SECONDS:
+                names.add(link.name)
+        if names:
             answered: asyncio.Future[None] = self._loop.create_future()
-            self._questions[question] = (set(self._links), answered)
-            for link in self._links.values():
-                link.notify([frame_mark(QUESTION, question)])
+            self._questions[question] = (names, answered)
             try:
                 await answered
             finally:
@@ -228,6 +245,7 @@ class LocalBroker:
             if not answered.done():
                 answered.set_result(None)
         self._questions.clear()
+        self._owed.clear()
         self._turn.clear()
         self._topics.clear()
         self._interests = Interests()
@@ -285,6 +303,8 @@ class LocalBroker:
         """Yield all that another process has to know."""
         yield from frame_topics(SUBSCRIBE, self._topics)
         yield frame_mark(COMPLETE)
+        for question in self._owed.pop(name, ()):
+            yield frame_mark(ANSWER, question)
         for question, (names, _) in self._questions.items():
             if name in names:
                 yield frame_mark(QUESTION, question)
@@ -307,6 +327,7 @@ class LocalBroker:
         inlet = self._inlets.pop(name, None)
         if inlet is not None:
             inlet.close()
+        self._owed.pop(name, None)
         for question in tuple(self._questions):
             self._answer(question, name)
 
@@ -323,7 +344,7 @@ class LocalBroker:
         self._meet_later(name)
 
     def _on_link_resumed(self, link: Link) -> None:
-        link.notify([frame_mark(RESET), *self._summary(link.name)])
+        link.summarize([frame_mark(RESET), *self._summary(link.name)])
 
     def _on_inlet_end(self, inlet: Inlet, error: Optional[FrameError]) -> None:
         if error is not None:
@@ -362,8 +383,10 @@ class LocalBroker:
         elif notice.kind == RESET:
             self._interests.reset(link)
         elif notice.kind == QUESTION:
-            link.notify([frame_mark(ANSWER, notice.name)])
+            if not link.notify([frame_mark(ANSWER, notice.name)]):
+                self._owed.setdefault(link.name, []).append(notice.name)
         elif notice.kind == ANSWER:
+            link.asked_at = None
             self._answer(notice.name, link.name)
 
     def _answer(self, question: str, name: str) -> None:

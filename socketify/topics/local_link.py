@@ -18,7 +18,7 @@ _WRITE_BYTES = 262_144
 _READ_BYTES = 65_536
 #: What a waiting frame costs beside its bytes.
 _FRAME_OVERHEAD = 64
-#: What notices may cost that wait.
+#: What notices may cost that wait, beside the summary of all that the other process has to know.
 _NOTICES_MAX = 1_048_576
 
 
@@ -32,7 +32,8 @@ class Link:
         name: of the other one.
         waiting_max: how many bytes of publications may wait, beside the one that is being sent.
         on_end: called when the other process does not read any more.
-        on_resumed: called when notices were dropped, as the other process did not read, and reads again.
+        on_resumed: called when notices were dropped, as the other process did not read, and reads again: what it has to know is
+            to be summed up by :meth:`summarize`.
 
     """
 
@@ -49,6 +50,8 @@ class Link:
         self.batch: list[bytes] = []
         #: Whether some were lost since the last time when nothing waited; for who logs that.
         self.is_losing = False
+        #: When the other process was asked what it did not answer yet; None if it answered since.
+        self.asked_at: Optional[float] = None
         self._loop = loop
         self._max = waiting_max
         self._on_end = on_end
@@ -56,6 +59,7 @@ class Link:
         self._socket: Optional[socket.socket] = None
         # The rest of the frame that was sent in part.
         self._cut: Union[bytes, memoryview] = b""
+        self._summary: deque[bytes] = deque()
         self._notices: deque[bytes] = deque()
         self._notices_size = 0
         self._dropped_notices = False
@@ -81,7 +85,11 @@ class Link:
         self._socket = connection
         # Nothing arrives on it but its end.
         self._loop.add_reader(connection, self._end, connection)
-        self._append_notices(greeting)
+        self.summarize(greeting)
+
+    def summarize(self, frames: Iterable[bytes]) -> None:
+        """Send all that the other process has to know, before later notices; no other notice waits then."""
+        self._summary.extend(frames)
         self._drain()
 
     def publish(self) -> int:
@@ -107,22 +115,26 @@ class Link:
         self._watch()
         return lost
 
-    def notify(self, frames: Iterable[bytes]) -> None:
-        """Send notices. Without a connection they are not needed: it begins with a greeting."""
+    def notify(self, frames: Iterable[bytes]) -> bool:
+        """Send notices; return whether these need not be in the next summary. A connection begins with one."""
         if self._socket is None or self._dropped_notices:
-            return
+            return False
         if self._notices_size > _NOTICES_MAX:
             self._dropped_notices = True
-            return
-        self._append_notices(frames)
+            return False
+        for frame in frames:
+            self._notices.append(frame)
+            self._notices_size += len(frame) + _FRAME_OVERHEAD
         if not self._is_watched:
             self._drain()
+        return True
 
     def close(self) -> None:
         """Close it, and forget what waits."""
         connection, self._socket = self._socket, None
         self._cut = b""
         self.batch.clear()
+        self._summary.clear()
         self._notices.clear()
         self._waiting.clear()
         self._notices_size = self._waiting_size = 0
@@ -138,12 +150,7 @@ class Link:
     # ---- what waits
 
     def _has_waiting(self) -> bool:
-        return bool(self._cut or self._notices or self._waiting)
-
-    def _append_notices(self, frames: Iterable[bytes]) -> None:
-        for frame in frames:
-            self._notices.append(frame)
-            self._notices_size += len(frame) + _FRAME_OVERHEAD
+        return bool(self._cut or self._summary or self._notices or self._waiting)
 
     def _keep_cut(self, frames: list[bytes], sent: int) -> int:
         """Keep the rest of the frame that was sent in part, and return how many have begun to be sent."""
@@ -173,7 +180,7 @@ class Link:
         """Return what waits, or as much of it as is written at once."""
         found: list[Union[bytes, memoryview]] = [self._cut] if self._cut else []
         size = len(self._cut)
-        for frame in itertools.chain(self._notices, self._waiting):
+        for frame in itertools.chain(self._summary, self._notices, self._waiting):
             size += len(frame)
             if size > _WRITE_BYTES and found:
                 break
@@ -186,6 +193,8 @@ class Link:
             frame: Union[bytes, memoryview]
             if self._cut:
                 frame, self._cut = self._cut, b""
+            elif self._summary:
+                frame = self._summary.popleft()
             elif self._notices:
                 frame = self._notices.popleft()
                 self._notices_size -= len(frame) + _FRAME_OVERHEAD

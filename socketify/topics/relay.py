@@ -185,11 +185,11 @@ class Relay:
             self._wake()
             await future
 
-    async def flush(self) -> None:
-        """Do that, and wait until other processes know what is subscribed to."""
+    async def flush(self, skips_silent: bool = False) -> None:
+        """Do that, and wait until other processes know what is subscribed to: all, or those that are not silent."""
         await self.settle()
         if isinstance(self._broker, Confirming):
-            await self._broker.wait_until_known()
+            await self._broker.wait_until_known(skips_silent)
 
     # ---- its life
 

@@ -141,11 +141,11 @@ class SharedTopics(Topics):
         answers = await self.questions.ask("count", topic, timeout)
         return here + sum(each for each in answers.values() if isinstance(each, int))
 
-    async def flush(self, timeout: float) -> bool:
+    async def flush(self, timeout: float, skips_silent: bool = False) -> bool:
         """Implement :meth:`socketify.App.flush_topics`."""
         self.check_wait("flush_topics", timeout)
         try:
-            await asyncio.wait_for(self.relay.flush(), timeout)
+            await asyncio.wait_for(self.relay.flush(skips_silent), timeout)
         except asyncio.TimeoutError:
             return False
         return True

@@ -84,8 +84,8 @@ class Topics:
         encode_topic(topic)
         return await self.presence.members(topic, timeout)
 
-    async def flush(self, timeout: float) -> bool:
-        """Implement :meth:`socketify.App.flush_topics`."""
+    async def flush(self, timeout: float, skips_silent: bool = False) -> bool:  # noqa: ARG002 - there is nobody to wait for
+        """Implement :meth:`socketify.App.flush_topics`; without processes that did not answer before, if these are skipped."""
         self.check_wait("flush_topics", timeout)
         return True
 

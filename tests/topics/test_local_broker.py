@@ -286,6 +286,53 @@ def test_what_is_subscribed_to_is_known_when_all_who_live_have_read_it(directory
     asyncio.run(run())
 
 
+def test_who_does_not_answer_is_not_waited_for_again_where_it_may_be_skipped(directory: Path) -> None:
+    async def run() -> None:
+        with process(directory) as other:
+            async with members(directory, ["report"]) as (one,):
+                await until(lambda: one.broker._inlets)
+                await one.broker.wait_until_known(skips_silent=True)
+                other.send_signal(signal.SIGSTOP)
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(one.broker.wait_until_known(skips_silent=True), 0.25)
+                await asyncio.wait_for(one.broker.wait_until_known(skips_silent=True), 10)
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(one.broker.wait_until_known(), 0.1)
+                other.send_signal(signal.SIGCONT)
+                await asyncio.wait_for(one.broker.wait_until_known(), 10)
+
+    asyncio.run(run())
+
+
+def test_all_that_a_process_wants_is_told_once_however_much_it_is(directory: Path) -> None:
+    async def run() -> None:
+        async with members(directory, [f"{number}{'t' * 200}" for number in range(30_000)]) as (one,):
+            told: list[str] = []
+            resumed = one.broker._on_link_resumed
+            one.broker._on_link_resumed = lambda link: (told.append(link.name), resumed(link))  # type: ignore[method-assign]
+            with process(directory):
+                await until(lambda: one.broker._links)
+                for number in range(100):
+                    await one.broker.subscribe([f"more {number}"])
+                await asyncio.wait_for(one.broker.wait_until_known(), 20)
+                assert told == []
+
+    asyncio.run(run())
+
+
+def test_what_another_process_asks_is_answered_when_it_reads_again(directory: Path) -> None:
+    async def run() -> None:
+        async with members(directory, [], []) as (one, two):
+            (link,) = one.broker._links.values()
+            link._dropped_notices = True
+            asking = asyncio.ensure_future(two.broker.wait_until_known())
+            await until(lambda: one.broker._owed)
+            link._drain()
+            await asyncio.wait_for(asking, 10)
+
+    asyncio.run(run())
+
+
 def test_a_message_beyond_the_bound_goes_alone_and_others_beside_it_are_lost(directory: Path) -> None:
     async def run() -> None:
         async with members(directory, [], ["a"], waiting_max=100_000) as (one, two):
