@@ -33,7 +33,8 @@ def find_current(what: str) -> tuple[Topics, Any]:
         RuntimeError: there is none, or several.
 
     """
-    known = [(topics(), app()) for topics, app in tuple(_known.items())]
+    # A copy, as the garbage collector may remove some at every step of a program.
+    known = [(topics(), app()) for topics, app in _known.copy().items()]
     served = [(topics, app) for topics, app in known if topics is not None and _is_served(topics.core)]
     found = served if len(served) == 1 else [each for each in served if each[0].core.home.is_current] or served
     if len(found) == 1:

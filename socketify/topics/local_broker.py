@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import sys
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
@@ -96,6 +97,7 @@ class LocalBroker:
         self._numbers = itertools.count()
         # The questions of others whose answers did not get through, by their names.
         self._owed: dict[str, list[str]] = {}
+        _brokers.add(self)
 
     # ---- what the relay calls
 
@@ -251,6 +253,23 @@ class LocalBroker:
         self._interests = Interests()
         self._loop = self._directory = None
         self._deliver = _ignore
+
+    def abandon(self) -> None:
+        """Be connected no more, without a word: a child of a fork is no member, and would make its dead parent seem alive."""
+        if self._listener is not None:
+            os.close(self._listener.detach())
+        for link in self._links.values():
+            link.abandon()
+        for inlet in (*self._inlets.values(), *self._strangers):
+            inlet.abandon()
+        # The parent's place in the directory stays, and so does what its loop knows.
+        self._listener = self._directory = None
+        self._links.clear()
+        self._inlets.clear()
+        self._strangers.clear()
+        self._retries.clear()
+        self._questions.clear()
+        self._forget()
 
     def _accept(self) -> None:
         assert self._loop is not None
@@ -431,6 +450,18 @@ def _is_of_this_user(connection: socket.socket) -> bool:
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _pid, user, _group = _CREDENTIALS.unpack(found)
     return user in (os.geteuid(), 0)
+
+
+# Those of this process.
+_brokers: weakref.WeakSet[LocalBroker] = weakref.WeakSet()
+
+
+def _abandon_all() -> None:
+    for each in tuple(_brokers):
+        each.abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
 
 
 def _ignore(_publications: Sequence[Publication]) -> None:

@@ -16,6 +16,8 @@ from .broker import BrokerError
 #: What the address of a Unix-domain socket may have, of all systems the least.
 _ADDRESS_MAX = 103
 _SUFFIX = ".topics"
+#: What names of directories that :func:`make_directory` made begin with.
+_PREFIX = "sk-topics-"
 #: A socket has this before its name until it listens.
 _UNFINISHED = "."
 #: The longest name: of a process, a token, and what is above.
@@ -24,15 +26,35 @@ _BACKLOG = 1024
 
 
 def make_directory() -> Path:
-    """Make a directory of this user alone, whose path is short enough.
+    """Make a directory of this user alone, whose path is short enough. Those that were left by killed programs are removed.
 
     Raises:
         OSError: there is no place for it.
 
     """
-    where = tempfile.gettempdir()
-    probable = len(os.fsencode(where)) + len("/socketify-12345678/") + _NAME_MAX
-    return Path(tempfile.mkdtemp(prefix="socketify-", dir=where if probable <= _ADDRESS_MAX else "/tmp"))
+    where = Path(tempfile.gettempdir())
+    probable = len(os.fsencode(where)) + len(f"/{_PREFIX}12345678/") + _NAME_MAX
+    if probable > _ADDRESS_MAX:
+        where = Path("/tmp")
+    for each in where.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if each.lstat().st_uid == os.geteuid() and _is_left(each):
+                remove_directory(each)
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=where))
+
+
+def _is_left(directory: Path) -> bool:
+    """Return whether all who had a socket in a directory are dead. One that is empty may be new."""
+    found = list(directory.iterdir())
+    return bool(found) and all(_is_dead(each) for each in found)
+
+
+def _is_dead(path: Path) -> bool:
+    if not path.name.endswith(_SUFFIX) or path.name.startswith(_UNFINISHED):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(str(path)) == errno.ECONNREFUSED
 
 
 def remove_directory(directory: Path) -> None:
@@ -57,6 +79,7 @@ class LocalDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._parent = os.getppid()
         #: Of this member; nobody had it before.
         self.name = f"{os.getpid():x}-{secrets.token_hex(4)}{_SUFFIX}"
         try:
@@ -136,8 +159,11 @@ class LocalDirectory:
         return made
 
     def leave(self) -> None:
-        """Be a member no more."""
+        """Be a member no more. The last one removes the directory that a supervisor made, and did not survive."""
         self._remove(self.name)
+        if self.path.name.startswith(_PREFIX) and os.getppid() != self._parent:
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import socket
 from collections import deque
 from collections.abc import Iterable
@@ -147,6 +148,12 @@ class Link:
             connection.close()
         self._watch()
 
+    def abandon(self) -> None:
+        """Close only the descriptor, as a child of a fork has a copy of it and shares what the loop asks the system."""
+        connection, self._socket = self._socket, None
+        if connection is not None:
+            os.close(connection.detach())
+
     # ---- what waits
 
     def _has_waiting(self) -> bool:
@@ -274,6 +281,11 @@ class Inlet:
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket)
             self._socket.close()
+
+    def abandon(self) -> None:
+        """Close only the descriptor; see :meth:`Link.abandon`."""
+        if self._socket.fileno() >= 0:
+            os.close(self._socket.detach())
 
     def _read(self) -> None:
         try:

@@ -86,7 +86,7 @@ def test_broker_none_keeps_topics_in_each_worker(start: Any, temporary: Path) ->
 def test_the_directory_is_private_and_is_removed(start: Any, temporary: Path) -> None:
     running, _, _ = start()
     wait_until(lambda: has_members(temporary, 2))
-    (directory,) = temporary.glob("socketify-*")
+    (directory,) = temporary.glob("sk-topics-*")
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert running.stop() == 0
     assert not directory.exists()
@@ -97,7 +97,7 @@ def test_the_directory_is_removed_when_the_supervisor_is_killed(start: Any, temp
     wait_until(lambda: has_members(temporary, 2))
     running.process.kill()
     running.process.wait()
-    wait_until(lambda: not list(temporary.glob("socketify-*")))
+    wait_until(lambda: not list(temporary.glob("sk-topics-*")))
 
 
 def test_a_thousand_websockets(start: Any) -> None:
