@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
+from ..native.abi import WS_TOPICS_RESERVED
 from .broker import Publication
 
 #: What a publication takes in memory beside its data, about.
@@ -62,3 +64,8 @@ class Outbox:
         self._waiting.clear()
         self._bytes = 0
         return lost
+
+
+def count_published(publications: Iterable[Publication]) -> int:
+    """Return how many of these the program published, rather than the framework."""
+    return sum(not each.topic.startswith(WS_TOPICS_RESERVED) for each in publications)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
+import weakref
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Callable, Optional, Protocol
@@ -16,7 +18,7 @@ from .broker import Broker, BrokerError, Confirming, Immediate, Publication
 from .counters import BrokerCounters
 from .echoes import Echoes
 from .interest import Interest
-from .outbox import Outbox
+from .outbox import Outbox, count_published
 
 logger = logging.getLogger("socketify")
 
@@ -47,6 +49,10 @@ class Locals(Protocol):
 
     def take_changes(self) -> Iterable[tuple[str, bool]]:
         """Return topics whose subscribers came or went since the last call, and whether there are any now."""
+
+
+# Which relay uses a broker, in which process: one of a program may be given to two apps by mistake.
+_users: weakref.WeakValueDictionary[tuple[int, int], Relay] = weakref.WeakValueDictionary()
 
 
 class Relay:
@@ -152,7 +158,7 @@ class Relay:
                 self._published += 1
             if lost:
                 self._left += len(lost)
-                self._lose(_count(lost))
+                self._lose(count_published(lost))
         self._wake()
 
     def send(self, topic: str, data: bytes, is_text: bool, compress: bool) -> None:
@@ -198,8 +204,13 @@ class Relay:
 
         Raises:
             BrokerError: it does not succeed, and the broker is required.
+            RuntimeError: another app uses the broker.
 
         """
+        key = (id(self._broker), os.getpid())
+        if _users.setdefault(key, self) is not self:
+            message = f"{self._place} carries the topics of another app that is served: each app needs a broker of its own"
+            raise RuntimeError(message)
         loop = self._loop = asyncio.get_running_loop()
         self._served_since = loop.time()
         self._outbox.capacity = QUEUE_BYTES
@@ -208,6 +219,7 @@ class Relay:
         except BrokerError as error:
             if self.is_required:
                 self._loop = None
+                _users.pop(key, None)
                 raise
             logger.warning("%s: it is tried again, and nothing reaches other processes meanwhile", error)
         self._task = new_task(loop, self._keep())
@@ -242,13 +254,14 @@ class Relay:
     def _end(self) -> None:
         self._urgent.clear()
         self._outbox.capacity = _FEW_BYTES
-        lost = self._drop_handing() + _count(self._outbox.clear())
+        lost = self._drop_handing() + count_published(self._outbox.clear())
         if lost:
             self._lost += lost
             logger.warning("%d messages for other processes are lost, as the broker did not take them in time", lost)
         self._resolve(everything=True)
         self._wake = self._echoed = _nothing
         self._loop = None
+        _users.pop((id(self._broker), os.getpid()), None)
 
     async def _close(self) -> None:
         try:
@@ -426,7 +439,7 @@ class Relay:
         lost, self._handing = self._handing, []
         if not self._hands_urgent:
             self._left += len(lost)
-        return _count(lost)
+        return count_published(lost)
 
     def _lose(self, count: int) -> None:
         self._lost += count
@@ -477,11 +490,6 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
 def _traceback_of(error: Optional[BaseException]) -> bool:
     """Return whether the traceback of an error says more than its text: it is no failure of a connection."""
     return error is not None and not isinstance(error, (OSError, asyncio.CancelledError))
-
-
-def _count(lost: Iterable[Publication]) -> int:
-    """Return how many of these somebody published, rather than the framework."""
-    return sum(not each.topic.startswith(WS_TOPICS_RESERVED) for each in lost)
 
 
 def _nothing() -> None:

@@ -236,6 +236,16 @@ def test_an_app_whose_broker_is_not_required_starts(serve: Any) -> None:
         assert one.recv(timeout=10) == "from there"
 
 
+def test_two_apps_cannot_share_one_broker_object(serve: Any) -> None:
+    broker = MemoryBroker(Hub())
+    serve(build, broker=broker).stop()
+    here = serve(build, broker=broker)
+    with pytest.raises(RuntimeError, match="the broker MemoryBroker carries the topics of another app that is served"):
+        asyncio.run(App(broker=broker).serve())
+    with open_(here) as client:
+        assert tell(here, client, "subscribe topic") == []
+
+
 def test_a_broker_that_nobody_asked_for_is_not_required(
     serve: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
