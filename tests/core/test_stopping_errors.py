@@ -259,3 +259,33 @@ def test_serving_that_is_cancelled_twice_releases_everything() -> None:
     assert calls == ["stopped"]
     assert app.get_native_handle() == 0
     assert free(ports[0])
+
+
+def test_a_stop_that_is_cancelled_stops_all_services() -> None:
+    class Service:
+        def __init__(self) -> None:
+            self.calls: list[str] = []
+
+        async def start(self) -> None:
+            self.calls.append("start")
+
+        async def stop(self, _seconds: float) -> None:
+            self.calls.append("stop")
+            await asyncio.sleep(0.5)
+            self.calls.append("end")
+
+    async def main() -> None:
+        app = App()
+        services = app.lifecycle.services = [Service(), Service()]
+        serving = asyncio.ensure_future(app.serve())
+        while services[1].calls != ["start"]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        serving.cancel()
+        while services[0].calls != ["start", "stop"]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert [each.calls for each in services] == [["start", "stop"], ["start", "stop", "end"]]
+
+    asyncio.run(main())
