@@ -118,6 +118,7 @@ def test_rapid_resets_do_not_pile_up_handlers() -> None:
         ("max_target_bytes", 10, ((":path", "/" + "a" * 10),), 3),
         ("max_header_list_bytes", 200, (("a", "b" * 30),), 2),
         ("max_header_count", 2, (("a", "b"), ("c", "d")), 2),
+        ("max_header_count", 4, (("cookie", "a"), ("cookie", "b"), ("cookie", "c"), ("cookie", "d")), 2),
         ("max_body", 4, (("content-length", "5"),), 4),
         ("max_body", 4, (("content-length", "9" * 30),), 4),
         ("max_body", 4, (("expect", "tea"),), 7),
@@ -149,6 +150,28 @@ def test_content_beyond_the_limit() -> None:
         assert machine.head(1, 413, end=True) == 0
         assert machine.is_over(1)
         assert [each.type for each in frames(machine.take())] == [HEADERS]
+
+
+def test_a_tunnel_has_no_content_that_is_limited() -> None:
+    """RFC 9110 section 9.3.6: only what comes before the answer is."""
+    with Machine(max_body=10) as machine:
+        head = ((":method", "CONNECT"), (":authority", "example.com:80"), ("content-length", "7"))
+        assert [event.kind for event in machine.receive(frame(HEADERS, END_HEADERS, 1, block(*head)))] == ["request"]
+        assert machine.head(1, 200) == 0
+        assert [event.kind for event in machine.receive(data(1, bytes(100)) + data(1, bytes(100)))] == ["data", "data"]
+        machine.receive(frame(HEADERS, END_HEADERS, 3, block(*head[:2])))
+        assert [event.kind for event in machine.receive(data(3, bytes(100)))] == ["refused"]
+
+
+def test_answers_are_bounded_while_others_leave() -> None:
+    """A peer that reads is not taken for one that does not, because there is always something on its way."""
+    with Machine(max_answer_bytes=100, max_pings_per_s=10**6) as machine:
+        for _ in range(100):
+            machine.receive(frame(PING, 0, 0, bytes(8)) * 4)
+            assert len(machine.waiting) > 0
+            events = machine.receive(frame(PING, 0, 0, bytes(8)))
+            assert all(event.kind != "failed" for event in events)
+            machine.sent(len(machine.waiting) - 1)
 
 
 def test_the_window_of_a_stream_opens_as_it_is_read() -> None:

@@ -184,6 +184,23 @@ def test_fields_of_a_request_arrive_as_http_1_has_them() -> None:
     server.machine.close()
 
 
+def test_cookies_among_fields_that_mean_something() -> None:
+    server = Server()
+    client = Client(server)
+    fields = (
+        ("cookie", "a=1"), ("cookie", ""), ("content-length", "5, 5"), ("cookie", "b=2"), ("content-length", "5"), ("x", "y"),
+        ("cookie", "c=3"),
+    )  # fmt: skip
+    stream = client.request("/", b"", fields)
+    client.exchange()
+    request = server.requests[stream]
+    assert request.fields == [
+        (b"host", b"example.com"), (b"cookie", b"a=1; ; b=2; c=3"), (b"content-length", b"5"), (b"x", b"y"),
+    ]  # fmt: skip
+    assert request.length == 5
+    server.machine.close()
+
+
 def test_interim_responses_and_trailers_both_ways() -> None:
     server = Server()
     client = Client(server)

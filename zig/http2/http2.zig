@@ -24,6 +24,7 @@ test {
     _ = @import("out.zig");
     _ = @import("priority.zig");
     _ = @import("ready.zig");
+    _ = @import("send.zig");
     _ = @import("static_table.zig");
     _ = @import("streams.zig");
 }

@@ -52,9 +52,10 @@ fn append(connection: *Connection, frame: Small) !void {
 /// Appends a frame of our own; the connection fails where the peer does not read them.
 pub fn answer(connection: *Connection, frame: Small) void {
     if (connection.phase == .failed) return;
-    connection.out.answers += frame.length;
-    if (connection.out.answers > connection.context.limits.max_answer_bytes) return fail(connection, .enhance_your_calm);
-    append(connection, frame) catch fail(connection, .internal_error);
+    if (connection.out.answers + frame.length > connection.context.limits.max_answer_bytes)
+        return fail(connection, .enhance_your_calm);
+    append(connection, frame) catch return fail(connection, .internal_error);
+    connection.out.countAnswer(frame.length);
 }
 
 pub fn ping(connection: *Connection, payload: *const [8]u8) void {

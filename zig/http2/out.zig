@@ -9,8 +9,9 @@ pub const Out = struct {
     begin: usize = 0,
     /// Bytes that went before `bytes`.
     origin: u64 = 0,
-    /// Of answers to the peer, since everything was sent the last time.
+    /// Of answers to the peer, since the first one of them; that has left when everything up to the mark has.
     answers: usize = 0,
+    answers_mark: u64 = 0,
 
     pub fn deinit(out: *Out, allocator: Allocator) void {
         out.bytes.deinit(allocator);
@@ -39,6 +40,12 @@ pub const Out = struct {
         assert(out.bytes.items.len <= out.bytes.capacity);
     }
 
+    /// The last frame is an answer. Those that wait are at most twice what is counted.
+    pub fn countAnswer(out: *Out, length: usize) void {
+        if (out.answers == 0) out.answers_mark = out.end();
+        out.answers += length;
+    }
+
     /// Where the next frame will stand, for ever.
     pub fn end(out: *const Out) u64 {
         return out.origin + out.bytes.items.len;
@@ -54,10 +61,10 @@ pub const Out = struct {
     pub fn sent(out: *Out, length: usize) void {
         out.begin += length;
         assert(out.begin <= out.bytes.items.len);
+        if (out.origin + out.begin >= out.answers_mark) out.answers = 0;
         if (out.begin < out.bytes.items.len) return;
         out.origin += out.begin;
         out.begin = 0;
-        out.answers = 0;
         out.bytes.clearRetainingCapacity();
     }
 
@@ -92,4 +99,20 @@ test "places stay the same while bytes leave" {
     out.sent(out.waiting().len);
     out.shrink(allocator);
     try std.testing.expectEqual(@as(usize, 0), out.bytes.capacity);
+}
+
+test "answers are counted until the first one of them has left, whatever waits behind it" {
+    const allocator = std.testing.allocator;
+    var out: Out = .{};
+    defer out.deinit(allocator);
+    for ([_]usize{ 100, 10, 10, 100 }) |length| {
+        _ = try out.room(allocator, length);
+        out.add(length);
+        if (length == 10) out.countAnswer(length);
+    }
+    out.sent(109);
+    try std.testing.expectEqual(@as(usize, 20), out.answers);
+    out.sent(1);
+    try std.testing.expectEqual(@as(usize, 0), out.answers);
+    try std.testing.expectEqual(@as(usize, 110), out.waiting().len);
 }

@@ -44,8 +44,9 @@ pub const RequestHead = struct {
     /// The text of the first Content-Length.
     declared: ?[]u8 = null,
     lengths: u32 = 0,
-    /// The index of the last cookie field; those behind it are part of it (section 8.2.3).
+    /// The index of the first cookie field, and how many there are.
     cookie: ?u32 = null,
+    crumbs: u32 = 0,
     priority: ?Priority = null,
 
     /// What a block can need: everything that is kept, the host once more, and the longest line behind it.
@@ -182,14 +183,16 @@ pub const RequestHead = struct {
         switch (line.kind) {
             .host => if (!request.trailers) return request.addHost(line),
             .te => if (!syntax.equalsIgnoringCase(line.value(), "trailers")) return request.fail(),
-            .cookie => if (request.cookie) |before| return request.joinCookie(before, line),
             else => {},
         }
         request.length += line.bytes.len;
         request.append(line);
         if (request.discards or request.trailers) return;
         switch (line.kind) {
-            .cookie => request.cookie = request.head.field_count - 1,
+            .cookie => {
+                if (request.cookie == null) request.cookie = request.head.field_count - 1;
+                request.crumbs += 1;
+            },
             .content_length => request.addLength(),
             .expect => if (semantics.expectation(line.value())) |found| {
                 if (found) request.head.expects_continue = true;
@@ -231,36 +234,57 @@ pub const RequestHead = struct {
         }
     }
 
-    /// The line stands at the end; its value goes behind that of the cookie before.
-    fn joinCookie(request: *RequestHead, before: u32, line: Line) void {
-        const cookie = &request.head.fields[before].value;
-        const crumb = line.value();
-        const added = "; ".len + crumb.len;
-        const at = @intFromPtr(cookie.ptr) + cookie.len - @intFromPtr(request.scratch.ptr);
-        const from = request.length;
-        // "; " takes the place of the name, whose bytes are more.
-        const piece = request.scratch[from..][0..added];
-        std.mem.copyForwards(u8, piece["; ".len..], crumb);
-        piece[0.."; ".len].* = "; ".*;
-        std.mem.rotate(u8, request.scratch[at .. from + added], from - at);
-        cookie.len += added;
-        for (request.head.fields[before + 1 .. request.head.field_count]) |*each| {
-            each.name.ptr += added;
-            each.value.ptr += added;
+    /// Each cookie field becomes a part of the first one (section 8.2.3). What stands behind that is copied to the spare room, and
+    /// back in its new order: in one pass, however many there are.
+    fn joinCookies(request: *RequestHead, first: u32) void {
+        const head = request.head;
+        const base = @intFromPtr(request.scratch.ptr);
+        const cookie = &head.fields[first].value;
+        const value_begin = @intFromPtr(cookie.ptr) - base;
+        var at = value_begin + cookie.len;
+        const moved = at;
+        const copied = request.scratch[request.length..][0 .. request.length - moved];
+        @memcpy(copied, request.scratch[moved..request.length]);
+        const fields = head.fields[first + 1 .. head.field_count];
+        for (fields) |each| {
+            if (!isCookie(copied[@intFromPtr(each.name.ptr) - base - moved ..][0..each.name.len])) continue;
+            const crumb = copied[@intFromPtr(each.value.ptr) - base - moved ..][0..each.value.len];
+            request.scratch[at..][0.."; ".len].* = "; ".*;
+            @memcpy(request.scratch[at + "; ".len ..][0..crumb.len], crumb);
+            at += "; ".len + crumb.len;
         }
-        if (request.declared) |*text| {
-            if (@intFromPtr(text.ptr) > @intFromPtr(cookie.ptr)) text.ptr += added;
+        cookie.len = at - value_begin;
+        request.scratch[at..][0..field.end.len].* = field.end.*;
+        at += field.end.len;
+        var count = first + 1;
+        for (fields, 1..) |each, next| {
+            const line_begin = @intFromPtr(each.name.ptr) - base;
+            if (isCookie(copied[line_begin - moved ..][0..each.name.len])) continue;
+            const line_end = if (next < fields.len) @intFromPtr(fields[next].name.ptr) - base else request.length;
+            const line = request.scratch[at..][0 .. line_end - line_begin];
+            @memcpy(line, copied[line_begin - moved ..][0..line.len]);
+            // Not behind its own place: later fields are read before they are written.
+            head.fields[count] = .{
+                .name = .{ .ptr = line.ptr, .len = each.name.len },
+                .value = .{ .ptr = line.ptr + (@intFromPtr(each.value.ptr) - base - line_begin), .len = each.value.len },
+            };
+            count += 1;
+            for ([_]*?[]u8{ &request.declared, &request.host }) |place| {
+                const text = place.* orelse continue;
+                const text_begin = @intFromPtr(text.ptr) - base;
+                if (text_begin >= line_begin and text_begin < line_end) place.* = line[text_begin - line_begin ..][0..text.len];
+            }
+            at += line.len;
         }
-        if (request.host) |*text| {
-            if (@intFromPtr(text.ptr) > @intFromPtr(cookie.ptr)) text.ptr += added;
-        }
-        request.length += added;
+        head.field_count = count;
+        request.length = at;
     }
 
     /// `ends` says that no content follows.
     pub fn finish(request: *RequestHead, ends: bool) Outcome {
         const head = request.head;
         if (!request.fields_begun and !request.discards) request.beginFields();
+        if (request.crumbs > 1 and !request.discards) request.joinCookies(request.cookie.?);
         head.field_lines = .from(request.scratch[@min(request.fields_begin, request.length)..request.length]);
         if (request.malformed) return .malformed;
         if (request.refusal == .header_fields_too_large) return .{ .refused = .header_fields_too_large };
@@ -303,6 +327,10 @@ pub const RequestHead = struct {
         return path.len > 0 and path[0] == '/' and scan.targetEnd(path, 0) == path.len;
     }
 };
+
+fn isCookie(name: []const u8) bool {
+    return std.mem.eql(u8, name, "cookie");
+}
 
 fn isToken(text: []const u8) bool {
     for (text) |c| {

@@ -45,6 +45,10 @@ pub fn beginHead(connection: *Connection, stream: *Stream, status: u16) Failure!
     stream.flags.head_sent = true;
     // A refused tunnel is an answer like others.
     if (status >= 300) stream.flags.tunnel = false;
+    if (!stream.flags.tunnel) return;
+    // What follows is no content of a request (RFC 9110 section 9.3.6).
+    stream.flags.has_length = false;
+    stream.content_left = std.math.maxInt(u64);
 }
 
 /// Trailers: `finishHead` ends the stream with them.
@@ -90,6 +94,11 @@ fn isOfConnection(name: []const u8) bool {
     };
 }
 
+/// How many CONTINUATION frames follow the first frame of a block.
+fn continuations(block_bytes: usize) usize {
+    return (block_bytes -| 1) / codes.frame_payload_usual;
+}
+
 /// The block is complete. `ends` says that no content follows; trailers end the stream by themselves.
 pub fn finishHead(connection: *Connection, ends: bool) Failure!void {
     const head = connection.head orelse return error.Gone;
@@ -97,8 +106,7 @@ pub fn finishHead(connection: *Connection, ends: bool) Failure!void {
     const out = &connection.out;
     assert(!(head.interim and ends));
     var left: usize = @intCast(out.end() - head.place - codes.frame_header_bytes);
-    const continuations = left / (codes.frame_payload_usual + 1);
-    _ = out.room(connection.context.allocator, continuations * codes.frame_header_bytes) catch {
+    _ = out.room(connection.context.allocator, continuations(left) * codes.frame_header_bytes) catch {
         out.bytes.items.len -= @intCast(out.end() - head.place);
         return noMemory(connection);
     };
@@ -265,4 +273,10 @@ pub fn nextWritable(connection: *Connection) ?*Stream {
     stream.flags.waiting = false;
     connection.turn = stream;
     return stream;
+}
+
+test "a block goes on in as many frames as it needs" {
+    const each = codes.frame_payload_usual;
+    for ([_]usize{ 0, 1, each, each + 1, 2 * each, 2 * each + 1, 3 * each + 1 }, [_]usize{ 0, 0, 0, 1, 1, 2, 3 }) |bytes, count|
+        try std.testing.expectEqual(count, continuations(bytes));
 }
