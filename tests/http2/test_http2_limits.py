@@ -152,6 +152,20 @@ def test_content_beyond_the_limit() -> None:
         assert [each.type for each in frames(machine.take())] == [HEADERS]
 
 
+@pytest.mark.parametrize("begun", [b"", frame(HEADERS, 0, 1)], ids=["frame", "block"])
+def test_what_has_begun_must_end(begun: bytes) -> None:
+    """However steadily it comes."""
+    with Machine(header_timeout_ms=5000) as machine:
+        assert machine.tick(machine.now + 9000) == []
+        assert machine.receive(begun) == []
+        for each in frame(CONTINUATION, 0, 1)[:5] if begun else headers(1)[:5]:
+            assert machine.tick(machine.now) == []
+            machine.receive(bytes([each]))
+            machine.now += 1000
+        (event,) = machine.tick(machine.now)
+        assert (event.kind, event.code) == ("failed", ENHANCE_YOUR_CALM)
+
+
 def test_a_tunnel_has_no_content_that_is_limited() -> None:
     """RFC 9110 section 9.3.6: only what comes before the answer is."""
     with Machine(max_body=10) as machine:

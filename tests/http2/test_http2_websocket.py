@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import struct
 from typing import Any, Callable
@@ -9,7 +10,7 @@ from typing import Any, Callable
 import pytest
 from http2_client import Client
 
-from socketify import App, CompressOptions, OpCode
+from socketify import App, CompressOptions, Limits, OpCode
 
 
 def routes(app: App) -> None:
@@ -38,12 +39,14 @@ CONNECT = ("sec-websocket-version", "13")
 class WebSocketStream:
     """A websocket on a stream, whose frames are made here."""
 
-    def __init__(self, client: Client, path: str, *fields: tuple[str, str]) -> None:
+    def __init__(self, client: Client, path: str, *fields: tuple[str, str], early: bytes = b"") -> None:
         self.client = client
         client.wait_for(lambda: client.h2.remote_settings.enable_connect_protocol)
         head = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":authority", "localhost")]
         self.stream = client.open([*head, (":path", path), CONNECT, *fields])
         self.answer = client.answers[self.stream]
+        if early:
+            self.send(1, early)
         client.wait_for(lambda: self.answer.head)
         self.read = 0
 
@@ -131,6 +134,20 @@ def test_what_is_no_websocket_is_refused(client: Client) -> None:
     assert client.answers[stream].status == 501
 
 
+def test_a_route_for_get_opens_no_websocket(client: Client) -> None:
+    """RFC 8441 section 4: any answer of 2xx would."""
+    assert WebSocketStream(client, "/").answer.status == 501
+
+
+def test_what_comes_on_a_websocket_is_no_content(serve: Callable[..., Any]) -> None:
+    server = serve(routes, http="auto", limits=Limits(max_body_size=1000))
+    with Client(server.port) as client:
+        websocket = WebSocketStream(client, "/echo")
+        for _ in range(5):
+            websocket.send(2, b"y" * 900)
+            assert websocket.receive() == (2, b"y" * 900)
+
+
 async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http":
         return
@@ -148,3 +165,27 @@ def test_an_asgi_application(serve_asgi: Callable[..., Any]) -> None:
         assert websocket.answer.field("x-name") == "value"
         websocket.send(1, b"hello")
         assert websocket.receive() == (1, b"HELLO")
+
+
+async def slow_application(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await asyncio.sleep(0.2)
+    await application(scope, receive_connect(receive), send)
+
+
+def receive_connect(receive: Any) -> Any:
+    events = [{"type": "websocket.connect"}]
+
+    async def next_event() -> Any:
+        return events.pop() if events else await receive()
+
+    return next_event
+
+
+def test_what_comes_before_the_answer_is_not_lost(serve_asgi: Callable[..., Any]) -> None:
+    server = serve_asgi(slow_application, http="auto")
+    with Client(server.port) as client:
+        websocket = WebSocketStream(client, "/", early=b"early")
+        assert websocket.receive() == (1, b"EARLY")
+        websocket.send(1, b"late")
+        assert websocket.receive() == (1, b"LATE")

@@ -2,6 +2,7 @@
 //!
 //! What it sends is collected, and leaves when its turn ends: all frames of a turn in one write.
 const std = @import("std");
+const assert = std.debug.assert;
 const sys = @import("../usockets/sys.zig");
 const Socket = @import("../usockets/socket.zig").Socket;
 const socket_api = @import("../usockets/socket_api.zig");
@@ -22,8 +23,11 @@ const output_bytes_max = 256 * 1024;
 const fills_per_turn = 8;
 /// How often a connection looks at the clock while something of it is under way.
 const tick_seconds: c_uint = 5;
+const tick_ms_min = std.time.ms_per_s;
 const shutdown_tick_seconds: c_uint = 1;
 const idle_ms_max = tick_seconds * std.time.ms_per_s;
+
+const allocator = std.heap.c_allocator;
 
 pub fn now() u64 {
     return @intCast(sys.monotonicMs());
@@ -41,6 +45,13 @@ pub const Carrier = struct {
     /// The input under way; what is left of it follows the present frame.
     input: Text = .{ .ptr = undefined, .len = 0 },
     receiving: bool = false,
+    /// Input that has not been looked at, because its answers would have no room.
+    kept: std.ArrayList(u8) = .empty,
+    /// When it looked at the clock the last time.
+    ticked_ms: u64,
+    /// Since when the kernel takes nothing; 0 while it does.
+    stuck_ms: u64 = 0,
+    freed: bool = false,
     /// Reading stopped, because the peer does not read.
     paused: bool = false,
     /// Some stream is relieved.
@@ -57,6 +68,13 @@ pub const Carrier = struct {
     }
 
     pub fn receive(carrier: *Carrier, bytes: []u8) void {
+        if (carrier.kept.items.len > 0) {
+            // What was under way when reading stopped.
+            carrier.kept.appendSlice(allocator, bytes) catch {
+                _ = carrier.socket.close(0, null);
+            };
+            return;
+        }
         var event: Event = .{};
         const time = now();
         carrier.input = .from(bytes);
@@ -64,9 +82,44 @@ pub const Carrier = struct {
         while (carrier.connection.step(&carrier.input, time, &event)) {
             carrier.handle(&event);
             if (carrier.socket.closed()) break;
+            if (carrier.isFull() and carrier.keepInput()) break;
         }
         carrier.receiving = false;
         if (carrier.socket.closed()) carrier.free() else carrier.wake();
+    }
+
+    fn isFull(carrier: *Carrier) bool {
+        return carrier.connection.waiting().len > output_bytes_max and !carrier.flush() and
+            carrier.connection.waiting().len > output_bytes_max;
+    }
+
+    /// The rest of the input waits until the peer reads. False where nothing is left of it.
+    fn keepInput(carrier: *Carrier) bool {
+        const rest = carrier.input.slice();
+        if (rest.len == 0) return false;
+        assert(carrier.kept.items.len == 0);
+        carrier.kept.appendSlice(allocator, rest) catch {
+            _ = carrier.socket.close(0, null);
+            return true;
+        };
+        carrier.input.len = 0;
+        carrier.pause();
+        return true;
+    }
+
+    fn pause(carrier: *Carrier) void {
+        if (carrier.paused) return;
+        carrier.paused = true;
+        us_socket_pause(carrier.socket);
+    }
+
+    fn proceed(carrier: *Carrier) void {
+        var kept = carrier.kept;
+        carrier.kept = .empty;
+        defer kept.deinit(allocator);
+        carrier.paused = false;
+        if (kept.items.len > 0) carrier.receive(kept.items);
+        if (!carrier.socket.closed() and !carrier.paused) us_socket_resume(carrier.socket);
     }
 
     fn handle(carrier: *Carrier, event: *const Event) void {
@@ -92,6 +145,9 @@ pub const Carrier = struct {
 
     /// The turn ends: streams that waited for room get it, and output leaves.
     pub fn settle(carrier: *Carrier) void {
+        // Who sends a byte now and then is not forgotten for it.
+        const time = now();
+        if (time - carrier.ticked_ms >= tick_ms_min and !carrier.tick(time)) return;
         carrier.settling = true;
         var fills: u32 = 0;
         const rests = while (fills < fills_per_turn) : (fills += 1) {
@@ -103,12 +159,11 @@ pub const Carrier = struct {
         if (rests) carrier.wake();
         const waits = carrier.connection.waiting().len;
         if (waits == 0 and carrier.connection.isFinished()) return carrier.end();
-        if (waits > output_bytes_max and !carrier.paused) {
-            carrier.paused = true;
-            us_socket_pause(carrier.socket);
+        if (waits > output_bytes_max) {
+            carrier.pause();
         } else if (carrier.paused and waits <= output_bytes_max / 2) {
-            carrier.paused = false;
-            us_socket_resume(carrier.socket);
+            carrier.proceed();
+            if (carrier.socket.closed()) return;
         }
         carrier.awaitNext(waits > 0);
     }
@@ -121,11 +176,11 @@ pub const Carrier = struct {
             carrier.idle_ms = 0;
         } else if (carrier.idle_ms == 0) carrier.idle_ms = now();
         const seconds = if (waits)
-            timeouts.write
+            (if (timeouts.write == 0) tick_seconds else @min(tick_seconds, timeouts.write))
         else if (connection.shutdown_phase == .announced)
             shutdown_tick_seconds
-        else if (!is_idle or !connection.settings_acknowledged)
-            tick_seconds
+        else if (!is_idle or !connection.settings_acknowledged or connection.owesSince() != null)
+            (if (timeouts.header == 0) tick_seconds else @min(tick_seconds, timeouts.header))
         else if (timeouts.keep_alive == 0)
             // Once, to give memory back.
             (if (now() - carrier.idle_ms < idle_ms_max) tick_seconds else 0)
@@ -135,24 +190,31 @@ pub const Carrier = struct {
     }
 
     pub fn timedOut(carrier: *Carrier) void {
-        if (carrier.connection.waiting().len > 0) {
+        if (carrier.tick(now())) carrier.settle();
+    }
+
+    /// What time alone decides. False where the connection ends.
+    fn tick(carrier: *Carrier, time: u64) bool {
+        carrier.ticked_ms = time;
+        const write: u64 = carrier.carriers().timeouts.write;
+        if (write > 0 and carrier.stuck_ms != 0 and time - carrier.stuck_ms >= write * std.time.ms_per_s) {
             // The peer reads nothing.
             _ = carrier.socket.close(0, null);
-            return;
+            return false;
         }
         var event: Event = .{};
-        const time = now();
         while (carrier.connection.tick(time, &event)) {
             carrier.handle(&event);
-            if (carrier.socket.closed()) return;
+            if (carrier.socket.closed()) return false;
         }
         const keep_alive: u64 = carrier.carriers().timeouts.keep_alive;
         const is_idle = carrier.connection.streams.count == 0 and carrier.idle_ms != 0;
         if (is_idle and keep_alive > 0 and time - carrier.idle_ms >= keep_alive * std.time.ms_per_s) {
             carrier.connection.fail(.no_error);
-            return carrier.end();
+            carrier.end();
+            return false;
         }
-        carrier.settle();
+        return true;
     }
 
     /// Gives the kernel what it takes; whether that is all.
@@ -161,7 +223,12 @@ pub const Carrier = struct {
         if (bytes.len == 0) return true;
         const taken = carrier.socket.send(&.{.{ .base = bytes.ptr, .len = bytes.len }}, false);
         carrier.connection.sent(taken);
-        return taken == bytes.len;
+        if (taken == bytes.len) {
+            carrier.stuck_ms = 0;
+            return true;
+        }
+        if (taken > 0 or carrier.stuck_ms == 0) carrier.stuck_ms = now();
+        return false;
     }
 
     /// Streams that waited go on, the most urgent ones first; whether there were any.
@@ -201,12 +268,20 @@ pub const Carrier = struct {
 
     /// The socket is closed.
     pub fn closed(carrier: *Carrier) void {
-        while (carrier.first) |stream| stream.lost();
+        while (carrier.first) |stream| {
+            // One of them may be closing already, and have closed this socket.
+            stream.unlink(carrier);
+            stream.lost();
+        }
         carrier.carriers().callbacks.on_closed(carrier.user);
-        if (!carrier.receiving) carrier.free();
+        carrier.free();
     }
 
-    fn free(carrier: *Carrier) void {
+    /// Once the socket is closed, and nobody who uses it is under way.
+    pub fn free(carrier: *Carrier) void {
+        if (!carrier.socket.closed() or carrier.receiving or carrier.freed or carrier.connection.held > 0) return;
+        carrier.freed = true;
+        carrier.kept.deinit(allocator);
         carrier.connection.destroy();
     }
 };

@@ -77,6 +77,7 @@ export fn carrier_create_context(
         .max_header_count = given.max_header_count,
         .max_concurrent_streams = given.max_streams,
         .max_body = given.max_body_bytes,
+        .header_timeout_ms = timeouts.header *| std.time.ms_per_s,
     };
     const loop = streams.loop;
     const context = sys.create(Context, @sizeOf(Carriers)) orelse return null;
@@ -118,7 +119,7 @@ export fn carrier_begin(context: *Context, socket: *Socket, bytes: [*]u8, length
         return null;
     };
     const carrier: *Carrier = .of(moved);
-    carrier.* = .{ .socket = moved, .connection = connection, .user = user, .idle_ms = time };
+    carrier.* = .{ .socket = moved, .connection = connection, .user = user, .idle_ms = time, .ticked_ms = time };
     carrier.receive(bytes[0..length]);
     return moved;
 }

@@ -25,6 +25,11 @@ pub const Stream = struct {
     held_end: bool = false,
     /// Everything was taken that was not at first: its context is to be told at the end of the turn.
     relieved: bool = false,
+    /// Its context is told that it is there.
+    opening: bool = true,
+    /// An extended CONNECT (RFC 8441): what arrives is for who has the stream after the answer.
+    extended: bool = false,
+    linked: bool = true,
     next: ?*Stream = null,
     previous: ?*Stream = null,
 
@@ -50,6 +55,9 @@ pub const Stream = struct {
         };
         const socket = carriers.streams.on_open.?(stream.socket, 0, null, 0) orelse return;
         if (socket.closed()) return;
+        stream.opening = false;
+        stream.extended = event.protocol != null;
+        if (stream.extended and event.ends) socket.set(Flags.ended, true);
         if (event.kind == .refused) return carriers.callbacks.on_refused(socket, @intCast(@backingInt(event.refusal)));
         const content = if (event.ends) null else owner.connection.bodyHere(&owner.input, stream.http2);
         const request: carriers_module.Request = .{
@@ -83,7 +91,8 @@ pub const Stream = struct {
     }
 
     pub fn arrive(stream: *Stream, bytes: []u8, ends: bool) void {
-        if (!stream.socket.has(Flags.paused) and stream.held.items.len == 0) return stream.deliver(bytes, ends);
+        const waits = stream.extended and !stream.http2.flags.head_sent;
+        if (!waits and !stream.socket.has(Flags.paused) and stream.held.items.len == 0) return stream.deliver(bytes, ends);
         stream.held.appendSlice(allocator, bytes) catch {
             _ = stream.socket.close(0, null);
             return;
@@ -142,7 +151,15 @@ pub const Stream = struct {
         } else connection.beginHead(stream.http2, status) catch return;
         for (fields) |field| connection.field(field.name[0..field.name_length], field.value[0..field.value_length]);
         connection.finishHead(status == 0) catch return;
+        if (stream.extended and status >= 200) stream.socket.scheduleRead();
         stream.carrier().wake();
+    }
+
+    pub fn unlink(stream: *Stream, owner: *Carrier) void {
+        if (!stream.linked) return;
+        stream.linked = false;
+        if (stream.previous) |previous| previous.next = stream.next else owner.first = stream.next;
+        if (stream.next) |next| next.previous = stream.previous;
     }
 
     const operations: carried.Operations = .{
@@ -193,6 +210,7 @@ pub const Stream = struct {
 
     fn receive(socket: *Socket) void {
         const stream: *Stream = .ofSocket(socket);
+        if (stream.extended and !stream.http2.flags.head_sent) return;
         var held = stream.held;
         const ends = stream.held_end;
         if (held.items.len == 0 and !ends) return;
@@ -210,12 +228,12 @@ pub const Stream = struct {
         const stream: *Stream = .ofSocket(socket);
         const owner = stream.carrier();
         const is_ended = stream.http2.flags.local_ended;
-        owner.connection.reset(stream.http2, if (is_ended) .cancel else .internal_error);
+        owner.connection.reset(stream.http2, if (stream.opening) .refused_stream else if (is_ended) .no_error else .internal_error);
         owner.connection.release(stream.http2);
-        if (stream.previous) |previous| previous.next = stream.next else owner.first = stream.next;
-        if (stream.next) |next| next.previous = stream.previous;
+        stream.unlink(owner);
         stream.held.deinit(allocator);
         allocator.destroy(stream);
+        if (owner.socket.closed()) return owner.free();
         if (owner.expectsMore()) owner.wake() else _ = owner.flush();
     }
 };

@@ -92,6 +92,7 @@ pub const Connection = struct {
     preface_bytes: u8 = 0,
     /// The beginning of a frame whose rest has not arrived.
     stash: std.ArrayList(u8) = .empty,
+    stash_ms: u64 = 0,
     /// The payload under way, piece by piece: DATA, and what is skipped.
     payload: Payload = .{},
     /// Of a field block without its end: RFC 9113 section 4.3.
@@ -99,6 +100,7 @@ pub const Connection = struct {
     block_stream: u32 = 0,
     block_frames: u32 = 0,
     block_ends: bool = false,
+    block_ms: u64 = 0,
 
     /// Those that are not over, and how many of them all the owner has.
     streams: Streams = .{},
@@ -258,6 +260,15 @@ pub const Connection = struct {
     /// An identifier that was never used: RFC 9113 section 5.1, idle. We open none ourselves.
     pub fn isIdle(connection: *const Connection, id: u32) bool {
         return id % 2 == 0 or id > connection.last_seen;
+    }
+
+    /// Since when the peer owes the rest of a frame, of a field block, or of what a connection begins with.
+    pub fn owesSince(connection: *const Connection) ?u64 {
+        if (connection.phase == .failed) return null;
+        // Settings are sent when the connection begins.
+        if (connection.phase != .open) return connection.settings_sent_ms;
+        if (connection.block_stream != 0) return connection.block_ms;
+        return if (connection.stash.items.len > 0) connection.stash_ms else null;
     }
 
     /// Nothing more is to be received or sent but what waits.

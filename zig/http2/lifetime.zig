@@ -204,6 +204,13 @@ pub fn tick(connection: *Connection, now_ms: u64, event: *Event) bool {
         fail(connection, .settings_timeout);
         return tellFailure(connection, event);
     }
+    const owes_since = if (limits.header_timeout_ms > 0) connection.owesSince() else null;
+    if (owes_since) |since| {
+        if (isOver(connection, since, limits.header_timeout_ms)) {
+            fail(connection, .enhance_your_calm);
+            return tellFailure(connection, event);
+        }
+    }
     if (connection.shutdown_phase == .announced and isOver(connection, connection.shutdown_ms, limits.shutdown_timeout_ms))
         finishShutdown(connection);
     if (connection.stalled and connection.send_window <= 0 and isOver(connection, connection.stalled_ms, limits.stall_timeout_ms)) {

@@ -38,6 +38,8 @@ pub const Limits = struct {
     max_answer_bytes: u32 = 64 * 1024,
     /// Of output that waits for the peer's windows. The stream ends with ENHANCE_YOUR_CALM; the connection, where it is its window.
     stall_timeout_ms: u32 = 30_000,
+    /// Of a frame or field block that has begun, until its end, and of the preface; 0 for no limit. ENHANCE_YOUR_CALM.
+    header_timeout_ms: u32 = 0,
     /// Until the peer acknowledges our settings. SETTINGS_TIMEOUT.
     settings_timeout_ms: u32 = 10_000,
     /// Between both GOAWAY frames of a graceful stop, where the peer does not answer the PING that goes with the first.

@@ -103,6 +103,7 @@ fn fill(connection: *Connection, input: *Text, wanted: usize) bool {
     const missing = wanted -| connection.stash.items.len;
     const piece = take(input, @min(missing, input.len));
     if (piece.len > 0) {
+        if (connection.stash.items.len == 0) connection.stash_ms = connection.now_ms;
         connection.stash.ensureTotalCapacityPrecise(connection.context.allocator, wanted) catch {
             lifetime.fail(connection, .internal_error);
             return false;

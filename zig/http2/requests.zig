@@ -28,6 +28,7 @@ pub fn begin(connection: *Connection, header: Header, payload: []u8, event: *Eve
     if (header.has(Flag.end_headers)) return finish(connection, header.stream, fragment, event);
     connection.block_stream = header.stream;
     connection.block_frames = 0;
+    connection.block_ms = connection.now_ms;
     return add(connection, fragment);
 }
 

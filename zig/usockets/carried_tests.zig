@@ -133,6 +133,7 @@ test "it closes alone, at once or when the turn ends, and its context is told on
     defer fixture.deinit();
     const socket = fixture.fake.socket;
     us_socket_cut(socket);
+    test_server.us_socket_pause(socket);
     try expectEqual(@as(c_int, 0), us_socket_is_closed(0, socket));
     fixture.server.turnUntilIdle();
     try expectEqual(@as(u32, 1), fixture.fake.ended);

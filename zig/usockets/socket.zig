@@ -305,7 +305,8 @@ pub const Socket = extern struct {
             }
             if (!wants_read) continue;
             current.set(Flags.wants_read, false);
-            if (current.closed() or current.has(Flags.paused)) continue;
+            // One that was cut ends, even if it was paused since.
+            if (current.closed() or (current.has(Flags.paused) and !current.has(Flags.cut))) continue;
             if (current.isCarried()) {
                 carried.receive(current);
             } else if (current.tls != null) {

@@ -222,7 +222,11 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
     bool upgradable = !dispatch.upgrades && method == "GET" &&
                       ((host != hosts.end() && host->second.hasWebSocket(url)) || routes.hasWebSocket(url));
     request->setParameters({-1, nullptr});
-    if (upgradable) {
+    if (request->isExtended()) {
+      bool is_served = routes.has("GET", url) || (host != hosts.end() && host->second.has("GET", url));
+      std::string_view status = is_served ? "501 Not Implemented" : "404 Not Found";
+      sendResponse(slot, {status, 0}, status.substr(status.find(' ') + 1), 0);
+    } else if (upgradable) {
       refuseUpgrade(slot, UpgradeRefusal::Required);
     } else {
       on_missing->handle(handleOf(slot));

@@ -74,6 +74,10 @@ bool RouteTable::route(const Dispatch &dispatch, std::string_view method, std::s
   if (dispatch.upgrades && has_websockets && upgrade(dispatch, url)) {
     return true;
   }
+  if (dispatch.request->isExtended()) {
+    /* Any answer of 200 would open a websocket (RFC 8441 section 4). */
+    return false;
+  }
   for (uint32_t passed_on = 0;; passed_on++) {
     RouteSearch search{passed_on, dispatch.parameters, {}};
     router.getUserData() = &search;
