@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from http2_machine import Event, Machine
+from http2_machine import Event, Machine, library
 
 SIZE = 300_000
 
@@ -63,6 +63,8 @@ def serve(connection: socket.socket) -> None:
 
 @pytest.fixture
 def address() -> Iterator[str]:
+    # It is built when it is first asked for, which no client shall wait for.
+    library()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threads: list[threading.Thread] = []
 
