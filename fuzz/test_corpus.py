@@ -20,7 +20,7 @@ FILES = sorted((Path(__file__).parent / "corpus" / "requests").glob("*.http"))
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Any]:
-    with served(tell) as running:
+    with served(tell, http="1") as running:
         yield running
 
 

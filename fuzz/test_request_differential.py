@@ -110,7 +110,7 @@ INTENDED: list[tuple[str, Callable[[bytes], bool]]] = [
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Any]:
-    with served(tell) as running:
+    with served(tell, http="1") as running:
         yield running
 
 
