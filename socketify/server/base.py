@@ -9,6 +9,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..app.app import App
@@ -94,6 +95,8 @@ class InterfaceServer(ABC):
         self._app_options = {"task_factory_max_items": task_factory_max_items, **app_options}
         # Where it listens, with the bound ports.
         self._listening: list[AppListenOptions] = []
+        # Tell where it listens, when the sockets that the workers share do.
+        self._announcements: list[Callable[[], object]] = []
         self._thread: Optional[threading.Thread] = None
         self._supervisor = 0
         self._status = 0
@@ -164,6 +167,16 @@ class InterfaceServer(ABC):
         if handler is not None:
             handler(bound[0])
         return self
+
+    def listen_for_workers(self, place: AppListenOptions, handler: Optional[ListenHandler]) -> None:
+        """Like :meth:`listen`, before ``run(workers)``: whoever connects when the handler is called is served by a worker.
+
+        What is open until then is closed in favour of the workers' sockets, with those who connected to it.
+        """
+        bound: list[AppListenOptions] = []
+        self.listen(place, bound.append)
+        if handler is not None:
+            self._announcements.append(partial(handler, bound[0]))
 
     def run(self, workers: int = 1, block: bool = True) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised again, as by :meth:`socketify.App.run`.
@@ -258,6 +271,8 @@ class InterfaceServer(ABC):
             return supervisor
 
         try:
+            for announce in self._announcements:
+                announce()
             if not block:
                 self._fork_supervisor(supervise)
                 return

@@ -97,7 +97,7 @@ def serve(
         port: 0 lets the system pick one.
         uds: path of a Unix-domain socket, instead of host and port.
         workers: processes that share the port; an :class:`App` object has one, and a function one for each.
-        on_listen: called with the bound :class:`AppListenOptions`.
+        on_listen: called with the bound :class:`AppListenOptions`, when clients can connect.
         options: TLS files.
         **more: options of the interface's server; see :func:`make_server`.
 
@@ -110,7 +110,10 @@ def serve(
         more["options"] = options
     server = make_server(app, interface, **more)
     place = AppListenOptions(domain=uds) if uds is not None else AppListenOptions(port=port, host=host)
-    server.listen(place, on_listen)
+    if workers == 1 or isinstance(server, App):
+        server.listen(place, on_listen)
+    else:
+        server.listen_for_workers(place, on_listen)
     if isinstance(server, App):
         if workers != 1:
             server.close()

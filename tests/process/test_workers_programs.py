@@ -153,3 +153,26 @@ def test_a_function_is_served_by_several_workers(tmp_path: Path) -> None:
         assert str(process.pid) not in seen
         process.terminate()
         assert process.wait(20) == -signal.SIGTERM
+
+
+def test_who_connects_as_soon_as_it_listens_is_served() -> None:
+    program = (
+        "import socket, threading, socketify\n"
+        "def listening(config):\n"
+        "    client = socket.create_connection(('127.0.0.1', config.port))\n"
+        "    client.sendall(b'GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n')\n"
+        "    def tell():\n"
+        "        try:\n            print(client.recv(1000), flush=True)\n"
+        "        except OSError as error:\n            print(error, flush=True)\n"
+        "    threading.Thread(target=tell).start()\n"
+        "def run(app):\n    app.get('/', lambda res, req: res.end('here'))\n"
+        "socketify.serve(run, port=0, workers=2, on_listen=listening)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        try:
+            assert "here" in process.stdout.readline()
+        finally:
+            process.terminate()
+            process.wait(20)
