@@ -41,7 +41,7 @@ def run(app):
             for number in range(first, last):
                 app.publish(topic, f"{number}:" + "x" * size, OpCode.TEXT)
         elif verb == "count":
-            ws.send(json.dumps(await app.count_subscribers(topic)), OpCode.TEXT)
+            ws.send(json.dumps(await app.count_subscribers(topic, timeout=10)), OpCode.TEXT)
         elif verb == "counters":
             ws.send(json.dumps(app.broker_counters._asdict()), OpCode.TEXT)
 
