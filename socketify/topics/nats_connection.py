@@ -13,6 +13,7 @@ from nats.aio.transport import TcpTransport
 
 from .broker import BrokerError
 from .patience import LINGER, Patience
+from .room import wait_for_room
 
 PING, PONG = b"PING\r\n", b"PONG\r\n"
 #: How many bytes wait to be sent before publishing waits.
@@ -114,16 +115,8 @@ class NatsConnection(Client):
     async def send(self, data: bytes) -> None:
         """Send commands, and wait while too much is waiting to be sent."""
         self._put(data)
-        if not self._stream.is_full:
-            return
-        draining = self._loop.create_task(self._stream.drain())
-        try:
-            await asyncio.wait((draining, self.lost), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            draining.cancel()
-            await asyncio.gather(draining, return_exceptions=True)
-        if self.lost.done():
-            raise BrokerError(self.lost.result())
+        if self._stream.is_full:
+            await wait_for_room(self._stream.drain(), self.lost)
 
     async def carry_out(self, data: bytes) -> None:
         """Send commands, and wait until the server has carried them out."""

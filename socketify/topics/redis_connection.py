@@ -13,6 +13,7 @@ from redis.utils import HIREDIS_AVAILABLE
 
 from .broker import BrokerError
 from .patience import LINGER, Patience
+from .room import wait_for_room
 
 #: The name of a channel, and what was published there.
 Message = tuple[bytes, bytes]
@@ -168,18 +169,7 @@ class RedisConnection:
         """
         self._write(data, expected)
         if self._connection.is_full:
-            await self._drain()
-
-    async def _drain(self) -> None:
-        """Wait until the server has read enough of what was sent, or the connection is lost: also a stopped one ends that."""
-        draining = self._loop.create_task(self._connection.drain())
-        try:
-            await asyncio.wait((draining, self.lost), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            draining.cancel()
-            await asyncio.gather(draining, return_exceptions=True)
-        if self.lost.done():
-            raise BrokerError(self.lost.result())
+            await wait_for_room(self._connection.drain(), self.lost)
 
     async def ask(self, data: bytes, expected: Sequence[Union[Message, bytes]] = ()) -> Any:
         """Send commands, and return the reply of the last one, which is about nothing else.
