@@ -36,16 +36,32 @@ def encode_publication(
     """Return the topic and the data as bytes, and the flags.
 
     Raises:
-        TypeError, ValueError: see :func:`encode_topic`; or opcode is not TEXT or BINARY.
+        TypeError, ValueError: see :func:`encode_topic` and :func:`check_text`; or opcode is not TEXT or BINARY.
 
     """
     name = encode_topic(topic)
     payload, _ = core.encoded(data)
     kind = checked_opcode(opcode)
+    if kind is OpCode.TEXT and not isinstance(data, str):
+        check_text(payload)
     if kind not in (OpCode.TEXT, OpCode.BINARY):
         message = f"opcode of what is published must be TEXT or BINARY, not {kind.name}"
         raise ValueError(message)
     return name, payload, kind | (WS_COMPRESS if compress else 0)
+
+
+def check_text(data: bytes) -> None:
+    """Check what is sent as TEXT: whoever gets a message that is none fails the connection (RFC 6455 section 8.1).
+
+    Raises:
+        ValueError: it is not UTF-8.
+
+    """
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        message = f"data must be UTF-8 where opcode is TEXT; send it as BINARY: {error}"
+        raise ValueError(message) from None
 
 
 def checked_opcode(opcode: Union[OpCode, int]) -> OpCode:

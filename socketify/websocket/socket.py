@@ -14,7 +14,7 @@ from ..native import send_message as _send
 from ..native.abi import BAD_HEAD, GONE, OK, WS_COMPRESS, WS_MORE, WS_OPCODE_MASK
 from ..wire.addresses import address_text
 from .constants import OpCode, SendStatus
-from .encoding import RESERVED_TOPIC, checked_opcode, encode_reason, encode_topic
+from .encoding import RESERVED_TOPIC, check_text, checked_opcode, encode_reason, encode_topic
 from .order import begin_iteration
 from .publishing import publish_from
 from .session import Message, Session
@@ -65,16 +65,20 @@ class WebSocket:
             The result. From another thread than the app's it is SUCCESS, as the message is only handed over.
 
         Raises:
-            ValueError: opcode is not sendable now: it is unknown or CLOSE (see :meth:`end`), a control frame is longer than
+            ValueError: data is bytes that are not UTF-8, and opcode is TEXT; or opcode is not sendable now: it is unknown or CLOSE (see :meth:`end`), a control frame is longer than
                 125 bytes, or a message begins before the fragments of another one are complete (RFC 6455 section 5.4).
 
         """
-        if type(data) is str:
-            data = data.encode()
-        elif type(data) is not bytes:
-            data, _ = self.session_.core.encoded(data)
         if opcode.__class__ is not OpCode:
             opcode = checked_opcode(opcode)
+        if type(data) is str:
+            data = data.encode()
+        else:
+            if type(data) is not bytes:
+                data, _ = self.session_.core.encoded(data)
+            # A fragment may end within a character.
+            if opcode is OpCode.TEXT and fin:
+                check_text(data)
         if compress or not fin:
             opcode = opcode | (WS_COMPRESS if compress else 0) | (0 if fin else WS_MORE)
         status = _send(self.session_.handle, data, opcode)

@@ -54,6 +54,10 @@ def test_everything_after_the_end_is_inert(serve: Any) -> None:
         (lambda ws: ws.send("x", OpCode.CLOSE), ValueError, "opcode"),
         (lambda ws: ws.send("x" * 126, OpCode.PING), ValueError, "opcode"),
         (lambda ws: ws.send_fragment("x"), ValueError, "opcode"),
+        (lambda ws: ws.send(b"\xff", OpCode.TEXT), ValueError, "data must be UTF-8"),
+        (lambda ws: ws.send(bytearray(b"\xc3"), 1, compress=True), ValueError, "data must be UTF-8"),
+        (lambda ws: ws.publish("t", b"\xed\xa0\x80", OpCode.TEXT), ValueError, "data must be UTF-8"),
+        (lambda ws: ws.publish("t", b"\xff", OpCode.TEXT, exclude_self=True), ValueError, "data must be UTF-8"),
         (lambda ws: ws.end(1005), ValueError, "code"),
         (lambda ws: ws.end("1000"), TypeError, "code"),
         (lambda ws: ws.end(1000, 5), TypeError, "message"),
@@ -73,6 +77,24 @@ def test_wrong_arguments_are_named(serve: Any, use: Any, error: Any, named: str)
     with talk(server) as client:
         client.send("go")
         assert client.recv(timeout=10) == "checked"
+
+
+def test_text_is_utf8_whoever_sends_it(serve: Any) -> None:
+    def on_message(ws: WebSocket, message: Any, _: OpCode) -> None:
+        # One that would fail the connection of every subscriber.
+        with pytest.raises(ValueError, match="data must be UTF-8"):
+            server.app.publish("t", message, OpCode.TEXT)
+        with pytest.raises(ValueError, match="data must be UTF-8"):
+            server.app.publish_here("t", message, OpCode.TEXT)
+        assert server.app.publish("t", message, OpCode.BINARY)
+        assert server.app.publish("t", "ü".encode(), OpCode.TEXT)
+        ws.send_first_fragment(b"\xc3", OpCode.TEXT)
+        ws.send_last_fragment(b"\xbc")
+
+    server = serve(lambda app: app.ws("/", {"open": lambda ws: ws.subscribe("t"), "message": on_message}))
+    with talk(server) as client:
+        client.send(b"\xff")
+        assert [client.recv(timeout=10) for _ in range(3)] == [b"\xff", "ü", "ü"]
 
 
 def test_handlers_that_close_and_unsubscribe_wherever_they_can(serve: Any) -> None:

@@ -74,7 +74,7 @@ inline void writeNetworkOrder(char *bytes, uint64_t value, size_t count) {
   }
 }
 
-inline bool isValidUtf8(unsigned char *bytes, size_t length) {
+inline bool isValidUtf8(const unsigned char *bytes, size_t length) {
   Utf8Validator validator;
   return validator.feed(bytes, length) && validator.complete();
 }

@@ -61,9 +61,14 @@ struct Message {
     }
     opcode = opcode_object == ws_python.opcode_text ? uWS::OpCode::TEXT : uWS::OpCode::BINARY;
     if (isExactly(content, python.bytes_type)) {
-      return take(content, data);
+      return take(content, data) && (opcode != uWS::OpCode::TEXT || isText());
     }
     return isExactly(content, python.text_type) && takeText(content, data);
+  }
+
+private:
+  bool isText() const {
+    return uWS::protocol::isValidUtf8(reinterpret_cast<const unsigned char *>(data.data()), data.length());
   }
 };
 
