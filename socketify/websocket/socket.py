@@ -65,8 +65,9 @@ class WebSocket:
             The result. From another thread than the app's it is SUCCESS, as the message is only handed over.
 
         Raises:
-            ValueError: data is bytes that are not UTF-8, and opcode is TEXT; or opcode is not sendable now: it is unknown or CLOSE (see :meth:`end`), a control frame is longer than
-                125 bytes, or a message begins before the fragments of another one are complete (RFC 6455 section 5.4).
+            ValueError: opcode is TEXT, and data is bytes that are not UTF-8; or opcode is not sendable now: it is unknown or
+                CLOSE (see :meth:`end`), a control frame is longer than 125 bytes, or a message begins before the fragments of
+                another one are complete (RFC 6455 section 5.4).
 
         """
         if opcode.__class__ is not OpCode:
