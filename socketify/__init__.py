@@ -19,6 +19,7 @@ from .http.files import sendfile
 from .http.request import Request
 from .http.response import Response
 from .interfaces import ASGI, SSGI, WSGI
+from .process.worker_options import WorkerOptions
 from .server.serve import serve
 from .topics.broker import Broker, BrokerError, Publication
 from .topics.counters import BrokerCounters
@@ -58,6 +59,7 @@ __all__ = [
     "SendStatus",
     "UploadFile",
     "WebSocket",
+    "WorkerOptions",
     "__version__",
     "current_app",
     "is_same_origin",

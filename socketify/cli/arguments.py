@@ -11,11 +11,13 @@ from typing import Any, Callable, NoReturn, Optional, Union
 from .. import __version__
 from ..core.limits import Limits
 from ..native.abi import WS_IDLE_TIMEOUT_MAX, WS_IDLE_TIMEOUT_MIN, WS_LIFETIME_MAX
+from ..process.worker_options import RSS_MIN
 from ..server.serve import INTERFACES
 
 _PREFIX = "SOCKETIFY_"
 _SERVER_HEADER_MAX = 128
 _LIMITS = Limits()
+_UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 _TRUE = ("1", "true", "yes", "on", "t", "y")
 _FALSE = ("0", "false", "no", "off", "f", "n")
 
@@ -68,6 +70,19 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     return read
 
 
+def memory(text: str) -> int:
+    """Read a size of memory, such as 512M."""
+    number, unit = (text[:-1], text[-1:].upper()) if text[-1:].upper() in _UNITS else (text, "")
+    if not number.isdecimal() or not text.isascii():
+        message = f"must be a number of bytes, or of K, M or G, as 512M, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    value = int(number) * _UNITS.get(unit, 1)
+    if not RSS_MIN <= value < 2**63:
+        message = f"must be at least {RSS_MIN} bytes, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports a mistake in one line, as the usage of all flags would hide it."""
 
@@ -111,6 +126,20 @@ def make_parser() -> argparse.ArgumentParser:
 
     add = parser.add_argument_group("processes and threads").add_argument
     add("--workers", "-w", type=at_least(1, 1024), metavar="N", help="processes (default: WEB_CONCURRENCY, or 1)")
+    add(
+        "--timeout-worker",
+        type=at_least(0, 86400),
+        metavar="SECONDS",
+        help="a worker whose event loop does not run for so long is killed and replaced; 0 for no limit (default: 30)",
+    )
+    add("--max-rss", type=memory, metavar="BYTES", help="a worker with more memory is replaced; 512M and 2G are possible, too")
+    add("--worker-lifetime", type=at_least(1), metavar="SECONDS", help="a worker is replaced after so long")
+    add(
+        "--worker-lifetime-jitter",
+        type=at_least(0),
+        metavar="SECONDS",
+        help="up to so much longer (default: a tenth of the lifetime)",
+    )
     add("--threads", type=at_least(1, 1024), default=1, metavar="N", help="of a WSGI application (default: %(default)s)")
     add("--loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="the event loop (default: %(default)s)")
     add("--reload", action="store_true", help="restart when a file changes (needs watchfiles)")
@@ -254,6 +283,8 @@ def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespac
         parser.error("--ssl-keyfile needs --ssl-certfile")
     if settings.ssl_client_certificate is not None and settings.ssl_ca_certs is None:
         parser.error("--ssl-client-certificate needs --ssl-ca-certs")
+    if settings.worker_lifetime_jitter is not None and settings.worker_lifetime is None:
+        parser.error("--worker-lifetime-jitter needs --worker-lifetime")
     if settings.reload and settings.workers > 1:
         parser.error("--reload excludes --workers")
 

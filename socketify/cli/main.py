@@ -20,16 +20,20 @@ from ..app.app import App
 from ..asgi.lifespan import LifespanError
 from ..loop.backend import backend_refusal, check_backend, chosen_backend
 from ..process.inherited_sockets import describe, notify_systemd, open_sockets
-from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, is_replaced, succeeds
+from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
 from ..system.standard_streams import complain, fill_standard_descriptors, is_writable, say
 from ..system.stop_signals import end_by
+from ..system.worker import succeeds
 from ..topics.broker import BrokerError
 from ..topics.schemes import without_password
 from .arguments import make_parser, parse_arguments
 from .loading import LoadError, described
-from .server import build_server, serve_on
+from .server import build_server, serve_on, worker_options
 
 logger = logging.getLogger("socketify")
+
+#: What a single worker has a supervisor for.
+_NEEDS_SUPERVISOR = ("limit_max_requests", "timeout_worker", "max_rss", "worker_lifetime")
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -109,8 +113,8 @@ def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> 
                 logger.warning("standard output cannot be written: %s", error)
         notify_systemd("READY=1")
 
-    def alone(index: int) -> int:
-        return _work(settings, sockets[index % len(sockets)], announce)
+    def alone() -> int:
+        return _work(settings, sockets[0], announce)
 
     spokesman = _Spokesman()
 
@@ -118,18 +122,25 @@ def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> 
         spokesman.let_all_speak()
         announce()
 
-    def among_others(index: int) -> int:
-        mine = sockets[index % len(sockets)]
-        _close(each for each in sockets if each is not mine)
-        return max(0, _work(settings, mine, announce_ready, spokesman.is_this_worker))
+    def among_others(_index: int, shares: frozenset[int]) -> int:
+        _close(each for place, each in enumerate(sockets) if place not in shares)
+        mine = [each for share in sorted(shares) for each in sockets[share]]
+        return max(0, _work(settings, mine, lambda: None, spokesman.is_this_worker))
 
     try:
         if settings.reload:
             reload_module = importlib.import_module("socketify.cli.reload")
             return int(reload_module.run_reloading(alone, settings))
-        if settings.workers == 1 and not settings.limit_max_requests:
-            return alone(0)
-        supervisor = Supervisor(among_others, settings.workers, all_serve, lambda: _close(sockets))
+        if settings.workers == 1 and not any(getattr(settings, name) for name in _NEEDS_SUPERVISOR):
+            return alone()
+        supervisor = Supervisor(
+            among_others,
+            settings.workers,
+            all_serve,
+            lambda: _close(sockets),
+            options=worker_options(settings),
+            sockets=len(sockets),
+        )
         return supervisor.run() or -(supervisor.caught or 0)
     except LoadError as error:
         return _explain(settings, error)
@@ -169,7 +180,7 @@ def _work(
     """Serve in this process, as :func:`_serve` does; an error that prevents serving is reported in one line."""
     serves = False
 
-    def on_start() -> None:
+    def on_served() -> None:
         nonlocal serves
         serves = True
         ready()
@@ -177,9 +188,7 @@ def _work(
     try:
         server = build_server(settings)
         app = server if isinstance(server, App) else server.native_app
-        # As the last start handler it runs when the application has started.
-        app.on_start(on_start)
-        app.lifecycle.is_replaced = is_replaced
+        app.lifecycle.on_served = on_served
         if succeeds():
             app.topics.do_without_broker()
         return -(serve_on(server, listening, settings) or 0)

@@ -11,9 +11,9 @@ import time
 import traceback
 from typing import Callable
 
-from ..process.supervisor import end_with_parent
 from ..system.line_writer import flush_line_writers
 from ..system.standard_streams import flush_standard_streams
+from ..system.worker import end_with_parent
 from .loading import LoadError
 
 logger = logging.getLogger("socketify")
@@ -22,7 +22,7 @@ logger = logging.getLogger("socketify")
 _PATIENCE_SECONDS = 2.0
 
 
-def run_reloading(work: Callable[[int], int], settings: argparse.Namespace) -> int:
+def run_reloading(work: Callable[[], int], settings: argparse.Namespace) -> int:
     """Serve, and restart whenever a Python file changes; return the signal that stopped it, negated.
 
     Raises:
@@ -68,7 +68,7 @@ class _Flag:
         self.is_set = is_set
 
 
-def _fork(work: Callable[[int], int]) -> int:
+def _fork(work: Callable[[], int]) -> int:
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -79,7 +79,7 @@ def _fork(work: Callable[[int], int]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         # A broken file must not end the watching, as it will be mended.
-        status = work(0)
+        status = work()
     except BaseException:
         traceback.print_exc()
     finally:

@@ -15,6 +15,7 @@ from ..app.app import App
 from ..core.limits import Limits
 from ..core.options import AppListenOptions, AppOptions
 from ..loop.event_loop import new_asyncio_loop, new_event_loop, new_uv_loop
+from ..process.worker_options import WorkerOptions
 from ..server.base import InterfaceServer
 from ..server.detection import detect_interface
 from ..server.serve import make_server
@@ -76,6 +77,12 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
             backlog=settings.backlog,
         ),
     }
+
+
+def worker_options(settings: argparse.Namespace) -> WorkerOptions:
+    """Return how workers are watched, and when they are replaced."""
+    timeout = WorkerOptions.timeout if settings.timeout_worker is None else settings.timeout_worker
+    return WorkerOptions(timeout, settings.max_rss, settings.worker_lifetime, settings.worker_lifetime_jitter)
 
 
 def tls_options(settings: argparse.Namespace) -> AppOptions | None:

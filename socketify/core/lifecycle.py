@@ -12,6 +12,7 @@ from ..loop.coroutines import new_task
 from ..loop.loop_thread import LoopThread
 from ..native import lib
 from ..system.stop_signals import StopSignals
+from ..system.worker import announce_ready, begin_beats, is_replaced
 from .bridge import Loop
 from .core import Core
 from .drain import Drain
@@ -51,8 +52,8 @@ class Lifecycle:
         self._shutdown_timeout = shutdown_timeout
         #: What SIGHUP and SIGUSR1 do; None to leave their default.
         self.on_hangup: Optional[Callable[[], None]] = None
-        #: Whether other processes serve already in place of this one, so that it need not hurry.
-        self.is_replaced: Callable[[], bool] = bool
+        #: Called when the app is served.
+        self.on_served: Callable[[], object] = lambda: None
         #: What is started before the app is served, and stopped last.
         self.services: list[Service] = []
         self._start_handlers: list[LifecycleHandler] = []
@@ -131,6 +132,7 @@ class Lifecycle:
         core.stay(loop)
         stop = self._stopping = Stop(loop, self._shutdown_timeout)
         detach: Optional[Callable[[], None]] = None
+        end_beats: Optional[Callable[[], None]] = None
         handlers = (self._start_handlers, self._shutdown_handlers) if self._lifespan else ((), ())
         may_end: Iterable[LifecycleHandler] = ()
         try:
@@ -138,6 +140,9 @@ class Lifecycle:
                 may_end = handlers[1]
                 if await stop.start(handlers[0]):
                     detach = Loop.attach(loop)
+                    end_beats = begin_beats(loop)
+                    announce_ready()
+                    self.on_served()
                     await stop.asked
                     await self._drain(loop, stop)
         except BaseException as error:
@@ -149,6 +154,8 @@ class Lifecycle:
             core.end_serving()
             if detach is not None:
                 detach()
+            if end_beats is not None:
+                end_beats()
             core.loop = None
         failure = stop.take_failure()
         if failure is not None:
@@ -181,7 +188,7 @@ class Lifecycle:
         core.stop_listening()
         self._drained = loop.create_future()
         drain = Drain(core.native, core.live, core.fail, stop)
-        if not await drain.run(self._drained, self.is_replaced()):
+        if not await drain.run(self._drained, is_replaced()):
             logger.warning("%d connections did not end in time and are cut", lib.sk_app_connections(core.native))
             return
         # Tasks of handlers that go on after they answered.

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import logging
-import mmap
 import os
 import signal
-import sys
 import time
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Optional
 from urllib.parse import quote
@@ -19,14 +14,23 @@ from urllib.parse import quote
 from ..system.line_writer import flush_line_writers
 from ..system.standard_streams import flush_standard_streams
 from ..system.stop_signals import SAME_SECONDS
+from ..system.worker import WorkerMemory, WorkerPlace, end_with_parent, take_place
 from ..topics.local_directory import make_directory, remove_directory
 from ..topics.schemes import use_by_default
+from .rolling import Rolling
+from .shares import Shares
+from .stacks import Stacks
+from .watch import Watch
+from .worker import Worker
+from .worker_options import WorkerOptions
 
 logger = logging.getLogger("socketify")
 
 #: The exit status of a worker that can never serve, and so is not replaced.
 CONFIGURATION_ERROR = 2
 
+#: The most workers that a supervisor starts.
+WORKERS_MAX = 1024
 #: The supervisor stops after so many deaths in a row of workers that never served, while no other one serves.
 _STILLBIRTHS_MAX = 5
 #: A worker that served and lived for a shorter time may not be replaced at once.
@@ -35,83 +39,61 @@ _BACKOFF_FIRST_SECONDS = 0.1
 _BACKOFF_MAX_SECONDS = 5.0
 #: The same for workers that served, as clients may be waiting in the backlog of their socket.
 _BACKOFF_OF_SERVERS_MAX_SECONDS = 1.0
-#: How long a new worker may take to serve before the next one is replaced anyway.
-_READY_SECONDS = 60.0
-_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
-_PR_SET_PDEATHSIG = 1
-
-# In a worker: the pipe on which it announces that it serves, and the byte by which it learns that it is replaced.
-_ready_descriptor: Optional[int] = None
-_replaced: Optional[mmap.mmap] = None
-# Whether all workers served before this one began.
-_succeeds = False
-
-
-def announce_ready() -> None:
-    """Notify the supervisor that this worker serves; do nothing in other processes."""
-    global _ready_descriptor
-    descriptor, _ready_descriptor = _ready_descriptor, None
-    if descriptor is not None:
-        with contextlib.suppress(BrokenPipeError):
-            os.write(descriptor, b"1")
-        os.close(descriptor)
-
-
-def is_replaced() -> bool:
-    """Return whether another worker serves already in place of this one, so that it need not hurry to stop."""
-    return _replaced is not None and _replaced[0] != 0
-
-
-def succeeds() -> bool:
-    """Return whether this worker comes after others that served: what these do without, it need not have either."""
-    return _succeeds
-
-
-@dataclass
-class _Worker:
-    index: int
-    pid: int
-    began: float
-    ready: int
-    #: Whether it announced that it serves.
-    serves: bool = False
-    #: Whether it was replaced or stopped, so that no other one takes its place when it ends.
-    leaves: bool = False
-    #: One shared byte: whether it is replaced.
-    replaced: Optional[mmap.mmap] = None
+#: A worker announces itself through a pipe, which interrupts no wait for signals.
+_READY_POLL_SECONDS = 0.05
+_PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
+_SIGNALS = (
+    signal.SIGCHLD,
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    *_PASSED_ON,
+)
 
 
 class Supervisor:
     """Keeps a number of workers alive.
 
     A worker that dies is replaced, after a pause that doubles while workers die young. Only when workers die before they
-    serve, in a row, and none serves, the supervisor stops and logs that. SIGTERM and SIGINT stop the workers gracefully, a
-    second one at once; SIGHUP replaces them one by one, each when its successor serves; SIGUSR1 is passed on to them, who read
-    their certificates again. Workers end when the supervisor does, also when it is killed (Linux). Several workers share the
-    topics of their apps, unless these have a broker of their own.
+    serve, in a row, and none serves, the supervisor stops and logs that. A worker whose event loop does not run is killed, and
+    what its threads were doing is logged; one that is too large or too old is replaced when its successor serves.
+
+    SIGTERM and SIGINT stop the workers gracefully, a second one at once; SIGHUP replaces them one by one, each when its
+    successor serves; SIGTTIN adds one, and SIGTTOU takes one away; SIGUSR1 and SIGUSR2 are passed on to them, who read their
+    certificates again, and log what is in flight. Workers end when the supervisor does, also when it is killed (Linux).
+    Several workers share the topics of their apps, unless these have a broker of their own.
 
     Args:
-        target: called in each worker with its index, from 0 on; it should call :func:`announce_ready`, and serve until
-            SIGTERM. What it returns is the exit status, None for 0.
+        target: called in each worker with its index, from 0 on, and the sockets that it accepts from, by their numbers; it
+            should serve until SIGTERM. What it returns is the exit status, None for 0.
         workers: how many.
         on_ready: called once, when all of them serve.
         on_stop: called when they are asked to stop.
+        options: how they are watched, and when they are replaced; None for the defaults.
+        sockets: how many sockets there are to accept from, each of which needs a worker; 0 for none.
 
     """
 
     def __init__(
         self,
-        target: Callable[[int], Any],
+        target: Callable[[int, frozenset[int]], Any],
         workers: int,
         on_ready: Optional[Callable[[], None]] = None,
         on_stop: Optional[Callable[[], None]] = None,
+        *,
+        options: Optional[WorkerOptions] = None,
+        sockets: int = 0,
     ) -> None:
         self._target = target
         self._count = workers
         self._on_ready = on_ready
         self._on_stop = on_stop
         self._all_served = False
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[int, Worker] = {}
+        self._watch = Watch(options or WorkerOptions())
+        self._shares = Shares(workers, sockets)
         #: Deaths in a row of workers that never served, and of those that served for a short time.
         self._stillbirths = 0
         self._young_deaths = 0
@@ -122,9 +104,7 @@ class Supervisor:
         self._last_stop = float("-inf")
         #: When a worker is to be started, by its index.
         self._due: dict[int, float] = {}
-        #: Workers that a rolling restart still has to replace.
-        self._old: list[_Worker] = []
-        self._successor: Optional[_Worker] = None
+        self._rolling = Rolling(self._start)
         #: Whether another restart was requested meanwhile: workers that began before may have read files that changed since.
         self._rolls_again = False
         self._mask: set[Any] = set()
@@ -149,37 +129,40 @@ class Supervisor:
 
     # ---- workers
 
-    def _start(self, index: int) -> _Worker:
+    def _start(self, index: int) -> Worker:
         reader, writer = os.pipe()
         flush_standard_streams()
         parent = os.getpid()
-        replaced = mmap.mmap(-1, 1)
+        memory, stacks, shares = WorkerMemory(), Stacks(), self._shares.of(index)
         pid = os.fork()
         if pid == 0:
             os.close(reader)
-            self._work(index, writer, replaced, parent)
+            place = WorkerPlace(index, writer, memory, self._watch.beat_seconds, self._all_served)
+            self._work(place, stacks, shares, parent)
         os.close(writer)
-        worker = self._workers[pid] = _Worker(index, pid, time.monotonic(), reader, replaced=replaced)
+        worker = self._workers[pid] = Worker(index, pid, reader, memory, stacks, shares)
+        self._watch.add(worker)
         return worker
 
-    def _work(self, index: int, writer: int, replaced: mmap.mmap, parent: int) -> None:
+    def _work(self, place: WorkerPlace, stacks: Stacks, shares: frozenset[int], parent: int) -> None:
         """Be a worker: never returns."""
-        global _ready_descriptor, _replaced, _succeeds
         status: Any = 1
         try:
-            _ready_descriptor, _replaced, _succeeds = writer, replaced, self._all_served
+            take_place(place)
             for each in self._workers.values():
-                os.close(each.ready)
+                each.close()
             end_with_parent(parent)
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            # Workers that have certificates to reload handle it; the others must not die of it.
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+            # Workers that have something to do then handle them; the others must not die of it.
+            for number in _PASSED_ON:
+                signal.signal(number, signal.SIG_IGN)
+            stacks.answer()
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             if self._directory is not None:
                 use_by_default(f"local://{quote(str(self._directory))}")
-            status = self._target(index) or 0
+            status = self._target(place.index, shares) or 0
         except KeyboardInterrupt:
             status = 0
         except SystemExit as error:
@@ -201,8 +184,7 @@ class Supervisor:
 
     def _pass_on(self, number: int) -> None:
         for worker in self._workers.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.pid, number)
+            worker.send(number)
 
     # ---- events
 
@@ -213,17 +195,12 @@ class Supervisor:
         else:
             received = signal.sigtimedwait(_SIGNALS, max(0.0, seconds))
             number = None if received is None else received.si_signo
-        if number in (signal.SIGTERM, signal.SIGINT):
-            now = time.monotonic()
-            if now - self._last_stop >= SAME_SECONDS:
-                self._last_stop = now
-                self.caught = self.caught or number
-                self._stop()
-        elif number == signal.SIGHUP:
-            self._begin_rolling()
-        elif number == signal.SIGUSR1:
-            self._pass_on(signal.SIGUSR1)
+        if number is not None:
+            self._on_signal(number)
         self._reap()
+        for worker in self._watch.look(list(self._workers.values())):
+            if worker.index < self._count:
+                self._rolling.add(worker)
         now = time.monotonic()
         for index in [index for index, when in self._due.items() if when <= now]:
             del self._due[index]
@@ -231,6 +208,24 @@ class Supervisor:
                 self._start(index)
         self._look_for_ready()
         self._roll()
+
+    def _on_signal(self, number: int) -> None:
+        if number in (signal.SIGTERM, signal.SIGINT):
+            now = time.monotonic()
+            if now - self._last_stop >= SAME_SECONDS:
+                self._last_stop = now
+                self.caught = self.caught or number
+                self._stop()
+        elif number in _PASSED_ON:
+            self._pass_on(number)
+        elif self._stopping:
+            return
+        elif number == signal.SIGHUP:
+            self._begin_rolling()
+        elif number == signal.SIGTTIN:
+            self._add()
+        elif number == signal.SIGTTOU:
+            self._remove()
 
     def _look_for_ready(self) -> None:
         for worker in self._workers.values():
@@ -242,18 +237,18 @@ class Supervisor:
             if self._on_ready is not None:
                 self._on_ready()
 
-    def _look_at(self, worker: _Worker) -> None:
-        if not worker.serves and _is_ready(worker):
-            worker.serves = True
+    def _look_at(self, worker: Worker) -> None:
+        if worker.look():
             self._stillbirths = 0
 
     def _seconds_to_wait(self) -> Optional[float]:
-        if self._successor is not None or not (self._all_served or self._stopping):
-            # A worker announces itself through a pipe, which interrupts no wait for signals.
-            return 0.05
-        if self._due and not self._stopping:
-            return min(self._due.values()) - time.monotonic()
-        return None
+        if self._rolling.successor is not None or not (self._all_served or self._stopping):
+            return _READY_POLL_SECONDS
+        waits = [] if self._stopping else [when - time.monotonic() for when in self._due.values()]
+        watching = self._watch.seconds_to_wait()
+        if watching is not None:
+            waits.append(watching)
+        return min(waits, default=None)
 
     def _stop(self) -> None:
         # A second signal to stop means not to wait.
@@ -270,19 +265,18 @@ class Supervisor:
                 # It may have announced itself before it died.
                 self._look_at(worker)
                 del self._workers[pid]
-                os.close(worker.ready)
+                self._watch.forget(worker)
+                worker.close()
                 self._ended(worker, os.waitstatus_to_exitcode(status))
 
-    def _ended(self, worker: _Worker, code: int) -> None:
-        if worker is self._successor:
-            self._successor = None
-            self._old.clear()
-            if not self._stopping:
+    def _ended(self, worker: Worker, code: int) -> None:
+        was_successor = self._rolling.forget(worker)
+        # The other one is its successor, or the one that it would have succeeded.
+        if any(each.index == worker.index and not each.leaves for each in self._workers.values()):
+            if was_successor and not self._stopping:
                 logger.error("the new worker does not serve: the others stay as they are")
             return
-        if worker in self._old:
-            self._old.remove(worker)
-        if self._stopping or worker.leaves:
+        if self._stopping or worker.leaves or worker.index >= self._count:
             return
         if code == CONFIGURATION_ERROR and not self._all_served:
             self._status = code
@@ -296,10 +290,10 @@ class Supervisor:
             return
         if code:
             level = logging.ERROR if worker.serves else logging.WARNING
-            logger.log(level, "worker %d ended with %s and is replaced in %.1f s", worker.pid, _as_text(code), pause)
+            logger.log(level, "%s ended with %s and is replaced in %.1f s", worker.name, _as_text(code), pause)
         self._due[worker.index] = time.monotonic() + pause
 
-    def _pause_after(self, worker: _Worker) -> float:
+    def _pause_after(self, worker: Worker) -> float:
         """Count a death, and return how long its successor has to wait."""
         if not worker.serves:
             self._stillbirths += 1
@@ -310,49 +304,84 @@ class Supervisor:
             return 0.0
         return float(min(_BACKOFF_FIRST_SECONDS * 2 ** (self._young_deaths - 2), _BACKOFF_OF_SERVERS_MAX_SECONDS))
 
-    # ---- the rolling restart
+    # ---- replacing workers
 
     def _begin_rolling(self) -> None:
-        if self._old or self._successor is not None:
+        if self._rolling.is_busy:
             self._rolls_again = True
-        elif not self._stopping:
-            # A worker that leaves has a successor already, and a second signal would make it cut its last requests.
-            self._old = [worker for worker in self._workers.values() if not worker.leaves]
+            return
+        for worker in self._workers.values():
+            if worker.index < self._count:
+                self._rolling.add(worker)
 
     def _roll(self) -> None:
-        successor = self._successor
-        if successor is not None:
-            if not successor.serves and time.monotonic() - successor.began < _READY_SECONDS:
-                return
-            self._successor = None
-            old = self._old.pop(0) if self._old else None
-            if old is not None:
-                old.leaves = True
-                if old.replaced is not None:
-                    old.replaced[0] = 1
-                os.kill(old.pid, signal.SIGTERM)
+        self._rolling.step()
         if self._stopping:
             return
-        if not self._old and self._rolls_again:
+        self._shed()
+        if self._rolls_again and not self._rolling.is_busy:
             self._rolls_again = False
             self._begin_rolling()
-        if self._old:
-            self._successor = self._start(self._old[0].index)
+        self._rolling.begin()
+
+    # ---- more and fewer workers
+
+    def _add(self) -> None:
+        if self._count >= WORKERS_MAX:
+            logger.warning("there are %d workers already, and more are not started", self._count)
+            return
+        index = self._count
+        self._count += 1
+        self._shares.add(index)
+        # It may be there still, after a signal to take it away.
+        if not any(each.index == index and not each.leaves for each in self._workers.values()):
+            self._due[index] = time.monotonic()
+        logger.info("one worker more: %d", self._count)
+
+    def _remove(self) -> None:
+        if self._count == 1:
+            logger.warning("the last worker is not taken away")
+            return
+        self._count -= 1
+        self._shares.remove(self._count)
+        self._due.pop(self._count, None)
+        self._rolling.leave_out(self._count)
+        logger.info("one worker fewer: %d", self._count)
+
+    def _shed(self) -> None:
+        """Let workers leave that are too many, as soon as others accept from their sockets."""
+        here = [each for each in self._workers.values() if not each.leaves]
+        kept = [each for each in here if each.index < self._count and each.serves]
+        accepted: set[int] = set()
+        for worker in kept:
+            share = self._shares.of(worker.index)
+            accepted |= share & worker.shares
+            if not share <= worker.shares and time.monotonic() >= worker.replaceable:
+                self._rolling.add(worker)
+        for worker in here:
+            if worker.index >= self._count and worker.shares <= accepted:
+                worker.retire()
 
 
-def supervise(target: Callable[[], Any], workers: int, on_ready: Optional[Callable[[], None]] = None) -> int:
+def supervise(
+    target: Callable[[], Any],
+    workers: int,
+    on_ready: Optional[Callable[[], None]] = None,
+    options: Optional[WorkerOptions] = None,
+) -> int:
     """Serve with several processes; see :class:`Supervisor`.
 
     Args:
         target: called in each worker.
         workers: how many.
         on_ready: called once, when all of them serve.
+        options: how they are watched, and when they are replaced; None for the defaults.
 
     Returns:
         The exit status.
 
     """
-    return Supervisor(lambda _index: target(), workers, on_ready).run()
+    return Supervisor(lambda _index, _sockets: target(), workers, on_ready, options=options).run()
 
 
 def _directory_of_topics() -> Optional[Path]:
@@ -365,20 +394,3 @@ def _directory_of_topics() -> Optional[Path]:
 
 def _as_text(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"status {code}"
-
-
-def _is_ready(worker: _Worker) -> bool:
-    os.set_blocking(worker.ready, False)
-    try:
-        return os.read(worker.ready, 1) == b"1"
-    except BlockingIOError:
-        return False
-
-
-def end_with_parent(parent: int) -> None:
-    """Get SIGTERM when the process that forked this one ends, even if that is killed (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != parent:
-        # The parent died before that took effect.
-        os._exit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.options import AppListenOptions
@@ -82,9 +83,14 @@ class WorkerSockets:
             made.bind(path)
             made.listen(self._backlog)
 
-    def of(self, index: int) -> list[AppListenOptions]:
-        """Return what a worker listens on."""
-        return [AppListenOptions(fd=each.fileno()) for each in self._sockets[index]]
+    def __len__(self) -> int:
+        """Return among how many workers connections are spread; each needs one."""
+        return len(self._sockets)
+
+    def of(self, shares: Iterable[int]) -> list[AppListenOptions]:
+        """Return what a worker listens on that takes these shares."""
+        mine = dict.fromkeys(each for share in sorted(shares) for each in self._sockets[share])
+        return [AppListenOptions(fd=each.fileno()) for each in mine]
 
     def close(self) -> None:
         """Close the sockets of this process."""

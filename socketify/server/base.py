@@ -19,9 +19,11 @@ from ..core.limits import Limits
 from ..core.options import AppListenOptions, AppOptions
 from ..loop.event_loop import new_event_loop
 from ..loop.loop_thread import forget_loop
-from ..process.supervisor import CONFIGURATION_ERROR, Supervisor, announce_ready, end_with_parent, is_replaced, succeeds
+from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
+from ..process.worker_options import WorkerOptions
 from ..process.worker_sockets import ReservedPort, WorkerSockets
 from ..system.stop_signals import raise_again
+from ..system.worker import end_with_parent, succeeds
 from ..topics.broker import BrokerError
 
 Self = TypeVar("Self", bound="InterfaceServer")
@@ -178,14 +180,17 @@ class InterfaceServer(ABC):
         if handler is not None:
             self._announcements.append(partial(handler, bound[0]))
 
-    def run(self, workers: int = 1, block: bool = True) -> None:
+    def run(self, workers: int = 1, block: bool = True, *, worker_options: Optional[WorkerOptions] = None) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised again, as by :meth:`socketify.App.run`.
 
         Args:
-            workers: processes. Several share the ports; one that dies is replaced.
+            workers: processes. Several share the ports; one that dies or does not answer is replaced.
             block: False to return as soon as it serves: from a thread, or from other processes for several workers.
+            worker_options: how workers are watched, and when they are replaced: then one worker is a process of its own, too.
+                None for the defaults.
 
         Raises:
+            TypeError: worker_options is none.
             ValueError: workers is not positive, or a listener was made exclusive and cannot be shared.
             RuntimeError: it is served already, or the application refused to start, or workers die one after the other.
             KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
@@ -194,11 +199,14 @@ class InterfaceServer(ABC):
         if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
             message = f"workers must be an int of 1 or more, not {workers!r}"
             raise ValueError(message)
+        if worker_options is not None and not isinstance(worker_options, WorkerOptions):
+            message = f"worker_options must be WorkerOptions or None, not {worker_options!r}"
+            raise TypeError(message)
         if self._thread is not None or self._supervisor:
             message = "it is served already"
             raise RuntimeError(message)
-        if workers > 1:
-            self._run_workers(workers, block)
+        if workers > 1 or worker_options is not None:
+            self._run_workers(workers, block, worker_options)
         elif block:
             self.native_app.run()
         else:
@@ -237,7 +245,7 @@ class InterfaceServer(ABC):
         for config in places:
             self.native_app.listen(config)
 
-    def _run_workers(self, workers: int, block: bool) -> None:
+    def _run_workers(self, workers: int, block: bool, options: Optional[WorkerOptions]) -> None:
         for config in self._listening:
             if config.options & 1:
                 message = "a listener with options=1 is exclusive: workers cannot share it"
@@ -247,14 +255,12 @@ class InterfaceServer(ABC):
         self.native_app.close()
         sockets.begin()
 
-        def work(index: int) -> None:
+        def work(_index: int, shares: frozenset[int]) -> None:
             # The parent's loop belongs to the parent, so the descriptors that the fork copied are not touched.
             forget_loop()
-            self._take_place(sockets.of(index))
+            self._take_place(sockets.of(shares))
             # Only the supervisor keeps them: when this worker stops, its successor gets its clients, or they are refused.
             sockets.close()
-            self.native_app.on_start(announce_ready)
-            self.native_app.lifecycle.is_replaced = is_replaced
             if succeeds():
                 self.native_app.topics.do_without_broker()
             try:
@@ -265,7 +271,7 @@ class InterfaceServer(ABC):
                 raise SystemExit(CONFIGURATION_ERROR) from error
 
         def supervise(on_ready: Optional[Callable[[], None]] = None) -> Supervisor:
-            supervisor = Supervisor(work, workers, on_ready, sockets.close)
+            supervisor = Supervisor(work, workers, on_ready, sockets.close, options=options, sockets=len(sockets))
             self._status = supervisor.run()
             sockets.remove()
             return supervisor

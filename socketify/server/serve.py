@@ -7,6 +7,7 @@ from typing import Any, Optional, Union
 from ..app.app import App
 from ..asgi.mount import serve_websockets
 from ..core.options import AppListenOptions, AppOptions
+from ..process.worker_options import WorkerOptions
 from .asgi import ASGI
 from .base import InterfaceServer, ListenHandler
 from .detection import detect_interface
@@ -86,6 +87,7 @@ def serve(
     workers: int = 1,
     on_listen: Optional[ListenHandler] = None,
     options: Optional[AppOptions] = None,
+    worker_options: Optional[WorkerOptions] = None,
     **more: Any,
 ) -> None:
     """Serve an application until SIGINT or SIGTERM.
@@ -99,6 +101,7 @@ def serve(
         workers: processes that share the port; an :class:`App` object has one, and a function one for each.
         on_listen: called with the bound :class:`AppListenOptions`, when clients can connect.
         options: TLS files.
+        worker_options: how workers are watched, and when they are replaced; see :meth:`InterfaceServer.run`.
         **more: options of the interface's server; see :func:`make_server`.
 
     Raises:
@@ -110,15 +113,15 @@ def serve(
         more["options"] = options
     server = make_server(app, interface, **more)
     place = AppListenOptions(domain=uds) if uds is not None else AppListenOptions(port=port, host=host)
-    if workers == 1 or isinstance(server, App):
+    if isinstance(server, App) or (workers == 1 and worker_options is None):
         server.listen(place, on_listen)
     else:
         server.listen_for_workers(place, on_listen)
     if isinstance(server, App):
-        if workers != 1:
+        if workers != 1 or worker_options is not None:
             server.close()
             message = "workers: an App serves with one process; a function run(app) can be served with several"
             raise ValueError(message)
         server.run()
     else:
-        server.run(workers)
+        server.run(workers, worker_options=worker_options)

@@ -7,6 +7,7 @@ from typing import Any, Optional, Union
 
 from ..app.app import App
 from ..core.options import AppOptions
+from ..process.worker_options import WorkerOptions
 from ..wsgi import mount
 from ..wsgi.thread_pool import checked_threads
 from .base import InterfaceServer
@@ -54,7 +55,7 @@ class WSGI(InterfaceServer):
     def _serve_http(self, app: App) -> None:
         mount.serve_http(app, self.app, self._root_path, self._threads, self._multiprocess)
 
-    def run(self, workers: int = 1, block: bool = True) -> None:
+    def run(self, workers: int = 1, block: bool = True, *, worker_options: Optional[WorkerOptions] = None) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`; see :meth:`InterfaceServer.run`."""
         self._multiprocess = self._multiprocess or workers > 1
-        super().run(workers, block)
+        super().run(workers, block, worker_options=worker_options)

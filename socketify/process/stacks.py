@@ -1,0 +1,53 @@
+"""What the threads of a worker are doing, also of one that is blocked: faulthandler writes it into its supervisor's file."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import fcntl
+import os
+import signal
+import tempfile
+
+#: Asks a worker for its stacks: none that programs use. Without signals of real time there are no stacks.
+_NUMBER = getattr(signal, "SIGRTMAX", 0) and signal.SIGRTMAX - 3
+_BYTES_MAX = 256 * 1024
+
+
+class Stacks:
+    """A file without a name, into which one worker writes its stacks."""
+
+    def __init__(self) -> None:
+        try:
+            self._descriptor = os.memfd_create("socketify-stacks")
+        except (AttributeError, OSError):
+            with tempfile.TemporaryFile() as file:
+                self._descriptor = os.dup(file.fileno())
+        # So that what comes after it was emptied begins at its begin.
+        fcntl.fcntl(self._descriptor, fcntl.F_SETFL, os.O_APPEND)
+
+    def answer(self) -> None:
+        """Let this process write its stacks when it is asked for them."""
+        # PyPy has none of it.
+        with contextlib.suppress(AttributeError, RuntimeError, ValueError, OSError):
+            faulthandler.register(_NUMBER, file=self._descriptor, all_threads=True, chain=False)
+
+    def ask(self, pid: int) -> None:
+        """Ask a worker for its stacks, which also one gives that is blocked."""
+        os.ftruncate(self._descriptor, 0)
+        if _NUMBER:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, _NUMBER)
+
+    @property
+    def size(self) -> int:
+        """How many bytes were written."""
+        return os.fstat(self._descriptor).st_size
+
+    def read(self) -> str:
+        """Return what was written."""
+        return os.pread(self._descriptor, _BYTES_MAX, 0).decode("utf-8", "replace").rstrip()
+
+    def close(self) -> None:
+        """Close the file in this process."""
+        os.close(self._descriptor)

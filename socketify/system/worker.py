@@ -1,0 +1,142 @@
+"""What a worker knows of its supervisor, and tells it: that it serves, and that its event loop runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import mmap
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+_PR_SET_PDEATHSIG = 1
+
+#: Where what a worker shares with its supervisor lies, in words of 64 bits.
+_REPLACED = 0
+_BEATS = 1
+_WORDS = 8
+
+
+class WorkerMemory:
+    """A few words that a worker shares with its supervisor. Each is written by one of them."""
+
+    def __init__(self) -> None:
+        self._words = memoryview(mmap.mmap(-1, _WORDS * 8)).cast("Q")
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another worker serves already in place of this one; the supervisor writes it."""
+        return self._words[_REPLACED] != 0
+
+    @is_replaced.setter
+    def is_replaced(self, value: bool) -> None:
+        self._words[_REPLACED] = value
+
+    @property
+    def beats(self) -> int:
+        """How often the event loop has run a timer; 0 while there is none to watch. The worker writes it."""
+        return self._words[_BEATS]
+
+    @beats.setter
+    def beats(self, value: int) -> None:
+        self._words[_BEATS] = value
+
+
+@dataclass
+class WorkerPlace:
+    """What a supervisor gives its worker.
+
+    Args:
+        index: of the worker, from 0 on.
+        ready: the descriptor of a pipe, on which it announces that it serves; None when it has.
+        memory: what both share.
+        beat_seconds: between two beats; 0 for none.
+        succeeds: whether all workers served before this one began.
+
+    """
+
+    index: int
+    ready: Optional[int]
+    memory: WorkerMemory
+    beat_seconds: float
+    succeeds: bool
+
+
+_place: Optional[WorkerPlace] = None
+#: Children of a worker are none.
+_process = 0
+
+
+def take_place(place: WorkerPlace) -> None:
+    """Be a worker from now on."""
+    global _place, _process
+    _place, _process = place, os.getpid()
+
+
+def _own_place() -> Optional[WorkerPlace]:
+    return _place if _process == os.getpid() else None
+
+
+def worker_index() -> Optional[int]:
+    """Return which worker this process is, from 0 on; None where it is none."""
+    place = _own_place()
+    return None if place is None else place.index
+
+
+def announce_ready() -> None:
+    """Notify the supervisor that this worker serves; do nothing in other processes."""
+    place = _own_place()
+    if place is not None and place.ready is not None:
+        ready, place.ready = place.ready, None
+        with contextlib.suppress(BrokenPipeError):
+            os.write(ready, b"1")
+        os.close(ready)
+
+
+def is_replaced() -> bool:
+    """Return whether another worker serves already in place of this one, so that it need not hurry to stop."""
+    place = _own_place()
+    return place is not None and place.memory.is_replaced
+
+
+def succeeds() -> bool:
+    """Return whether this worker comes after others that served: what these do without, it need not have either."""
+    place = _own_place()
+    return place is not None and place.succeeds
+
+
+def begin_beats(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
+    """Let an event loop tell the supervisor every few seconds that it runs; return a function that ends this.
+
+    Nothing is done in other processes.
+    """
+    place = _own_place()
+    if place is None or not place.beat_seconds:
+        return lambda: None
+    timer: Optional[asyncio.TimerHandle] = None
+    memory, seconds = place.memory, place.beat_seconds
+
+    def beat() -> None:
+        nonlocal timer
+        memory.beats += 1
+        timer = loop.call_later(seconds, beat)
+
+    def end() -> None:
+        if timer is not None:
+            timer.cancel()
+        memory.beats = 0
+
+    beat()
+    return end
+
+
+def end_with_parent(parent: int) -> None:
+    """Get SIGTERM when the process that forked this one ends, even if that is killed (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:
+        # The parent died before that took effect.
+        os._exit(1)
