@@ -27,8 +27,8 @@ from ..native import abi, lib
 from ..system.standard_streams import fill_standard_descriptors
 from ..system.stop_signals import raise_again
 from ..topics.broker import Broker
+from ..topics.brokers.schemes import find_broker, is_chosen
 from ..topics.current import announce
-from ..topics.schemes import find_broker, is_chosen
 from ..topics.shared_topics import SharedTopics
 from ..topics.topics import Topics
 from ..websocket.routes import WebSocketRoutes

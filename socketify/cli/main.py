@@ -25,7 +25,7 @@ from ..system.standard_streams import complain, fill_standard_descriptors, is_wr
 from ..system.stop_signals import end_by
 from ..system.worker import succeeds
 from ..topics.broker import BrokerError
-from ..topics.schemes import without_password
+from ..topics.brokers.schemes import without_password
 from .arguments import make_parser, parse_arguments
 from .loading import LoadError, described
 from .server import build_server, serve_on, worker_options

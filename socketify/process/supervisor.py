@@ -15,8 +15,8 @@ from ..system.line_writer import flush_line_writers
 from ..system.standard_streams import flush_standard_streams
 from ..system.stop_signals import SAME_SECONDS
 from ..system.worker import WorkerMemory, WorkerPlace, end_with_parent, take_place
-from ..topics.local_directory import make_directory, remove_directory
-from ..topics.schemes import use_by_default
+from ..topics.brokers.local_directory import make_directory, remove_directory
+from ..topics.brokers.schemes import use_by_default
 from .rolling import Rolling
 from .shares import Shares
 from .stacks import Stacks

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Callable
 
 from socketify.topics.broker import Broker, Publication
-from socketify.topics.schemes import open_broker
+from socketify.topics.brokers.schemes import open_broker
 
 #: Text, binary that is and is not UTF-8, compressed or not, and what looks like an envelope.
 KINDS = [

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from socketify.topics.local_broker import LocalBroker
-from socketify.topics.local_directory import LocalDirectory, make_directory, remove_directory
+from socketify.topics.brokers.local_broker import LocalBroker
+from socketify.topics.brokers.local_directory import LocalDirectory, make_directory, remove_directory
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketify.topics import local_frames as frames
 from socketify.topics.broker import Publication
-from socketify.topics.local_frames import FrameError, FrameReader, Notice
+from socketify.topics.brokers import local_frames as frames
+from socketify.topics.brokers.local_frames import FrameError, FrameReader, Notice
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 publications = st.builds(Publication, names, st.binary(max_size=300), st.booleans(), st.booleans())

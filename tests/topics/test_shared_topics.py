@@ -14,7 +14,7 @@ from websocket_client import open_
 from websockets.sync.client import ClientConnection
 
 from socketify import App, BrokerError, OpCode, WebSocket
-from socketify.topics import schemes
+from socketify.topics.brokers import schemes
 
 
 def wait_for(condition: Any) -> None:

@@ -11,7 +11,7 @@ from nats import errors
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
-from .broker import BrokerError
+from ..broker import BrokerError
 from .patience import LINGER, Patience
 from .room import wait_for_room
 

@@ -11,7 +11,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from .broker import BrokerError
+from ..broker import BrokerError
 
 #: What the address of a Unix-domain socket may have, of all systems the least.
 _ADDRESS_MAX = 103

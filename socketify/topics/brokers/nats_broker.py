@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, Optional
 from urllib.parse import parse_qsl, unquote
 
-from ..wire.nats import encode_header, encode_subject, frame_message, read_message
-from .broker import BrokerError, Deliver, Publication
+from ...wire.nats import encode_header, encode_subject, frame_message, read_message
+from ..broker import BrokerError, Deliver, Publication
 from .nats_connection import NatsConnection
 from .patience import SETTLE, Patience
 

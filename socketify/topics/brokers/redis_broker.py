@@ -10,8 +10,8 @@ from typing import Optional, Union
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from ..wire.publication import decode_message, encode_message
-from .broker import Deliver, Publication
+from ...wire.publication import decode_message, encode_message
+from ..broker import Deliver, Publication
 from .patience import SETTLE
 from .redis_connection import PING, Message, RedisConnection, make_connection
 from .redis_servers import Servers, arguments_for, find_servers

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from .broker import Publication
+from ..broker import Publication
 
 #: The version of this format, which the first frame of a connection has.
 VERSION = 1

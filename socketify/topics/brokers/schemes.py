@@ -7,7 +7,7 @@ import os
 import re
 from typing import NamedTuple, Optional, Union
 
-from .broker import Broker
+from ..broker import Broker
 
 
 class _Kind(NamedTuple):
@@ -17,9 +17,9 @@ class _Kind(NamedTuple):
     extra: Optional[str]
 
 
-_LOCAL = _Kind("socketify.topics.local_broker", "LocalBroker", None)
-_REDIS = _Kind("socketify.topics.redis_broker", "RedisBroker", "redis")
-_NATS = _Kind("socketify.topics.nats_broker", "NatsBroker", "nats")
+_LOCAL = _Kind("socketify.topics.brokers.local_broker", "LocalBroker", None)
+_REDIS = _Kind("socketify.topics.brokers.redis_broker", "RedisBroker", "redis")
+_NATS = _Kind("socketify.topics.brokers.nats_broker", "NatsBroker", "nats")
 _KINDS = {
     "local": _LOCAL,
     **dict.fromkeys(("redis", "rediss", "valkey", "valkeys", "unix"), _REDIS),

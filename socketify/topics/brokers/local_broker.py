@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import unquote
 
-from .broker import Deliver, Publication
+from ..broker import Deliver, Publication
 from .local_directory import LocalDirectory
 from .local_frames import (
     ANSWER,
@@ -201,10 +201,6 @@ class LocalBroker:
                 await answered
             finally:
                 self._questions.pop(question, None)
-
-    async def count_peers(self) -> Optional[int]:
-        """Return how many other processes are connected."""
-        return len(self._links)
 
     async def close(self) -> None:
         """Leave: what waits for others is sent, if they read it within a second."""

@@ -9,7 +9,7 @@ from typing import Any, Callable, NamedTuple, Optional
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
-from .broker import BrokerError
+from ..broker import BrokerError
 from .redis_connection import make_connection, within
 from .redis_url import Address, RedisURL
 

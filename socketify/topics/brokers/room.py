@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from .broker import BrokerError
+from ..broker import BrokerError
 
 
 async def wait_for_room(draining: Coroutine[Any, Any, None], lost: asyncio.Future[str]) -> None:

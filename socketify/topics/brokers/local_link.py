@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Callable, Optional, Union
 
-from .broker import Publication
+from ..broker import Publication
 from .local_frames import FrameError, FrameReader, Notice
 
 #: What is written at once, beside one frame of any size.

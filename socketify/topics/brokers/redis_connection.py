@@ -11,7 +11,7 @@ from redis.asyncio.connection import AbstractConnection, Connection, DefaultPars
 from redis.exceptions import AskError, ClusterError, RedisError, ResponseError, TryAgainError
 from redis.utils import HIREDIS_AVAILABLE
 
-from .broker import BrokerError
+from ..broker import BrokerError
 from .patience import LINGER, Patience
 from .room import wait_for_room
 
