@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from typing import Any, Callable
 
 import pytest
+from h2.settings import SettingCodes
 from http2_client import Client
 
 from socketify import App, Request, Response
@@ -97,6 +99,18 @@ def test_a_body_of_declared_length(client: Client) -> None:
 def test_a_large_response_waits_for_windows(client: Client) -> None:
     streams = [client.request("/large/500") for _ in range(4)]
     assert [len(client.wait(stream).body) for stream in streams] == [500 * 1024] * 4
+
+
+def test_large_content_leaves_without_a_word_of_the_client(client: Client) -> None:
+    client.opens_windows = False
+    client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 1 << 24})
+    client.h2.increment_flow_control_window(1 << 24)
+    assert client.get().body == b"Hello"
+    begin = time.monotonic()
+    for _ in range(4):
+        assert len(client.get("/large/300").body) == 300 * 1024
+    # Else a clock, which looks every five seconds, would be what sends the rest of each.
+    assert time.monotonic() - begin < 10
 
 
 def test_a_streamed_response_has_no_coding(client: Client) -> None:

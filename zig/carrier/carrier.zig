@@ -152,7 +152,10 @@ pub const Carrier = struct {
         var fills: u32 = 0;
         const rests = while (fills < fills_per_turn) : (fills += 1) {
             const filled = carrier.fill();
-            if (carrier.socket.closed() or !carrier.flush() or !filled) break false;
+            if (carrier.socket.closed()) break false;
+            // What leaves makes room for streams that found none.
+            const leaves = carrier.connection.waiting().len > 0;
+            if (!carrier.flush() or !(filled or leaves)) break false;
         } else true;
         carrier.settling = false;
         if (carrier.socket.closed()) return;
