@@ -42,9 +42,9 @@ def test_queries_and_parameters_are_decoded(server: Any, pairs: Any, parameter: 
         got = client.request(f"/q/{quote(parameter, safe='')}?{urlencode(pairs)}")
     assert got is not None
     seen = json.loads(got.body)
-    expected: dict[str, str] = {}
+    expected: dict[str, list[str]] = {}
     for name, value in pairs:
-        expected.setdefault(name, value)
+        expected.setdefault(name, []).append(value)
     assert seen["queries"] == expected
     assert seen["parameter"] == parameter
 

@@ -8,6 +8,7 @@ from ..topics.counters import BrokerCounters
 from ..topics.presence import PresenceHandler
 from ..topics.topics import Topics
 from ..websocket.constants import OpCode
+from ..websocket.encoding import Topic, topic_name
 
 Presence = TypeVar("Presence", bound=PresenceHandler)
 
@@ -18,11 +19,11 @@ class TopicMethods:
     #: For the framework.
     topics: Topics
 
-    def publish(self, topic: str, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
+    def publish(self, topic: Topic, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
         """Send to all websockets that are subscribed to a topic, in all processes that share the broker. Thread-safe.
 
         Args:
-            topic: its name.
+            topic: its name; bytes are taken for UTF-8.
             message: str (sent as UTF-8), bytes, bytearray, memoryview, or anything else, which goes through the JSON
                 serializer.
             opcode: TEXT or BINARY.
@@ -38,7 +39,7 @@ class TopicMethods:
         return self.topics.publish(topic, message, opcode, compress)
 
     def publish_here(
-        self, topic: str, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False
+        self, topic: Topic, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False
     ) -> bool:
         """Send to the websockets of this process that are subscribed to a topic, and not to other processes. Thread-safe.
 
@@ -59,7 +60,7 @@ class TopicMethods:
         """
         return self.topics.publish_here(topic, message, opcode, compress)
 
-    def num_subscribers(self, topic: str) -> int:
+    def num_subscribers(self, topic: Topic) -> int:
         """Return the number of websockets of this process that are subscribed to a topic.
 
         Raises:
@@ -68,7 +69,7 @@ class TopicMethods:
         """
         return self.topics.num_subscribers(topic)
 
-    async def count_subscribers(self, topic: str, timeout: float = 1.0) -> int:
+    async def count_subscribers(self, topic: Topic, timeout: float = 1.0) -> int:
         """Return the number of websockets that are subscribed to a topic, in all processes that share the broker.
 
         Args:
@@ -81,9 +82,9 @@ class TopicMethods:
             TypeError, ValueError: an argument is wrong.
 
         """
-        return await self.topics.count_subscribers(topic, timeout)
+        return await self.topics.count_subscribers(topic_name(topic), timeout)
 
-    async def presence(self, topic: str, timeout: float = 1.0) -> list[Any]:
+    async def presence(self, topic: Topic, timeout: float = 1.0) -> list[Any]:
         """Return who is on a topic, in all processes that share the broker.
 
         Args:
@@ -100,7 +101,7 @@ class TopicMethods:
             TypeError, ValueError: an argument is wrong.
 
         """
-        return await self.topics.members(topic, timeout)
+        return await self.topics.members(topic_name(topic), timeout)
 
     def on_presence(self, handler: Presence) -> Presence:
         """Call a function, sync or async, when websockets join and leave a topic. Usable as a decorator.

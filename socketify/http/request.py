@@ -87,14 +87,16 @@ class Request:
             self._text(STALE)
         return "https" if secure else "http"
 
-    def get_header(self, lower_case_name: str) -> Optional[str]:
+    def get_header(self, lower_case_header: Union[str, bytes]) -> Optional[str]:
         """Return the first value of a field, decoded as latin-1, or None."""
         exchange = self.exchange_
+        if lower_case_header.__class__ is not str and isinstance(lower_case_header, bytes):
+            lower_case_header = str(lower_case_header, "latin-1")
         if exchange.snapshot is None:
-            return _header(exchange.request_handle, lower_case_name)
-        lower_case_name = lower_case_name.lower()
+            return _header(exchange.request_handle, lower_case_header)
+        name = lower_case_header.lower()
         for name_given, value in exchange.snapshot.headers:
-            if name_given == lower_case_name:
+            if name_given == name:
                 return value
         return None
 
@@ -111,22 +113,22 @@ class Request:
             callback(name, value)
         return self
 
-    def get_query(self, name: str) -> Optional[str]:
+    def get_query(self, key: str) -> Optional[str]:
         """Return the first value of a query parameter, percent-decoded, or None."""
-        for key, value in self._pairs():
-            if key == name:
+        for name, value in self._pairs():
+            if name == key:
                 return value
         return None
 
-    def get_query_list(self, name: str) -> list[str]:
+    def get_query_list(self, key: str) -> list[str]:
         """Return all values of a query parameter that may be repeated, percent-decoded."""
-        return [value for key, value in self._pairs() if key == name]
+        return [value for name, value in self._pairs() if name == key]
 
-    def get_queries(self) -> dict[str, str]:
-        """Return the first value of every query parameter, percent-decoded (the form that HTML's forms send)."""
-        queries: dict[str, str] = {}
-        for key, value in self._pairs():
-            queries.setdefault(key, value)
+    def get_queries(self) -> dict[str, list[str]]:
+        """Return all values of every query parameter, percent-decoded (the form that HTML's forms send)."""
+        queries: dict[str, list[str]] = {}
+        for name, value in self._pairs():
+            queries.setdefault(name, []).append(value)
         return queries
 
     def _pairs(self) -> list[tuple[str, str]]:

@@ -43,7 +43,7 @@ class Response(ClientConnection):
 
     # ---- the head
 
-    def write_status(self, status: Union[int, str, bytes]) -> Response:
+    def write_status(self, status_or_status_text: Union[int, str, bytes]) -> Response:
         """Set the status, as 200, "200 OK" or b"200 OK".
 
         Raises:
@@ -51,20 +51,20 @@ class Response(ClientConnection):
             RuntimeError: the head was sent already.
 
         """
-        line = status_line(status)
+        line = status_line(status_or_status_text)
         if self.exchange_.may_change_head("write_status"):
             self.exchange_.head.status = line
         return self
 
-    def write_header(self, name: Union[str, bytes], value: Union[str, bytes, int]) -> Response:
+    def write_header(self, key: Union[str, bytes], value: Union[str, bytes, int]) -> Response:
         """Add a field. Content-Length and Transfer-Encoding are ignored where the server sets them itself.
 
         Raises:
-            ValueError, TypeError: the name is not a token, or the value holds control characters.
+            ValueError, TypeError: the key, its name, is not a token, or the value holds control characters.
             RuntimeError: the head was sent already.
 
         """
-        encoded = field_name(name)
+        encoded = field_name(key)
         value_encoded = field_value(encoded, value)
         if self.exchange_.may_change_head("write_header"):
             self.exchange_.head.fields += (encoded, value_encoded)
@@ -362,26 +362,26 @@ class Response(ClientConnection):
 
     # ---- bodies at the pace of their client
 
-    def try_end(self, message: Any, total_size: int, end_connection: bool = False) -> tuple[bool, bool]:
+    def try_end(self, data: Any, total_size: int, end_connection: bool = False) -> tuple[bool, bool]:
         """Write what the connection takes now of a body of a known size.
 
         Args:
-            message: the part of the body that begins at the write offset, as for :meth:`end`.
+            data: the part of the body that begins at the write offset, as the message of :meth:`end`.
             total_size: bytes of the whole body, the same in every call; it becomes the Content-Length.
             end_connection: close the connection after the response.
 
         Returns:
-            Whether all of the message was taken, and whether the response is complete. What was not taken must be passed
+            Whether all of the data was taken, and whether the response is complete. What was not taken must be passed
             again, from :meth:`get_write_offset` on, when :meth:`on_writable` calls. (False, True) after the client left.
 
         Raises:
-            ValueError: total_size is negative, or the message goes beyond it.
+            ValueError: total_size is negative, or the data goes beyond it.
             RuntimeError: the response ended before.
 
         """
         checked_size(total_size)
         flags = END_CONNECTION if end_connection else 0
-        return try_end(self.exchange_, as_view(self.exchange_, message), total_size, flags)
+        return try_end(self.exchange_, as_view(self.exchange_, data), total_size, flags)
 
     async def send_chunk(self, buffer: Any, total_size: int) -> tuple[bool, bool]:
         """Write a piece of a body of a known size, and wait until the connection has taken it.

@@ -8,6 +8,7 @@ from typing import Any, Union
 
 from ..core.core import Core
 from ..websocket.constants import OpCode
+from ..websocket.encoding import Topic
 from .topics import Topics
 
 #: The topics of all apps, as far as these exist, and the apps. Threads add and remove some while others look.
@@ -51,7 +52,7 @@ def _is_served(core: Core) -> bool:
     return core.native != 0 and core.accepts() and core.home.process == os.getpid()
 
 
-def publish(topic: str, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
+def publish(topic: Topic, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:
     """Publish to a topic of the app that this thread's loop serves, else of the one app that this process serves. Thread-safe.
 
     For applications of other interfaces, background tasks and threads, which have no :class:`App` at hand.

@@ -11,7 +11,7 @@ from ..core.core import Core
 from ..native import abi, lib
 from ..native import publish as _publish
 from ..websocket.constants import OpCode
-from ..websocket.encoding import RESERVED_TOPIC
+from ..websocket.encoding import RESERVED_TOPIC, Topic, topic_name
 from .broker import Broker, Publication
 from .counters import BrokerCounters
 from .peers import Peers
@@ -72,9 +72,11 @@ class SharedTopics(Topics):
 
     # ---- what is published here
 
-    def publish(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
+    def publish(self, topic: Topic, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
         """Implement :meth:`socketify.App.publish`."""
         core = self.core
+        if topic.__class__ is not str:
+            topic = topic_name(topic)
         if not compress and get_ident() == core.thread:
             # To one of the framework's own nobody is subscribed here.
             reached = _publish(core.native, topic, data, opcode)
@@ -84,7 +86,7 @@ class SharedTopics(Topics):
                 payload = data if data.__class__ is bytes else data.encode()
                 self.relay.send(topic, payload, opcode == _TEXT, False)
                 return reached
-        if isinstance(topic, str) and topic.startswith(_RESERVED):
+        if topic.startswith(_RESERVED):
             raise ValueError(RESERVED_TOPIC)
         return super().publish(topic, data, opcode, compress)
 

@@ -10,7 +10,7 @@ from ..core.core import Core
 from ..native import lent, lib
 from ..native import publish as _publish
 from ..websocket.constants import OpCode
-from ..websocket.encoding import encode_publication, encode_topic
+from ..websocket.encoding import Topic, encode_publication, encode_topic
 from .counters import BrokerCounters
 from .messenger import Messenger
 from .presence import Presence
@@ -32,7 +32,7 @@ class Topics:
         #: Who is on them.
         self.presence = Presence(core)
 
-    def publish(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
+    def publish(self, topic: Topic, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
         """Implement :meth:`socketify.App.publish`."""
         core = self.core
         here = get_ident() == core.thread
@@ -54,7 +54,7 @@ class Topics:
         with lent(payload) as content:
             return bool(lib.sk_app_publish(self.core.native, name, len(name), content, len(payload), flags) == 1)
 
-    def publish_here(self, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
+    def publish_here(self, topic: Topic, data: Any, opcode: Union[OpCode, int], compress: bool) -> bool:
         """Implement :meth:`socketify.App.publish_here`."""
         core = self.core
         name, payload, flags = encode_publication(core, topic, data, opcode, compress)
@@ -65,7 +65,7 @@ class Topics:
         core.home.call_soon(Topics._send, self, name, payload, flags)
         return True
 
-    def num_subscribers(self, topic: str) -> int:
+    def num_subscribers(self, topic: Topic) -> int:
         """Implement :meth:`socketify.App.num_subscribers`."""
         core = self.core
         name = encode_topic(topic)

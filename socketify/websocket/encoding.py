@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 from ..core.core import Core
 from ..native.abi import WS_COMPRESS, WS_REASON_MAX, WS_TOPIC_MAX, WS_TOPICS_RESERVED
@@ -12,18 +12,39 @@ from .constants import OpCode
 RESERVED_TOPIC = f"topic must not begin with {WS_TOPICS_RESERVED}, as those are the framework's own"
 
 
-def encode_topic(topic: str) -> bytes:
+#: The name of a topic: bytes are taken for UTF-8.
+Topic = Union[str, bytes]
+
+
+def topic_name(topic: Topic) -> str:
+    """Return the name of a topic as text.
+
+    Raises:
+        TypeError: it is not str or bytes.
+        ValueError: it is not UTF-8.
+
+    """
+    if isinstance(topic, str):
+        return topic
+    if not isinstance(topic, bytes):
+        message = f"topic must be str or bytes, not {type(topic).__name__}"
+        raise TypeError(message)
+    try:
+        return topic.decode()
+    except UnicodeDecodeError as error:
+        message = f"topic must be UTF-8: {error}"
+        raise ValueError(message) from None
+
+
+def encode_topic(topic: Topic) -> bytes:
     """Return the bytes of a topic.
 
     Raises:
-        TypeError: it is not str.
-        ValueError: it is longer than 65535 bytes.
+        TypeError: it is not str or bytes.
+        ValueError: it is not UTF-8, or longer than 65535 bytes.
 
     """
-    if not isinstance(topic, str):
-        message = f"topic must be str, not {type(topic).__name__}"
-        raise TypeError(message)
-    name = topic.encode()
+    name = topic_name(topic).encode()
     if len(name) > WS_TOPIC_MAX:
         message = f"topic must have at most {WS_TOPIC_MAX} bytes, not {len(name)}"
         raise ValueError(message)
@@ -31,7 +52,7 @@ def encode_topic(topic: str) -> bytes:
 
 
 def encode_publication(
-    core: Core, topic: str, data: Any, opcode: Union[OpCode, int], compress: bool
+    core: Core, topic: Topic, data: Any, opcode: Union[OpCode, int], compress: bool
 ) -> tuple[bytes, bytes, int]:
     """Return the topic and the data as bytes, and the flags.
 
@@ -60,7 +81,7 @@ def check_text(data: bytes) -> None:
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        message = f"data must be UTF-8 where opcode is TEXT; send it as BINARY: {error}"
+        message = f"message must be UTF-8 where opcode is TEXT; send it as BINARY: {error}"
         raise ValueError(message) from None
 
 
@@ -78,25 +99,19 @@ def checked_opcode(opcode: Union[OpCode, int]) -> OpCode:
         raise ValueError(message) from None
 
 
-def encode_reason(message: Optional[Union[str, bytes]]) -> bytes:
+def encode_reason(core: Core, message: Any) -> bytes:
     """Return as much of the reason for closing as fits into a frame.
 
     Raises:
-        TypeError: it is not str, bytes or None.
         ValueError: it is not UTF-8.
 
     """
-    if message is None:
-        return b""
-    if not isinstance(message, (str, bytes)):
-        text = f"message must be str, bytes or None, not {type(message).__name__}"
-        raise TypeError(text)
+    encoded, _ = core.encoded(message)
     try:
-        reason = message if isinstance(message, str) else message.decode()
+        encoded.decode()
     except UnicodeDecodeError as error:
         text = f"message must be UTF-8: {error}"
         raise ValueError(text) from None
-    encoded = reason.encode()
     if len(encoded) > WS_REASON_MAX:
         # Not in the middle of a character.
         return encoded[:WS_REASON_MAX].decode(errors="ignore").encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, TypeVar, Union
 
 from ..core.core import Core
 from ..native import lib, websocket_send
@@ -14,7 +14,7 @@ from ..native import send_message as _send
 from ..native.abi import BAD_HEAD, GONE, OK, WS_COMPRESS, WS_MORE, WS_OPCODE_MASK
 from ..wire.addresses import address_text
 from .constants import OpCode, SendStatus
-from .encoding import RESERVED_TOPIC, check_text, checked_opcode, encode_reason, encode_topic
+from .encoding import RESERVED_TOPIC, Topic, check_text, checked_opcode, encode_reason, encode_topic, topic_name
 from .order import begin_iteration
 from .publishing import publish_from
 from .session import Message, Session
@@ -28,7 +28,7 @@ class WebSocket:
     """A websocket connection (RFC 6455).
 
     After it closed, methods do nothing: sending returns ``SendStatus.DROPPED``, questions are answered with False, zero or
-    nothing. ``data`` is str (sent as UTF-8), bytes, bytearray, memoryview, None for nothing, or anything else, which goes
+    nothing. A message is str (sent as UTF-8), bytes, bytearray, memoryview, None for nothing, or anything else, which goes
     through the app's JSON serializer.
 
     Other threads than the app's may send, publish, end and close: the app's thread does it, soon and in order. Methods
@@ -51,12 +51,12 @@ class WebSocket:
     # ---- sending
 
     def send(
-        self, data: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False, fin: bool = True
+        self, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False, fin: bool = True
     ) -> SendStatus:
         """Send a message.
 
         Args:
-            data: see the class.
+            message: see the class.
             opcode: TEXT or BINARY, or PING or PONG with at most 125 bytes; CONTINUATION between fragments.
             compress: whether to compress it, where that was negotiated. Fragments are never compressed.
             fin: False for a fragment that others follow.
@@ -65,49 +65,51 @@ class WebSocket:
             The result. From another thread than the app's it is SUCCESS, as the message is only handed over.
 
         Raises:
-            ValueError: opcode is TEXT, and data is bytes that are not UTF-8; or opcode is not sendable now: it is unknown or
+            ValueError: opcode is TEXT, and message is bytes that are not UTF-8; or opcode is not sendable now: it is unknown or
                 CLOSE (see :meth:`end`), a control frame is longer than 125 bytes, or a message begins before the fragments of
                 another one are complete (RFC 6455 section 5.4).
 
         """
         if opcode.__class__ is not OpCode:
             opcode = checked_opcode(opcode)
-        if type(data) is str:
-            data = data.encode()
+        if type(message) is str:
+            message = message.encode()
         else:
-            if type(data) is not bytes:
-                data, _ = self.session_.core.encoded(data)
+            if type(message) is not bytes:
+                message, _ = self.session_.core.encoded(message)
             # A fragment may end within a character.
             if opcode is OpCode.TEXT and fin:
-                check_text(data)
+                check_text(message)
         if compress or not fin:
             opcode = opcode | (WS_COMPRESS if compress else 0) | (0 if fin else WS_MORE)
-        status = _send(self.session_.handle, data, opcode)
+        status = _send(self.session_.handle, message, opcode)
         if status == GONE and self.session_.is_elsewhere():
-            self._forward(self.send, data, opcode & WS_OPCODE_MASK, compress, fin)
+            self._forward(self.send, message, opcode & WS_OPCODE_MASK, compress, fin)
             return SendStatus.SUCCESS
         if status < 0:
-            message = f"opcode cannot be sent now: {OpCode(opcode & WS_OPCODE_MASK).name} with {len(data)} bytes"
-            raise ValueError(message)
+            text = f"opcode cannot be sent now: {OpCode(opcode & WS_OPCODE_MASK).name} with {len(message)} bytes"
+            raise ValueError(text)
         return _STATUS[status]
 
     def cork_send(
-        self, data: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False, fin: bool = True
+        self, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False, fin: bool = True
     ) -> SendStatus:
         """Like :meth:`send`: a message always leaves as one packet."""
-        return self.send(data, opcode, compress, fin)
+        return self.send(message, opcode, compress, fin)
 
-    def send_first_fragment(self, data: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> SendStatus:
+    def send_first_fragment(
+        self, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False
+    ) -> SendStatus:
         """Begin a message in fragments."""
-        return self.send(data, opcode, compress, fin=False)
+        return self.send(message, opcode, compress, fin=False)
 
-    def send_fragment(self, data: Any, compress: bool = False) -> SendStatus:
+    def send_fragment(self, message: Any, compress: bool = False) -> SendStatus:
         """Go on with a message in fragments."""
-        return self.send(data, OpCode.CONTINUATION, compress, fin=False)
+        return self.send(message, OpCode.CONTINUATION, compress, fin=False)
 
-    def send_last_fragment(self, data: Any, compress: bool = False) -> SendStatus:
+    def send_last_fragment(self, message: Any, compress: bool = False) -> SendStatus:
         """Complete a message in fragments."""
-        return self.send(data, OpCode.CONTINUATION, compress)
+        return self.send(message, OpCode.CONTINUATION, compress)
 
     def cork(self: Self, callback: Callable[[Self], Any]) -> Self:
         """Call back, and send what it writes as one packet.
@@ -133,19 +135,19 @@ class WebSocket:
 
     # ---- closing
 
-    def end(self: Self, code: int = 0, message: Optional[Union[str, bytes]] = None) -> Self:
+    def end(self: Self, code: int = 0, message: Any = None) -> Self:
         """Begin the close handshake (RFC 6455 section 7.1.2); the close handler is called at once.
 
         Args:
             code: 1000 to 1003, 1007 to 1014, 3000 to 4999; 0 sends no code.
-            message: the reason, of which at most 123 bytes are sent.
+            message: the reason (see the class), of which at most 123 bytes are sent.
 
         Raises:
-            ValueError: code cannot be sent, or message is not UTF-8.
-            TypeError: message is not str, bytes or None.
+            ValueError: code cannot be sent, or message is bytes that are not UTF-8.
+            TypeError: the serializer does not take the message.
 
         """
-        reason = encode_reason(message)
+        reason = encode_reason(self.session_.core, message)
         if not isinstance(code, int):
             text = f"code must be an int, not {type(code).__name__}"
             raise TypeError(text)
@@ -157,7 +159,7 @@ class WebSocket:
             raise ValueError(text)
         return self
 
-    def cork_end(self: Self, code: int = 0, message: Optional[Union[str, bytes]] = None) -> Self:
+    def cork_end(self: Self, code: int = 0, message: Any = None) -> Self:
         """Like :meth:`end`."""
         return self.end(code, message)
 
@@ -188,7 +190,7 @@ class WebSocket:
 
     # ---- topics
 
-    def subscribe(self, topic: str) -> bool:
+    def subscribe(self, topic: Topic) -> bool:
         """Get what is published to a topic from now on. True unless the connection is closed.
 
         Raises:
@@ -203,19 +205,19 @@ class WebSocket:
             raise ValueError(RESERVED_TOPIC)
         return self.session_.checked(result, "subscribe") == 1
 
-    def unsubscribe(self, topic: str) -> bool:
+    def unsubscribe(self, topic: Topic) -> bool:
         """Leave a topic. What was published before still arrives. False when it was not subscribed to."""
         name = encode_topic(topic)
         return self.session_.checked(lib.sk_ws_unsubscribe(self.session_.handle, name, len(name)), "unsubscribe") == 1
 
-    def is_subscribed(self, topic: str) -> bool:
+    def is_subscribed(self, topic: Topic) -> bool:
         """Return whether the topic is subscribed to."""
         name = encode_topic(topic)
         return self.session_.checked(lib.sk_ws_is_subscribed(self.session_.handle, name, len(name)), "is_subscribed") == 1
 
     def publish(
         self,
-        topic: str,
+        topic: Topic,
         message: Any,
         opcode: Union[OpCode, int] = OpCode.BINARY,
         compress: bool = False,
@@ -248,7 +250,7 @@ class WebSocket:
         if session.is_elsewhere():
             self._forward(partial(self.publish, exclude_self=exclude_self), topic, message, opcode, compress)
             return not self.is_closed
-        return publish_from(session.core, session.handle, topic, message, opcode, compress, exclude_self)
+        return publish_from(session.core, session.handle, topic_name(topic), message, opcode, compress, exclude_self)
 
     def get_topics(self) -> list[str]:
         """Return the topics that are subscribed to, in no particular order."""

@@ -180,7 +180,7 @@ def test_wrong_arguments_of_what_waits(serve: Any, broker: bool) -> None:
                 on_loop(server, ask(timeout))
         with pytest.raises(RuntimeError, match="must be awaited in the loop that serves the app"):
             asyncio.run(ask(1))
-    with pytest.raises(TypeError, match="topic must be str"):
+    with pytest.raises(TypeError, match="topic must be str or bytes"):
         on_loop(server, server.app.count_subscribers(5))
 
 

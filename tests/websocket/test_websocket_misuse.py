@@ -54,13 +54,13 @@ def test_everything_after_the_end_is_inert(serve: Any) -> None:
         (lambda ws: ws.send("x", OpCode.CLOSE), ValueError, "opcode"),
         (lambda ws: ws.send("x" * 126, OpCode.PING), ValueError, "opcode"),
         (lambda ws: ws.send_fragment("x"), ValueError, "opcode"),
-        (lambda ws: ws.send(b"\xff", OpCode.TEXT), ValueError, "data must be UTF-8"),
-        (lambda ws: ws.send(bytearray(b"\xc3"), 1, compress=True), ValueError, "data must be UTF-8"),
-        (lambda ws: ws.publish("t", b"\xed\xa0\x80", OpCode.TEXT), ValueError, "data must be UTF-8"),
-        (lambda ws: ws.publish("t", b"\xff", OpCode.TEXT, exclude_self=True), ValueError, "data must be UTF-8"),
+        (lambda ws: ws.send(b"\xff", OpCode.TEXT), ValueError, "message must be UTF-8"),
+        (lambda ws: ws.send(bytearray(b"\xc3"), 1, compress=True), ValueError, "message must be UTF-8"),
+        (lambda ws: ws.publish("t", b"\xed\xa0\x80", OpCode.TEXT), ValueError, "message must be UTF-8"),
+        (lambda ws: ws.publish("t", b"\xff", OpCode.TEXT, exclude_self=True), ValueError, "message must be UTF-8"),
         (lambda ws: ws.end(1005), ValueError, "code"),
         (lambda ws: ws.end("1000"), TypeError, "code"),
-        (lambda ws: ws.end(1000, 5), TypeError, "message"),
+        (lambda ws: ws.end(1000, {1}), TypeError, "JSON"),
         (lambda ws: ws.end(1000, b"\xff"), ValueError, "message"),
         (lambda ws: ws.subscribe(5), TypeError, "topic"),
         (lambda ws: ws.subscribe("x" * 70000), ValueError, "topic"),
@@ -82,9 +82,9 @@ def test_wrong_arguments_are_named(serve: Any, use: Any, error: Any, named: str)
 def test_text_is_utf8_whoever_sends_it(serve: Any) -> None:
     def on_message(ws: WebSocket, message: Any, _: OpCode) -> None:
         # One that would fail the connection of every subscriber.
-        with pytest.raises(ValueError, match="data must be UTF-8"):
+        with pytest.raises(ValueError, match="message must be UTF-8"):
             server.app.publish("t", message, OpCode.TEXT)
-        with pytest.raises(ValueError, match="data must be UTF-8"):
+        with pytest.raises(ValueError, match="message must be UTF-8"):
             server.app.publish_here("t", message, OpCode.TEXT)
         assert server.app.publish("t", message, OpCode.BINARY)
         assert server.app.publish("t", "ü".encode(), OpCode.TEXT)

@@ -1,0 +1,69 @@
+"""Names, arguments and results of methods as programs of the published package use them."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from socketify import App, OpCode, Request, Response, WebSocket
+
+#: Of methods that are not in ``test_keywords.py`` by these names: what comes behind ``self``.
+SIGNATURES = {
+    Request.get_header: "lower_case_header",
+    Request.get_query: "key",
+    Response.write_header: "key value",
+    Response.write_status: "status_or_status_text",
+    Response.try_end: "data total_size end_connection",
+    Response.send_chunk: "buffer total_size",
+    Response.end: "message end_connection",
+    WebSocket.send: "message opcode compress fin",
+    WebSocket.cork_send: "message opcode compress fin",
+    WebSocket.send_first_fragment: "message opcode compress",
+    WebSocket.send_fragment: "message compress",
+    WebSocket.send_last_fragment: "message compress",
+    WebSocket.publish: "topic message opcode compress exclude_self",
+    WebSocket.end: "code message",
+    App.publish: "topic message opcode compress",
+}
+
+
+@pytest.mark.parametrize("method", SIGNATURES, ids=lambda each: each.__qualname__)
+def test_arguments(method: Any) -> None:
+    assert list(inspect.signature(method).parameters)[1:] == SIGNATURES[method].split()
+
+
+def test_queries_are_lists_and_fields_have_names_as_bytes(serve: Any) -> None:
+    def show(res: Response, req: Request) -> None:
+        res.end([req.get_queries(), req.get_header(b"x-a"), req.preserve().get_header(b"X-A"), req.get_header(b"x-b")])
+
+    server = serve(lambda app: app.get("/", show))
+    got = httpx.get(server.url + "/?a=1&b=2&a=%C3%A9", headers={"X-A": "a"}).json()
+    assert got == [{"a": ["1", "é"], "b": ["2"]}, "a", "a", None]
+
+
+@pytest.mark.parametrize("broker", [None, "none"])
+def test_topics_as_bytes_and_any_message_at_the_end(serve: Any, broker: Any) -> None:
+    def on_message(ws: WebSocket, _message: Any, _opcode: OpCode) -> None:
+        topic = "é".encode()
+        assert ws.subscribe(topic)
+        assert ws.is_subscribed("é")
+        assert ws.get_topics() == ["é"]
+        assert server.app.num_subscribers(topic) == 1
+        assert ws.publish(topic, "one", OpCode.TEXT)
+        assert server.app.publish(topic, "two", OpCode.TEXT)
+        assert not server.app.publish(b"other", "three", OpCode.TEXT)
+        with pytest.raises(ValueError, match="topic must be UTF-8"):
+            ws.subscribe(b"\xff")
+        assert ws.unsubscribe(topic)
+        ws.end(4000, {"reason": "é"})
+
+    server = serve(lambda app: app.ws("/", {"message": on_message}), broker=broker)
+    with connect(server.ws_url + "/") as client:
+        client.send("x")
+        assert [client.recv(timeout=10) for _ in range(2)] == ["one", "two"]
+        with pytest.raises(Exception, match=r'4000.*"reason"'):
+            client.recv(timeout=10)
