@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..core.access_log import AccessLog
@@ -189,7 +190,7 @@ class App(Verbs, TopicMethods):
         listener = Listener(config, self._backlog)
         self.core.listen(listener)
         if handler is not None:
-            handler(AppListenOptions(port=listener.port, host=config.host, options=config.options, domain=config.domain))
+            handler(replace(config, port=listener.port, fd=None, permissions=listener.permissions))
         return self
 
     def run(self, loop_factory: Callable[[], asyncio.AbstractEventLoop] = new_event_loop) -> None:

@@ -17,6 +17,7 @@ from ..server.serve import INTERFACES
 _PREFIX = "SOCKETIFY_"
 _SERVER_HEADER_MAX = 128
 _LIMITS = Limits()
+_MODE_MAX = 0o777
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 _TRUE = ("1", "true", "yes", "on", "t", "y")
 _FALSE = ("0", "false", "no", "off", "f", "n")
@@ -70,6 +71,18 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     return read
 
 
+def mode(text: str) -> int:
+    """Read the mode of a file."""
+    try:
+        value = int(text, 8)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= _MODE_MAX:
+        message = f"must be from 0 to 777, octal, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return value
+
+
 def memory(text: str) -> int:
     """Read a size of memory, such as 512M."""
     number, unit = (text[:-1], text[-1:].upper()) if text[-1:].upper() in _UNITS else (text, "")
@@ -108,6 +121,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--host", "-h", default="127.0.0.1", help="name or address (default: %(default)s)")
     add("--port", "-p", type=at_least(0, 65535), default=8000, help="0 picks one (default: %(default)s)")
     add("--uds", metavar="PATH", help="a Unix-domain socket, instead of host and port")
+    add(
+        "--uds-permissions",
+        type=mode,
+        metavar="OCTAL",
+        help="of its file (default: that of the file it replaces, or 666, less what --umask says)",
+    )
     add("--fd", type=at_least(0), metavar="N", help="a descriptor that listens already, instead of host and port")
     add(
         "--backlog", type=at_least(1, 65535), default=2048, metavar="N", help="connections that may wait (default: %(default)s)"
@@ -140,6 +159,10 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="up to so much longer (default: a tenth of the lifetime)",
     )
+    add("--pid", metavar="PATH", help="a file for the number of the process, which is removed when that ends")
+    add("--user", metavar="NAME", help="who to be when the sockets are bound, a name or a number (needs root)")
+    add("--group", metavar="NAME", help="the group (default: the user's)")
+    add("--umask", type=mode, metavar="OCTAL", help="of files that are made (default: as it was)")
     add("--threads", type=at_least(1, 1024), default=1, metavar="N", help="of a WSGI application (default: %(default)s)")
     add("--loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="the event loop (default: %(default)s)")
     add("--reload", action="store_true", help="restart when a file changes (needs watchfiles)")
@@ -279,6 +302,8 @@ def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespac
         for directory in directories:
             if not Path(directory).is_dir():
                 parser.error(f"{name}: no such directory: {directory!r}")
+    if settings.uds_permissions is not None and settings.uds is None:
+        parser.error("--uds-permissions needs --uds")
     if settings.ssl_certfile is None and settings.ssl_keyfile is not None:
         parser.error("--ssl-keyfile needs --ssl-certfile")
     if settings.ssl_client_certificate is not None and settings.ssl_ca_certs is None:

@@ -19,7 +19,9 @@ from typing import Callable, Optional
 from ..app.app import App
 from ..asgi.lifespan import LifespanError
 from ..loop.backend import backend_refusal, check_backend, chosen_backend
-from ..process.inherited_sockets import describe, notify_systemd, open_sockets
+from ..process.identity import find_identity
+from ..process.inherited_sockets import describe, notify_systemd
+from ..process.place import Place
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
 from ..system.standard_streams import complain, fill_standard_descriptors, is_writable, say
 from ..system.stop_signals import end_by
@@ -28,7 +30,7 @@ from ..topics.broker import BrokerError
 from ..topics.brokers.schemes import without_password
 from .arguments import make_parser, parse_arguments
 from .loading import LoadError, described
-from .server import build_server, serve_on, worker_options
+from .server import build_server, serve_on, uds_permissions, worker_options
 
 logger = logging.getLogger("socketify")
 
@@ -54,25 +56,39 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             sys.stdout.write(json.dumps(_public_settings(settings), indent=2) + "\n")
             return 0
         check_backend()
-        sockets = open_sockets(
+        place = _take_place(settings)
+    except (LoadError, OSError, RuntimeError, ValueError) as error:
+        return _explain(settings, error)
+    try:
+        status = _serve(settings, place.sockets)
+    finally:
+        place.leave()
+    if status < 0:
+        end_by(-status)
+    return max(status, 0)
+
+
+def _take_place(settings: argparse.Namespace) -> Place:
+    identity = find_identity(settings.user, settings.group)
+    if settings.umask is not None:
+        os.umask(settings.umask)
+    place = Place(settings.pid)
+    try:
+        place.listen(
             host=settings.host,
             port=settings.port,
             uds=settings.uds,
+            uds_permissions=uds_permissions(settings),
             fd=settings.fd,
             workers=settings.workers,
             backlog=settings.backlog,
         )
-    except (LoadError, OSError, RuntimeError) as error:
-        return _explain(settings, error)
-    try:
-        status = _serve(settings, sockets)
-    finally:
-        _close(sockets)
-        if settings.uds is not None:
-            Path(settings.uds).unlink(missing_ok=True)
-    if status < 0:
-        end_by(-status)
-    return max(status, 0)
+        if identity is not None:
+            place.become(identity)
+    except BaseException:
+        place.leave()
+        raise
+    return place
 
 
 class _ErrorHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic from 3.11 on only
@@ -206,11 +222,15 @@ def _explain(settings: argparse.Namespace, error: BaseException) -> int:
         traceback.print_exception(type(error), error, error.__traceback__)
     elif isinstance(error, (LoadError, LifespanError, BrokerError)):
         complain(f"socketify: {' '.join(str(error).split())}")
-    elif isinstance(error, OSError) and str(error.strerror).startswith("cannot listen"):
-        complain(f"socketify: {error.strerror}")
+    elif (text := _own_words(error)).startswith(("cannot listen", "--")):
+        complain(f"socketify: {text}")
     else:
         complain(f"socketify: {described(error)}")
     return CONFIGURATION_ERROR
+
+
+def _own_words(error: BaseException) -> str:
+    return str(error if not isinstance(error, OSError) or error.strerror is None else error.strerror)
 
 
 def _public_settings(settings: argparse.Namespace) -> dict[str, object]:

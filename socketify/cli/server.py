@@ -9,7 +9,7 @@ import os
 import random
 import socket
 import sys
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, Union, cast
 
 from ..app.app import App
 from ..core.limits import Limits
@@ -83,6 +83,13 @@ def worker_options(settings: argparse.Namespace) -> WorkerOptions:
     """Return how workers are watched, and when they are replaced."""
     timeout = WorkerOptions.timeout if settings.timeout_worker is None else settings.timeout_worker
     return WorkerOptions(timeout, settings.max_rss, settings.worker_lifetime, settings.worker_lifetime_jitter)
+
+
+def uds_permissions(settings: argparse.Namespace) -> Optional[int]:
+    """Return who may connect to a Unix-domain socket; None for the default."""
+    if settings.uds_permissions is None and settings.umask is not None:
+        return 0o666 & ~int(settings.umask)
+    return cast("Optional[int]", settings.uds_permissions)
 
 
 def tls_options(settings: argparse.Namespace) -> AppOptions | None:

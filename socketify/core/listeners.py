@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Optional, Union
 
 from ..system.descriptors import answer_without_delay, listen_on
+from ..system.unix_sockets import bound_unix_socket, permissions_of
 from .options import AppListenOptions
 
-#: The longest path that the kernel takes, in bytes, without the final NUL.
-_UNIX_PATH_MAX = 107
 _EXCLUSIVE = 1
 
 
@@ -35,7 +34,9 @@ class Listener:
         self.is_shared = config.fd is not None
         #: Whether the native side has a duplicate.
         self.is_registered = False
-        self._path = b""
+        self._path = ""
+        #: The mode of the file of a Unix-domain socket.
+        self.permissions: Optional[int] = None
         self._process = os.getpid()
         self._backlog = backlog
         if config.fd is not None:
@@ -53,7 +54,7 @@ class Listener:
         if config.fd is not None:
             return socket.socket(fileno=os.dup(config.fd))
         if config.domain is not None:
-            return self._unix(os.fsencode(config.domain))
+            return self._unix(config.domain)
         return self._tcp(config.host, config.port, bool(config.options & _EXCLUSIVE))
 
     def _tcp(self, host: Optional[str], port: int, exclusive: bool) -> socket.socket:
@@ -86,19 +87,11 @@ class Listener:
             raise
         return opened
 
-    def _unix(self, path: bytes) -> socket.socket:
-        if not 0 < len(path) <= _UNIX_PATH_MAX:
-            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def _unix(self, path: str) -> socket.socket:
+        opened = bound_unix_socket(path, self.config.permissions)
+        self._path = path
         try:
-            try:
-                opened.bind(path)
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE or not _is_stale(path):
-                    raise
-                Path(os.fsdecode(path)).unlink()
-                opened.bind(path)
-            self._path = path
+            self.permissions = permissions_of(path)
             opened.listen(self._backlog)
         except BaseException:
             opened.close()
@@ -107,10 +100,10 @@ class Listener:
         return opened
 
     def _remove_file(self) -> None:
-        path, self._path = self._path, b""
+        path, self._path = self._path, ""
         if path and self._process == os.getpid():
             with contextlib.suppress(FileNotFoundError):
-                Path(os.fsdecode(path)).unlink()
+                Path(path).unlink()
 
     @property
     def where(self) -> str:
@@ -126,14 +119,6 @@ class Listener:
         if fd >= 0:
             os.close(fd)
             self._remove_file()
-
-
-def _is_stale(path: bytes) -> bool:
-    """Return whether a socket file is left over from a process that died: nothing listens on it."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        # Only sockets yield ECONNREFUSED, so other files are never removed.
-        return probe.connect_ex(path) == errno.ECONNREFUSED
 
 
 def listen_error(error: Union[OSError, UnicodeError], config: AppListenOptions) -> OSError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Optional, Union, cast
 
 _PORT_MAX = 65535
+_PERMISSIONS_MAX = 0o777
 _HANDSHAKE_TIMEOUT_MAX = 24 * 60 * 60
 #: The kinds of keys that OpenSSL knows, each of which may have a certificate.
 _CERTIFICATES_MAX = 5
@@ -143,6 +144,8 @@ class AppListenOptions:
         options: 1 to refuse sharing the port with other processes.
         domain: path of a Unix-domain socket; excludes host and port.
         fd: descriptor of a socket that listens already, or of a bound one that will; it is shared. Excludes all others.
+        permissions: who may connect to a Unix-domain socket: the mode of its file, as 0o660. None for 0o666, or for that of the
+            file of a dead process which it replaces.
 
     Raises:
         TypeError: an argument has the wrong type.
@@ -155,6 +158,7 @@ class AppListenOptions:
     options: int = 0
     domain: Optional[str] = None
     fd: Optional[int] = None
+    permissions: Optional[int] = None
 
     def __post_init__(self) -> None:
         for name, types in (
@@ -163,12 +167,16 @@ class AppListenOptions:
             ("options", int),
             ("domain", (str, type(None))),
             ("fd", (int, type(None))),
+            ("permissions", (int, type(None))),
         ):
             value = getattr(self, name)
             if not isinstance(value, types) or isinstance(value, bool):
-                wanted = "int" if types is int else ("int or None" if name == "fd" else "str or None")
+                wanted = "int" if types is int else ("int or None" if name in ("fd", "permissions") else "str or None")
                 message = f"{name} must be {wanted}, not {type(value).__name__}"
                 raise TypeError(message)
+        self._check_places()
+
+    def _check_places(self) -> None:
         if not 0 <= self.port <= _PORT_MAX:
             message = f"port must be between 0 and {_PORT_MAX}, not {self.port}"
             raise ValueError(message)
@@ -177,4 +185,12 @@ class AppListenOptions:
             raise ValueError(message)
         if self.fd is not None and (self.host is not None or self.port != 0 or self.domain is not None):
             message = "fd excludes host, port and domain"
+            raise ValueError(message)
+        if self.permissions is None:
+            return
+        if self.domain is None:
+            message = "permissions needs domain: only a Unix-domain socket has a file"
+            raise ValueError(message)
+        if not 0 <= self.permissions <= _PERMISSIONS_MAX:
+            message = f"permissions must be from 0 to 0o777, not {oct(self.permissions)}"
             raise ValueError(message)

@@ -7,11 +7,10 @@ import errno
 import itertools
 import os
 import socket
-import stat
-from pathlib import Path
 from typing import Optional
 
 from ..system.descriptors import listen_on
+from ..system.unix_sockets import bound_unix_socket
 from .binding import bound_socket
 
 _SYSTEMD_FIRST = 3
@@ -21,7 +20,14 @@ _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 def open_sockets(
-    *, host: Optional[str], port: int, uds: Optional[str], fd: Optional[int], workers: int, backlog: int
+    *,
+    host: Optional[str],
+    port: int,
+    uds: Optional[str],
+    uds_permissions: Optional[int],
+    fd: Optional[int],
+    workers: int,
+    backlog: int,
 ) -> list[list[socket.socket]]:
     """Return the listening sockets of each worker, or those that all share: SO_REUSEPORT lets the system spread connections.
 
@@ -29,6 +35,7 @@ def open_sockets(
         host: name or address to listen on; None for every interface.
         port: 0 lets the system pick one.
         uds: path of a Unix-domain socket, instead of host and port.
+        uds_permissions: the mode of its file; see :func:`bound_unix_socket`.
         fd: a descriptor that is bound already, instead of host and port.
         workers: how many share the port.
         backlog: connections that may wait in each socket.
@@ -41,7 +48,7 @@ def open_sockets(
     if inherited:
         return [[_adopt(descriptor, backlog) for descriptor in inherited]]
     if uds is not None:
-        return [[_listen_unix(uds, backlog)]]
+        return [[_listen_unix(uds, uds_permissions, backlog)]]
     try:
         return _listen(host or None, port, workers, backlog)
     except OSError as error:
@@ -92,34 +99,14 @@ def _adopt(descriptor: int, backlog: int) -> socket.socket:
     return socket.socket(fileno=descriptor)
 
 
-def _listen_unix(path: str, backlog: int) -> socket.socket:
-    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _listen_unix(path: str, permissions: Optional[int], backlog: int) -> socket.socket:
     try:
-        if _is_stale(path):
-            Path(path).unlink()
-        opened.bind(path)
-        opened.listen(backlog)
+        opened = bound_unix_socket(path, permissions)
     except OSError as error:
-        opened.close()
-        # A path that is too long has no errno.
-        message = f"cannot listen on Unix socket {path!r}: {error.strerror or error}"
-        raise type(error)(error.errno or errno.ENAMETOOLONG, message) from error
+        message = f"cannot listen on Unix socket {path!r}: {error.strerror}"
+        raise type(error)(error.errno, message) from error
+    opened.listen(backlog)
     return opened
-
-
-def _is_stale(path: str) -> bool:
-    """Return whether a socket's file is left over from a process that died."""
-    try:
-        if not stat.S_ISSOCK(Path(path).stat().st_mode):
-            return False
-    except FileNotFoundError:
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            return True
-    return False
 
 
 def describe(opened: socket.socket, secure: bool) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..core.options import AppListenOptions
+from ..system.unix_sockets import bound_unix_socket
 from .binding import bound_socket
 
 
@@ -53,11 +55,11 @@ class WorkerSockets:
     """
 
     def __init__(self, places: list[AppListenOptions], workers: int, backlog: int) -> None:
-        self._paths = [place.domain for place in places if place.domain is not None]
         self._backlog = backlog
         self._sockets: list[list[socket.socket]] = []
-        self._unbound: list[tuple[socket.socket, str]] = []
-        shared = [self._shared(place) for place in places if place.domain is not None or place.fd is not None]
+        # Only one socket can have a path.
+        self._places = [place for place in places if place.domain is not None]
+        shared = [socket.socket(fileno=os.dup(place.fd)) for place in places if place.fd is not None]
         try:
             for _ in range(workers):
                 mine = list(shared)
@@ -70,18 +72,13 @@ class WorkerSockets:
             self.close()
             raise
 
-    def _shared(self, place: AppListenOptions) -> socket.socket:
-        if place.fd is not None:
-            return socket.socket(fileno=os.dup(place.fd))
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._unbound.append((made, str(place.domain)))
-        return made
-
     def begin(self) -> None:
-        """Take the paths of Unix-domain sockets, which only one socket can have."""
-        for made, path in self._unbound:
-            made.bind(path)
+        """Take the paths of Unix-domain sockets, which the app had."""
+        for place in self._places:
+            made = bound_unix_socket(str(place.domain), place.permissions)
             made.listen(self._backlog)
+            for mine in self._sockets:
+                mine.append(made)
 
     def __len__(self) -> int:
         """Return among how many workers connections are spread; each needs one."""
@@ -100,5 +97,6 @@ class WorkerSockets:
 
     def remove(self) -> None:
         """Remove the paths of Unix-domain sockets."""
-        for path in self._paths:
-            Path(path).unlink(missing_ok=True)
+        for place in self._places:
+            with contextlib.suppress(OSError):
+                Path(str(place.domain)).unlink()
