@@ -315,6 +315,17 @@ def test_what_comes_after_our_own_reset_is_ignored_and_counted() -> None:
         assert [each.type for each in frames(machine.take())] == [RST_STREAM]
 
 
+def test_content_that_was_of_use_before_its_frame_is_not_counted() -> None:
+    with Machine(max_ignored_frames_per_s=2) as machine:
+        for stream in range(1, 21, 2):
+            for event in machine.steps(headers(stream, end=False) + data(stream, b"body", end=True)):
+                assert event.kind == "request"
+                assert machine.body_here(stream) == b"body"
+                machine.head(stream, 204, end=True)
+                assert machine.is_over(stream)
+        assert {each.type for each in frames(machine.take())} == {HEADERS}
+
+
 @pytest.mark.parametrize("preface", [b"GET / HTTP/1.1\r\n", PREFACE[:-1] + b"x", PREFACE[:14] + b"X"])
 def test_what_is_no_preface(preface: bytes) -> None:
     with Machine(preface=False) as machine:

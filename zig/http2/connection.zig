@@ -112,6 +112,8 @@ pub const Connection = struct {
     /// The greatest identifier that the peer used, and the greatest one of a stream that was opened.
     last_seen: u32 = 0,
     last_opened: u32 = 0,
+    /// The stream whose content was looked at before the frame is read that has all of it.
+    foreseen: u32 = 0,
     early: [8]Early = @splat(.{}),
     early_next: u8 = 0,
 

@@ -128,8 +128,12 @@ pub fn endLocal(connection: *Connection, stream: *Stream) void {
     stream.flags.waiting = false;
     connection.schedule(stream);
     if (stream.flags.remote_ended) return close(connection, stream, true);
+    if (stream.flags.tunnel) return;
+    // A request whose content has arrived has no rest but its end, which may still have to be read.
+    const is_whole = connection.foreseen == stream.id or (stream.flags.has_length and stream.content_left == 0);
+    if (is_whole) return close(connection, stream, false);
     // RFC 9113 section 8.1: the rest of the request is of no use to anybody.
-    if (!stream.flags.tunnel) reset(connection, stream, .no_error);
+    reset(connection, stream, .no_error);
 }
 
 /// Its own side is: the stream is over, or only half-closed.

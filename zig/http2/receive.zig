@@ -195,11 +195,14 @@ fn beginPayload(connection: *Connection, header: Header, prefix: []const u8, eve
         .ends = ends,
         .active = content + padding > 0 or ends,
     };
+    const foreseen = connection.foreseen == header.stream;
+    connection.foreseen = 0;
     const stream = connection.streams.find(header.stream) orelse {
         if (connection.isIdle(header.stream)) return failed(connection, .protocol_error);
         if (connection.closed.fateOf(header.stream) == .by_peer) return failed(connection, .stream_closed);
         if (connection.closed.fateOf(header.stream) == .never_opened) return failed(connection, .protocol_error);
-        control_frames.ignore(connection);
+        // What was of use counts as no frame without any.
+        if (!foreseen) control_frames.ignore(connection);
         abandon(connection, header.length);
         return false;
     };
@@ -283,7 +286,7 @@ fn skipped(payload: *Connection.Payload, input: *Text) void {
 
 /// The whole content of a request that was just announced, where the next frame of the input is all of it: to be looked at before
 /// the next step, which gives it all the same.
-pub fn bodyHere(connection: *const Connection, input: *const Text, stream: *const Stream) ?[]u8 {
+pub fn bodyHere(connection: *Connection, input: *const Text, stream: *const Stream) ?[]u8 {
     if (connection.payload.active or connection.stash.items.len > 0 or input.len < codes.frame_header_bytes) return null;
     const header: Header = .read(input.ptr[0..codes.frame_header_bytes]);
     if (header.type != .data or header.stream != stream.id or header.flags != Flag.end_stream) return null;
@@ -292,5 +295,6 @@ pub fn bodyHere(connection: *const Connection, input: *const Text, stream: *cons
     if (length > connection.receive_window or length > stream.receive_window) return null;
     if (stream.flags.over or stream.flags.discards or length > stream.content_left) return null;
     if (stream.flags.has_length and length != stream.content_left) return null;
+    connection.foreseen = stream.id;
     return input.ptr[codes.frame_header_bytes..][0..header.length];
 }
