@@ -6,16 +6,18 @@ import asyncio
 import logging
 import signal
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Callable, Optional, Protocol
 
 from ..loop.coroutines import new_task
 from ..loop.loop_thread import LoopThread
 from ..native import lib
 from ..system.stop_signals import StopSignals
-from ..system.worker import announce_ready, begin_beats, is_replaced
+from ..system.worker import announce_ready, begin_beats, count_report, is_replaced
 from .bridge import Loop
 from .core import Core
 from .drain import Drain
+from .in_flight import describe_in_flight
 from .stopping import LifecycleHandler, Stop, end_loop
 
 logger = logging.getLogger("socketify")
@@ -93,6 +95,8 @@ class Lifecycle:
         others: dict[int, Callable[[], Any]] = {}
         if self.on_hangup is not None:
             others = dict.fromkeys((signal.SIGHUP, signal.SIGUSR1), self.on_hangup)
+        if signal.getsignal(signal.SIGUSR2) in (signal.SIG_DFL, signal.SIG_IGN):
+            others[signal.SIGUSR2] = partial(self._report, loop)
         signals = StopSignals(loop, self._on_signal, others)
         try:
             signals.install()
@@ -110,6 +114,13 @@ class Lifecycle:
             LoopThread.current().release(loop)
             loop.close()
         return signals.caught
+
+    def _report(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Log what is in flight."""
+        core = self._core
+        count_report()
+        connections = lib.sk_app_connections(core.native) if core.native else 0
+        logger.warning("%s", describe_in_flight(loop, connections, len(core.live)))
 
     def _on_signal(self) -> None:
         if self._stopping is not None:

@@ -216,8 +216,10 @@ class Supervisor:
                 self._last_stop = now
                 self.caught = self.caught or number
                 self._stop()
-        elif number in _PASSED_ON:
+        elif number == signal.SIGUSR1:
             self._pass_on(number)
+        elif number == signal.SIGUSR2:
+            self._report()
         elif self._stopping:
             return
         elif number == signal.SIGHUP:
@@ -303,6 +305,15 @@ class Supervisor:
         if self._young_deaths < 2:
             return 0.0
         return float(min(_BACKOFF_FIRST_SECONDS * 2 ** (self._young_deaths - 2), _BACKOFF_OF_SERVERS_MAX_SECONDS))
+
+    def _report(self) -> None:
+        """Log how the workers are, and let them log what is in flight."""
+        now = time.monotonic()
+        for worker in self._workers.values():
+            state = "leaves" if worker.leaves else "serves" if worker.serves else "starts"
+            age, size = now - worker.began, worker.rss / 2**20
+            logger.warning("%s %s, began %.0f s ago, has %.1f MiB of memory", worker.name, state, age, size)
+            self._watch.ask_for_report(worker)
 
     # ---- replacing workers
 

@@ -22,6 +22,8 @@ _BEATS_IN_TIMEOUT = 4
 #: How long a worker has for its stacks, and how often the supervisor looks whether they are there.
 _STACKS_SECONDS = 1.0
 _STACKS_POLL_SECONDS = 0.05
+#: How long a worker has to log what is in flight.
+_REPORT_SECONDS = 1.0
 #: Who looks so many times later than it would has been stopped itself.
 _AWAY_FACTOR = 3
 #: A worker that is too large lives for so long all the same, as its successor may be as large.
@@ -40,6 +42,11 @@ class _Record:
     #: When it was asked for its stacks, and how much of these was there since.
     asked: Optional[float] = None
     written: int = 0
+    #: Whether it is killed then.
+    is_blocked: bool = False
+    #: When it was asked to report, and how many reports it had made before.
+    report_asked: Optional[float] = None
+    reports: int = 0
 
 
 class Watch:
@@ -74,9 +81,15 @@ class Watch:
         """Watch a worker no more that has ended."""
         self._watched.pop(worker.pid, None)
 
+    def ask_for_report(self, worker: Worker) -> None:
+        """Let a worker log what is in flight; where it does not within a second, its stacks are logged."""
+        record = self._watched[worker.pid]
+        record.report_asked, record.reports = time.monotonic(), worker.memory.reports
+        worker.send(signal.SIGUSR2)
+
     def seconds_to_wait(self) -> Optional[float]:
         """Return when to look again, in seconds from now; None for never."""
-        if any(each.asked is not None for each in self._watched.values()):
+        if any(each.asked is not None or each.report_asked is not None for each in self._watched.values()):
             return _STACKS_POLL_SECONDS
         if self._tick is None or not self._watched:
             return None
@@ -86,7 +99,9 @@ class Watch:
         """Kill the workers that are blocked; return those that are to be replaced."""
         now = time.monotonic()
         for worker in workers:
-            self._await_stacks(worker, self._watched[worker.pid], now)
+            record = self._watched[worker.pid]
+            self._await_report(worker, record, now)
+            self._await_stacks(worker, record, now)
         if self._tick is None or now - self._looked < self._tick:
             return []
         # It was stopped itself, or could not run: the workers have had less time than the clock says.
@@ -96,44 +111,57 @@ class Watch:
             self._look_for_beat(worker, self._watched[worker.pid], now, was_away)
         return [worker for worker in workers if self._is_due(worker, now)]
 
-    def _look_for_beat(self, worker: Worker, watched: _Record, now: float, was_away: bool) -> None:
+    def _look_for_beat(self, worker: Worker, record: _Record, now: float, was_away: bool) -> None:
         beats = worker.memory.beats
-        if beats != watched.beats or not beats or was_away:
-            watched.beats, watched.changed = beats, now
-        elif now - watched.changed >= self._options.timeout and watched.asked is None and not worker.is_traced:
-            watched.asked, watched.written = now, 0
-            worker.stacks.ask(worker.pid)
+        if beats != record.beats or not beats or was_away:
+            record.beats, record.changed = beats, now
+        elif now - record.changed >= self._options.timeout and not record.is_blocked and not worker.is_traced:
+            record.is_blocked = True
+            self._ask_for_stacks(worker, record, now)
 
-    def _await_stacks(self, worker: Worker, watched: _Record, now: float) -> None:
-        if watched.asked is None:
+    def _ask_for_stacks(self, worker: Worker, record: _Record, now: float) -> None:
+        record.asked, record.written = now, 0
+        worker.stacks.ask(worker.pid)
+
+    def _await_report(self, worker: Worker, record: _Record, now: float) -> None:
+        if record.report_asked is None or now - record.report_asked < _REPORT_SECONDS:
+            return
+        record.report_asked = None
+        if worker.memory.reports == record.reports and record.asked is None:
+            self._ask_for_stacks(worker, record, now)
+
+    def _await_stacks(self, worker: Worker, record: _Record, now: float) -> None:
+        if record.asked is None:
             return
         size = worker.stacks.size
-        waited = now - watched.asked
-        if waited > _AWAY_FACTOR * _STACKS_SECONDS:
-            watched.asked, watched.changed = None, now
-            return
-        is_late = waited >= _STACKS_SECONDS
+        waited = now - record.asked
         # They come in several pieces.
-        if not is_late and (not size or size != watched.written):
-            watched.written = size
+        if waited < _STACKS_SECONDS and (not size or size != record.written):
+            record.written = size
             return
-        watched.asked = None
-        if worker.memory.beats != watched.beats:
+        record.asked = None
+        text = worker.stacks.read()
+        if not record.is_blocked:
+            logger.warning("%s is busy. What its threads are doing:\n%s", worker.name, text or "it does not say")
             return
-        stacks = worker.stacks.read()
+        record.is_blocked = False
+        if waited > _AWAY_FACTOR * _STACKS_SECONDS:
+            record.changed = now
+            return
+        if worker.memory.beats != record.beats:
+            return
         logger.error(
             "%s has not answered for %g s: it is killed, and replaced%s",
             worker.name,
-            now - watched.changed,
-            f". What its threads were doing:\n{stacks}" if stacks else ", and does not even say what it was doing",
+            round(now - record.changed, 1),
+            f". What its threads were doing:\n{text}" if text else ", and does not even say what it was doing",
         )
         worker.send(signal.SIGKILL)
 
     def _is_due(self, worker: Worker, now: float) -> bool:
         if worker.leaves or not worker.serves or worker.is_due or now < worker.replaceable:
             return False
-        watched = self._watched[worker.pid]
-        if now >= watched.expires:
+        if now >= self._watched[worker.pid].expires:
             logger.info("%s has reached its lifetime, and is replaced", worker.name)
             return True
         most = self._options.max_rss

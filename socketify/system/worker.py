@@ -17,6 +17,7 @@ _PR_SET_PDEATHSIG = 1
 #: Where what a worker shares with its supervisor lies, in words of 64 bits.
 _REPLACED = 0
 _BEATS = 1
+_REPORTS = 2
 _WORDS = 8
 
 
@@ -43,6 +44,15 @@ class WorkerMemory:
     @beats.setter
     def beats(self, value: int) -> None:
         self._words[_BEATS] = value
+
+    @property
+    def reports(self) -> int:
+        """How often the worker has logged what is in flight. The worker writes it."""
+        return self._words[_REPORTS]
+
+    @reports.setter
+    def reports(self, value: int) -> None:
+        self._words[_REPORTS] = value
 
 
 @dataclass
@@ -106,6 +116,13 @@ def succeeds() -> bool:
     """Return whether this worker comes after others that served: what these do without, it need not have either."""
     place = _own_place()
     return place is not None and place.succeeds
+
+
+def count_report() -> None:
+    """Take note that this worker logs what is in flight, so that the supervisor need not; do nothing in other processes."""
+    place = _own_place()
+    if place is not None:
+        place.memory.reports += 1
 
 
 def begin_beats(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:

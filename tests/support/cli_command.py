@@ -84,8 +84,8 @@ class Command:
     def url(self) -> str:
         return self.wait_for(r"Listening on (\S+)")
 
-    def wait_for(self, pattern: str) -> str:
-        deadline = time.monotonic() + 20
+    def wait_for(self, pattern: str, seconds: float = 20) -> str:
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = re.search(pattern, self.said)
             if found is not None:

@@ -1,0 +1,102 @@
+"""What a process is doing: the requests and tasks that wait, and the threads that work, each with the place in its code."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Optional
+
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+#: Tasks and threads that are described.
+_DESCRIBED_MAX = 200
+#: How deep one may wait for another.
+_DEPTH_MAX = 100
+_TARGET_MAX = 200
+
+
+def describe_in_flight(loop: asyncio.AbstractEventLoop, connections: int, followed: int) -> str:
+    """Return a text of several lines: what waits in an event loop, and what other threads do.
+
+    The loop's own thread has to call it. What a request asks for is read in the local variables of the code that serves it,
+    so that requests cost nothing for this.
+
+    Args:
+        loop: whose tasks are described.
+        connections: how many are open.
+        followed: how many requests and websockets go on though their handlers returned.
+
+    """
+    tasks = [(task, frames) for task in asyncio.all_tasks(loop) if not _is_ours(frames := list(_awaited(task.get_coro())))]
+    lines = [f"in flight: {connections} connections, {followed} requests and websockets that wait, {len(tasks)} tasks"]
+    described = [_described(f"task {task.get_name()}", frames) for task, frames in tasks[:_DESCRIBED_MAX]]
+    here = threading.get_ident()
+    names = {each.ident: each.name for each in threading.enumerate()}
+    for ident, frame in list(sys._current_frames().items())[:_DESCRIBED_MAX]:  # noqa: SLF001 - as documented
+        if ident != here:
+            described.append(_described(f"thread {names.get(ident, ident)}", list(_callers(frame))))
+    lines += sorted(described)
+    if len(tasks) > _DESCRIBED_MAX:
+        lines.append(f"  and {len(tasks) - _DESCRIBED_MAX} tasks more")
+    return "\n".join(lines)
+
+
+def _is_ours(frames: list[types.FrameType]) -> bool:
+    """Return whether a task is the server's own, or waits for work."""
+    return not frames or (frames[0].f_code.co_filename.startswith(_PACKAGE) and _request_of(frames[0]) is None)
+
+
+def _described(name: str, frames: list[types.FrameType]) -> str:
+    """Return a line: who it is, what is asked of it, and where it is, outermost first."""
+    asked = next((text for text in map(_request_of, frames) if text), None)
+    places = [f"{each.f_code.co_name} ({each.f_code.co_filename}:{each.f_lineno})" for each in frames]
+    return f"  {name}{f', {asked}' if asked else ''}: {' > '.join(places) or 'nowhere in Python'}"
+
+
+def _awaited(coroutine: Any) -> Iterator[types.FrameType]:
+    """Yield the frames of a coroutine that waits, and of those that it waits for."""
+    for _ in range(_DEPTH_MAX):
+        for prefix in ("cr", "gi", "ag"):
+            frame = getattr(coroutine, f"{prefix}_frame", None)
+            if frame is not None:
+                yield frame
+                break
+        else:
+            return
+        coroutine = getattr(coroutine, "gi_yieldfrom" if prefix == "gi" else f"{prefix}_await", None)
+
+
+def _callers(frame: Optional[types.FrameType]) -> Iterator[types.FrameType]:
+    """Yield the frames of a thread, outermost first."""
+    frames: list[types.FrameType] = []
+    while frame is not None and len(frames) < _DEPTH_MAX:
+        frames.append(frame)
+        frame = frame.f_back
+    yield from reversed(frames)
+
+
+def _request_of(frame: types.FrameType) -> Optional[str]:
+    """Return method and target of the request that a frame has to do with: a scope, an environ, or a request."""
+    for value in list(frame.f_locals.values()):
+        asked: Optional[str] = None
+        if isinstance(value, Mapping):
+            asked = _of_mapping(value)
+        else:
+            snapshot = getattr(getattr(value, "exchange_", None), "snapshot", None)
+            if snapshot is not None:
+                asked = f"{snapshot.method} {snapshot.full_url}"
+        if asked is not None:
+            # What a client sent may hold anything, and the log has lines.
+            return ascii(asked[:_TARGET_MAX])[1:-1]
+    return None
+
+
+def _of_mapping(value: Mapping[Any, Any]) -> Optional[str]:
+    if value.get("type") in ("http", "websocket") and "path" in value:
+        return f"{value.get('method', 'websocket')} {value['path']}"
+    if "REQUEST_METHOD" in value:
+        return f"{value['REQUEST_METHOD']} {value.get('SCRIPT_NAME', '')}{value.get('PATH_INFO', '')}"
+    return None

@@ -1,0 +1,107 @@
+"""SIGUSR2: what is in flight is logged, with the places in the program that wait."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cli_command import children
+from server_programs import Program
+
+WAITS = """
+import asyncio, threading, time
+
+async def inner():
+    await asyncio.sleep(60)
+
+async def native(res, req):
+    await inner()
+
+def run(app):
+    app.get("/", lambda res, req: res.end("ok")).get("/order/:id", native)
+    app.get("/blocks", blocks)
+
+def blocks(res, req):
+    time.sleep(60)
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "http":
+        await inner()
+
+def wsgi(environ, start_response):
+    time.sleep(60)
+"""
+
+
+def ask(port: int, path: str) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), 20)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("waits:run",), r"  task Task-\d+, GET /order/7\?a=b: native \(.*waits.py:\d+\) > inner \(.*\) > sleep \("),
+        (("waits:run", "--loop", "asyncio", "--workers", "2"), r"GET /order/7\?a=b: native \(.*\) > inner \(.*waits.py:5\) > "),
+        (("waits:asgi", "--workers", "2"), r"GET /order/7: asgi \(.*\) > inner \(.*waits.py:5\) > sleep \("),
+        (("waits:wsgi", "--threads", "2"), r"  thread \S+, GET /order/7: .* > wsgi \(.*waits.py:\d+\)"),
+    ],
+)
+def test_what_is_in_flight_is_logged(command: Any, tmp_path: Path, flags: tuple[str, ...], expected: str) -> None:
+    (tmp_path / "waits.py").write_text(WAITS)
+    running = command(*flags, "--port", "0", "--timeout-graceful-shutdown", "0")
+    port = int(running.url.rpartition(":")[2])
+    with ask(port, "/order/7?a=b"):
+        # Until it has arrived, the log says less.
+        for _ in range(100):
+            running.process.send_signal(signal.SIGUSR2)
+            running.wait_for("in flight: ")
+            if "GET /order/7" in running.said:
+                break
+        running.wait_for("in flight: 1 connections, ")
+        running.wait_for(expected)
+    if "--workers" in flags:
+        running.wait_for(r"WARNING: worker 2 \(pid \d+\) serves, began \d+ s ago, has \d+\.\d MiB of memory")
+        assert len(children(running.process.pid)) == 2
+    assert "is busy" not in running.said
+    assert running.stop() == 0
+
+
+def test_a_worker_that_is_blocked_is_reported_by_its_supervisor_and_stays(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text(WAITS)
+    running = command("waits:run", "--workers", "2", "--port", "0")
+    url, workers = running.url, children(running.process.pid)
+    with ask(int(url.rpartition(":")[2]), "/blocks"):
+        for _ in range(20):
+            running.process.send_signal(signal.SIGUSR2)
+            try:
+                running.wait_for(r"(?s)worker \d \(pid \d+\) is busy. What its threads are doing:\n.*in blocks\n", 2)
+                break
+            except AssertionError:
+                continue
+    running.wait_for(r"in flight: 0 connections")
+    assert children(running.process.pid) == workers
+    running.process.kill()
+
+
+def test_a_program_with_a_handler_of_its_own_keeps_it() -> None:
+    text = (
+        "import signal\nfrom socketify import App\nSET\n"
+        "App().get('/', lambda res, req: res.end('ok')).listen(0, lambda config: print(config.port)).run()\n"
+    )
+    with Program(text.replace("SET", "signal.signal(signal.SIGUSR2, lambda *_: print('mine', flush=True))")) as program:
+        assert httpx.get(program.url).text == "ok"
+        program.send_signal(signal.SIGUSR2)
+        assert program.stdout.readline() == "mine\n"
+        program.stop()
+    with Program(text.replace("SET", "")) as program:
+        assert httpx.get(program.url).text == "ok"
+        program.send_signal(signal.SIGUSR2)
+        assert httpx.get(program.url).text == "ok"
+        program.stop()
+        assert program.errors.startswith("in flight: ")
