@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from typing import Any
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from socketify import App, OpCode, Request, Response, WebSocket
+from socketify import App, OpCode, Request, Response, WebSocket, middleware
 
 #: Of methods that are not in ``test_keywords.py`` by these names: what comes behind ``self``.
 SIGNATURES = {
@@ -67,3 +68,69 @@ def test_topics_as_bytes_and_any_message_at_the_end(serve: Any, broker: Any) -> 
         assert [client.recv(timeout=10) for _ in range(2)] == ["one", "two"]
         with pytest.raises(Exception, match=r'4000.*"reason"'):
             client.recv(timeout=10)
+
+
+def test_any_attribute_can_be_set_and_is_gone_with_the_request(serve: Any) -> None:
+    seen: list[Any] = []
+
+    def sign_in(res: Response, req: Request) -> None:
+        names: Any = (res, req)
+        for each in names:
+            seen.append(hasattr(each, "user"))
+            each.user = {"id": len(seen)}
+            with pytest.raises(AttributeError):
+                each.get_remote_address = each.get_header = None
+        req.set_yield(1)
+
+    def show(res: Response, req: Request) -> None:
+        # The next route has objects of its own.
+        opened: Any = req
+        seen.append(hasattr(req, "user"))
+        opened.first = opened.second = 1
+        del opened.first
+        for missing in ("first", "third"):
+            with pytest.raises(AttributeError, match=f"'Request' object has no attribute '{missing}'"):
+                delattr(opened, missing)
+            with pytest.raises(AttributeError, match=f"'Request' object has no attribute '{missing}'"):
+                getattr(opened, missing)
+        assert opened.second == 1
+        assert res.app is req.app is server.app
+        res.end("x")
+
+    server = serve(lambda app: app.get("/", sign_in).get("/*", show))
+    with httpx.Client() as client:
+        for _ in range(3):
+            assert client.get(server.url + "/").text == "x"
+    assert seen == [False, False, False] * 3
+
+
+def test_an_attribute_of_a_middleware_is_there_after_a_wait(serve: Any) -> None:
+    async def sign_in(res: Any, req: Any) -> str:
+        req.user, res.began = "é", 1
+        await asyncio.sleep(0)
+        return "go on"
+
+    async def show(res: Any, req: Any) -> None:
+        await asyncio.sleep(0)
+        res.end([req.user, res.began])
+
+    server = serve(lambda app: app.get("/", middleware(sign_in, show)))
+    assert [httpx.get(server.url).json() for _ in range(2)] == [["é", 1]] * 2
+
+
+def test_attributes_of_websockets(serve: Any) -> None:
+    def on_open(ws: Any) -> None:
+        assert not hasattr(ws, "count")
+        ws.count = 0
+
+    def on_message(ws: Any, _message: Any, _opcode: OpCode) -> None:
+        assert ws.app is server.app
+        ws.count += 1
+        ws.send(str(ws.count), OpCode.TEXT)
+
+    server = serve(lambda app: app.ws("/", {"open": on_open, "message": on_message}))
+    for _ in range(3):
+        with connect(server.ws_url + "/") as client:
+            for count in (1, 2):
+                client.send("x")
+                assert client.recv(timeout=10) == str(count)

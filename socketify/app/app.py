@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar, Union
@@ -121,6 +122,7 @@ class App(Verbs, TopicMethods):
         limits = limits or Limits()
         #: What the parts of the framework share; not for handlers.
         self.core = core = Core(debug)
+        core.app = weakref.ref(self)
         #: How it listens, is served and stops; for servers that run it.
         self.lifecycle = Lifecycle(core, lifespan, shutdown_timeout)
         self._backlog = limits.backlog

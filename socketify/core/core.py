@@ -55,6 +55,8 @@ class Core:
         #: Responses by handle that nothing else may hold, until their events have happened.
         self.kept: dict[int, object] = {}
         self.new_response: Callable[[int], Any] = _no_response
+        #: Returns the app, for its handlers; the core does not keep it alive.
+        self.app: Callable[[], Any] = _no_app
         self.outcome = Outcome(self, debug)
         #: How websockets publish if that goes to other processes, too: topic, message, opcode, whether to compress.
         self.publish: Optional[Callable[[str, Any, Any, bool], bool]] = None
@@ -397,3 +399,8 @@ def _was_cancelled(task: asyncio.Task[Any]) -> bool:
 def _no_response(_handle: int) -> Any:
     message = "the app has no responses yet"
     raise RuntimeError(message)
+
+
+def _no_app() -> Any:
+    """Return no app: the core is used by itself."""
+    return None

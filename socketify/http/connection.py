@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from io import BytesIO
 from typing import Any, Callable, Optional, TypeVar
 
+from ..core.own_class import OwnAttributes
 from ..native import lib
 from ..native.abi import GONE
 from ..wire.addresses import address_text
@@ -20,7 +21,7 @@ from .request_body import read_form, read_whole
 Self = TypeVar("Self", bound="ClientConnection")
 
 
-class ClientConnection:
+class ClientConnection(OwnAttributes):
     """What a response knows of its client. The request's body can be read once, by one of the methods.
 
     After the client left, methods do nothing; see :attr:`aborted`.
@@ -33,6 +34,14 @@ class ClientConnection:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange_ = exchange
+
+    def _own_extras(self) -> dict[str, Any]:
+        return self.exchange_.own_response_extras()
+
+    @property
+    def app(self) -> Any:
+        """The :class:`socketify.App` that got the request."""
+        return self.exchange_.core.app()
 
     @property
     def aborted(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Union
+from typing import Any, Callable, Optional, Union
 from urllib.parse import parse_qsl, unquote
 
+from ..core.own_class import OwnAttributes
 from ..native import full_url as _full_url
 from ..native import header as _header
 from ..native import lib
@@ -27,8 +28,8 @@ def _decoded(text: str) -> str:
     return unquote(text) if "%" in text else text
 
 
-class Request:
-    """A request. Valid until its handler returns or first waits, unless preserved.
+class Request(OwnAttributes):
+    """A request. Valid until its handler returns or first waits, unless preserved. Any attribute can be set on it.
 
     Raises (every accessor):
         RuntimeError: the handler has returned without :meth:`preserve`, so the request cannot be read any more.
@@ -41,6 +42,14 @@ class Request:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange_ = exchange
+
+    def _own_extras(self) -> dict[str, Any]:
+        return self.exchange_.own_request_extras()
+
+    @property
+    def app(self) -> Any:
+        """The :class:`socketify.App` that got it."""
+        return self.exchange_.core.app()
 
     def _text(self, length: int) -> str:
         if length == STALE:

@@ -36,7 +36,7 @@ class Response(ClientConnection):
     """A response to one request.
 
     Methods without another result return the response, so that calls chain. After the client left they do nothing
-    (see :attr:`aborted`); after the response ended they raise RuntimeError.
+    (see :attr:`aborted`); after the response ended they raise RuntimeError. Any attribute can be set on a response.
     """
 
     __slots__ = ()

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Callable, TypeVar, Union
 
 from ..core.core import Core
+from ..core.own_class import OwnAttributes
 from ..native import lib, websocket_send
 from ..native import publish_from as _publish_from
 from ..native import send_message as _send
@@ -24,7 +25,7 @@ Self = TypeVar("Self", bound="WebSocket")
 _STATUS = (SendStatus.BACKPRESSURE, SendStatus.SUCCESS, SendStatus.DROPPED)
 
 
-class WebSocket:
+class WebSocket(OwnAttributes):
     """A websocket connection (RFC 6455).
 
     After it closed, methods do nothing: sending returns ``SendStatus.DROPPED``, questions are answered with False, zero or
@@ -33,6 +34,8 @@ class WebSocket:
 
     Other threads than the app's may send, publish, end and close: the app's thread does it, soon and in order. Methods
     that return something of the connection raise RuntimeError there.
+
+    Any attribute can be set on it, and is gone with the connection.
     """
 
     __slots__ = ("__weakref__", "session_")
@@ -43,6 +46,11 @@ class WebSocket:
 
     def _own_extras(self) -> dict[str, Any]:
         return self.session_.own_extras()
+
+    @property
+    def app(self) -> Any:
+        """The :class:`socketify.App` that accepted it."""
+        return self.session_.core.app()
 
     def _forward(self: Self, function: Callable[..., object], *arguments: Any) -> Self:
         self.session_.forward(function, *arguments)
