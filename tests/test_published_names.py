@@ -10,7 +10,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from socketify import App, OpCode, Request, Response, WebSocket, middleware
+from socketify import App, MiddlewareRouter, OpCode, Request, Response, WebSocket, middleware
 
 #: Of methods that are not in ``test_keywords.py`` by these names: what comes behind ``self``.
 SIGNATURES = {
@@ -134,3 +134,40 @@ def test_attributes_of_websockets(serve: Any) -> None:
             for count in (1, 2):
                 client.send("x")
                 assert client.recv(timeout=10) == str(count)
+
+
+def test_chains_of_middlewares_are_parts_of_others(serve: Any) -> None:
+    async def add_async(_res: Response, _req: Request, data: Any = None) -> Any:
+        await asyncio.sleep(0)
+        return [*(data or []), "async"]
+
+    def add(_res: Response, _req: Request, data: Any = None) -> Any:
+        return [*(data or []), "sync"]
+
+    def stop(res: Response, req: Request, data: Any) -> Any:
+        return None if req.get_query("stop") else data
+
+    def show(res: Response, _req: Request, data: Any = None) -> None:
+        res.end(data)
+
+    async def by_hand(res: Response, req: Request) -> None:
+        assert middleware(add, add)(res, req, ["data"]) == ["data", "sync", "sync"]
+        res.end(await middleware(add, add_async)(res, req))
+
+    def routes(app: App) -> None:
+        nested = middleware(add, middleware(add_async, stop), middleware(add))
+        app.get("/", middleware(nested, show)).get("/hand", by_hand)
+        MiddlewareRouter(app, nested).get("/router", middleware(add, show))
+        app.router("/decorated", nested).get("/")(show)
+        app.on_error(lambda _error, res, _req: res.end("error"))
+
+    server = serve(routes)
+    expected = {
+        "/": "sync async sync",
+        "/hand": "sync async",
+        "/router": "sync async sync sync",
+        "/decorated/": "sync async sync",
+    }
+    assert {path: " ".join(httpx.get(server.url + path).json()) for path in expected} == expected
+    # The chain ended, so nobody answered.
+    assert httpx.get(server.url + "/?stop=1").text == "error"

@@ -32,11 +32,15 @@ def _accepting_data(function: Middleware) -> Middleware:
     return function if takes_data(function) else lambda res, req, _data: function(res, req)
 
 
-def middleware(*functions: Middleware) -> Callable[[Response, Request], Any]:
+def middleware(*functions: Middleware) -> Middleware:
     """Make one handler of several functions, each ``(res, req, data=None)``, sync or async.
 
     The result of each is the next one's ``data``. A falsy result, or a response that has ended, ends the chain. A function
     may also be a plain handler ``(res, req)``.
+
+    Returns:
+        A function ``(res, req, data=None)`` itself, which gives the last result, to be awaited if a function was async: so a
+        chain can be part of another one, or called by hand.
 
     Raises:
         TypeError: something is not callable.
@@ -48,24 +52,24 @@ def middleware(*functions: Middleware) -> Callable[[Response, Request], Any]:
         raise ValueError(message)
     steps = tuple(_accepting_data(function) for function in functions)
 
-    def handler(res: Response, req: Request) -> Any:
-        data: Any = None
+    def handler(res: Response, req: Request, data: Any = None) -> Any:
         for index, step in enumerate(steps):
             data = step(res, req, data)
             if inspect.iscoroutine(data):
                 return _go_on(data, steps[index + 1 :], res, req)
             if not data or res.has_responded():
                 break
-        return None
+        return data
 
     return handler
 
 
-async def _go_on(waiting: Coroutine[Any, Any, Any], steps: tuple[Middleware, ...], res: Response, req: Request) -> None:
+async def _go_on(waiting: Coroutine[Any, Any, Any], steps: tuple[Middleware, ...], res: Response, req: Request) -> Any:
     data = await waiting
     for step in steps:
         if not data or res.has_responded():
-            return
+            break
         data = step(res, req, data)
         if inspect.iscoroutine(data):
             data = await data
+    return data
