@@ -84,6 +84,9 @@ class Maker:
         )
         if window is not None:
             self.plan.window = window
+            if window < 5000:
+                # Byte by byte, large bodies would take minutes.
+                self.plan.opens = 5000
 
     def make(self) -> Plan:
         """Requests whose frames are shuffled, in the order of each stream; streams begin in theirs."""

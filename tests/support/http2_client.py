@@ -49,13 +49,21 @@ class Client:
         opens_windows: whether what was received may be sent again at once.
         strict: whether requests are checked before they are sent.
         in_pieces: whether the preface and the settings are sent byte by byte.
+        connection: what was opened already, and is to be used.
 
     """
 
-    def __init__(self, port: int, opens_windows: bool = True, strict: bool = True, in_pieces: bool = False) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port))
+    def __init__(
+        self,
+        port: int = 0,
+        opens_windows: bool = True,
+        strict: bool = True,
+        in_pieces: bool = False,
+        connection: Optional[socket.socket] = None,
+    ) -> None:
+        self.socket = connection or socket.create_connection(("127.0.0.1", port))
         self.socket.settimeout(10)
-        if TLS is not None:
+        if connection is None and TLS is not None:
             context = TLS.client()
             context.set_alpn_protocols(["h2"])
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
