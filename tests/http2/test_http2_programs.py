@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import ssl
 import subprocess
@@ -57,24 +58,26 @@ def place(request: Any, serve: Callable[..., Any], tmp_path: Path) -> Place:
     return Place(server.url, files.ca_file)
 
 
-def run(*command: str, given: bytes = b"", **more: Any) -> bytes:
+def ended(*command: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
-    ended = subprocess.run(command, input=given, capture_output=True, timeout=60, check=False, **more)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+    # What is loaded into this process for its checks is not for others.
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    process = subprocess.run(command, input=given, capture_output=True, timeout=60, check=False, env=environment)
+    assert process.returncode == 0, process.stderr
+    return process
+
+
+def run(*command: str) -> bytes:
+    return ended(*command).stdout
 
 
 def curl(place: Place, path: str, *arguments: str, given: bytes = b"") -> tuple[bytes, str]:
     """The body, and the version and status."""
     how = ("--http2", "--cacert", place.ca_file) if place.is_secure else ("--http2-prior-knowledge",)
     written = ("--write-out", "%{stderr}%{http_version} %{http_code}")
-    command = ("curl", "--silent", "--show-error", *how, *written, *arguments, place.url + path)
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
-    ended = subprocess.run(command, input=given, capture_output=True, timeout=60, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout, ended.stderr.decode()
+    process = ended("curl", "--silent", "--show-error", *how, *written, *arguments, place.url + path, given=given)
+    return process.stdout, process.stderr.decode()
 
 
 def test_curl(place: Place) -> None:
