@@ -47,7 +47,7 @@ http {{
   scgi_temp_path {folder}/scgi;
   upstream application {{ server 127.0.0.1:{upstream}; {keepalive} }}
   server {{
-    listen 127.0.0.1:{port};
+    listen 127.0.0.1:{port} {listens};
     location / {{ proxy_pass http://application; {version} }}
     location /ws {{
       proxy_pass http://application;
@@ -60,9 +60,14 @@ http {{
 """
 
 
-def _nginx(keepalive: str, version: str) -> Front:
+#: With a certificate that the test has put into the folder.
+SSL = "ssl http2; ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key"
+
+
+def _nginx(keepalive: str, version: str, listens: str = "") -> Front:
     def command(folder: Path, port: int, upstream: int) -> list[str]:
-        text = NGINX.format(folder=folder, port=port, upstream=upstream, user=USER, keepalive=keepalive, version=version)
+        given = {"folder": folder, "port": port, "upstream": upstream, "user": USER}
+        text = NGINX.format(**given, keepalive=keepalive, version=version, listens=listens.format(folder=folder))
         return ["nginx", "-p", str(folder), "-c", _written(folder / "nginx.conf", text), "-g", "daemon off;"]
 
     return Front("nginx", command)
@@ -81,13 +86,13 @@ frontend front
   bind 127.0.0.1:{port}
   default_backend application
 backend application
-  server one 127.0.0.1:{upstream}
+  server one 127.0.0.1:{upstream} {how}
 """
 
 
-def _haproxy(mode: str) -> Front:
+def _haproxy(mode: str, how: str = "") -> Front:
     def command(folder: Path, port: int, upstream: int) -> list[str]:
-        text = HAPROXY.format(port=port, upstream=upstream, mode=mode)
+        text = HAPROXY.format(port=port, upstream=upstream, mode=mode, how=how)
         return ["haproxy", "-db", "-f", _written(folder / "haproxy.cfg", text)]
 
     return Front("haproxy", command)
@@ -154,16 +159,22 @@ FRONTS = {
     "nginx-kept": _nginx("keepalive 16;", 'proxy_http_version 1.1; proxy_set_header Connection "";'),
     "haproxy": _haproxy(""),
     "haproxy-closing": _haproxy("option http-server-close"),
+    "haproxy-http2": _haproxy("", "proto h2"),
     "apache2": _apache(""),
     "apache2-closing": _apache("disablereuse=on"),
     "varnish": Front("varnishd", _varnish),
+}
+#: Of tests of their own: one says whom it speaks for, one speaks HTTP/2 to clients.
+OTHER_FRONTS = {
+    "haproxy-http2-proxied": _haproxy("option forwardfor", "proto h2 send-proxy-v2"),
+    "nginx-tls": _nginx("keepalive 16;", 'proxy_http_version 1.1; proxy_set_header Connection "";', SSL),
 }
 
 
 @contextlib.contextmanager
 def in_front(name: str, folder: Path, upstream: int) -> Iterator[int]:
     """Run a proxy; gives its port once it takes connections."""
-    front = FRONTS[name]
+    front = {**FRONTS, **OTHER_FRONTS}[name]
     port = free_port()
     # Whoever drops its privileges must still reach its files.
     folder.chmod(0o755)
@@ -189,4 +200,4 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], output: Path) -> None
 
 
 def is_installed(name: str) -> bool:
-    return shutil.which(FRONTS[name].program) is not None
+    return shutil.which({**FRONTS, **OTHER_FRONTS}[name].program) is not None
