@@ -229,9 +229,9 @@ class WSGIExchange(ABC):
             body.add(chunk)
             if last:
                 environ["wsgi.input"] = body.finish()
-                # A chunked body was decoded, so it looks like any other to the application.
-                if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
-                    environ["CONTENT_LENGTH"] = str(body.size)
+                # A body whose length the client did not tell, in chunks or frames, looks like any other to the application.
+                environ.pop("HTTP_TRANSFER_ENCODING", None)
+                environ.setdefault("CONTENT_LENGTH", str(body.size))
         except BaseException as error:
             # A body with a piece missing is never passed on.
             self.fail(error)

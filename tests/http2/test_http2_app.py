@@ -12,7 +12,7 @@ import pytest
 from h2.settings import SettingCodes
 from http2_client import Client
 
-from socketify import App, Request, Response
+from socketify import App, Limits, Request, Response
 
 INTERNAL_ERROR = 2
 
@@ -142,6 +142,18 @@ def test_a_response_that_is_cut_is_a_reset(client: Client) -> None:
     answer = client.wait(client.request("/cut"))
     assert answer.reset == INTERNAL_ERROR
     assert client.get("/").status == 200
+
+
+def test_a_connection_whose_requests_are_answered_at_once_is_not_idle(serve: Callable[..., Any]) -> None:
+    server = serve(routes, limits=Limits(keep_alive_timeout=1))
+    with Client(server.port) as client:
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            assert client.get("/").body == b"Hello"
+            time.sleep(0.1)
+        # Now it is.
+        client.receive_all()
+    assert client.goaway == (max(client.answers), 0)
 
 
 def test_the_same_port_speaks_http_1_1(serve: Callable[..., Any]) -> None:

@@ -61,6 +61,18 @@ async def trailers(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1234")]})
 
 
+async def sized_trailers(_scope: Any, _receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"3")], "trailers": True})
+    await send({"type": "http.response.body", "body": b"end"})
+    await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1234")]})
+
+
+async def short_trailers(_scope: Any, _receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")], "trailers": True})
+    await send({"type": "http.response.body", "body": b"end"})
+    await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"1234")]})
+
+
 async def disconnects(_scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"begun", "more_body": True})
@@ -96,6 +108,8 @@ PATHS = {
     "/stream": stream,
     "/hints": hints,
     "/trailers": trailers,
+    "/sized-trailers": sized_trailers,
+    "/short-trailers": short_trailers,
     "/disconnects": disconnects,
     "/endless": endless,
     "/waits": waits,
@@ -141,6 +155,18 @@ def test_trailers_leave_behind_the_body(client: Client) -> None:
     answer = client.get("/trailers", ("te", "trailers"))
     assert len(answer.body) == 300_003
     assert answer.trailers == [("x-sum", "1234")]
+
+
+def test_trailers_follow_content_of_known_length(client: Client) -> None:
+    answer = client.get("/sized-trailers", ("te", "trailers"))
+    assert (answer.field("content-length"), answer.body, answer.ended) == ("3", b"end", True)
+    assert answer.trailers == [("x-sum", "1234")]
+
+
+def test_trailers_complete_nothing_that_is_too_short(client: Client) -> None:
+    answer = client.get("/short-trailers", ("te", "trailers"))
+    assert (answer.body, answer.trailers, answer.ended) == (b"end", [], False)
+    assert answer.reset is not None
 
 
 def test_a_reset_disconnects_this_stream_alone(client: Client) -> None:

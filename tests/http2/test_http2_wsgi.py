@@ -40,6 +40,27 @@ def test_a_wsgi_application(threads: int) -> None:
         assert [len(client.wait(stream).body) for stream in streams] == [1_000_000] * 5
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("told", [False, True])
+def test_content_of_any_length_has_one(threads: int, told: bool) -> None:
+    def sized(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        # As PEP 3333 has it: who gets no CONTENT_LENGTH has no content.
+        return [environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))]
+
+    with served(sized, threads=threads, http="auto") as server, Client(server.port) as client:
+        for size in (0, 10, 100_000, 10):
+            length = [("content-length", str(size))] if told else []
+            # The content in one packet with its head, and behind it.
+            for together in (True, False):
+                head = [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/"), *length]
+                stream = client.begin_unsent(head)
+                if not together:
+                    client.flush()
+                client.send(stream, b"z" * size, ends=True)
+                assert client.wait(stream).body == b"z" * size
+
+
 def test_files(serve: Callable[..., Any], tmp_path: Path) -> None:
     content = os.urandom(700_000)
     (tmp_path / "file.bin").write_bytes(content)

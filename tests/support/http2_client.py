@@ -6,19 +6,11 @@ import socket
 from types import TracebackType
 from typing import Any, Callable, Optional
 
-import h2.config
-import h2.connection
 import h2.events
 from app_servers import TLS
+from http2_connection import client_connection
 
 Fields = list[tuple[str, str]]
-
-
-class _OpenUntilItEnds(h2.connection.H2ConnectionStateMachine):
-    """A connection whose streams go on after GOAWAY (RFC 9113 section 6.8), which the library takes for its end."""
-
-    def process_input(self, input_: h2.connection.ConnectionInputs) -> list[h2.events.Event]:
-        return [] if input_ is h2.connection.ConnectionInputs.RECV_GOAWAY else super().process_input(input_)
 
 
 class Answer:
@@ -67,11 +59,7 @@ class Client:
             context = TLS.client()
             context.set_alpn_protocols(["h2"])
             self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
-        config = h2.config.H2Configuration(
-            client_side=True, header_encoding="latin-1", validate_outbound_headers=strict, normalize_outbound_headers=strict
-        )
-        self.h2 = h2.connection.H2Connection(config)
-        self.h2.state_machine = _OpenUntilItEnds()
+        self.h2 = client_connection(encoding="latin-1", strict=strict)
         self.opens_windows = opens_windows
         self.answers: dict[int, Answer] = {}
         #: The last GOAWAY, or whether the connection is lost.
@@ -103,10 +91,15 @@ class Client:
 
     def open(self, head: Fields, ends: bool = False) -> int:
         """Send a head as it is."""
+        stream = self.begin_unsent(head, ends)
+        self.flush()
+        return stream
+
+    def begin_unsent(self, head: Fields, ends: bool = False) -> int:
+        """Prepare a head, which leaves with what is sent next."""
         stream: int = self.h2.get_next_available_stream_id()
         self.answers[stream] = Answer()
         self.h2.send_headers(stream, head, end_stream=ends)
-        self.flush()
         return stream
 
     def send(self, stream: int, data: bytes, ends: bool = False) -> None:

@@ -58,6 +58,8 @@ pub const Carrier = struct {
     relieves: bool = false,
     /// The turn ends.
     settling: bool = false,
+    /// Output left already in this turn, because who made it goes on.
+    left_early: bool = false,
 
     pub fn of(socket: *Socket) *Carrier {
         return @ptrCast(@alignCast(sys.extOf(Socket, socket)));
@@ -124,8 +126,8 @@ pub const Carrier = struct {
 
     fn handle(carrier: *Carrier, event: *const Event) void {
         switch (event.kind) {
-            .request => Stream.begin(carrier, event),
-            .refused => if (event.begins) Stream.begin(carrier, event) else Stream.of(event.stream.?).refuse(event.refusal),
+            .request => carrier.begin(event),
+            .refused => if (event.begins) carrier.begin(event) else Stream.of(event.stream.?).refuse(event.refusal),
             .data, .trailers => Stream.of(event.stream.?).arrive(event.data, event.ends),
             .reset => Stream.of(event.stream.?).lost(),
             .failed => carrier.end(),
@@ -133,9 +135,22 @@ pub const Carrier = struct {
         }
     }
 
-    /// Whether input of this turn is left, whose answers can leave with those that are there.
-    pub fn expectsMore(carrier: *const Carrier) bool {
-        return !carrier.receiving or carrier.input.len > 0;
+    /// Also a stream that is over before the turn ends is a reason to wait for another one from then on.
+    fn begin(carrier: *Carrier, event: *const Event) void {
+        carrier.idle_ms = 0;
+        Stream.begin(carrier, event);
+    }
+
+    /// Output is there whose maker may go on for long. While input of this turn is left, the answers to that leave with it; of what
+    /// programs make between turns only the first is not kept until the end of the next one, as each would be a packet of its own.
+    pub fn hurry(carrier: *Carrier) void {
+        if (carrier.receiving) {
+            if (carrier.input.len == 0) _ = carrier.flush();
+        } else if (!carrier.left_early and !carrier.settling) {
+            carrier.left_early = true;
+            _ = carrier.flush();
+        }
+        carrier.wake();
     }
 
     /// At the end of the turn, or in the next one, output leaves.
@@ -149,6 +164,7 @@ pub const Carrier = struct {
         const time = now();
         if (time - carrier.ticked_ms >= tick_ms_min and !carrier.tick(time)) return;
         carrier.settling = true;
+        carrier.left_early = false;
         var fills: u32 = 0;
         const rests = while (fills < fills_per_turn) : (fills += 1) {
             const filled = carrier.fill();

@@ -204,8 +204,7 @@ pub const Stream = struct {
     }
 
     fn hurry(socket: *Socket) void {
-        const owner = Stream.ofSocket(socket).carrier();
-        if (!owner.expectsMore()) _ = owner.flush();
+        Stream.ofSocket(socket).carrier().hurry();
     }
 
     fn receive(socket: *Socket) void {
@@ -234,6 +233,6 @@ pub const Stream = struct {
         stream.held.deinit(allocator);
         allocator.destroy(stream);
         if (owner.socket.closed()) return owner.free();
-        if (owner.expectsMore()) owner.wake() else _ = owner.flush();
+        owner.hurry();
     }
 };

@@ -127,6 +127,7 @@ struct HttpRequest {
   bool connectionClose() const { return head.close; }
   bool expectsContinue() const { return head.expectsContinue; }
   uint64_t contentLength() const { return head.contentLength; }
+  bool tellsLength() const { return head.hasLength; }
   bool isChunked() const { return head.chunked; }
   bool hasBody() const { return head.chunked || head.contentLength > 0; }
 

@@ -372,7 +372,7 @@ SK_API int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_len
 /* What was written leaves now, and not when the callback returns. SK_OK, SK_BUFFERED when the client has to read first, or SK_GONE,
  * also when the client cut the connection and on_abort is still to come. */
 SK_API SK_UNCHECKED int32_t sk_res_flush(uint32_t handle);
-/* Ends a chunked body with trailer fields, which HTTP/1.0 and a body of known length cannot have: then they are left out.
+/* Ends a body with trailer fields, which HTTP/1.0, and in HTTP/1.1 a body of known length, cannot have: then they are left out.
  * The status of the block counts for nothing, here and in sk_res_early_hints. */
 SK_API int32_t sk_res_end_trailers(uint32_t handle, const char *head, int32_t head_length, int32_t fields);
 /* An informational 103 (Early Hints, RFC 8297). SK_BUSY after the head, and for HTTP/1.0. */

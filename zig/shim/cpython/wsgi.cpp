@@ -147,13 +147,14 @@ int32_t Wsgi::handle(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
   Slot *slot = findHttpSlot(handle);
   assert(request && slot);
-  bool has_body = request->hasBody(), is_head_request = slot->flags & HEAD_REQUEST;
+  bool has_body = request->hasBody(), tells_length = request->tellsLength(), is_head_request = slot->flags & HEAD_REQUEST;
   /* A copy at once: what is below runs Python, which may close the connection. */
   std::optional<std::string_view> here = has_body ? takeBodyHere(*slot) : std::nullopt;
   Ref content = here ? newBytes(*here) : Ref();
   Ref environ = content || !here ? environs.build(*slot, *request) : Ref();
   Ref input = content && environ ? callWith(options.new_input, content.get()) : Ref();
-  if (!environ || (here && (!input || !environs.setInput(environ, input)))) {
+  if (!environ ||
+      (here && (!input || !environs.setInput(environ, input, tells_length ? std::nullopt : std::optional(here->length()))))) {
     beforeCallback();
     fail(handle);
     return 0;

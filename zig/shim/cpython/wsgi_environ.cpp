@@ -58,7 +58,7 @@ Environs::Environs(const sk_wsgi_options &options)
       local_host(interned("localhost")), default_port(interned(options.secure ? "443" : "80")), get(interned("GET")),
       ancient_version(interned("HTTP/1.0")), stream_version(interned("HTTP/2")), version(interned("HTTP/1.1")), empty(interned("")),
       comma(interned(",")), semicolon(interned("; ")), url_scheme(interned("wsgi.url_scheme")), input_key(interned("wsgi.input")),
-      other(interned(options.secure ? "http" : "https")), known(KNOWN_MAX) {
+      length_key(interned("CONTENT_LENGTH")), other(interned(options.secure ? "http" : "https")), known(KNOWN_MAX) {
   complete = !python.error_occurred();
 }
 
@@ -102,7 +102,9 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
   return environ;
 }
 
-bool Environs::setInput(const Ref &environ, const Ref &input) { return set(environ.get(), input_key, input); }
+bool Environs::setInput(const Ref &environ, const Ref &input, std::optional<size_t> length) {
+  return set(environ.get(), input_key, input) && (!length || set(environ.get(), length_key, newLatin1(std::to_string(*length))));
+}
 
 bool Environs::setAll(Object *environ, std::string_view endpoints, uWS::HttpRequest &request) {
   if (!setEndpoints(environ, endpoints) || !setLine(environ, request) ||

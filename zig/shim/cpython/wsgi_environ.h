@@ -5,6 +5,7 @@
 #include "cpython/api.h"
 #include "http/app.h"
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -20,8 +21,8 @@ public:
   bool ready() const { return complete; }
   /* The environ of a request, or none with an exception set. */
   Ref build(const Slot &slot, uWS::HttpRequest &request);
-  /* Sets wsgi.input; false with an exception set. */
-  bool setInput(const Ref &environ, const Ref &input);
+  /* Sets wsgi.input, and a length that no field has told; false with an exception set. */
+  bool setInput(const Ref &environ, const Ref &input, std::optional<size_t> length);
 
 private:
   /* What a connection's last request said: most clients repeat themselves. */
@@ -59,7 +60,7 @@ private:
   bool complete;
   Ref request_method, query_string, request_uri, path_info, server_protocol;
   Ref endpoint_keys[4], local_host, default_port;
-  Ref get, ancient_version, stream_version, version, empty, comma, semicolon, url_scheme, input_key, other;
+  Ref get, ancient_version, stream_version, version, empty, comma, semicolon, url_scheme, input_key, length_key, other;
   std::unordered_map<std::string, Ref, TextHash, std::equal_to<>> keys;
   std::vector<KnownRequest> known;
 };

@@ -137,7 +137,9 @@ int32_t sendTrailers(Slot &slot, const Head &fields) {
   if (!inspect(fields).valid) {
     return SK_BAD_HEAD;
   }
-  if (!(slot.flags & HEAD_SENT) || (slot.flags & (SIZED | ANCIENT | TUNNEL | BODILESS))) {
+  /* In HTTP/1.1 they end chunks; in HTTP/2 they follow any content. */
+  if (!(slot.flags & HEAD_SENT) || (slot.flags & (ANCIENT | TUNNEL | BODILESS)) || ((slot.flags & SIZED) && !slot.stream) ||
+      endsShort(slot, 0)) {
     return sendResponse(slot, {{}, 0}, {}, 0);
   }
   Cork cork(slot.socket);
