@@ -62,7 +62,7 @@ def serve_asgi() -> Iterator[Callable[..., ASGIServer]]:
 
     yield start
     for server in servers:
-        server.server.close()
+        server.close()
 
 
 @pytest.fixture(autouse=True)

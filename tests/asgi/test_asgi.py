@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from app_servers import HTTP_2, http_1_only
 from asgi_apps import BODY, START, answering, body_of, capturing, nothing
 from tls_files import Files
 from websockets.sync.client import connect
@@ -20,6 +21,7 @@ from socketify import ASGI, AppListenOptions
 # ---- scopes
 
 
+@http_1_only("the version, and the addresses")
 def test_scope(serve_asgi: Callable[..., Any]) -> None:
     scopes: list[dict[str, Any]] = []
     server = serve_asgi(capturing(scopes))
@@ -61,7 +63,7 @@ def test_every_method_and_version_arrives(serve_asgi: Callable[..., Any], method
     server = serve_asgi(capturing(scopes))
     server.request(f"{method} / HTTP/1.0", "Content-Length: 0")
     assert scopes[0]["method"] == method
-    assert scopes[0]["http_version"] == "1.0"
+    assert scopes[0]["http_version"] == ("2" if HTTP_2 else "1.0")
 
 
 def test_broken_escapes_do_not_break_the_path(serve_asgi: Callable[..., Any]) -> None:
@@ -105,7 +107,7 @@ def test_client_of_a_proxy_header(serve_asgi: Callable[..., Any]) -> None:
     header = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11" + len(addresses).to_bytes(2, "big") + addresses
     server.exchange(header + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert scopes[0]["client"] == ("192.0.2.7", 4711)
-    assert scopes[0]["server"] == ("127.0.0.1", server.port)
+    assert scopes[0]["server"] == ("127.0.0.1", server.own_port)
 
 
 def test_scopes_are_not_shared(serve_asgi: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from app_servers import http_1_only
 from asgi_websocket_apps import ACCEPT, Result, echo, raw
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -16,6 +17,7 @@ from websockets.sync.client import connect
 from socketify.interfaces import ClientDisconnectedError
 
 
+@http_1_only("the version, the addresses, and Upgrade")
 def test_scope(serve_asgi: Callable[..., Any]) -> None:
     scopes: list[dict[str, Any]] = []
 
@@ -241,6 +243,7 @@ def test_a_behaviour_has_the_websockets(serve_asgi: Callable[..., Any]) -> None:
         assert ws.recv() == "native x"
 
 
+@http_1_only("an Upgrade that is ignored; an extended CONNECT gets 501")
 @pytest.mark.parametrize("websocket", [False, None])
 def test_no_websockets(serve_asgi: Callable[..., Any], websocket: Any) -> None:
     server = serve_asgi(raw(echo), lifespan=False, websocket=websocket)

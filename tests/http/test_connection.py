@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from app_servers import http_1_only
 
 from socketify import App, Loop, Request, Response
 
@@ -102,6 +103,7 @@ def test_write_continue(serve: Callable[..., Any]) -> None:
         assert connection.recv(1000).endswith(b"\r\n\r\nok")
 
 
+@http_1_only("HTTP/1.0")
 def test_ancient_clients_and_yielding(serve: Callable[..., Any]) -> None:
     def first(_res: Response, req: Request) -> None:
         assert not req.get_yield()

@@ -8,7 +8,7 @@ import threading
 from typing import Any, Callable
 
 import pytest
-from app_servers import TLS
+from app_servers import TLS, http_1_only
 from wsgi_server import served
 
 from socketify import SSGI
@@ -87,6 +87,7 @@ def test_ssgi() -> None:
     assert blocking.outcome[0] is True
 
 
+@http_1_only("counts chunks")
 def test_what_is_corked_leaves_together(serve: Callable[..., Any]) -> None:
     def pieces(res: Any) -> None:
         res.write("a")
@@ -99,6 +100,7 @@ def test_what_is_corked_leaves_together(serve: Callable[..., Any]) -> None:
         assert connection.recv(65536).endswith(b"1\r\nc\r\n0\r\n\r\n")
 
 
+@http_1_only("pipelining")
 def test_pipelined_answers_share_packets(serve: Callable[..., Any]) -> None:
     server = serve(lambda app: app.get("/", lambda res, _: res.end("hello")))
     with server.connect() as connection:

@@ -9,6 +9,7 @@ import subprocess
 from typing import Any, Callable
 
 import pytest
+from app_servers import http_1_only
 from asgi_apps import answering, body_of
 from wsgi_server import served
 
@@ -151,6 +152,7 @@ def test_nothing_is_added_to_a_tunnel_whose_client_ends_its_half(serve: Callable
     assert body(answer) == b"raw"
 
 
+@http_1_only("counts chunks")
 def test_a_refused_tunnel_is_answered_like_other_requests(serve: Callable[..., Any]) -> None:
     server = serve(lambda app: app.any("/*", lambda res, _: res.write_status(403).write("n").end("o")))
     answer = server.exchange(b"CONNECT a:443 HTTP/1.1\r\n" + CLOSE + b"\r\n")

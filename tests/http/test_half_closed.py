@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
-from app_servers import TLS, ASGIServer, Server, read_all
+from app_servers import TLS, ASGIServer, Server, http_1_only, read_all
 from wsgi_server import served
 
 from socketify import SSGI
@@ -223,6 +223,7 @@ def test_an_asgi_application_that_waits_is_told(streams: bool) -> None:
     assert told == ["http.disconnect"]
 
 
+@http_1_only("a half of TCP")
 def test_waiting_for_a_half_closed_client_costs_nothing(serve: Callable[..., Any]) -> None:
     waits, go = threading.Event(), threading.Event()
 

@@ -10,6 +10,7 @@ import time
 
 import httpx
 import pytest
+from app_servers import http_1_only
 
 from socketify import App
 
@@ -182,6 +183,7 @@ def test_pipelined_requests_are_answered_in_order_by_slow_handlers(serve) -> Non
     assert answer.endswith(b"/last")
 
 
+@http_1_only("a malformed head")
 def test_good_requests_before_a_bad_one_are_answered(serve) -> None:
     server = serve(lambda app: app.get("/", lambda res, _req: res.end("good")))
     answer = server.exchange(GET + b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n" + GET)

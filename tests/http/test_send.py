@@ -9,6 +9,7 @@ from typing import Any, Callable
 import httpx
 import pytest
 import ujson
+from app_servers import http_1_only
 
 from socketify import App, Request, Response
 
@@ -53,8 +54,8 @@ def test_headers_are_any_iterable_of_pairs(serve: Callable[..., Any], make: Call
         (b"404 Not Found", 404, "Not Found"),
         (418, 418, "I'm a Teapot"),
         (299, 299, ""),
-        ("299 Fine", 299, "Fine"),
-        ("500", 500, ""),
+        pytest.param("299 Fine", 299, "Fine", marks=http_1_only("a reason phrase")),
+        pytest.param("500", 500, "", marks=http_1_only("a reason phrase")),
     ],
 )
 def test_status(serve: Callable[..., Any], status: Any, code: int, phrase: str) -> None:
@@ -99,7 +100,7 @@ def test_what_was_written_before_is_kept(serve: Callable[..., Any]) -> None:
 def test_repeated_fields_stay_separate_and_values_are_latin1(serve: Callable[..., Any]) -> None:
     got = _answer(serve, lambda res, _: res.send("", headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("X", "é")]))
     assert got.headers.get_list("set-cookie") == ["a=1", "b=2"]
-    assert dict(got.headers.raw)[b"X"] == b"\xe9"
+    assert (b"x", b"\xe9") in [(name.lower(), value) for name, value in got.headers.raw]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from app_servers import http_1_only
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from wsgi_server import served
@@ -25,7 +26,7 @@ def test_what_the_application_is_told() -> None:
 
     with served(app, SSGI) as one:
         got = one.ask("/a%20b?c=d", "PUT", headers={"X-A": "1"})
-        host = f"127.0.0.1:{one.port}"
+        host = f"127.0.0.1:{one.own_port}"
     assert (got.status, got.headers["x-b"]) == (201, "2")
     told = json.loads(got.body)
     assert told[:6] == ["http", host, "127.0.0.1", "PUT", "/a%20b", "c=d"]
@@ -138,6 +139,7 @@ def test_errors_and_forgotten_responses() -> None:
 # ---- websockets
 
 
+@http_1_only("Upgrade")
 def test_websocket() -> None:
     events: list[Any] = []
     closed = threading.Event()
@@ -268,6 +270,7 @@ def test_topics() -> None:
             assert results == [False, True] * 2 + [True, False] + [False, False, True]
 
 
+@http_1_only("an Upgrade that is ignored; an extended CONNECT gets 501")
 def test_without_websockets() -> None:
     def app(kind: str, *arguments: Any) -> None:
         arguments[-1].send(kind)

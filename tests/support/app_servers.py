@@ -1,6 +1,7 @@
 """Servers in threads of their own, and raw sockets to speak to them.
 
-With SOCKETIFY_TEST_TLS=1 in the environment all of them speak TLS.
+With SOCKETIFY_TEST_TLS=1 in the environment all of them speak TLS; with SOCKETIFY_TEST_HTTP=2 they are asked by HTTP/2: what
+clients say in HTTP/1.1 is translated before it reaches them (http2_face.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import threading
 from pathlib import Path
 from typing import Any, Callable, Optional
 
+import pytest
+from http2_face import Face
 from tls_files import Files
 
 from socketify import ASGI, App, AppListenOptions
@@ -25,12 +28,40 @@ if os.environ.get("SOCKETIFY_TEST_TLS"):
     # What clients trust that are not told.
     os.environ["SSL_CERT_FILE"] = TLS.ca_file
 
+HTTP_2 = os.environ.get("SOCKETIFY_TEST_HTTP") == "2"
 
-class Server:
+
+def http_1_only(why: str) -> pytest.MarkDecorator:
+    """Mark what HTTP/2 has no word for, or has another one."""
+    return pytest.mark.skipif(HTTP_2, reason=f"of HTTP/1.1 alone: {why}")
+
+
+class Entrance:
+    """The port at which a server is asked; ``own_port`` is what it listens on."""
+
+    def __init__(self) -> None:
+        self.port = self.own_port = 0
+        self._face: Optional[Face] = None
+
+    def bound(self, port: int, *, is_secure: bool = False) -> None:
+        """Tell where the server listens. With TLS it is asked as it is: clients agree on what they speak there."""
+        self.port = self.own_port = port
+        if HTTP_2 and port and not is_secure:
+            self._face = Face(port)
+            self.port = self._face.port
+
+    def shut(self) -> None:
+        """The server has ended."""
+        if self._face is not None:
+            self._face.close()
+            self._face = None
+
+
+class Server(Entrance):
     """An app that is served in a thread."""
 
     def __init__(self, build: Callable[[App], Any], **options: Any) -> None:
-        self.port = 0
+        super().__init__()
         self.app: Optional[App] = None
         self._build = build
         self._options = options
@@ -48,7 +79,7 @@ class Server:
                 self._options.setdefault("options", TLS.options())
             app = self.app = App(**self._options)
             self._build(app)
-            app.listen(0, lambda config: setattr(self, "port", config.port))
+            app.listen(0, lambda config: self.bound(config.port, is_secure=app.is_secure))
             app.on_start(self._ready.set)
             asyncio.run(app.serve())
         except BaseException as error:
@@ -69,6 +100,7 @@ class Server:
         self.app.close()
         self._thread.join(20)
         assert not self._thread.is_alive()
+        self.shut()
         if self._failure is not None:
             raise self._failure
 
@@ -96,16 +128,21 @@ def read_all(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-class ASGIServer:
+class ASGIServer(Entrance):
     """An ASGI application that is served in a thread."""
 
     def __init__(self, app: Any, **options: Any) -> None:
-        self.port = 0
+        super().__init__()
         if TLS is not None:
             options.setdefault("options", TLS.options())
         self.server = ASGI(app, **options)
-        self.server.listen(AppListenOptions(host="127.0.0.1"), lambda config: setattr(self, "port", config.port))
+        is_secure = options.get("options") is not None
+        self.server.listen(AppListenOptions(host="127.0.0.1"), lambda config: self.bound(config.port, is_secure=is_secure))
         self.server.run(block=False)
+
+    def close(self) -> None:
+        self.server.close()
+        self.shut()
 
     @property
     def url(self) -> str:

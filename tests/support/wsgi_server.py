@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 import pytest
+from app_servers import Entrance
 
 from socketify import WSGI, AppListenOptions
 
@@ -25,16 +26,17 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Served:
-    def __init__(self, server: Any, unix: Optional[str] = None) -> None:
+class Served(Entrance):
+    def __init__(self, server: Any, unix: Optional[str] = None, *, is_secure: bool = False) -> None:
+        super().__init__()
         self.server = server
-        self.port = 0
         self.unix = unix
+        self._is_secure = is_secure
         server.listen(AppListenOptions(domain=unix) if unix else AppListenOptions(host="127.0.0.1"), self._bound)
         server.run(block=False)
 
     def _bound(self, config: AppListenOptions) -> None:
-        self.port = config.port
+        self.bound(config.port, is_secure=self._is_secure)
 
     @property
     def url(self) -> str:
@@ -71,11 +73,12 @@ class Served:
 @contextlib.contextmanager
 def served(app: Any, interface: Any = WSGI, unix: Optional[str] = None, **options: Any) -> Iterator[Served]:
     server = interface(app, **options)
-    one = Served(server, unix)
+    one = Served(server, unix, is_secure=options.get("options") is not None)
     try:
         yield one
     finally:
         server.close()
+        one.shut()
 
 
 def large_result(environ: Any, start_response: Any, path: Path) -> Any:

@@ -13,6 +13,7 @@ from wsgiref.validate import validator
 
 import httpx
 import pytest
+from app_servers import HTTP_2
 from tls_files import Files
 from websockets.sync.client import connect
 from wsgi_server import TEXT, both, served
@@ -40,10 +41,14 @@ def test_environ(threads: int) -> None:
     assert got["PATH_INFO"] == "/a b/\xc3\xa9/x"
     assert got["QUERY_STRING"] == "q=1&r=%20"
     assert got["REQUEST_URI"] == "/a%20b/%C3%A9%2Fx?q=1&r=%20"
-    assert (got["REQUEST_METHOD"], got["SCRIPT_NAME"], got["SERVER_PROTOCOL"]) == ("GET", "", "HTTP/1.1")
+    assert (got["REQUEST_METHOD"], got["SCRIPT_NAME"], got["SERVER_PROTOCOL"]) == (
+        "GET",
+        "",
+        "HTTP/2" if HTTP_2 else "HTTP/1.1",
+    )
     assert (got["HTTP_X_A"], got["CONTENT_TYPE"]) == ("1", "a/b")
     assert (got["REMOTE_ADDR"], got["SERVER_NAME"]) == ("127.0.0.1", "127.0.0.1")
-    assert got["SERVER_PORT"] == str(one.port) == got["HTTP_HOST"].partition(":")[2]
+    assert (got["SERVER_PORT"], got["HTTP_HOST"].partition(":")[2]) == (str(one.own_port), str(one.port))
     assert 0 < int(got["REMOTE_PORT"]) < 65536
     assert got["wsgi.url_scheme"] == "http"
     assert got["wsgi.version"] == [1, 0]
@@ -62,7 +67,7 @@ def test_repeated_and_dangerous_fields() -> None:
     assert shown["HTTP_X_A"] == "1,2"
     assert shown["HTTP_COOKIE"] == "a=1; b=2"
     assert "HTTP_PROXY" not in shown
-    assert shown["SERVER_PROTOCOL"] == "HTTP/1.0"
+    assert shown["SERVER_PROTOCOL"] == ("HTTP/2" if HTTP_2 else "HTTP/1.0")
 
 
 def test_mount() -> None:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+from app_servers import http_1_only
 from wsgi_server import TEXT, both, served
 
 from socketify import WSGI
@@ -109,6 +110,7 @@ def test_exc_info(threads: int) -> None:
             one.ask("/late")
 
 
+@http_1_only("Connection")
 def test_hop_by_hop_fields_are_the_servers_own() -> None:
     def app(_environ: dict[str, Any], start_response: Any) -> Any:
         start_response("200 OK", [*TEXT, ("Keep-Alive", "x"), ("Transfer-Encoding", "chunked"), ("Connection", "close")])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from app_servers import http_1_only
 from wsgi_server import Served, both, served
 
 
@@ -27,6 +28,7 @@ def ask(connection: socket.socket, head: bytes) -> dict[str, str]:
     return told
 
 
+@http_1_only("a target in absolute form")
 @both
 @pytest.mark.parametrize("method", ["GET", "BASELINE-CONTROL", "M" * 32])
 @pytest.mark.parametrize("fields", ["Host: x", "Host: x\r\nA: b", "A: b\r\nHost: x", "Host:"])
