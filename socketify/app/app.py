@@ -11,6 +11,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..core.access_log import AccessLog
 from ..core.bridge import Loop
+from ..core.certificate_watch import CertificateWatch
 from ..core.core import Core
 from ..core.lifecycle import Lifecycle
 from ..core.limits import Limits
@@ -149,6 +150,8 @@ class App(Verbs, TopicMethods):
             raise
         if core.is_secure:
             self.lifecycle.on_hangup = self._server_names.reload_on_hangup
+        if options is not None and options.reload_interval and core.is_secure:
+            self.lifecycle.services.append(CertificateWatch(self._server_names, options.reload_interval))
 
     def _new_topics(self, broker: Union[str, Broker, None], required: bool) -> Topics:
         found = find_broker(broker)

@@ -10,6 +10,7 @@ from typing import Any, Callable, NoReturn, Optional, Union
 
 from .. import __version__
 from ..core.limits import Limits
+from ..core.options import TLS_VERSIONS
 from ..native.abi import WS_IDLE_TIMEOUT_MAX, WS_IDLE_TIMEOUT_MIN, WS_LIFETIME_MAX
 from ..process.worker_options import RSS_MIN
 from ..server.serve import INTERFACES
@@ -17,6 +18,14 @@ from ..server.serve import INTERFACES
 _PREFIX = "SOCKETIFY_"
 _SERVER_HEADER_MAX = 128
 _LIMITS = Limits()
+#: Flags that mean nothing without another one.
+_NEEDS = (
+    ("uds_permissions", "uds"),
+    ("ssl_keyfile", "ssl_certfile"),
+    ("ssl_client_certificate", "ssl_ca_certs"),
+    ("ssl_crl", "ssl_ca_certs"),
+    ("worker_lifetime_jitter", "worker_lifetime"),
+)
 _MODE_MAX = 0o777
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 _TRUE = ("1", "true", "yes", "on", "t", "y")
@@ -249,7 +258,11 @@ def make_parser() -> argparse.ArgumentParser:
     add("--ssl-keyfile-password", metavar="TEXT", help="of an encrypted key")
     add("--ssl-ca-certs", metavar="PATH", help="who signs the certificates of clients")
     add("--ssl-client-certificate", choices=("optional", "required"), help="of clients (default: required with --ssl-ca-certs)")
+    add("--ssl-crl", metavar="PATH", help="which certificates of clients are revoked, PEM, of each CA")
     add("--ssl-ciphers", metavar="TEXT", help="names with colons between")
+    add("--ssl-reload", action="store_true", help="look for changes of these files every five seconds, and read them again")
+    add("--ssl-minimum-version", choices=TLS_VERSIONS, help="of TLS (default: 1.2)")
+    add("--ssl-maximum-version", choices=TLS_VERSIONS, help="of TLS (default: the newest)")
 
     add = parser.add_argument_group("proxies and logs").add_argument
     add("--proxy-headers", type=boolean, default=False, metavar="BOOL", help="believe X-Forwarded-For and X-Forwarded-Proto")
@@ -302,14 +315,9 @@ def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespac
         for directory in directories:
             if not Path(directory).is_dir():
                 parser.error(f"{name}: no such directory: {directory!r}")
-    if settings.uds_permissions is not None and settings.uds is None:
-        parser.error("--uds-permissions needs --uds")
-    if settings.ssl_certfile is None and settings.ssl_keyfile is not None:
-        parser.error("--ssl-keyfile needs --ssl-certfile")
-    if settings.ssl_client_certificate is not None and settings.ssl_ca_certs is None:
-        parser.error("--ssl-client-certificate needs --ssl-ca-certs")
-    if settings.worker_lifetime_jitter is not None and settings.worker_lifetime is None:
-        parser.error("--worker-lifetime-jitter needs --worker-lifetime")
+    for name, needed in _NEEDS:
+        if getattr(settings, name) is not None and getattr(settings, needed) is None:
+            parser.error(f"--{name.replace('_', '-')} needs --{needed.replace('_', '-')}")
     if settings.reload and settings.workers > 1:
         parser.error("--reload excludes --workers")
 

@@ -23,6 +23,8 @@ from ..websocket.constants import CompressOptions
 from .arguments import make_parser
 from .loading import LoadError, call_factory, load
 
+#: Between two looks at the TLS files.
+_RELOAD_SECONDS = 5
 _WEBSOCKETS_OFF = "none"
 
 
@@ -103,6 +105,10 @@ def tls_options(settings: argparse.Namespace) -> AppOptions | None:
         ca_file_name=settings.ssl_ca_certs,
         ssl_ciphers=settings.ssl_ciphers,
         client_certificate=settings.ssl_client_certificate,
+        crl_file_name=settings.ssl_crl,
+        reload_interval=_RELOAD_SECONDS if settings.ssl_reload else 0,
+        minimum_version=settings.ssl_minimum_version,
+        maximum_version=settings.ssl_maximum_version,
     )
 
 

@@ -10,10 +10,23 @@ from typing import Optional, Union, cast
 
 _PORT_MAX = 65535
 _PERMISSIONS_MAX = 0o777
+_RELOAD_INTERVAL_MAX = 24 * 60 * 60
 _HANDSHAKE_TIMEOUT_MAX = 24 * 60 * 60
 #: The kinds of keys that OpenSSL knows, each of which may have a certificate.
 _CERTIFICATES_MAX = 5
+#: What :class:`AppOptions` takes as versions.
+TLS_VERSIONS = ("1.2", "1.3")
 _MAY_BE_SEVERAL = ("key_file_name", "cert_file_name")
+
+_NEED_CERTIFICATE = (
+    "key_file_name",
+    "passphrase",
+    "dh_params_file_name",
+    "ca_file_name",
+    "ssl_ciphers",
+    "minimum_version",
+    "maximum_version",
+)
 
 StrPath = Union[str, "os.PathLike[str]"]
 
@@ -35,6 +48,12 @@ class AppOptions:
         client_certificate: ``"required"``, or ``"optional"`` to serve clients without one too; None for required where there
             is a ca_file_name.
         handshake_timeout: seconds for a handshake, then the connection is closed; 0 for no limit.
+        minimum_version: of TLS, ``"1.2"`` or ``"1.3"``; None for 1.2.
+        maximum_version: likewise; None for the newest.
+        crl_file_name: which certificates of clients are revoked (RFC 5280 section 5): the lists, PEM, of each CA in the chain
+            of a client's certificate. A CA without a list signs for nobody, and neither does one whose list is too old.
+        reload_interval: seconds between two looks whether the files have changed, which are read again then, those of server
+            names, too; 0 for never.
 
     Raises:
         FileNotFoundError: a file that is named does not exist.
@@ -52,9 +71,13 @@ class AppOptions:
     ssl_prefer_low_memory_usage: int = 0
     client_certificate: Optional[str] = None
     handshake_timeout: int = 10
+    minimum_version: Optional[str] = None
+    maximum_version: Optional[str] = None
+    crl_file_name: Optional[StrPath] = None
+    reload_interval: float = 0
 
     def __post_init__(self) -> None:
-        for name in ("key_file_name", "cert_file_name", "dh_params_file_name", "ca_file_name"):
+        for name in ("key_file_name", "cert_file_name", "dh_params_file_name", "ca_file_name", "crl_file_name"):
             value = getattr(self, name)
             if name in _MAY_BE_SEVERAL and isinstance(value, (list, tuple)):
                 self._check_several(name, value)
@@ -84,18 +107,36 @@ class AppOptions:
         if self.client_certificate is not None and self.ca_file_name is None:
             message = "client_certificate needs ca_file_name: the CA that signs the certificates of clients"
             raise ValueError(message)
+        if self.crl_file_name is not None and self.ca_file_name is None:
+            message = "crl_file_name needs ca_file_name: the CA that signs the certificates of clients"
+            raise ValueError(message)
+        self._check_versions()
         timeout = self.handshake_timeout
         if not isinstance(timeout, int) or not 0 <= timeout <= _HANDSHAKE_TIMEOUT_MAX:
             message = f"handshake_timeout must be an int from 0 to {_HANDSHAKE_TIMEOUT_MAX}, not {timeout!r}"
             raise ValueError(message)
+        interval = self.reload_interval
+        if not isinstance(interval, (int, float)) or not 0 <= interval <= _RELOAD_INTERVAL_MAX:
+            message = f"reload_interval must be a number from 0 to {_RELOAD_INTERVAL_MAX}, not {interval!r}"
+            raise ValueError(message)
         if self.cert_file_name is None:
-            for name in ("key_file_name", "passphrase", "dh_params_file_name", "ca_file_name", "ssl_ciphers"):
+            for name in _NEED_CERTIFICATE:
                 if getattr(self, name) is not None:
                     message = f"{name} needs cert_file_name: the certificate of the server"
                     raise ValueError(message)
 
         if len(self.key_files) != len(self.cert_files):
             message = f"key_file_name names {len(self.key_files)} files, and cert_file_name {len(self.cert_files)}"
+            raise ValueError(message)
+
+    def _check_versions(self) -> None:
+        versions = (self.minimum_version, self.maximum_version)
+        for name, value in zip(("minimum_version", "maximum_version"), versions):
+            if value not in (None, *TLS_VERSIONS):
+                message = f"{name} must be one of {', '.join(TLS_VERSIONS)} or None, not {value!r}"
+                raise ValueError(message)
+        if versions == ("1.3", "1.2"):
+            message = "minimum_version is above maximum_version"
             raise ValueError(message)
 
     @property
@@ -107,6 +148,12 @@ class AppOptions:
     def key_files(self) -> tuple[StrPath, ...]:
         """The files of their keys, in the same order."""
         return self.cert_files if self.key_file_name is None else _several(self.key_file_name)
+
+    @property
+    def files(self) -> tuple[StrPath, ...]:
+        """All files that are named."""
+        others = (self.dh_params_file_name, self.ca_file_name, self.crl_file_name)
+        return (*self.cert_files, *self.key_files, *(each for each in others if each is not None))
 
     @property
     def wants_tls(self) -> bool:

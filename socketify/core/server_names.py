@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
 from ..native import abi, lib
@@ -103,6 +104,19 @@ class ServerNames:
                 first = first or error
         if first is not None:
             raise first
+
+    @property
+    def options(self) -> Mapping[str, AppOptions]:
+        """The options of all names; those of the app have an empty one."""
+        return self._options
+
+    def reload_name(self, name: str) -> None:
+        """Read the TLS files of one name again; see :meth:`reload`."""
+        set_certificate(self._core.alive(), name, self._options[name])
+
+    def report(self, error: Exception) -> None:
+        """Report what is wrong with files that were read again."""
+        self._core.fail(error)
 
     def reload_on_hangup(self) -> None:
         """Read all TLS files again, and report what is wrong with them."""

@@ -24,6 +24,8 @@ _CLIENT_CERTIFICATE = {
     "optional": abi.TLS_CLIENT_OPTIONAL,
     "required": abi.TLS_CLIENT_REQUIRED,
 }
+#: As records say them.
+_VERSIONS = {None: 0, "1.2": 0x0303, "1.3": 0x0304}
 #: RFC 8446 appendix B.4.
 _TLS13_SUITES = frozenset(
     (
@@ -48,6 +50,8 @@ _PROBLEMS = {
     abi.TLS_CA: ("ca_file_name", "no CA certificates that can be used"),
     abi.TLS_CIPHERS: ("ssl_ciphers", "no TLS 1.2 cipher that can be used"),
     abi.TLS_CIPHERSUITES: ("ssl_ciphers", "no TLS 1.3 cipher suite that can be used"),
+    abi.TLS_CRL: ("crl_file_name", "no list of revoked certificates that can be used"),
+    abi.TLS_VERSIONS: ("minimum_version", "the library does not have these versions"),
     abi.TLS_SAME_KIND: ("key_file_name", "another key is of the same kind; one of each is served"),
 }
 
@@ -134,6 +138,8 @@ def _where(options: AppOptions, option: str, index: int) -> str:
     if option in ("cert_file_name", "key_file_name"):
         files = options.cert_files if option == "cert_file_name" else options.key_files
         return f" {os.fspath(files[index])!r}:" if getattr(options, option) is not None else ""
+    if not option.endswith("_name"):
+        return ":"
     return f" {os.fspath(getattr(options, option))!r}:"
 
 
@@ -155,15 +161,21 @@ def set_certificate(native: int, hostname: str, options: AppOptions) -> None:
     certificates = [_path("cert_file_name", each) for each in options.cert_files]
     keys = [_path("key_file_name", each) for each in options.key_files]
     ciphers, suites = _ciphers(options.ssl_ciphers)
+    if ciphers == b"" and options.maximum_version == "1.2":
+        message = f"ssl_ciphers: none of {options.ssl_ciphers!r} is of TLS 1.2, which is the maximum_version"
+        raise ValueError(message)
     given = abi.TlsOptionsStruct(
         key_files=b"".join(each + b"\0" for each in keys),
         cert_files=b"".join(each + b"\0" for each in certificates),
         passphrase=None if options.passphrase is None else options.passphrase.encode(),
         dh_params_file=_optional_path("dh_params_file_name", options.dh_params_file_name),
         ca_file=_optional_path("ca_file_name", options.ca_file_name),
+        crl_file=_optional_path("crl_file_name", options.crl_file_name),
         ciphers=ciphers,
         ciphersuites=suites,
         client_certificate=_CLIENT_CERTIFICATE[options.client_certificate_mode],
+        minimum_version=_VERSIONS[options.minimum_version],
+        maximum_version=_VERSIONS[options.maximum_version],
         low_memory=1 if options.ssl_prefer_low_memory_usage else 0,
         handshake_timeout_s=options.handshake_timeout,
     )

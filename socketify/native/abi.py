@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0xAF80F1A933212510
+DIGEST = 0x6E134D83036B1C4E
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -155,6 +155,8 @@ TLS_CA = 10
 TLS_CIPHERS = 11
 TLS_CIPHERSUITES = 12
 TLS_SAME_KIND = 13
+TLS_CRL = 14
+TLS_VERSIONS = 15
 TLS_INDEX_STEP = 256
 TLS_REASON_BYTES = 256
 DRAIN_PATIENT = 0
@@ -208,9 +210,12 @@ class TlsOptionsStruct(ctypes.Structure):
         ("passphrase", c_char_p),
         ("dh_params_file", c_char_p),
         ("ca_file", c_char_p),
+        ("crl_file", c_char_p),
         ("ciphers", c_char_p),
         ("ciphersuites", c_char_p),
         ("client_certificate", c_int32),
+        ("minimum_version", c_int32),
+        ("maximum_version", c_int32),
         ("low_memory", c_int32),
         ("handshake_timeout_s", c_uint32),
     ]

@@ -14,6 +14,9 @@ pub const Names = opaque {};
 pub const Name = opaque {};
 pub const Stack = opaque {};
 pub const Cipher = opaque {};
+pub const Store = opaque {};
+pub const Lookup = opaque {};
+pub const LookupMethod = opaque {};
 
 pub const PasswordCallback = *const fn ([*]u8, c_int, c_int, ?*anyopaque) callconv(.c) c_int;
 pub const ClientHelloCallback = *const fn (*Ssl, *c_int, ?*anyopaque) callconv(.c) c_int;
@@ -76,6 +79,11 @@ const Functions = struct {
     SSL_CTX_load_verify_locations: *const fn (*Ctx, ?[*:0]const u8, ?[*:0]const u8) callconv(.c) c_int,
     SSL_load_client_CA_file: *const fn ([*:0]const u8) callconv(.c) ?*Names,
     SSL_CTX_set_client_CA_list: *const fn (*Ctx, *Names) callconv(.c) void,
+    SSL_CTX_get_cert_store: *const fn (*const Ctx) callconv(.c) ?*Store,
+    X509_STORE_add_lookup: *const fn (*Store, *const LookupMethod) callconv(.c) ?*Lookup,
+    X509_STORE_set_flags: *const fn (*Store, c_ulong) callconv(.c) c_int,
+    X509_LOOKUP_file: *const fn () callconv(.c) *const LookupMethod,
+    X509_load_crl_file: *const fn (*Lookup, [*:0]const u8, c_int) callconv(.c) c_int,
     SSL_CTX_set_verify: *const fn (*Ctx, c_int, ?*const anyopaque) callconv(.c) void,
     SSL_CTX_get_verify_mode: *const fn (*const Ctx) callconv(.c) c_int,
     SSL_CTX_set_client_hello_cb: *const fn (*Ctx, ClientHelloCallback, ?*anyopaque) callconv(.c) void,

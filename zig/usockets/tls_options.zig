@@ -15,11 +15,16 @@ pub const Options = extern struct {
     passphrase: ?[*:0]const u8,
     dh_params_file: ?[*:0]const u8,
     ca_file: ?[*:0]const u8,
+    /// What those who signed certificates have revoked.
+    crl_file: ?[*:0]const u8,
     /// Of TLS 1.2; empty for TLS 1.3 only.
     ciphers: ?[*:0]const u8,
     /// Of TLS 1.3.
     ciphersuites: ?[*:0]const u8,
     client_certificate: ClientCertificate,
+    /// As records say them, 0x0303 for TLS 1.2; 0 for what is usual.
+    minimum_version: c_int,
+    maximum_version: c_int,
     low_memory: c_int,
     handshake_timeout_s: c_uint,
 };
@@ -40,6 +45,8 @@ pub const Problem = enum(c_int) {
     ciphers = 11,
     ciphersuites = 12,
     same_kind = 13,
+    crl = 14,
+    versions = 15,
 };
 
 pub const Failure = struct {
@@ -65,7 +72,9 @@ const ctrl_session_cache_mode = 44;
 const ctrl_groups_list = 92;
 const ctrl_clear_mode = 78;
 const ctrl_min_version = 123;
+const ctrl_max_version = 124;
 const ctrl_get_min_version = 130;
+const ctrl_get_max_version = 131;
 
 const mode_partial_write = 1;
 const mode_moving_write_buffer = 2;
@@ -77,6 +86,10 @@ const option_no_renegotiation: u64 = 1 << 30;
 
 /// RSA, RSA-PSS, ECDSA, Ed25519, Ed448: more kinds of keys there are not. As socketify/core/options.py has it.
 const certificates_max = 5;
+
+const file_type_pem = 1;
+/// Every certificate of the chain is looked up, and a CA without a list has signed none that is taken.
+const check_revocation: c_ulong = 4 | 8;
 
 const verify_none = 0;
 const verify_peer = 1;
@@ -111,7 +124,7 @@ fn fill(ctx: *Ctx, options: *const Options, index: *u8) Problem {
     if (openssl.SSL_CTX_set_session_id_context(ctx, &session_id_context, session_id_context.len) != 1) return .memory;
     const problem = setCertificates(ctx, options, index);
     if (problem != .none) return problem;
-    inline for (.{ setCiphers, setDhParameters, setClientAuthority }) |step| {
+    inline for (.{ setVersions, setCiphers, setDhParameters, setClientAuthority, setRevoked }) |step| {
         openssl.ERR_clear_error();
         const other = step(ctx, options);
         if (other != .none) return other;
@@ -122,15 +135,24 @@ fn fill(ctx: *Ctx, options: *const Options, index: *u8) Problem {
 /// What SSL_set_SSL_CTX leaves as the first context had it.
 pub fn followContext(ssl: *library.Ssl, ctx: *Ctx) void {
     _ = openssl.SSL_ctrl(ssl, ctrl_min_version, openssl.SSL_CTX_ctrl(ctx, ctrl_get_min_version, 0, null), null);
+    _ = openssl.SSL_ctrl(ssl, ctrl_max_version, openssl.SSL_CTX_ctrl(ctx, ctrl_get_max_version, 0, null), null);
     const mode = openssl.SSL_CTX_ctrl(ctx, ctrl_mode, 0, null);
     _ = openssl.SSL_ctrl(ssl, ctrl_clear_mode, mode_release_buffers, null);
     _ = openssl.SSL_ctrl(ssl, ctrl_mode, mode, null);
 }
 
+fn setVersions(ctx: *Ctx, options: *const Options) Problem {
+    const least: c_int = if (options.minimum_version == 0) version_1_2 else options.minimum_version;
+    if (least < version_1_2 or openssl.SSL_CTX_ctrl(ctx, ctrl_min_version, least, null) != 1) return .versions;
+    // 0 is what the library has.
+    if (openssl.SSL_CTX_ctrl(ctx, ctrl_max_version, options.maximum_version, null) != 1) return .versions;
+    return .none;
+}
+
 fn setCiphers(ctx: *Ctx, options: *const Options) Problem {
     const ciphers = options.ciphers orelse default_ciphers;
     const only_1_3 = ciphers[0] == 0;
-    if (openssl.SSL_CTX_ctrl(ctx, ctrl_min_version, if (only_1_3) version_1_3 else version_1_2, null) != 1) return .ciphers;
+    if (only_1_3 and openssl.SSL_CTX_ctrl(ctx, ctrl_min_version, version_1_3, null) != 1) return .ciphers;
     if (!only_1_3 and openssl.SSL_CTX_set_cipher_list(ctx, ciphers) != 1) return .ciphers;
     if (options.ciphersuites) |suites| {
         if (openssl.SSL_CTX_set_ciphersuites(ctx, suites) != 1) return .ciphersuites;
@@ -220,6 +242,15 @@ fn setClientAuthority(ctx: *Ctx, options: *const Options) Problem {
         .required => verify_peer | verify_fail_without,
     };
     openssl.SSL_CTX_set_verify(ctx, mode, null);
+    return .none;
+}
+
+fn setRevoked(ctx: *Ctx, options: *const Options) Problem {
+    const path = options.crl_file orelse return .none;
+    const store = openssl.SSL_CTX_get_cert_store(ctx) orelse return .memory;
+    const lookup = openssl.X509_STORE_add_lookup(store, openssl.X509_LOOKUP_file()) orelse return .memory;
+    if (openssl.X509_load_crl_file(lookup, path, file_type_pem) < 1) return .crl;
+    if (openssl.X509_STORE_set_flags(store, check_revocation) != 1) return .crl;
     return .none;
 }
 

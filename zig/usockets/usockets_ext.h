@@ -111,12 +111,17 @@ struct us_tls_options {
   const char *passphrase;
   const char *dh_params_file;
   const char *ca_file;
+  /* What those who signed certificates of clients have revoked. */
+  const char *crl_file;
   /* Of TLS 1.2; empty for TLS 1.3 only. */
   const char *ciphers;
   /* Of TLS 1.3. */
   const char *ciphersuites;
   /* 0 is not asked for, 1 is checked if there is one, 2 must be there. */
   int client_certificate;
+  /* As records say them, 0x0303 for TLS 1.2; 0 for what is usual. */
+  int minimum_version;
+  int maximum_version;
   int low_memory;
   /* 0 for no limit. */
   unsigned int handshake_timeout_s;

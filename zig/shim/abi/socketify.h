@@ -145,9 +145,12 @@ typedef struct sk_tls_options {
   const char *passphrase;
   const char *dh_params_file;
   const char *ca_file;
+  const char *crl_file;         /* what those who signed certificates of clients have revoked */
   const char *ciphers;          /* of TLS 1.2; empty for TLS 1.3 only */
   const char *ciphersuites;     /* of TLS 1.3 */
   int32_t client_certificate;   /* SK_TLS_CLIENT_* */
+  int32_t minimum_version;      /* as records say it, 0x0303 for TLS 1.2; 0 for that */
+  int32_t maximum_version;      /* 0 for the newest */
   int32_t low_memory;           /* 1 to free the buffers of connections that wait */
   uint32_t handshake_timeout_s; /* 0 for no limit; only of the app itself */
 } sk_tls_options;
@@ -278,7 +281,9 @@ enum {
   SK_TLS_CA,
   SK_TLS_CIPHERS,      /* of TLS 1.2 */
   SK_TLS_CIPHERSUITES, /* of TLS 1.3 */
-  SK_TLS_SAME_KIND     /* two keys are of one kind */
+  SK_TLS_SAME_KIND,    /* two keys are of one kind */
+  SK_TLS_CRL,
+  SK_TLS_VERSIONS
 };
 /* It is added so often as the index of the certificate says. */
 #define SK_TLS_INDEX_STEP 256

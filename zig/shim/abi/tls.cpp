@@ -28,9 +28,12 @@ int32_t sk_app_tls(sk_app *app, const char *host, size_t host_length, const sk_t
   given.passphrase = options->passphrase;
   given.dh_params_file = options->dh_params_file;
   given.ca_file = options->ca_file;
+  given.crl_file = options->crl_file;
   given.ciphers = options->ciphers;
   given.ciphersuites = options->ciphersuites;
   given.client_certificate = options->client_certificate;
+  given.minimum_version = options->minimum_version;
+  given.maximum_version = options->maximum_version;
   given.low_memory = options->low_memory;
   given.handshake_timeout_s = options->handshake_timeout_s;
   int32_t problem = us_socket_context_tls(app->context(), host, host_length, &given, scratchBuffer(), SK_TLS_REASON_BYTES);
