@@ -29,6 +29,7 @@ from ..loop.event_loop import new_event_loop
 from ..native import abi, lib
 from ..system.standard_streams import fill_standard_descriptors
 from ..system.stop_signals import raise_again
+from ..system.worker import ask_for_successor
 from ..topics.broker import Broker
 from ..topics.brokers.schemes import find_broker, is_chosen
 from ..topics.current import announce
@@ -241,7 +242,7 @@ class App(Verbs, TopicMethods):
         return self.close()
 
     def close_after(self, requests: int) -> App:
-        """Stop gracefully after so many more requests.
+        """Stop gracefully after so many more requests; a worker serves until its successor does, which its supervisor starts.
 
         Raises:
             ValueError: it is not an int of 1 or more.
@@ -250,7 +251,12 @@ class App(Verbs, TopicMethods):
         if not isinstance(requests, int) or isinstance(requests, bool) or requests < 1:
             message = f"close_after takes an int of 1 or more, not {requests!r}"
             raise ValueError(message)
-        callback = abi.DrainedCallback(self.close)
+
+        def leave() -> None:
+            if not ask_for_successor():
+                self.close()
+
+        callback = abi.DrainedCallback(leave)
         self.core.callbacks.append(callback)
         self.core.configure(lambda native: lib.sk_app_limit_requests(native, requests, callback))
         return self

@@ -137,7 +137,7 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             os.close(reader)
-            place = WorkerPlace(index, writer, memory, self._watch.beat_seconds, self._all_served)
+            place = WorkerPlace(index, parent, writer, memory, self._watch.beat_seconds, self._all_served)
             self._work(place, stacks, shares, parent)
         os.close(writer)
         worker = self._workers[pid] = Worker(index, pid, reader, memory, stacks, shares)
@@ -198,7 +198,8 @@ class Supervisor:
         if number is not None:
             self._on_signal(number)
         self._reap()
-        for worker in self._watch.look(list(self._workers.values())):
+        workers = list(self._workers.values())
+        for worker in (*self._watch.look(workers), *(each for each in workers if each.wants_successor)):
             if worker.index < self._count:
                 self._rolling.add(worker)
         now = time.monotonic()

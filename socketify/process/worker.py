@@ -67,6 +67,11 @@ class Worker:
         self.stacks.close()
 
     @property
+    def wants_successor(self) -> bool:
+        """Whether it wants to be replaced, and may be."""
+        return self.memory.wants_successor and time.monotonic() >= self.replaceable
+
+    @property
     def rss(self) -> int:
         """Its resident memory, in bytes; 0 where that is not known."""
         with contextlib.suppress(OSError, ValueError, IndexError):

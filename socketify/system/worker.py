@@ -18,6 +18,7 @@ _PR_SET_PDEATHSIG = 1
 _REPLACED = 0
 _BEATS = 1
 _REPORTS = 2
+_WANTS_SUCCESSOR = 3
 _WORDS = 8
 
 
@@ -54,6 +55,15 @@ class WorkerMemory:
     def reports(self, value: int) -> None:
         self._words[_REPORTS] = value
 
+    @property
+    def wants_successor(self) -> bool:
+        """Whether the worker wants to be replaced. It writes that."""
+        return self._words[_WANTS_SUCCESSOR] != 0
+
+    @wants_successor.setter
+    def wants_successor(self, value: bool) -> None:
+        self._words[_WANTS_SUCCESSOR] = value
+
 
 @dataclass
 class WorkerPlace:
@@ -61,6 +71,7 @@ class WorkerPlace:
 
     Args:
         index: of the worker, from 0 on.
+        supervisor: the number of its process.
         ready: the descriptor of a pipe, on which it announces that it serves; None when it has.
         memory: what both share.
         beat_seconds: between two beats; 0 for none.
@@ -69,6 +80,7 @@ class WorkerPlace:
     """
 
     index: int
+    supervisor: int
     ready: Optional[int]
     memory: WorkerMemory
     beat_seconds: float
@@ -116,6 +128,21 @@ def succeeds() -> bool:
     """Return whether this worker comes after others that served: what these do without, it need not have either."""
     place = _own_place()
     return place is not None and place.succeeds
+
+
+def ask_for_successor() -> bool:
+    """Let another worker take the place of this one, which leaves when that serves; return whether there is a supervisor."""
+    place = _own_place()
+    if place is None or os.getppid() != place.supervisor:
+        return False
+    place.memory.wants_successor = True
+    try:
+        # It waits for this signal when it waits for the end of workers.
+        os.kill(place.supervisor, signal.SIGCHLD)
+    except OSError:
+        # This process has become another user.
+        return False
+    return True
 
 
 def count_report() -> None:
