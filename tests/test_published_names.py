@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
-from socketify import App, MiddlewareRouter, OpCode, Request, Response, WebSocket, middleware
+from socketify import App, MiddlewareRouter, OpCode, Request, Response, WebSocket, middleware, sendfile
 
 #: Of methods that are not in ``test_keywords.py`` by these names: what comes behind ``self``.
 SIGNATURES = {
@@ -171,3 +172,50 @@ def test_chains_of_middlewares_are_parts_of_others(serve: Any) -> None:
     assert {path: " ".join(httpx.get(server.url + path).json()) for path in expected} == expected
     # The chain ended, so nobody answered.
     assert httpx.get(server.url + "/?stop=1").text == "error"
+
+
+def test_the_first_step_of_what_is_run_is_made_at_once(serve: Any, tmp_path: Path) -> None:
+    (tmp_path / "robots.txt").write_text("User-agent: *")
+    seen: list[Any] = []
+
+    async def at_once() -> str:
+        seen.append("began")
+        return "result"
+
+    async def waits() -> str:
+        seen.append(asyncio.current_task())
+        # It cancels the task that it was begun in, if it has to.
+        await asyncio.wait_for(asyncio.sleep(0.01), 10)
+        return "waited"
+
+    async def cancelled() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            seen.append("cancelled")
+
+    async def run(res: Response, _req: Request) -> None:
+        done = res.run_async(at_once())
+        assert (seen, done.done()) == (["began"], True)
+        task = server.app.run_async(waits())
+        assert seen[1:] == [task]
+        assert task is not asyncio.current_task()
+        ended = server.app.loop.run_async(cancelled())
+        ended.cancel()
+        await asyncio.wait([ended])
+        assert ended.cancelled()
+        res.end([await done, await task, seen[2:]])
+
+    async def later(res: Response, req: Request) -> None:
+        await asyncio.sleep(0)
+        res.end(req.get_url())
+
+    def routes(app: App) -> None:
+        app.get("/", run)
+        app.get("/file", lambda res, req: res.run_async(sendfile(res, req, str(tmp_path / "robots.txt"))) and None)
+        app.get("/later", lambda res, req: res.run_async(later(res, req)) and None)
+
+    server = serve(routes)
+    assert httpx.get(server.url).json() == ["result", "waited", ["cancelled"]]
+    assert httpx.get(server.url + "/file").text == "User-agent: *"
+    assert httpx.get(server.url + "/later").text == "/later"

@@ -270,8 +270,11 @@ class App(Verbs, TopicMethods):
         """Return the address of the native app; 0 when it is closed."""
         return self.core.native
 
-    def run_async(self, coroutine: Any, response: Optional[Response] = None) -> asyncio.Task[Any]:
-        """Run a coroutine as a task; an error in it goes to the error handler with that response.
+    def run_async(self, coroutine: Any, response: Optional[Response] = None) -> asyncio.Future[Any]:
+        """Run a coroutine, whose first step is made at once; an error in it goes to the error handler with that response.
+
+        Returns:
+            Its task if it waits, a future that is done if not; with its result, or None after an error.
 
         Raises:
             RuntimeError: the app does not run.

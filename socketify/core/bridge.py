@@ -48,8 +48,8 @@ class Loop:
             raise RuntimeError(message)
         return self._core.loop.create_future()
 
-    def run_async(self, coroutine: Any, response: Any = None) -> asyncio.Task[Any]:
-        """Run a coroutine as a task, as :meth:`socketify.App.run_async` does."""
+    def run_async(self, coroutine: Any, response: Any = None) -> asyncio.Future[Any]:
+        """Run a coroutine, as :meth:`socketify.App.run_async` does."""
         return self._core.run_async(coroutine, response)
 
     def get_native_handle(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, Callable, Optional, Union
 
 from ..loop.backend import open_loop
-from ..loop.coroutines import CoroutineRunner, new_task
+from ..loop.coroutines import CoroutineRunner
 from ..loop.loop_thread import LoopThread, scratch_view
 from ..native import abi, lib, request_handler
 from .listeners import Listener, listen_error
@@ -48,7 +48,6 @@ class Core:
         self.runner: Optional[CoroutineRunner] = None
         #: What native code knows the runner by, which fills it.
         self.runner_state: list[Any] = []
-        self.tasks: set[asyncio.Task[Any]] = set()
         self.live: LiveExchanges = {}
         #: What native code calls about them.
         self.events = NativeEvents(self.live, self)
@@ -330,8 +329,11 @@ class Core:
             raise RuntimeError(message)
         return self.runner
 
-    def run_async(self, coroutine: Any, response: Any = None) -> asyncio.Task[Any]:
-        """Run a coroutine as a task; an error in it is answered with that response.
+    def run_async(self, coroutine: Any, response: Any = None) -> asyncio.Future[Any]:
+        """Run a coroutine, whose first step is made at once; an error in it is answered with that response.
+
+        Returns:
+            Its task if it waits; a future that is done if not.
 
         Raises:
             RuntimeError: the app does not run.
@@ -341,7 +343,7 @@ class Core:
         if not inspect.isawaitable(coroutine):
             message = f"run_async takes a coroutine, not {type(coroutine).__name__}"
             raise TypeError(message)
-        if self.loop is None:
+        if self.loop is None or self.runner is None:
             _close(coroutine)
             message = "run_async needs a running app"
             raise RuntimeError(message)
@@ -351,23 +353,34 @@ class Core:
             raise RuntimeError(message)
         exchange = None if response is None else response.exchange_
         if exchange is not None and exchange.handle:
-            # The task holds it.
+            # The coroutine holds it.
             exchange.follow(response)
+        future = self.loop.create_future()
 
         async def guarded() -> Any:
+            result = None
             try:
-                return await coroutine
+                result = await coroutine
             except BaseException as error:  # a task would throw some of these out of the loop
-                waits = exchange is not None and exchange.handle
-                if waits or not (isinstance(error, asyncio.CancelledError) and _was_cancelled(task)):
+                is_cancelled = isinstance(error, asyncio.CancelledError)
+                if (exchange is not None and exchange.handle) or not (is_cancelled and _was_cancelled(asyncio.current_task())):
                     self.fail(self.ended_by(error), response)
-                if isinstance(error, asyncio.CancelledError):
+                if is_cancelled:
                     raise
+            future.set_result(result)
+            return result
 
-        task = new_task(self.loop, guarded())
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        return task
+        running = guarded()
+        try:
+            waits = self.runner.begin(running)
+        except asyncio.CancelledError:
+            future.cancel()
+            return future
+        if waits is None:
+            return future
+        if exchange is not None:
+            exchange.preserve()
+        return self.runner.carry_on(running, waits, _ignore)
 
     def ended_by(self, error: BaseException) -> BaseException:
         """Return what ended a coroutine: the error, or a StoppedError when the server stops."""
@@ -390,7 +403,11 @@ def _close(coroutine: Any) -> None:
         coroutine.close()
 
 
-def _was_cancelled(task: asyncio.Task[Any]) -> bool:
+def _ignore(_error: BaseException) -> None:
+    """Do nothing about the cancellation of a task."""
+
+
+def _was_cancelled(task: Optional[asyncio.Task[Any]]) -> bool:
     """Return whether the task itself was cancelled, and not something it waited for; before CPython 3.11 that is assumed."""
     cancelling = getattr(task, "cancelling", None)
     return cancelling is None or cancelling() > 0

@@ -167,8 +167,11 @@ class ClientConnection(OwnAttributes):
         self.exchange_.follow(self)
         return self
 
-    def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a coroutine as a task; an error in it goes to the app's error handler with this response."""
+    def run_async(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
+        """Run a coroutine; its first step is made at once, while the request can be read. See :meth:`socketify.App.run_async`.
+
+        An error in it goes to the app's error handler with this response. When it waits, the request is copied.
+        """
         return self.exchange_.core.run_async(coroutine, self)
 
     def has_responded(self: Self) -> bool:

@@ -151,12 +151,13 @@ class InterpretedContinuation(Continuation):
             return self.idle()
         try:
             return self.context.run(self.coroutine.send, value)
-        except StopIteration:
-            self._on_return()
+        except StopIteration as stop:
+            returned = self._on_return(stop.value)
         except BaseException as error:
             if self._on_error(error):
                 raise
-        raise StopIteration
+            returned = None
+        raise StopIteration(returned)
 
     def throw(self, error: Any, *more: Any) -> Any:
         """Raise an error in the coroutine."""
@@ -167,14 +168,15 @@ class InterpretedContinuation(Continuation):
         self.yielded = None
         try:
             return self.context.run(self.coroutine.throw, error, *more)
-        except StopIteration:
-            self._on_return()
+        except StopIteration as stop:
+            returned = self._on_return(stop.value)
         except BaseException as failure:
             if self._on_error(failure):
                 raise
-        raise StopIteration
+            returned = None
+        raise StopIteration(returned)
 
-    def _on_return(self) -> None:
+    def _on_return(self, returned: Any) -> Any:
         report, finish = self._end()
         try:
             if finish is not None:
@@ -182,6 +184,8 @@ class InterpretedContinuation(Continuation):
         except BaseException as error:
             if self.fail(report, error):
                 raise
+            return None
+        return returned
 
     def _on_error(self, error: BaseException) -> bool:
         report, _ = self._end()

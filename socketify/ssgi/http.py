@@ -86,7 +86,7 @@ class SSGIHttpResponse:
             self._res.write_header(name, value)
         return self
 
-    def run_async(self, handler: Any, *arguments: Any) -> asyncio.Task[Any]:
+    def run_async(self, handler: Any, *arguments: Any) -> asyncio.Future[Any]:
         """Run a coroutine function, or a coroutine, as a task; an error in it is answered with 500."""
         return run_async(self._res, handler, arguments)
 
@@ -142,7 +142,7 @@ class SSGIHttpResponse:
         return self
 
 
-def run_async(res: Response, handler: Any, arguments: tuple[Any, ...]) -> asyncio.Task[Any]:
+def run_async(res: Response, handler: Any, arguments: tuple[Any, ...]) -> asyncio.Future[Any]:
     """Run what an application passes to ``run_async`` as a task.
 
     Raises:

@@ -181,7 +181,7 @@ class SSGIWebSocket:
         """
         return self._publish(topic, payload, OpCode.TEXT if isinstance(payload, str) else OpCode.BINARY)
 
-    def run_async(self, handler: Any, *arguments: Any) -> asyncio.Task[Any]:
+    def run_async(self, handler: Any, *arguments: Any) -> asyncio.Future[Any]:
         """Run a coroutine function, or a coroutine, as a task; an error in it goes to the error handler."""
         return run_async(self._res, handler, arguments)
 

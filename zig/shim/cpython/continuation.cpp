@@ -87,8 +87,11 @@ public:
     if (python.error_occurred() != python.stop_iteration) {
       return end(SEND_ERROR, result);
     }
-    python.error_clear();
-    return end(SEND_RETURN, result);
+    {
+      RaisedError stop;
+      *result = python.get_attribute(stop.instance(), "value");
+    }
+    return end(*result ? SEND_RETURN : SEND_ERROR, result);
   }
 
 private:
@@ -110,7 +113,7 @@ private:
       RaisedError another;
       return fail(report, another, result);
     }
-    *result = newNone();
+    *result = returned.release();
     return SEND_RETURN;
   }
 
@@ -159,7 +162,12 @@ int sendToCoroutine(Object *self, Object *value, Object **result) {
 Object *resultOfStep(int sent, Object *result) {
   if (sent == SEND_RETURN) {
     Ref returned(result);
-    python.set_error_none(python.stop_iteration);
+    /* An instance: a tuple would be taken for the arguments of one. */
+    Object *arguments[] = {nullptr, result};
+    Ref stop(python.vectorcall(python.stop_iteration, arguments + 1, 1 | ROOM_BEFORE, nullptr));
+    if (stop) {
+      python.set_error_object(python.stop_iteration, stop.get());
+    }
     return nullptr;
   }
   return result;
