@@ -212,7 +212,7 @@ def test_connections_are_cut_when_draining_fails(monkeypatch: pytest.MonkeyPatch
     def fails() -> bool:
         raise LookupError
 
-    monkeypatch.setattr(app.lifecycle, "is_replaced", fails)
+    monkeypatch.setattr("socketify.core.lifecycle.is_replaced", fails)
     kept: list[socket.socket] = []
 
     def connects() -> None:
