@@ -29,6 +29,7 @@ from .websocket.constants import CompressOptions, OpCode, SendStatus
 from .websocket.socket import WebSocket
 from .wire.errors import BadRequestError, HTTPError
 from .wire.forms import FormData, UploadFile
+from .wire.handshake_facts import HandshakeFacts
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "CompressOptions",
     "FormData",
     "HTTPError",
+    "HandshakeFacts",
     "Jinja2Template",
     "Limits",
     "Loop",

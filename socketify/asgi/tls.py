@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import struct
-from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any
 
 from ..loop.loop_thread import scratch_view
 from ..native import lib
+from ..wire.handshake_facts import read_handshake_facts
 
 _KNOWN_MAX = 4096
 _LINE = 64
@@ -33,18 +32,16 @@ class TLSFacts(dict[int, dict[str, Any]]):
         return found.copy()
 
     def _read(self, handle: int) -> dict[str, Any]:
-        facts = bytes(scratch_view()[: max(lib.sk_res_tls_facts(handle), 0)])
-        version, cipher = struct.unpack_from("!HH", facts)
-        blocks = list(_blocks(facts[4:]))
-        name: Optional[bytes] = blocks[1] if len(blocks) > 1 else None
+        facts = read_handshake_facts(bytes(scratch_view()[: max(lib.sk_res_tls_facts(handle), 0)]))
+        own = facts.server_certificate
         return {
-            "server_cert": self._server_certificate(blocks[0]) if blocks and blocks[0] else None,
-            "client_cert_chain": tuple(_pem(each) for each in blocks[2:]),
-            "client_cert_name": None if name is None else name.decode("utf-8", "replace"),
+            "server_cert": None if own is None else self._server_certificate(own),
+            "client_cert_chain": tuple(_pem(each) for each in facts.client_certificates),
+            "client_cert_name": facts.client_name,
             # A certificate that cannot be verified never gets past the handshake.
             "client_cert_error": None,
-            "tls_version": version or None,
-            "cipher_suite": cipher or None,
+            "tls_version": facts.version_number or None,
+            "cipher_suite": facts.cipher_suite or None,
         }
 
     def _server_certificate(self, der: bytes) -> str:
@@ -54,16 +51,6 @@ class TLSFacts(dict[int, dict[str, Any]]):
                 self._server_certificates.clear()
             text = self._server_certificates[der] = _pem(der)
         return text
-
-
-def _blocks(data: bytes) -> Iterator[bytes]:
-    """Yield the blocks that are complete."""
-    while len(data) >= 4:
-        (length,) = struct.unpack_from("!I", data)
-        if length > len(data) - 4:
-            return
-        yield data[4 : 4 + length]
-        data = data[4 + length :]
 
 
 def _pem(der: bytes) -> str:

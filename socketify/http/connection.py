@@ -13,6 +13,7 @@ from ..native.abi import GONE
 from ..wire.addresses import address_text
 from ..wire.errors import BadRequestError
 from ..wire.forms import FormData, FormReader, parse_urlencoded
+from ..wire.handshake_facts import HandshakeFacts, read_handshake_facts
 from .body_reader import BodyReader
 from .exchange import Exchange
 from .request import Request
@@ -205,6 +206,14 @@ class ClientConnection(OwnAttributes):
     def get_client_certificate(self: Self) -> Optional[bytes]:
         """Return the client's certificate as DER, which was checked against ``ca_file_name``; None without one."""
         return self._address(lib.sk_res_client_certificate, "get_client_certificate") or None
+
+    def get_handshake_facts(self: Self) -> Optional[HandshakeFacts]:
+        """Return version and cipher suite of TLS, and who both ends are by their certificates.
+
+        None for connections without TLS, and after the client left or the response ended.
+        """
+        facts = self._address(lib.sk_res_tls_facts, "get_handshake_facts")
+        return read_handshake_facts(facts) if facts else None
 
     def pause(self: Self) -> Self:
         """Stop reading from the connection."""

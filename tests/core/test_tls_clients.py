@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ import trustme
 import websockets.asyncio.client
 from tls_files import Files
 
-from socketify import App, AppOptions
+from socketify import App, AppOptions, Request, Response
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +132,36 @@ def test_clients(serve: Any, files: Files, option: str, talk: Callable[[int, Fil
     with contextlib.suppress(httpx.HTTPError, subprocess.CalledProcessError, OSError, websockets.WebSocketException):
         assert talk(server.port, files, {}) != b"hello"
     assert server.app.get_failed_handshakes() == 1
+
+
+@pytest.mark.parametrize("http", ["1", "2"])
+@pytest.mark.parametrize("has_certificate", [True, False])
+def test_what_handlers_know_of_a_handshake(serve: Callable[..., Any], files: Files, http: str, has_certificate: bool) -> None:
+    async def later(res: Response, _req: Request) -> None:
+        before = res.get_handshake_facts()
+        await asyncio.sleep(0)
+        assert res.get_handshake_facts() == before
+        facts.append(before)
+        res.end("hello")
+        assert res.get_handshake_facts() is None
+
+    facts: list[Any] = []
+    identity = files.issue("alice", "alice@example.org", common_name="alice") if has_certificate else {}
+    options = files.options(ca_file_name=files.ca_file, client_certificate="optional")
+    server = serve(lambda app: app.get("/", later), options=options, http=http)
+    with httpx.Client(verify=files.client(**identity), http2=http == "2", http1=http == "1") as client:
+        assert client.get(f"https://localhost:{server.port}/").text == "hello"
+    (found,) = facts
+    assert (found.version, found.version_number) == ("TLSv1.3", 0x0304)
+    assert found.cipher_suite in (0x1301, 0x1302, 0x1303)
+    assert found.server_certificate == ssl.PEM_cert_to_DER_cert((files.directory / "server.pem").read_text())
+    if has_certificate:
+        assert "CN=alice" in found.client_name.split(",")
+        assert found.client_certificates[0] == ssl.PEM_cert_to_DER_cert((files.directory / "alice.pem").read_text())
+    else:
+        assert (found.client_name, found.client_certificates) == (None, ())
+
+
+def test_without_tls_there_is_no_handshake(serve: Callable[..., Any], files: Files) -> None:
+    server = serve(lambda app: app.get("/", lambda res, _req: res.end(str(res.get_handshake_facts()))), options=None)
+    assert httpx.get(f"http://localhost:{server.port}/").text == "None"
