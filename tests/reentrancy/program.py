@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import logging
 import queue
@@ -18,6 +19,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, Callable, Optional
 
 import client
@@ -411,17 +413,20 @@ def pairs() -> Iterator[tuple[str, str, Callable[[Any, Any, Any, Any], Any]]]:
                 yield callback, f"ws {name}", of_websocket(call)
 
 
-def exchange(port: int, callback: str) -> str:
+def exchange(speaks: ModuleType, port: int, callback: str) -> str:
     if callback.startswith("ws "):
-        return client.websocket(port, callback.replace(" ", "-"), callback)
-    return client.request(port, callback)
+        return str(speaks.websocket(port, callback.replace(" ", "-"), callback))
+    return str(speaks.request(port, callback))
 
 
-def main(served: bool, pool_items: int) -> None:
+def main(served: bool, pool_items: int, http2: bool) -> None:
+    speaks = importlib.import_module("client_http2" if http2 else "client")
     logging.disable()
     warnings.simplefilter("ignore")
     target = Target(served, pool_items)
     for callback, method, call in pairs():
+        if http2 and callback not in OVER_HTTP2:
+            continue
         if not served and callback in _COROUTINES:
             # Coroutines need the loop that serves an app.
             continue
@@ -430,7 +435,7 @@ def main(served: bool, pool_items: int) -> None:
             continue
         print(json.dumps(["begins", callback, method]), flush=True)
         attempt.call, attempt.said = call, "not called"
-        answer = exchange(target.port, callback)
+        answer = exchange(speaks, target.port, callback)
         deadline = time.monotonic() + 2
         while "foreign" in callback and attempt.said == "not called" and time.monotonic() < deadline:
             # The client may have its answer before the thread is done.
@@ -441,7 +446,7 @@ def main(served: bool, pool_items: int) -> None:
         attempt.call = None
         if ending or after != "served" or method in _LASTING:
             target.renew()
-    if served:
+    if served and not http2:
         for callback, method, call in life.pairs():
             print(json.dumps(["begins", callback, method]), flush=True)
             attempt.call, attempt.said = (lambda app, *_, call=call: call(app)), "not called"
@@ -451,10 +456,12 @@ def main(served: bool, pool_items: int) -> None:
     print(json.dumps(["done"]), flush=True)
 
 
+#: Where it matters that what is closed is a stream.
+OVER_HTTP2 = ("handler", "async_later", "on_data", "on_aborted", "ws upgrade", "ws open", "ws message", "ws close")
 _COROUTINES = ("async_first", "async_later", "ws message later")
 #: What changes how the app answers from now on.
 _LASTING = ("app json_serializer", "app template", "app on_error", "app same route", "app remove own name")
 
 if __name__ == "__main__":
     socket.setdefaulttimeout(5)
-    main(sys.argv[1] == "served", int(sys.argv[2]))
+    main(sys.argv[1] == "served", int(sys.argv[2]), sys.argv[3:] == ["http2"])

@@ -19,7 +19,7 @@ class Answer:
     def __init__(self) -> None:
         self.interim: list[Fields] = []
         self.head: Fields = []
-        self.body = b""
+        self._parts: list[bytes] = []
         self.trailers: Fields = []
         self.ended = False
         #: The code of a reset.
@@ -28,6 +28,15 @@ class Answer:
     @property
     def status(self) -> int:
         return int(dict(self.head)[":status"])
+
+    @property
+    def body(self) -> bytes:
+        if len(self._parts) > 1:
+            self._parts = [b"".join(self._parts)]
+        return self._parts[0] if self._parts else b""
+
+    def add(self, content: bytes) -> None:
+        self._parts.append(content)
 
     def field(self, name: str) -> Optional[str]:
         return dict(self.head).get(name)
@@ -163,7 +172,7 @@ class Client:
         elif isinstance(event, h2.events.ResponseReceived):
             answer.head = event.headers
         elif isinstance(event, h2.events.DataReceived):
-            answer.body += event.data
+            answer.add(event.data)
             if self.opens_windows and event.flow_controlled_length:
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, h2.events.TrailersReceived):
