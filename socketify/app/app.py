@@ -19,7 +19,7 @@ from ..core.listeners import Listener
 from ..core.native_options import native_options
 from ..core.options import AppListenOptions, AppOptions
 from ..core.outcome import ErrorHandler
-from ..core.server_names import MissingNameHandler, ServerNames, checked_hostname
+from ..core.server_names import ServerNames
 from ..core.stopping import LifecycleHandler
 from ..http.handlers import Handler, Handlers
 from ..http.no_route import no_route
@@ -39,13 +39,14 @@ from ..websocket.routes import WebSocketRoutes
 from ..wire.networks import packed_networks
 from .extensions import AppExtension
 from .middleware import Middleware
-from .routers import DecoratorRouter, DomainRouter, Verbs
+from .routers import DecoratorRouter, Verbs
+from .server_name_methods import ServerNameMethods
 from .topic_methods import TopicMethods
 
 Function = TypeVar("Function", bound=LifecycleHandler)
 
 
-class App(Verbs, TopicMethods):
+class App(Verbs, TopicMethods, ServerNameMethods):
     """A web server and its routes.
 
     Args:
@@ -128,9 +129,9 @@ class App(Verbs, TopicMethods):
         #: How it listens, is served and stops; for servers that run it.
         self.lifecycle = Lifecycle(core, lifespan, shutdown_timeout)
         self._backlog = limits.backlog
-        self._handlers = Handlers(core, request_response_factory_max_items)
+        self.handlers = Handlers(core, request_response_factory_max_items)
         self._loop = Loop(core)
-        on_missing = self._handlers.callback(no_route, ())
+        on_missing = self.handlers.callback(no_route, ())
         on_drained = self.lifecycle.on_drained
         core.open(native_options(core, limits, http, server_header, date_header, accept_proxy_protocol, on_missing, on_drained))
         core.trusts_proxies = networks is not None
@@ -141,18 +142,18 @@ class App(Verbs, TopicMethods):
             core.callbacks.append(callback)
             core.configure(lambda native: lib.sk_app_log(native, callback))
         try:
-            self._server_names = ServerNames(core, options)
+            self.server_names = ServerNames(core, options)
             self.topics = self._new_topics(broker, broker_required)
             announce(self.topics, self)
             presence = self.topics.presence
-            self.websocket_routes = WebSocketRoutes(core, self._handlers, websocket_factory_max_items, presence)
+            self.websocket_routes = WebSocketRoutes(core, self.handlers, websocket_factory_max_items, presence)
         except BaseException:
             self.close()
             raise
         if core.is_secure:
-            self.lifecycle.on_hangup = self._server_names.reload_on_hangup
+            self.lifecycle.on_hangup = self.server_names.reload_on_hangup
         if options is not None and options.reload_interval and core.is_secure:
-            self.lifecycle.services.append(CertificateWatch(self._server_names, options.reload_interval))
+            self.lifecycle.services.append(CertificateWatch(self.server_names, options.reload_interval))
 
     def _new_topics(self, broker: Union[str, Broker, None], required: bool) -> Topics:
         found = find_broker(broker)
@@ -287,7 +288,7 @@ class App(Verbs, TopicMethods):
 
     def route(self, method: str, path: str, handler: Handler) -> App:
         """Route requests of a method; ``*`` stands for all methods."""
-        self._handlers.route("", method, path, handler)
+        self.handlers.route("", method, path, handler)
         return self
 
     def static(
@@ -350,80 +351,6 @@ class App(Verbs, TopicMethods):
         """
         self.websocket_routes.add("", path, behavior)
         return self
-
-    # ---- host names
-
-    @property
-    def is_secure(self) -> bool:
-        """Whether the app serves HTTPS and wss."""
-        return self.core.is_secure
-
-    def domain(self, hostname: str) -> DomainRouter:
-        """Return the router of one host name, or of a wildcard as ``*.example.org``. The app routes what it does not match.
-
-        Raises:
-            ValueError: it is not a host name.
-
-        """
-        return DomainRouter(self._handlers, self.websocket_routes, checked_hostname(hostname))
-
-    def add_server_name(self, hostname: str, options: Optional[AppOptions] = None) -> App:
-        """Add a host name, with a certificate of its own (RFC 6066 section 3); :meth:`domain` returns the router of its routes.
-
-        Args:
-            hostname: a name, or a wildcard as ``*.example.org``, which also covers deeper names that no nearer one covers.
-            options: TLS files of this name; None for those of the app. ``handshake_timeout`` is always the app's.
-
-        Raises:
-            OSError: a file cannot be read.
-            RuntimeError: options name TLS files, and the app serves plain HTTP.
-            ValueError: it is not a host name, or an option is wrong; the message names it.
-
-        """
-        self._server_names.add(hostname, options)
-        return self
-
-    def remove_server_name(self, hostname: str) -> App:
-        """Forget a host name, its routes and its certificate. Existing connections go on.
-
-        Raises:
-            ValueError: it is not a host name.
-
-        """
-        self._server_names.remove(hostname)
-        return self
-
-    def missing_server_name(self, handler: Optional[MissingNameHandler]) -> App:
-        """Call back when a client asks for a server name without a certificate, in the middle of its handshake.
-
-        Args:
-            handler: ``handler(hostname)`` may call :meth:`add_server_name`, whose certificate this client gets; else the
-                app's own. A coroutine runs as a task, and serves later clients. None for no handler.
-
-        Raises:
-            TypeError: it is not callable.
-            RuntimeError: the app serves plain HTTP.
-
-        """
-        self._server_names.on_missing(handler)
-        return self
-
-    def reload_certificates(self) -> App:
-        """Read all TLS files again, for later connections; existing ones go on. SIGHUP does the same.
-
-        Raises:
-            OSError: a file cannot be read.
-            RuntimeError: the app serves plain HTTP.
-            ValueError: the content of a file is wrong. Names whose files are right still get their new certificates, and the
-                others keep what they had.
-
-        """
-        self._server_names.reload()
-        return self
-
-    def get_failed_handshakes(self) -> int:
-        """Return how many TLS handshakes failed since the app was made."""
-        return self._server_names.count_failed_handshakes()
 
     # ---- what handlers use
 
@@ -494,7 +421,7 @@ class App(Verbs, TopicMethods):
         if not callable(extension):
             message = f"an extension must be callable as extension(request, response, ws), not {extension!r}"
             raise TypeError(message)
-        handlers = self._handlers
+        handlers = self.handlers
         extension(
             AppExtension(handlers.request_class, lambda req: req.exchange_.own_request_extras()),
             AppExtension(handlers.response_class, lambda res: res.exchange_.own_response_extras()),
