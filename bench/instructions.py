@@ -38,6 +38,8 @@ MASKED_HELLO = b"\x81\x8d" + bytes(4) + b"Hello, World!"
 REQUESTS = {
     "hello": GET,
     "pipelined": GET,
+    "hello-metrics": GET,
+    "pipelined-metrics": GET,
     "parameter": PARAMETER,
     "fields": GET,
     "pieces": GET,
@@ -93,7 +95,7 @@ def ask(connection: socket.socket, name: str, count: int) -> None:
                 connection.sendall(MASKED_HELLO)
                 stream.read(len(MASKED_HELLO) - 4)
             return
-        batch = BATCH if name == "pipelined" else 1
+        batch = BATCH if name.startswith("pipelined") else 1
         for _ in range(count // batch):
             connection.sendall(REQUESTS[name] * batch)
             for _ in range(batch):

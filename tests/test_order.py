@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 #: The package itself stands for what users import, the paths of earlier versions among it.
-ORDER = "native wire system loop core http websocket topics app asgi,wsgi,ssgi process server socketify cli __main__"
+ORDER = "native wire system metrics loop core http websocket topics app asgi,wsgi,ssgi process server socketify cli __main__"
 RANKS = {layer: rank for rank, layers in enumerate(ORDER.split()) for layer in layers.split(",")}
 FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(ROOT.glob("socketify/**/*.py"))}
 TREES = {name.replace(".__init__", ""): ast.parse(path.read_text()) for name, path in FILES.items()}

@@ -52,6 +52,9 @@ async def coroutine_waits(res: Any, _req: Any) -> None:
     res.end(TEXT)
 
 
+#: How programs end that count for metrics.
+COUNTS = "-metrics"
+
 HANDLERS: dict[str, Callable[..., Any]] = {
     "hello": hello,
     "pipelined": hello,
@@ -66,7 +69,9 @@ HANDLERS: dict[str, Callable[..., Any]] = {
 def serve_handler(name: str, count: int) -> None:
     """Serves a handler."""
     app = App()
-    app.get("/users/:id" if name == "parameter" else "/", HANDLERS[name])
+    if name.endswith(COUNTS):
+        app.metrics(None)
+    app.get("/users/:id" if name == "parameter" else "/", HANDLERS[name.removesuffix(COUNTS)])
     app.listen(0, listening).close_after(count).run()
 
 
@@ -150,7 +155,7 @@ WSGI_APPLICATIONS: dict[str, Callable[..., Any]] = {
 
 def main(name: str, count: int) -> None:
     """Serves the program of a name."""
-    if name in HANDLERS:
+    if name.removesuffix(COUNTS) in HANDLERS:
         serve_handler(name, count)
     elif name == "websocket":
         serve_websockets(count)

@@ -39,14 +39,15 @@ from ..websocket.routes import WebSocketRoutes
 from ..wire.networks import packed_networks
 from .extensions import AppExtension
 from .middleware import Middleware
-from .routers import DecoratorRouter, Verbs
+from .observed import Observed
+from .routers import DecoratorRouter
 from .server_name_methods import ServerNameMethods
 from .topic_methods import TopicMethods
 
 Function = TypeVar("Function", bound=LifecycleHandler)
 
 
-class App(Verbs, TopicMethods, ServerNameMethods):
+class App(Observed, TopicMethods, ServerNameMethods):
     """A web server and its routes.
 
     Args:

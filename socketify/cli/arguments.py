@@ -105,6 +105,12 @@ def memory(text: str) -> int:
     return value
 
 
+def place(text: str) -> tuple[str, int]:
+    """Read ``HOST:PORT``, ``[ADDRESS]:PORT``, or a port of this machine."""
+    host, _, port = text.rpartition(":")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", at_least(0, 65535)(port)
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports a mistake in one line, as the usage of all flags would hide it."""
 
@@ -275,6 +281,7 @@ def make_parser() -> argparse.ArgumentParser:
         default="off",
         help="a line for each response (default: %(default)s)",
     )
+    add("--metrics", type=place, metavar="HOST:PORT", help="answer metrics, health and a status page there")
     add("--log-level", choices=("debug", "info", "warning", "error", "critical"), default="info", help="default: %(default)s")
     add("--print-config", action="store_true", help="show what would be used and leave")
     add("--print-completion", choices=("bash", "zsh", "tcsh"), help="a script for the shell (needs shtab)")
@@ -318,8 +325,9 @@ def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespac
     for name, needed in _NEEDS:
         if getattr(settings, name) is not None and getattr(settings, needed) is None:
             parser.error(f"--{name.replace('_', '-')} needs --{needed.replace('_', '-')}")
-    if settings.reload and settings.workers > 1:
-        parser.error("--reload excludes --workers")
+    for name, is_given in (("metrics", settings.metrics is not None), ("workers", settings.workers > 1)):
+        if settings.reload and is_given:
+            parser.error(f"--reload excludes --{name}")
 
 
 def _flags(parser: argparse.ArgumentParser) -> list[argparse.Action]:

@@ -13,16 +13,19 @@ import socket
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Callable, Optional
 
 from ..app.app import App
 from ..asgi.lifespan import LifespanError
 from ..loop.backend import backend_refusal, check_backend, chosen_backend
+from ..process.companion import Companion
 from ..process.identity import find_identity
 from ..process.inherited_sockets import describe, notify_systemd
 from ..process.place import Place
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
+from ..server.metrics_server import open_metrics_port, serve_metrics
 from ..system.standard_streams import complain, fill_standard_descriptors, is_writable, say
 from ..system.stop_signals import end_by
 from ..system.worker import succeeds
@@ -35,7 +38,7 @@ from .server import build_server, serve_on, uds_permissions, worker_options
 logger = logging.getLogger("socketify")
 
 #: What a single worker has a supervisor for.
-_NEEDS_SUPERVISOR = ("limit_max_requests", "timeout_worker", "max_rss", "worker_lifetime")
+_NEEDS_SUPERVISOR = ("metrics", "limit_max_requests", "timeout_worker", "max_rss", "worker_lifetime")
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -60,7 +63,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     except (LoadError, OSError, RuntimeError, ValueError) as error:
         return _explain(settings, error)
     try:
-        status = _serve(settings, place.sockets)
+        status = _serve(settings, place)
     finally:
         place.leave()
     if status < 0:
@@ -83,6 +86,8 @@ def _take_place(settings: argparse.Namespace) -> Place:
             workers=settings.workers,
             backlog=settings.backlog,
         )
+        if settings.metrics is not None:
+            place.metrics = open_metrics_port(*settings.metrics)
         if identity is not None:
             place.become(identity)
     except BaseException:
@@ -117,14 +122,16 @@ def _configure_logging(level: str) -> None:
         logger.propagate = False
 
 
-def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> int:
+def _serve(settings: argparse.Namespace, place: Place) -> int:
     """Serve; return the exit status, or a signal that stopped it, negated."""
+    sockets, metrics = place.sockets, place.metrics
     places = " and ".join(describe(each, settings.ssl_certfile is not None) for each in sockets[0])
 
     def announce() -> None:
         """Announce that the application is served."""
         if not settings.disable_listen_log:
-            error = say(f"Listening on {places} with {settings.workers} worker(s); Ctrl-C stops")
+            beside = "" if metrics is None else f", metrics on {metrics.where}"
+            error = say(f"Listening on {places} with {settings.workers} worker(s){beside}; Ctrl-C stops")
             if error is not None:
                 logger.warning("standard output cannot be written: %s", error)
         notify_systemd("READY=1")
@@ -139,7 +146,9 @@ def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> 
         announce()
 
     def among_others(_index: int, shares: frozenset[int]) -> int:
-        _close(each for place, each in enumerate(sockets) if place not in shares)
+        if metrics is not None:
+            metrics.close()
+        _close(each for number, each in enumerate(sockets) if number not in shares)
         mine = [each for share in sorted(shares) for each in sockets[share]]
         return max(0, _work(settings, mine, lambda: None, spokesman.is_this_worker))
 
@@ -156,12 +165,19 @@ def _serve(settings: argparse.Namespace, sockets: list[list[socket.socket]]) -> 
             lambda: _close(sockets),
             options=worker_options(settings),
             sockets=len(sockets),
+            companion=_metrics_process(place),
         )
         return supervisor.run() or -(supervisor.caught or 0)
     except LoadError as error:
         return _explain(settings, error)
     finally:
         notify_systemd("STOPPING=1")
+
+
+def _metrics_process(place: Place) -> Optional[Companion]:
+    if place.metrics is None:
+        return None
+    return Companion("metrics", partial(serve_metrics, place.metrics, partial(_close, place.sockets)))
 
 
 def _close(sockets: Iterable[list[socket.socket]]) -> None:
@@ -204,6 +220,8 @@ def _work(
     try:
         server = build_server(settings)
         app = server if isinstance(server, App) else server.native_app
+        if settings.metrics is not None:
+            app.metrics(None)
         app.lifecycle.on_served = on_served
         if succeeds():
             app.topics.do_without_broker()

@@ -15,6 +15,7 @@ from ..loop.backend import open_loop
 from ..loop.coroutines import CoroutineRunner
 from ..loop.loop_thread import LoopThread, scratch_view
 from ..native import abi, lib, request_handler
+from .counting import Counting
 from .listeners import Listener, listen_error
 from .live import LiveExchanges, NativeEvents
 from .outcome import Outcome
@@ -61,6 +62,10 @@ class Core:
         self.publish: Optional[Callable[[str, Any, Any, bool], bool]] = None
         #: Gets what they have published to this process: topic, data, flags (WS_*).
         self.relay: Optional[Callable[[str, bytes, int], object]] = None
+        #: Lets it count for metrics; None while nobody asked for that.
+        self.counting: Optional[Counting] = None
+        #: Whether it stops: it takes no new connections.
+        self.is_stopping = False
         #: The JSON serializer.
         self.dumps: Callable[[Any], Union[str, bytes]] = json.dumps
         self.loads: Callable[[bytes], Any] = json.loads
@@ -122,6 +127,17 @@ class Core:
         setting(self.native)
         if self.loop is None:
             self._settings.append(setting)
+
+    def count(self) -> Counting:
+        """Count from now on, in memory that other processes read.
+
+        Raises:
+            RuntimeError: the app is closed, or the thread that serves it does not answer in time.
+
+        """
+        if self.counting is None:
+            self.counting = Counting(self)
+        return self.counting
 
     def route(self, method: str, path: str, callback: Callable[[int], int], hostname: str = "") -> None:
         """Route to a function that gets the handle of the response, and returns 1 to pass the request on.
@@ -196,6 +212,8 @@ class Core:
                 if result < 0:
                     raise listen_error(OSError(-result, os.strerror(-result)), each.config)
                 each.is_registered = True
+        if self.counting is not None and self.native:
+            self.counting.enter(abi.PHASE_SERVING)
 
     def loop_detached(self) -> None:
         """Accept no connections, but keep listening, as nothing drives the thread's native loop from now on."""
@@ -206,6 +224,9 @@ class Core:
 
     def stop_listening(self) -> None:
         """Close the listening sockets; native code closes its duplicates itself."""
+        self.is_stopping = True
+        if self.counting is not None:
+            self.counting.enter(abi.PHASE_DRAINING)
         self.home.tenants.discard(self)
         for each in self.listeners:
             each.close()
@@ -216,6 +237,8 @@ class Core:
         """Destroy the native app at the end of its serving."""
         self.stop_listening()
         native, self.native = self.native, 0
+        if self.counting is not None:
+            self.counting.end()
         _destroy(self.home, native)
 
     def close_unserved(self) -> None:
@@ -223,6 +246,8 @@ class Core:
         native, self.native = self.native, 0
         self._settings.clear()
         self.stop_listening()
+        if self.counting is not None:
+            self.counting.end()
         if self.home.is_current and self.home.loop is None:
             _destroy(self.home, native)
         else:

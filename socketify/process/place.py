@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any, Optional
 
+from ..core.listeners import Listener
 from .identity import Identity
 from .inherited_sockets import open_sockets
 from .pid_file import PidFile
@@ -26,6 +27,8 @@ class Place:
 
     def __init__(self, pid_file: Optional[str]) -> None:
         self.sockets: list[list[socket.socket]] = []
+        #: The metrics port; None for none.
+        self.metrics: Optional[Listener] = None
         self._path: Optional[str] = None
         self._pid_file = None if pid_file is None else PidFile(pid_file)
 
@@ -52,6 +55,8 @@ class Place:
         """Close the sockets, and remove the files as far as that is permitted."""
         for each in (each for group in self.sockets for each in group):
             each.close()
+        if self.metrics is not None:
+            self.metrics.close()
         if self._path is not None:
             with contextlib.suppress(OSError):
                 Path(self._path).unlink()

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any, Callable, Optional
 from urllib.parse import quote
 
+from ..metrics.memory import MetricsMemory, memory_for_workers
+from ..native import abi
 from ..system.line_writer import flush_line_writers
 from ..system.standard_streams import flush_standard_streams
 from ..system.stop_signals import SAME_SECONDS
 from ..system.worker import WorkerMemory, WorkerPlace, end_with_parent, take_place
 from ..topics.brokers.local_directory import make_directory, remove_directory
 from ..topics.brokers.schemes import use_by_default
+from .companion import Companion
 from .rolling import Rolling
 from .shares import Shares
 from .stacks import Stacks
@@ -73,6 +76,7 @@ class Supervisor:
         on_stop: called when they are asked to stop.
         options: how they are watched, and when they are replaced; None for the defaults.
         sockets: how many sockets there are to accept from, each of which needs a worker; 0 for none.
+        companion: a process that is there as long as any of them; None for none.
 
     """
 
@@ -85,11 +89,15 @@ class Supervisor:
         *,
         options: Optional[WorkerOptions] = None,
         sockets: int = 0,
+        companion: Optional[Companion] = None,
     ) -> None:
         self._target = target
         self._count = workers
         self._on_ready = on_ready
         self._on_stop = on_stop
+        self._companion = companion
+        #: In which the workers count.
+        self._metrics: Optional[MetricsMemory] = None
         self._all_served = False
         self._workers: dict[int, Worker] = {}
         self._watch = Watch(options or WorkerOptions())
@@ -104,7 +112,7 @@ class Supervisor:
         self._last_stop = float("-inf")
         #: When a worker is to be started, by its index.
         self._due: dict[int, float] = {}
-        self._rolling = Rolling(self._start)
+        self._rolling = Rolling(self._start_successor)
         #: Whether another restart was requested meanwhile: workers that began before may have read files that changed since.
         self._rolls_again = False
         self._mask: set[Any] = set()
@@ -114,14 +122,20 @@ class Supervisor:
     def run(self) -> int:
         """Serve until a signal stops it; return the exit status: 0, or what a worker could not serve with."""
         self._directory = _directory_of_topics() if self._count > 1 else None
+        self._metrics = memory_for_workers(self._count)
+        self._metrics.supervise(os.getpid())
         self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
         try:
+            if self._companion is not None:
+                self._companion.start(_SIGNALS, self._mask)
             for index in range(self._count):
                 self._start(index)
             while self._workers or (self._due and not self._stopping):
                 self._wait()
         finally:
             self._kill(signal.SIGKILL)
+            if self._companion is not None:
+                self._companion.stop()
             signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             if self._directory is not None:
                 remove_directory(self._directory)
@@ -209,6 +223,8 @@ class Supervisor:
                 self._start(index)
         self._look_for_ready()
         self._roll()
+        if self._companion is not None and self._companion.is_due:
+            self._companion.start(_SIGNALS, self._mask)
 
     def _on_signal(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
@@ -251,6 +267,8 @@ class Supervisor:
         watching = self._watch.seconds_to_wait()
         if watching is not None:
             waits.append(watching)
+        if self._companion is not None and self._companion.due is not None:
+            waits.append(self._companion.due - time.monotonic())
         return min(waits, default=None)
 
     def _stop(self) -> None:
@@ -259,9 +277,13 @@ class Supervisor:
         if not self._stopping and self._on_stop is not None:
             self._on_stop()
         self._stopping = True
+        if self._metrics is not None:
+            self._metrics.stop()
         self._due.clear()
 
     def _reap(self) -> None:
+        if self._companion is not None:
+            self._companion.reap()
         for worker in list(self._workers.values()):
             pid, status = os.waitpid(worker.pid, os.WNOHANG)
             if pid:
@@ -270,6 +292,8 @@ class Supervisor:
                 del self._workers[pid]
                 self._watch.forget(worker)
                 worker.close()
+                if self._metrics is not None:
+                    self._metrics.release(pid)
                 self._ended(worker, os.waitstatus_to_exitcode(status))
 
     def _ended(self, worker: Worker, code: int) -> None:
@@ -295,6 +319,11 @@ class Supervisor:
             level = logging.ERROR if worker.serves else logging.WARNING
             logger.log(level, "%s ended with %s and is replaced in %.1f s", worker.name, _as_text(code), pause)
         self._due[worker.index] = time.monotonic() + pause
+        self._count_restart(abi.METRIC_RESTARTS_DEATH if code else abi.METRIC_RESTARTS_END)
+
+    def _count_restart(self, reason: int) -> None:
+        if self._metrics is not None:
+            self._metrics.count(reason)
 
     def _pause_after(self, worker: Worker) -> float:
         """Count a death, and return how long its successor has to wait."""
@@ -317,6 +346,10 @@ class Supervisor:
             self._watch.ask_for_report(worker)
 
     # ---- replacing workers
+
+    def _start_successor(self, index: int) -> Worker:
+        self._count_restart(abi.METRIC_RESTARTS_ROLLING)
+        return self._start(index)
 
     def _begin_rolling(self) -> None:
         if self._rolling.is_busy:

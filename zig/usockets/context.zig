@@ -57,6 +57,8 @@ pub const Context = extern struct {
     backlog: c_int = default_backlog,
     listen_error: c_int = 0,
     protocols: Protocols = .{},
+    /// Where failed handshakes are counted for others to read.
+    failures: ?*u64 = null,
 
     pub fn link(context: *Context, socket: *Socket) void {
         socket.context = context;

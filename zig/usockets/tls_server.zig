@@ -243,3 +243,7 @@ export fn us_socket_context_tls_had_names(context: *Context) c_int {
 export fn us_socket_context_tls_failed_handshakes(context: *Context) u64 {
     return if (context.tls) |server| server.failed_handshakes else 0;
 }
+
+export fn us_socket_context_tls_count_failures(context: *Context, word: *u64) void {
+    context.failures = word;
+}

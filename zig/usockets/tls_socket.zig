@@ -81,6 +81,7 @@ fn shakeHands(socket: *Socket) ?*Socket {
         .done => {},
         .ended, .failed, .spoke_http => {
             session.server.failed_handshakes += 1;
+            if (socket.context.failures) |word| @atomicStore(u64, word, word.* + 1, .monotonic);
             if (progress == .spoke_http)
                 _ = sys.send(session.fd, plain_http_answer, plain_http_answer.len, sys.msg_nosignal);
             fail(socket);

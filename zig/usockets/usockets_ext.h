@@ -4,6 +4,8 @@
 
 #include "libusockets.h"
 
+#include <stdint.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -157,6 +159,8 @@ unsigned long long us_socket_tls_number(struct us_socket_t *s);
  * then the chain as DER, its own first. Returns the length; whole blocks only are true when it did not fit. */
 int us_socket_tls_facts(struct us_socket_t *s, char *out, size_t size);
 unsigned long long us_socket_context_tls_failed_handshakes(struct us_socket_context_t *context);
+/* Counts them there as well, from now on; the word outlives the context. */
+void us_socket_context_tls_count_failures(struct us_socket_context_t *context, uint64_t *word);
 
 #ifdef __cplusplus
 }

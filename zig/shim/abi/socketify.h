@@ -436,6 +436,10 @@ SK_API int32_t sk_res_proxied_address(uint32_t handle);
 
 #include "socketify_websocket.h"
 
+/* ---- Metrics ------------------------------------------------------------------------------------------------------ */
+
+#include "socketify_metrics.h"
+
 #ifdef __cplusplus
 }
 #endif

@@ -81,8 +81,9 @@ Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
   }
   Lent lent(content, message.data);
   int32_t sent = sk_ws_send(handle, message.data.data(), message.data.length(), message.opcode);
-  /* Python finds out whether a websocket that is not found here is another thread's. */
-  return sent < 0 || sent == SK_GONE ? nullptr : statusOf(sent);
+  /* Python finds out whether a websocket that is not found here is another thread's. What was dropped has the same number. */
+  bool is_elsewhere = sent == SK_GONE && !findWebSocketSlot(handle);
+  return sent < 0 || is_elsewhere ? nullptr : statusOf(sent);
 }
 
 /* WebSocket.send(data, opcode=BINARY, ...) */

@@ -68,7 +68,11 @@ bool holdNextRequest(void *user) {
 
 void onWaiting(void *user, int reason, int waiting) {
   beforeCallback();
-  static_cast<App *>(user)->options.on_waiting(reason, waiting);
+  auto *app = static_cast<App *>(user);
+  if (app->metrics) {
+    app->metrics->clientsWait(reason);
+  }
+  app->options.on_waiting(reason, waiting);
 }
 
 } // namespace
@@ -111,6 +115,7 @@ App::~App() {
 void App::onOpen(HttpResponse *response) {
   uint32_t index = allocateSlot();
   if (index == SLOT_COUNT) {
+    countRefused(SK_METRIC_REFUSED_HANDLES);
     response->close();
     return;
   }
@@ -128,6 +133,9 @@ void App::onOpen(HttpResponse *response) {
   }
   awaitFirstRequest(slot);
   connections++;
+  if (metrics) {
+    metrics->connectionOpened(secure);
+  }
 }
 
 void App::onClose(HttpResponse *response) {
@@ -146,6 +154,9 @@ void App::onClose(HttpResponse *response) {
     busy--;
     if (observer) {
       observer->end(slot);
+    }
+    if (metrics) {
+      metrics->abort(slot);
     }
     beforeCallback();
     options.on_abort(handle);
@@ -172,18 +183,29 @@ void App::connectionClosed(Slot &slot) {
 void App::connectionEnded() {
   assert(connections > 0);
   connections--;
+  if (metrics) {
+    metrics->subtract(SK_METRIC_CONNECTIONS);
+  }
   if (draining && connections == 0) {
     beforeCallback();
     options.on_drained();
   }
 }
 
+void App::countRefused(uint32_t reason) {
+  if (metrics) {
+    metrics->add(reason);
+  }
+}
+
 bool App::admit(Slot &slot, uWS::HttpRequest *request) {
   if (options.http_version == SK_HTTP_2 && !slot.stream) {
+    countRefused(SK_METRIC_REFUSED_VERSION);
     sendResponse(slot, {"505 HTTP Version Not Supported", 0}, "HTTP Version Not Supported", SK_END_CONNECTION);
     return false;
   }
   if (options.max_concurrent_requests && busy > options.max_concurrent_requests) {
+    countRefused(SK_METRIC_REFUSED_CONCURRENCY);
     sendResponse(slot, {"503 Service Unavailable\nRetry-After\n1", 1}, "Service Unavailable", 0);
     return false;
   }
@@ -191,6 +213,7 @@ bool App::admit(Slot &slot, uWS::HttpRequest *request) {
     std::string name = hostNameOf(request);
     int configured = !hosts.empty() && findHost(name) != hosts.end();
     if (us_socket_tls_misdirected(raw(slot.socket), name.data(), name.length(), configured)) {
+      countRefused(SK_METRIC_REFUSED_NAME);
       sendResponse(slot, {"421 Misdirected Request", 0}, "Misdirected Request", 0);
       return false;
     }
@@ -207,6 +230,9 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   beginRequest(slot, response, request);
   if (observer) {
     observer->begin(slot, response, request);
+  }
+  if (metrics) {
+    metrics->begin(slot, request->rawMethod());
   }
   Parameters parameters;
   Dispatch dispatch{&slot, request, !websockets.empty() && asksForWebSocket(*request), &parameters};

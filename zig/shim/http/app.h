@@ -5,6 +5,7 @@
 #include "abi/socketify.h"
 #include "http/engine.h"
 #include "http/handler.h"
+#include "http/metrics.h"
 #include "http/observer.h"
 #include "http/route_table.h"
 #include "http/slot_table.h"
@@ -43,6 +44,7 @@ struct App {
   uint64_t requests_left = 0;
   sk_drained_fn on_last_request = nullptr;
   std::unique_ptr<Observer> observer;
+  std::unique_ptr<Metrics> metrics;
   /* It may have connections, or have had some. */
   bool listened = false;
   sk_tls_missing_fn on_missing_name = nullptr;
@@ -88,6 +90,7 @@ private:
 
   /* False when the request was refused: by the bound on requests at a time, or because it is for another name. */
   bool admit(Slot &slot, uWS::HttpRequest *request);
+  void countRefused(uint32_t reason);
   void onOpen(HttpResponse *response);
   void onClose(HttpResponse *response);
   void applyPendingRoutes();

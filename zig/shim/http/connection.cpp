@@ -61,6 +61,9 @@ void refuse(us_socket_t *s, unsigned int error) {
       observer->sent(slot, statusOfPage(page));
       observer->end(slot);
     }
+    if (slot.app->metrics) {
+      slot.app->metrics->refuse(slot, statusOfPage(page));
+    }
     if (slot.stream) {
       writeStreamPage(slot, page.substr(page.rfind('\n') + 1));
     } else {
@@ -117,6 +120,9 @@ void *onBody(void *user, std::string_view piece, bool last) {
   Slot &slot = slotOf(s);
   if (!(slot.flags & HAS_BODY)) {
     return s;
+  }
+  if (slot.app->metrics) {
+    slot.app->metrics->add(SK_METRIC_RECEIVED_BYTES, piece.length());
   }
   if (last) {
     slot.flags |= BODY_RECEIVED;

@@ -61,6 +61,9 @@ void countSent(const Slot &slot, uint64_t bytes) {
   if (slot.app->observer) {
     slot.app->observer->sent(slot, bytes);
   }
+  if (slot.app->metrics) {
+    slot.app->metrics->add(SK_METRIC_SENT_BYTES, bytes);
+  }
 }
 
 void writeAll(Socket *socket, std::string_view data) {
@@ -159,6 +162,9 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
   if (slot.app->observer) {
     slot.app->observer->sent(slot, facts.status);
   }
+  if (slot.app->metrics) {
+    slot.app->metrics->sent(slot, facts.status);
+  }
   slot.total_length = length;
   if (framing == Framing::Sized) {
     slot.flags |= SIZED;
@@ -202,6 +208,9 @@ void completeResponse(Slot &slot) {
   slot.app->busy--;
   if (slot.app->observer) {
     slot.app->observer->end(slot);
+  }
+  if (slot.app->metrics) {
+    slot.app->metrics->end(slot);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "http/route_table.h"
 
+#include "http/app.h"
 #include "websocket/upgrade.h"
 
 #include <algorithm>
@@ -13,7 +14,7 @@ constexpr std::string_view OTHER_METHODS = "?";
 
 /* Calls one handler after the other, until one of them takes the request. */
 bool offer(const Dispatch &dispatch, const Chain &chain) {
-  for (Handler *each : chain) {
+  for (Handler *each : chain.handlers) {
     dispatch.request->setYield(false);
     /* The handler may end the response or lose the connection: what is read afterwards is the slot, which outlives both. */
     if (each->handle(handleOf(*dispatch.slot)) == 0) {
@@ -24,6 +25,12 @@ bool offer(const Dispatch &dispatch, const Chain &chain) {
     }
   }
   return false;
+}
+
+void countRoute(const Dispatch &dispatch, RouteLabel &label) {
+  if (Metrics *metrics = dispatch.slot->app->metrics.get()) {
+    metrics->take(*dispatch.slot, label);
+  }
 }
 
 } // namespace
@@ -47,10 +54,10 @@ void RouteTable::add(std::string_view method, std::string_view pattern, Handler 
   std::string key = std::string(method) + ' ' + std::string(pattern);
   std::unique_ptr<Chain> &chain = chains[key];
   if (chain) {
-    chain->push_back(handler);
+    chain->handlers.push_back(handler);
     return;
   }
-  chain = std::make_unique<Chain>(1, handler);
+  chain = std::make_unique<Chain>(Chain{{handler}, {std::string(pattern)}});
   std::vector<std::string> methods{std::string(method)};
   if (any) {
     methods = router.upperCasedMethods;
@@ -64,6 +71,7 @@ void RouteTable::add(std::string_view method, std::string_view pattern, Handler 
 
 void RouteTable::addWebSocket(std::string_view pattern, WebSocketRoute *route) {
   has_websockets = true;
+  route->label.pattern = pattern;
   websockets.add({"GET"}, std::string(pattern),
                  [found = Match{nullptr, route}](Router *walking) { return walking->getUserData()->takes(*walking, found); });
 }
@@ -85,7 +93,8 @@ bool RouteTable::route(const Dispatch &dispatch, std::string_view method, std::s
       return false;
     }
     dispatch.request->setParameters({dispatch.parameters->last, dispatch.parameters->values});
-    if (offer(dispatch, *search.found.handlers)) {
+    countRoute(dispatch, search.found.chain->label);
+    if (offer(dispatch, *search.found.chain)) {
       return true;
     }
   }
@@ -99,6 +108,7 @@ bool RouteTable::upgrade(const Dispatch &dispatch, std::string_view url) {
       return false;
     }
     dispatch.request->setParameters({dispatch.parameters->last, dispatch.parameters->values});
+    countRoute(dispatch, search.found.websocket->label);
     if (beginUpgrade(*dispatch.slot, *dispatch.request, *search.found.websocket)) {
       return true;
     }

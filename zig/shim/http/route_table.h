@@ -4,6 +4,7 @@
 
 #include "http/engine.h"
 #include "http/handler.h"
+#include "http/metrics.h"
 #include "http/slot_table.h"
 
 #include <map>
@@ -15,7 +16,10 @@
 namespace sk {
 
 /* Several handlers of one method and pattern form a chain: the engine's router takes one each. */
-using Chain = std::vector<Handler *>;
+struct Chain {
+  std::vector<Handler *> handlers;
+  RouteLabel label;
+};
 
 /* What the parts of a path are that a pattern left open: the request's own, whatever the router walks for afterwards. */
 struct Parameters {
@@ -33,7 +37,7 @@ struct Parameters {
 
 /* What is called when a route matches: handlers, or a websocket's handshake. */
 struct Match {
-  const Chain *handlers;
+  Chain *chain;
   WebSocketRoute *websocket;
 };
 

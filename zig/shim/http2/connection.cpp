@@ -80,6 +80,9 @@ us_socket_t *beginConnection(Slot &slot, std::string_view bytes) {
   if (app.observer) {
     app.observer->forget(slot);
   }
+  if (app.metrics) {
+    app.metrics->add(SK_METRIC_ACCEPTED_HTTP_2);
+  }
   releaseSlot(indexOf(slot));
   return moved;
 }

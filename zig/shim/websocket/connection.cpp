@@ -31,7 +31,11 @@ void onMessage(WebSocket *socket, std::string_view message, uWS::OpCode opcode) 
     owned = std::move(assembled);
     assembled.clear();
   }
-  routeOf(socket).on_message->handle(slotOf(socket), message, opcode);
+  WebSocketRoute &route = routeOf(socket);
+  if (Metrics *metrics = route.app->metrics.get()) {
+    metrics->messageReceived(message.length());
+  }
+  route.on_message->handle(slotOf(socket), message, opcode);
 }
 
 us_socket_t *onClose(us_socket_t *s, int code, void *reason) {
@@ -45,6 +49,9 @@ us_socket_t *onClose(us_socket_t *s, int code, void *reason) {
   data->~WebSocketData();
   us_socket_set_tag(s, 0);
   slot.app->busy--;
+  if (slot.app->metrics) {
+    slot.app->metrics->subtract(SK_METRIC_WEBSOCKETS);
+  }
   slot.app->connectionClosed(slot);
   return s;
 }

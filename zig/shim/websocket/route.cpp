@@ -60,8 +60,8 @@ WebSocketRoute *createWebSocketRoute(App &app, const sk_ws_behavior &behavior, s
   }
   app.engine.webSocketContexts.push_back(context);
   app.engine.webSocketContextDeleters.push_back([context]() { context->free(); });
-  app.websockets.push_back(
-      std::make_unique<WebSocketRoute>(WebSocketRoute{&app, context, behavior, std::move(on_upgrade), std::move(on_message), {}}));
+  app.websockets.push_back(std::make_unique<WebSocketRoute>(
+      WebSocketRoute{&app, context, behavior, std::move(on_upgrade), std::move(on_message), {}, {}}));
   WebSocketRoute *route = app.websockets.back().get();
   setUp(*route);
   handleWebSockets(*route);

@@ -4,6 +4,7 @@
 
 #include "abi/socketify.h"
 #include "http/handler.h"
+#include "http/metrics.h"
 #include "websocket/message_handler.h"
 #include "websocket/websocket.h"
 
@@ -22,6 +23,7 @@ struct WebSocketRoute {
   std::unique_ptr<MessageHandler> on_message;
   /* Published messages that wait for the last fragment of another message, by slot. */
   std::unordered_map<uint32_t, std::vector<uWS::TopicTreeMessage>> deferred;
+  RouteLabel label;
 
   WebSocketContextData *data() { return context->getExt(); }
 };

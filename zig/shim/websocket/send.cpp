@@ -1,6 +1,7 @@
 #include "websocket/send.h"
 
 #include "abi/socketify.h"
+#include "http/app.h"
 #include "websocket/route.h"
 #include "websocket/topics.h"
 
@@ -46,6 +47,9 @@ int32_t sendMessage(Slot &slot, std::string_view data, int flags) {
     status = sendWhole(socket, data, opcode, flags & SK_WS_COMPRESS);
   } else {
     status = socket->send(data, static_cast<uWS::OpCode>(opcode), false, false);
+  }
+  if (Metrics *metrics = slot.app->metrics.get()) {
+    metrics->messageSent(data.length(), fin, status == WebSocket::DROPPED);
   }
   if (!fin && status != WebSocket::DROPPED) {
     slot.flags |= WS_FRAGMENTS;

@@ -27,6 +27,26 @@ uWS::TopicTreeMessage framedForAll(std::string_view message, int opcode, bool co
   return {std::move(frame), opcode | FRAMED, false};
 }
 
+/* Of a whole frame, which is not masked (RFC 6455 section 5.2). */
+size_t payloadBytes(std::string_view frame) {
+  auto length = static_cast<unsigned char>(frame[1]);
+  return frame.length() - (length < 126 ? 2 : length == 126 ? 4 : 10);
+}
+
+/* A websocket joined a topic, or left it: then `subscribers` are left. */
+void countSubscription(const App &app, bool joined, int32_t subscribers) {
+  if (!app.metrics) {
+    return;
+  }
+  if (joined) {
+    app.metrics->add(SK_METRIC_SUBSCRIPTIONS);
+    app.metrics->add(SK_METRIC_TOPICS, subscribers == 1);
+  } else {
+    app.metrics->subtract(SK_METRIC_SUBSCRIPTIONS);
+    app.metrics->subtract(SK_METRIC_TOPICS, subscribers == 0);
+  }
+}
+
 /* Sends a published message, or keeps it until the fragments of another one are sent. True when it was dropped because of
  * the backpressure limit. */
 bool sendPublished(WebSocket *socket, std::string_view message, int opcode, bool compress) {
@@ -35,11 +55,13 @@ bool sendPublished(WebSocket *socket, std::string_view message, int opcode, bool
     slot.route->deferred[indexOf(slot)].push_back({std::string(message), opcode, compress});
     return false;
   }
-  if (!(opcode & FRAMED)) {
-    return sendWhole(socket, message, opcode, compress) == WebSocket::DROPPED;
-  }
   WebSocketContextData &context = *slot.route->data();
-  return isOverLimit(socket, context) || sendFrame(socket, context, message, {}) == WebSocket::DROPPED;
+  bool dropped = opcode & FRAMED ? isOverLimit(socket, context) || sendFrame(socket, context, message, {}) == WebSocket::DROPPED
+                                 : sendWhole(socket, message, opcode, compress) == WebSocket::DROPPED;
+  if (Metrics *metrics = slot.app->metrics.get()) {
+    metrics->messageSent(opcode & FRAMED ? payloadBytes(message) : message.length(), true, dropped);
+  }
+  return dropped;
 }
 
 /* Sends one of those that a subscriber gets now; true when it was dropped, and those behind it too. */
@@ -88,6 +110,9 @@ int32_t publish(App &app, uWS::Subscriber *sender, std::string_view topic, std::
   if (!tree) {
     return 0;
   }
+  if (app.metrics) {
+    app.metrics->published();
+  }
   bool compress = flags & SK_WS_COMPRESS;
   if (data.length() >= uWS::LoopData::CORK_BUFFER_SIZE) {
     /* The tree would count the sender. */
@@ -134,6 +159,9 @@ int32_t subscribe(Slot &slot, std::string_view topic) {
   }
   uWS::Topic *joined = tree->subscribe(subscriber, topic);
   auto count = joined ? static_cast<int32_t>(joined->size()) : 0;
+  if (joined) {
+    countSubscription(*slot.app, true, count);
+  }
   if (joined && slot.route->behavior.on_subscription) {
     slot.route->behavior.on_subscription(handleOf(slot), topic.data(), topic.length(), count, count - 1);
   }
@@ -156,6 +184,9 @@ int32_t unsubscribe(Slot &slot, std::string_view topic) {
   if (left && last) {
     tree->freeSubscriber(std::exchange(subscriber, nullptr));
   }
+  if (left) {
+    countSubscription(*slot.app, false, count);
+  }
   if (left && slot.route->behavior.on_subscription) {
     slot.route->behavior.on_subscription(handleOf(slot), topic.data(), topic.length(), count, count + 1);
   }
@@ -174,7 +205,7 @@ void leaveTopics(WebSocket *socket) {
   }
   TopicWatch *watch = route.app->topic_watch.get();
   std::vector<std::pair<std::string, int>> left;
-  if (route.behavior.on_subscription || watch) {
+  if (route.behavior.on_subscription || watch || route.app->metrics) {
     for (uWS::Topic *topic : subscriber->topics) {
       left.emplace_back(topic->name, static_cast<int>(topic->size()));
     }
@@ -186,6 +217,7 @@ void leaveTopics(WebSocket *socket) {
     tree->outgoingMessages.clear();
   }
   for (auto &[topic, count] : left) {
+    countSubscription(*route.app, false, count - 1);
     if (route.behavior.on_subscription) {
       route.behavior.on_subscription(handleOf(slotOf(socket)), topic.data(), topic.length(), count - 1, count);
     }

@@ -171,6 +171,12 @@ int64_t upgradeResponse(Slot &slot, WebSocketRoute &route, const Handshake &hand
     observer->sent(slot, slot.stream ? STREAM_OPENED : SWITCHING_PROTOCOLS);
     observer->end(slot);
   }
+  if (Metrics *metrics = slot.app->metrics.get()) {
+    metrics->sent(slot, slot.stream ? STREAM_OPENED : SWITCHING_PROTOCOLS);
+    metrics->end(slot);
+    metrics->add(SK_METRIC_WEBSOCKETS);
+    metrics->add(SK_METRIC_WS_OPENED);
+  }
   return handle;
 }
 

@@ -1,0 +1,1 @@
+"""What apps count for whoever watches them: the memory that processes share, and the text that Prometheus reads."""

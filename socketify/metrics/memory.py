@@ -1,0 +1,99 @@
+"""The memory in which processes count: blocks of words, each written by one app and read by all."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import threading
+
+from ..native import abi
+
+#: Apps at a time that count in processes without a supervisor; pages that nobody writes take no memory.
+_BLOCKS_ALONE = 64
+_BLOCKS_BESIDE = 64
+#: The block of the supervisor.
+_SUPERVISOR = 0
+
+_WORD_BYTES = 8
+
+
+class MetricsMemory:
+    """Memory that this process shares with those that it forks. Its layout stands in ``socketify_metrics.h``.
+
+    Args:
+        blocks: apps that may count at a time, and one for the supervisor.
+
+    """
+
+    def __init__(self, blocks: int) -> None:
+        self._map = mmap.mmap(-1, blocks * abi.METRICS_WORDS * _WORD_BYTES)
+        self.blocks = blocks
+        #: All of it.
+        self.words = memoryview(self._map).cast("Q")
+        #: Where it is, for native code.
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+
+    def block(self, number: int) -> memoryview[int]:
+        """Return the words of a block."""
+        return self.words[number * abi.METRICS_WORDS : (number + 1) * abi.METRICS_WORDS]
+
+    def used_blocks(self) -> list[memoryview[int]]:
+        """Return the blocks that somebody has, or had: the first is the supervisor's."""
+        found = [self.block(_SUPERVISOR)]
+        for number in range(1, self.blocks):
+            block = self.block(number)
+            if not block[abi.METRIC_USED]:
+                break
+            found.append(block)
+        return found
+
+    def supervise(self, pid: int) -> None:
+        """Take note of the process that looks after the others."""
+        block = self.block(_SUPERVISOR)
+        block[abi.METRIC_OWNER] = pid
+        block[abi.METRIC_PHASE] = abi.PHASE_SERVING
+
+    def stop(self) -> None:
+        """Take note that the supervisor ends its workers."""
+        self.words[abi.METRIC_PHASE] = abi.PHASE_DRAINING
+
+    def count(self, word: int) -> None:
+        """Count something that the supervisor did."""
+        self.words[word] += 1
+
+    def release(self, pid: int) -> None:
+        """Free the blocks of a process that ended: their counters stay, and go on when another one takes them.
+
+        What was in flight there has ended as well, without a response.
+        """
+        for block in self.used_blocks()[1:]:
+            if block[abi.METRIC_OWNER] == pid:
+                block[abi.METRIC_ABORTED] += block[abi.METRIC_IN_FLIGHT]
+                for word in range(abi.METRIC_PHASE, abi.METRIC_FIRST_COUNTER):
+                    block[word] = 0
+                block[abi.METRIC_OWNER] = 0
+
+
+_lock = threading.Lock()
+# The last one is in use. Those before are kept, as their addresses are known to native code.
+_memories: list[MetricsMemory] = []
+
+
+def metrics_memory() -> MetricsMemory:
+    """Return the memory in which the apps of this process count, with those of the processes that its supervisor forked."""
+    with _lock:
+        if not _memories:
+            _memories.append(MetricsMemory(1 + _BLOCKS_ALONE))
+        return _memories[-1]
+
+
+def memory_for_workers(workers: int) -> MetricsMemory:
+    """Make the memory of a supervisor, in which the apps of its workers count from now on.
+
+    Args:
+        workers: how many there are; at times there are more, as one that leaves has a successor already.
+
+    """
+    with _lock:
+        _memories.append(MetricsMemory(1 + 2 * workers + _BLOCKS_BESIDE))
+        return _memories[-1]

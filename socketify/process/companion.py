@@ -1,0 +1,104 @@
+"""A process beside the workers, which is there as long as their supervisor is."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import time
+import traceback
+from collections.abc import Iterable
+from typing import Any, Callable, Optional
+
+from ..system.line_writer import flush_line_writers
+from ..system.standard_streams import flush_standard_streams
+from ..system.worker import end_with_parent
+
+logger = logging.getLogger("socketify")
+
+#: Seconds before it is started again.
+_PAUSE_SECONDS = 1.0
+#: Seconds that it gets to end.
+_PATIENCE_SECONDS = 2.0
+
+
+class Companion:
+    """Keeps one process alive: whichever way it ends, another one takes its place a second later.
+
+    Args:
+        name: what it does, for messages.
+        target: called in the process; it serves until SIGTERM.
+
+    """
+
+    def __init__(self, name: str, target: Callable[[], Any]) -> None:
+        self._name = name
+        self._target = target
+        self._pid = 0
+        self._due = 0.0
+
+    def start(self, signals: Iterable[signal.Signals], mask: set[Any]) -> None:
+        """Start it.
+
+        Args:
+            signals: that the supervisor blocks, and the process does not handle.
+            mask: of signals, as it was before the supervisor blocked some.
+
+        """
+        flush_standard_streams()
+        parent = os.getpid()
+        self._due = 0.0
+        self._pid = os.fork()
+        if self._pid:
+            return
+        status = 1
+        try:
+            # Signals of a terminal are for the supervisor, after whose workers this ends.
+            os.setpgid(0, 0)
+            end_with_parent(parent)
+            for number in signals:
+                signal.signal(number, signal.SIG_IGN)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            self._target()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            flush_line_writers()
+            flush_standard_streams()
+            os._exit(status)
+
+    def reap(self) -> None:
+        """Look whether it ended."""
+        if self._pid and os.waitpid(self._pid, os.WNOHANG)[0]:
+            logger.error("the process for %s ended and is replaced in %.1f s", self._name, _PAUSE_SECONDS)
+            self._pid = 0
+            self._due = time.monotonic() + _PAUSE_SECONDS
+
+    @property
+    def due(self) -> Optional[float]:
+        """When it has to be started again, by the monotonic clock; None while it is there."""
+        return self._due or None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it has to be started again now."""
+        return bool(self._due) and self._due <= time.monotonic()
+
+    def stop(self) -> None:
+        """End it."""
+        pid, self._pid = self._pid, 0
+        if not pid:
+            return
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGTERM)
+            while not os.waitpid(pid, os.WNOHANG)[0]:
+                if time.monotonic() >= deadline:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                    return
+                time.sleep(0.01)
