@@ -29,7 +29,6 @@ from ..loop.event_loop import new_event_loop
 from ..native import abi, lib
 from ..system.standard_streams import fill_standard_descriptors
 from ..system.stop_signals import raise_again
-from ..system.worker import ask_for_successor
 from ..topics.broker import Broker
 from ..topics.brokers.schemes import find_broker, is_chosen
 from ..topics.current import announce
@@ -250,17 +249,7 @@ class App(Observed, TopicMethods, ServerNameMethods):
             ValueError: it is not an int of 1 or more.
 
         """
-        if not isinstance(requests, int) or isinstance(requests, bool) or requests < 1:
-            message = f"close_after takes an int of 1 or more, not {requests!r}"
-            raise ValueError(message)
-
-        def leave() -> None:
-            if not ask_for_successor():
-                self.close()
-
-        callback = abi.DrainedCallback(leave)
-        self.core.callbacks.append(callback)
-        self.core.configure(lambda native: lib.sk_app_limit_requests(native, requests, callback))
+        self.lifecycle.close_after(requests)
         return self
 
     @property

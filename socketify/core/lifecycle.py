@@ -11,9 +11,9 @@ from typing import Any, Callable, Optional, Protocol
 
 from ..loop.coroutines import new_task
 from ..loop.loop_thread import LoopThread
-from ..native import lib
+from ..native import abi, lib
 from ..system.stop_signals import StopSignals
-from ..system.worker import announce_ready, begin_beats, count_report, is_replaced
+from ..system.worker import announce_ready, ask_for_successor, begin_beats, count_report, is_replaced
 from .bridge import Loop
 from .core import Core
 from .drain import Drain
@@ -121,6 +121,20 @@ class Lifecycle:
         count_report()
         connections = lib.sk_app_connections(core.native) if core.native else 0
         logger.warning("%s", describe_in_flight(loop, connections, len(core.live)))
+
+    def close_after(self, requests: int) -> None:
+        """Stop after so many more requests; see :meth:`socketify.App.close_after`."""
+        if not isinstance(requests, int) or isinstance(requests, bool) or requests < 1:
+            message = f"close_after takes an int of 1 or more, not {requests!r}"
+            raise ValueError(message)
+
+        def leave() -> None:
+            if not ask_for_successor():
+                self.close()
+
+        callback = abi.DrainedCallback(leave)
+        self._core.callbacks.append(callback)
+        self._core.configure(lambda native: lib.sk_app_limit_requests(native, requests, callback))
 
     def _on_signal(self) -> None:
         if self._stopping is not None:
