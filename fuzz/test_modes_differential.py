@@ -8,33 +8,27 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
 import pickle
 import re
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 from modes_plans import LARGE
+from modes_servers import PATIENCE, Mode
 from modes_strategies import PLANS, SENT, Sent
-from server_programs import environment
 
 from socketify.native.modes import MODES
 
-PROGRAM = Path(__file__).with_name("modes_program.py")
 #: Examples of each interface, for one of other suites: 2100 in the short profile, of three exchanges and more.
 EXAMPLES = 5
 #: Times that a difference must stay.
 TIMES = 8
-#: Seconds after which garbage is collected, and with it what nobody holds any more; and after which nothing comes any more.
-PATIENCE = 0.2
+#: Seconds after which nothing comes any more.
 TIMEOUT = 10
 
 
@@ -45,39 +39,6 @@ class Seen(NamedTuple):
     end: str
     journals: Any
     failures: Any
-
-
-class Mode:
-    """The servers of one mode."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        more = os.pathsep.join((environment().get("PYTHONPATH", ""), *sys.path))
-        self._process = subprocess.Popen(
-            [sys.executable, str(PROGRAM)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment(SOCKETIFY_CALLS=name) | {"PYTHONPATH": more},
-        )
-        self.ports = self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, f"the servers of {self.name} have ended"
-        return pickle.loads(base64.b64decode(line))
-
-    def ask(self, line: str) -> Any:
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.communicate()
 
 
 @pytest.fixture(scope="module")

@@ -70,6 +70,16 @@ def test_a_response_has_the_usual_fields_in_lower_case(client: Client) -> None:
     assert answer.field("content-length") == "5"
 
 
+def test_white_space_around_values_is_left_out(serve: Callable[..., Any]) -> None:
+    def handler(res: Response, _req: Request) -> None:
+        res.write_header("x-a", " b c\t").write_header("x-b", "").write_header("x-c", " \t ").end("Hello")
+
+    # RFC 9113 section 8.2.1: fields that begin or end with it are malformed, and h2 refuses them.
+    with Client(serve(lambda app: app.get("/", handler)).port) as client:
+        answer = client.get("/")
+    assert [answer.field(name) for name in ("x-a", "x-b", "x-c")] == ["b c", "", ""]
+
+
 def test_requests_of_a_connection_are_answered_together(client: Client) -> None:
     streams = [client.request("/") for _ in range(50)]
     assert {client.wait(stream).body for stream in streams} == {b"Hello"}

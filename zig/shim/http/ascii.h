@@ -25,7 +25,7 @@ inline bool equalsLower(std::string_view text, std::string_view lower) {
 inline std::string_view trim(std::string_view text) {
   size_t begin = text.find_first_not_of(" \t");
   if (begin == std::string_view::npos) {
-    return {};
+    return text.substr(0, 0);
   }
   return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
 }

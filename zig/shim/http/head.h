@@ -4,6 +4,7 @@
 
 #include "Carrier.h"
 #include "http/app.h"
+#include "http/ascii.h"
 
 #include <string>
 #include <string_view>
@@ -52,7 +53,9 @@ std::string fieldLines(const Head &head);
 /* The fields of a head that is not composed as text; they refer to what they were made of. */
 class FieldList {
 public:
+  /* RFC 9113 section 8.2.1 takes no white space around a value, where HTTP/1.1 means nothing by it. */
   void add(std::string_view name, std::string_view value) {
+    value = trim(value);
     fields.push_back({name.data(), name.length(), value.data(), value.length()});
   }
   /* Content-Length. */
