@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import subprocess
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any, Callable
 import pytest
 from app_servers import TLS, ASGIServer, Server
 from cli_command import command  # noqa: F401 - a fixture
+from server_programs import environment
 
 from socketify import App
 
@@ -75,3 +77,19 @@ def logging_stays_as_it_was() -> Iterator[None]:
     for handler in root.handlers[:]:
         if handler not in handlers and not type(handler).__module__.startswith("_pytest"):
             root.removeHandler(handler)
+
+
+@pytest.fixture
+def run_program() -> Iterator[Callable[..., Any]]:
+    """Run a program's text with its arguments; what runs at the end is killed."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(text: str, *arguments: str) -> subprocess.Popen[str]:
+        line = [sys.executable, "-c", text, *arguments]
+        processes.append(subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, text=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()

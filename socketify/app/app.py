@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar, Union
 
-from ..core.access_log import AccessLog
+from ..core.access_log import LogDestination
 from ..core.bridge import Loop
 from ..core.certificate_watch import CertificateWatch
 from ..core.core import Core
@@ -17,7 +17,8 @@ from ..core.lifecycle import Lifecycle
 from ..core.limits import Limits
 from ..core.listeners import Listener
 from ..core.native_options import native_options
-from ..core.options import AppListenOptions, AppOptions
+from ..core.observing import USUAL_FORWARDED_HEADERS, FieldNames, TrustedProxies, new_access_log, observe
+from ..core.options import AppListenOptions, AppOptions, check_counts
 from ..core.outcome import ErrorHandler
 from ..core.server_names import ServerNames
 from ..core.stopping import LifecycleHandler
@@ -26,7 +27,6 @@ from ..http.no_route import no_route
 from ..http.response import Response
 from ..http.static import StaticFiles
 from ..loop.event_loop import new_event_loop
-from ..native import abi, lib
 from ..system.standard_streams import fill_standard_descriptors
 from ..system.stop_signals import raise_again
 from ..topics.broker import Broker
@@ -35,7 +35,7 @@ from ..topics.current import announce
 from ..topics.shared_topics import SharedTopics
 from ..topics.topics import Topics
 from ..websocket.routes import WebSocketRoutes
-from ..wire.networks import packed_networks
+from ..wire.headers import Headers
 from .extensions import AppExtension
 from .middleware import Middleware
 from .observed import Observed
@@ -62,13 +62,22 @@ class App(Observed, TopicMethods, ServerNameMethods):
         shutdown_timeout: seconds that a stop may take: requests in flight, tasks, and shutdown handlers.
         server_header: value of the Server field, at most 128 bytes; None to send none.
         date_header: whether Date is sent (RFC 9110 section 6.6.1).
-        accept_proxy_protocol: whether connections may begin with a PROXY protocol v2 header. Only for listeners that
-            nobody but a trusted proxy can reach.
-        trusted_proxies: addresses and networks, as a list or with commas between, or ``"*"`` for all, of the proxies whose
-            X-Forwarded-For and X-Forwarded-Proto are believed: then these say who the client is, for
-            ``get_remote_address`` and ``get_scheme``, and for the applications of other interfaces. None to believe nobody.
-            Whoever can reach a Unix-domain socket is believed if any proxy is.
-        access_log: ``"common"`` or ``"json"`` to write a line to standard output for every response; None for none.
+        accept_proxy_protocol: True for connections that begin with a header of the PROXY protocol, version 1 or 2, in front of
+            TLS if there is TLS; others are refused unless it is ``"optional"``. Only for listeners that nobody but a trusted
+            proxy can reach.
+        trusted_proxies: addresses and networks, as a list or with commas between, or ``"*"`` for all, of the proxies that are
+            believed who the client is, for ``get_remote_address`` and ``get_scheme``, and for the applications of other
+            interfaces; or how many proxies stand in a row in front. None to believe nobody. Whoever can reach a Unix-domain
+            socket is believed if any proxy is.
+        forwarded_headers: the fields in which they are believed, as a list or with commas between, in any case: ``Forwarded``
+            (RFC 7239), ``X-Forwarded-For``, ``-Proto``, ``-Host``, ``-Port`` and ``-Prefix``. Only those that the proxy sets or
+            removes itself.
+        response_headers: pairs of name and value, or a mapping: fields of every response that has none of that name itself.
+        request_id: True to give every request a name, unless it has one, in the field ``X-Request-ID``, or in the one that is
+            given here: in the request that handlers see, in the response, in logs.
+        access_log: ``"common"``, ``"combined"``, ``"json"``, or a format of :class:`LogFormat`, for a line for every response;
+            None for none, or ``"combined"`` where the next one is given.
+        access_log_file: where its lines go: a path, a :class:`logging.Logger`, or None for standard output.
         debug: whether the 500 page shows the error; never in production.
         broker: what shares the topics of this app with other processes: a URL such as ``redis://localhost``, or a
             :class:`socketify.Broker`. None for the one in the environment variable SOCKETIFY_BROKER or, in a worker, the one
@@ -98,9 +107,13 @@ class App(Observed, TopicMethods, ServerNameMethods):
         shutdown_timeout: float = 30.0,
         server_header: Optional[str] = "socketify",
         date_header: bool = True,
-        accept_proxy_protocol: bool = False,
-        trusted_proxies: Union[str, Iterable[str], None] = None,
+        accept_proxy_protocol: Union[bool, str] = False,
+        trusted_proxies: TrustedProxies = None,
+        forwarded_headers: FieldNames = USUAL_FORWARDED_HEADERS,
+        response_headers: Optional[Headers] = None,
+        request_id: Union[bool, str] = False,
         access_log: Optional[str] = None,
+        access_log_file: LogDestination = None,
         debug: bool = False,
         broker: Union[str, Broker, None] = None,
         broker_required: bool = True,
@@ -108,20 +121,16 @@ class App(Observed, TopicMethods, ServerNameMethods):
         if options is not None and not isinstance(options, AppOptions):
             message = f"options must be AppOptions, not {type(options).__name__}"
             raise TypeError(message)
-        for name, value in (
-            ("request_response_factory_max_items", request_response_factory_max_items),
-            ("websocket_factory_max_items", websocket_factory_max_items),
-            ("task_factory_max_items", task_factory_max_items),
-        ):
-            if not isinstance(value, int) or value < 0:
-                message = f"{name} must be an int of 0 or more, not {value!r}"
-                raise ValueError(message)
+        check_counts(
+            request_response_factory_max_items=request_response_factory_max_items,
+            websocket_factory_max_items=websocket_factory_max_items,
+            task_factory_max_items=task_factory_max_items,
+        )
         if limits is not None and not isinstance(limits, Limits):
             message = f"limits must be a Limits, not {type(limits).__name__}"
             raise TypeError(message)
         fill_standard_descriptors()
-        networks = None if trusted_proxies is None else packed_networks(trusted_proxies)
-        log = None if access_log is None else AccessLog(access_log)
+        log = new_access_log(access_log, access_log_file)
         limits = limits or Limits()
         #: What the parts of the framework share; not for handlers.
         self.core = core = Core(debug)
@@ -134,14 +143,11 @@ class App(Observed, TopicMethods, ServerNameMethods):
         on_missing = self.handlers.callback(no_route, ())
         on_drained = self.lifecycle.on_drained
         core.open(native_options(core, limits, http, server_header, date_header, accept_proxy_protocol, on_missing, on_drained))
-        core.trusts_proxies = networks is not None
-        if networks is not None:
-            core.configure(lambda native: lib.sk_app_trust(native, networks, len(networks)))
-        if log is not None:
-            callback = abi.LogCallback(log)
-            core.callbacks.append(callback)
-            core.configure(lambda native: lib.sk_app_log(native, callback))
         try:
+            observe(core, trusted_proxies, forwarded_headers, response_headers, request_id)
+            if log is not None:
+                log.observe(core)
+                self.lifecycle.on_reopen.append(log.reopen)
             self.server_names = ServerNames(core, options)
             self.topics = self._new_topics(broker, broker_required)
             announce(self.topics, self)
@@ -206,7 +212,8 @@ class App(Observed, TopicMethods, ServerNameMethods):
         A second signal does not wait for requests in flight, and ends start and shutdown handlers that wait. The signal that
         stopped it is raised again when all is done: by default SIGTERM then ends the process.
 
-        An app that serves TLS reads its certificates again on SIGHUP and SIGUSR1.
+        An app that serves TLS reads its certificates again on SIGHUP and SIGUSR1; on SIGUSR1 an access log that is a file is
+        opened anew.
 
         Args:
             loop_factory: makes the event loop; uvloop's where it is installed, else asyncio's own.

@@ -28,7 +28,7 @@ def serve_http(
     """Route all requests of an app to an ASGI application."""
     if lifespan_mode != "off":
         follow_lifespan(app, application, lifespan_mode, state)
-    parts = ScopeParts("http", app.is_secure, root_path, state, pathsend)
+    parts = ScopeParts("http", app.is_secure, root_path, state, proxied=app.core.reads_proxy_headers, pathsend=pathsend)
     app.core.route("*", "/*", http_callback(app.core, application, parts))
 
 
@@ -44,5 +44,5 @@ def serve_websockets(
 
 def route_websockets(app: App, application: ASGIApplication, options: Mapping[str, Any], root_path: str, state: Scope) -> None:
     """Route all websockets of an app to an ASGI application whose lifespan is followed elsewhere."""
-    parts = ScopeParts("websocket", app.is_secure, root_path, state)
+    parts = ScopeParts("websocket", app.is_secure, root_path, state, proxied=app.core.reads_proxy_headers)
     ASGIWebSocketRoute(app.core, application, parts.builder(), options, app.topics)

@@ -9,7 +9,7 @@ from ..http.ends import split_ends
 from ..native import abi, asgi_scope, capabilities
 from ..native import scope as _scope_bytes
 from .protocol import Scope
-from .tls import TLSFacts
+from .tls import ConnectionFacts
 
 #: Returns the flags of the request (SCOPE_*) and its scope.
 ScopeBuilder = Callable[[int], tuple[int, Scope]]
@@ -59,11 +59,14 @@ class ScopeParts:
         secure: whether the app speaks TLS.
         root_path: where the application is mounted; paths get it as their prefix.
         state: of the lifespan; every scope has a copy.
+        proxied: whether connections begin with a header of the PROXY protocol.
         pathsend: whether scopes of requests announce ``http.response.pathsend`` and ``http.response.zerocopysend``.
 
     """
 
-    def __init__(self, kind: str, secure: bool, root_path: str, state: Scope, pathsend: bool = False) -> None:
+    def __init__(
+        self, kind: str, secure: bool, root_path: str, state: Scope, *, proxied: bool = False, pathsend: bool = False
+    ) -> None:
         is_http = kind == "http"
         extensions = {**_HTTP_EXTENSIONS, **(_FILE_EXTENSIONS if pathsend else {})} if is_http else _WEBSOCKET_EXTENSIONS
         self._template: Scope = {
@@ -83,24 +86,19 @@ class ScopeParts:
         }
         if is_http:
             self._template["method"] = ""
-        self._root_path = root_path
         self._raw_root = root_path.encode()
         self._ends = _Ends()
         self._other_scheme = _SCHEMES[kind][not secure]
-        self._tls = TLSFacts().of if secure else None
+        self._facts = ConnectionFacts(secure, proxied).add if secure or proxied else None
         #: The argument of :func:`asgi_scope`, and part of that of :func:`asgi_request`.
         self.native: dict[int, Any] = {
             abi.ASGI_TEMPLATE: self._template,
             abi.ASGI_ROOT_PATH: self._raw_root,
             abi.ASGI_ENDS: self._ends,
-            abi.ASGI_DECODE: self._decode,
+            abi.ASGI_DECODE: _decode,
             abi.ASGI_OTHER_SCHEME: self._other_scheme,
-            abi.ASGI_TLS: self._tls,
+            abi.ASGI_FACTS: self._facts,
         }
-
-    def _decode(self, raw_path: bytes) -> str:
-        """Unescape a path and put the mount point before it."""
-        return self._root_path + unquote_to_bytes(raw_path[len(self._raw_root) :]).decode("utf-8", "replace")
 
     def builder(self) -> ScopeBuilder:
         """Make the function that returns flags and scope of the request whose handler runs."""
@@ -113,8 +111,12 @@ class ScopeParts:
         scope = self._template.copy()
         for inner in ("asgi", "state", "extensions"):
             scope[inner] = scope[inner].copy()
-        scope["raw_path"] = raw_path = self._raw_root + parts[abi.SCOPE_LINE_PATH]
-        scope["path"] = self._decode(raw_path)
+        prefix = parts[abi.SCOPE_LINE_PREFIX]
+        if prefix:
+            scope["root_path"] = prefix.decode("ascii")
+        raw_path = _mounted(parts[abi.SCOPE_LINE_PATH], prefix or self._raw_root)
+        scope["raw_path"] = raw_path
+        scope["path"] = _decode(raw_path)
         scope["query_string"] = parts[abi.SCOPE_LINE_QUERY]
         scope["headers"] = list(zip(fields, fields))
         scope["client"], scope["server"] = self._ends[parts[abi.SCOPE_LINE_ENDS]]
@@ -124,8 +126,20 @@ class ScopeParts:
             scope["http_version"] = "2"
         if flags & abi.SCOPE_OTHER_SCHEME:
             scope["scheme"] = self._other_scheme
-        if self._tls is not None:
-            scope["extensions"]["tls"] = self._tls(handle)
+        if self._facts is not None:
+            self._facts(handle, scope["extensions"])
         if "method" in scope:
             scope["method"] = parts[abi.SCOPE_LINE_METHOD].decode("latin-1")
         return flags, scope
+
+
+def _decode(raw_path: bytes) -> str:
+    """Unescape a path."""
+    return unquote_to_bytes(raw_path).decode("utf-8", "replace")
+
+
+def _mounted(raw_path: bytes, root: bytes) -> bytes:
+    """Return a path with its mount point, which a proxy in front may have taken off."""
+    path = unquote_to_bytes(raw_path)
+    is_below = path.startswith(root) and path[len(root) :][:1] in (b"", b"/")
+    return raw_path if is_below else root + raw_path

@@ -10,10 +10,12 @@ from typing import Any, Callable, NoReturn, Optional, Union
 
 from .. import __version__
 from ..core.limits import Limits
+from ..core.observing import USUAL_FORWARDED_HEADERS
 from ..core.options import TLS_VERSIONS
 from ..native.abi import WS_IDLE_TIMEOUT_MAX, WS_IDLE_TIMEOUT_MIN, WS_LIFETIME_MAX
 from ..process.worker_options import RSS_MIN
 from ..server.serve import INTERFACES
+from ..wire.headers import field_name, field_value
 
 _PREFIX = "SOCKETIFY_"
 _SERVER_HEADER_MAX = 128
@@ -52,6 +54,32 @@ def boolean_or_text(text: str) -> Union[bool, str]:
             message = f"must be True, False, or up to {_SERVER_HEADER_MAX} printable characters, not {text!r}"
             raise argparse.ArgumentTypeError(message) from None
         return text
+
+
+def boolean_or_name(text: str) -> Union[bool, str]:
+    """Read a flag that turns something on or off, or names a field."""
+    try:
+        return boolean(text)
+    except argparse.ArgumentTypeError:
+        return _checked(text, field_name).decode("latin-1")
+
+
+def header(text: str) -> tuple[str, str]:
+    """Read name and value of a field."""
+    name, colon, value = text.partition(":")
+    if not colon:
+        message = f"must be NAME:VALUE, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    key = _checked(name.strip(), field_name)
+    _checked(value.strip(), lambda given: field_value(key, given))
+    return name.strip(), value.strip()
+
+
+def _checked(text: str, check: Callable[[str], bytes]) -> bytes:
+    try:
+        return check(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def idle_seconds(text: str) -> int:
@@ -271,17 +299,58 @@ def make_parser() -> argparse.ArgumentParser:
     add("--ssl-maximum-version", choices=TLS_VERSIONS, help="of TLS (default: the newest)")
 
     add = parser.add_argument_group("proxies and logs").add_argument
-    add("--proxy-headers", type=boolean, default=False, metavar="BOOL", help="believe X-Forwarded-For and X-Forwarded-Proto")
+    add(
+        "--proxy-headers",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="BOOL",
+        help="believe proxies who the client is (default: %(default)s)",
+    )
     add("--forwarded-allow-ips", default="127.0.0.1", metavar="LIST", help="of these proxies; * for all (default: %(default)s)")
+    add(
+        "--trusted-hops",
+        type=at_least(1, 100),
+        metavar="N",
+        help="of so many proxies in a row in front, wherever they are, instead of --forwarded-allow-ips",
+    )
+    add(
+        "--forwarded-headers",
+        default=",".join(USUAL_FORWARDED_HEADERS),
+        metavar="LIST",
+        help="in these of Forwarded and X-Forwarded-For, -Proto, -Host, -Port, -Prefix (default: %(default)s)",
+    )
+    add(
+        "--proxy-protocol",
+        choices=("off", "optional", "required"),
+        nargs="?",
+        const="required",
+        default="off",
+        help="connections begin with a header of the PROXY protocol, version 1 or 2 (default: %(default)s)",
+    )
+    add("--header", type=header, action="append", metavar="NAME:VALUE", help="of every response, several times")
+    add(
+        "--request-id",
+        type=boolean_or_name,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="NAME",
+        help="name requests, or take the name from a field (default: False; X-Request-ID without NAME)",
+    )
     add("--server-header", type=boolean_or_text, default=True, metavar="BOOL|TEXT", help="send Server (default: %(default)s)")
     add("--date-header", type=boolean, default=True, metavar="BOOL", help="send Date (default: %(default)s)")
     add(
         "--access-log",
-        choices=("off", "common", "json"),
         default="off",
-        help="a line for each response (default: %(default)s)",
+        metavar="FORMAT",
+        help="a line for each response: off, common, combined, json, json:FIELD,..., or atoms as %%(h)s or %%h (default: off)",
     )
     add("--metrics", type=place, metavar="HOST:PORT", help="answer metrics, health and a status page there")
+    add("--access-log-file", metavar="PATH", help="its file, opened anew on SIGUSR1; - for standard output (the default)")
+    add("--access-logger", metavar="NAME", help="the logger that gets its lines instead")
+    add("--log-config", metavar="PATH", help="a dictConfig of logging as JSON, YAML or TOML")
     add("--log-level", choices=("debug", "info", "warning", "error", "critical"), default="info", help="default: %(default)s")
     add("--print-config", action="store_true", help="show what would be used and leave")
     add("--print-completion", choices=("bash", "zsh", "tcsh"), help="a script for the shell (needs shtab)")
@@ -325,6 +394,8 @@ def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespac
     for name, needed in _NEEDS:
         if getattr(settings, name) is not None and getattr(settings, needed) is None:
             parser.error(f"--{name.replace('_', '-')} needs --{needed.replace('_', '-')}")
+    if settings.access_log_file is not None and settings.access_logger is not None:
+        parser.error("--access-log-file excludes --access-logger")
     for name, is_given in (("metrics", settings.metrics is not None), ("workers", settings.workers > 1)):
         if settings.reload and is_given:
             parser.error(f"--reload excludes --{name}")

@@ -26,13 +26,14 @@ from ..process.inherited_sockets import describe, notify_systemd
 from ..process.place import Place
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
 from ..server.metrics_server import open_metrics_port, serve_metrics
-from ..system.standard_streams import complain, fill_standard_descriptors, is_writable, say
+from ..system.standard_streams import complain, fill_standard_descriptors, say
 from ..system.stop_signals import end_by
 from ..system.worker import succeeds
 from ..topics.broker import BrokerError
 from ..topics.brokers.schemes import without_password
 from .arguments import make_parser, parse_arguments
 from .loading import LoadError, described
+from .logging_config import configure_logging
 from .server import build_server, serve_on, uds_permissions, worker_options
 
 logger = logging.getLogger("socketify")
@@ -49,7 +50,6 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """
     fill_standard_descriptors()
     settings = parse_arguments(arguments)
-    _configure_logging(settings.log_level)
     if settings.print_completion is not None:
         return _print_completion(settings.print_completion)
     try:
@@ -58,6 +58,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if settings.print_config:
             sys.stdout.write(json.dumps(_public_settings(settings), indent=2) + "\n")
             return 0
+        configure_logging(settings.log_level, settings.log_config)
         check_backend()
         place = _take_place(settings)
     except (LoadError, OSError, RuntimeError, ValueError) as error:
@@ -94,32 +95,6 @@ def _take_place(settings: argparse.Namespace) -> Place:
         place.leave()
         raise
     return place
-
-
-class _ErrorHandler(logging.StreamHandler):  # type: ignore[type-arg] # generic from 3.11 on only
-    """Writes records to standard error that need not wait for a reader, and counts the others."""
-
-    _lost = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
-        if not is_writable(self.stream):
-            self._lost += 1
-            return
-        if self._lost:
-            lost, self._lost = self._lost, 0
-            complain(f"socketify: {lost} messages were lost, as nobody read them")
-        super().emit(record)
-
-
-def _configure_logging(level: str) -> None:
-    """Let the server's own logger write to standard error; the application's logging is its own."""
-    logger.setLevel(level.upper())
-    if not logger.handlers:
-        handler = _ErrorHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-        logger.addHandler(handler)
-        logger.propagate = False
 
 
 def _serve(settings: argparse.Namespace, place: Place) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
+import logging
 import os
 import random
 import socket
@@ -12,6 +13,7 @@ import sys
 from typing import Any, Callable, Optional, Union, cast
 
 from ..app.app import App
+from ..core.access_log import LogDestination
 from ..core.limits import Limits
 from ..core.options import AppListenOptions, AppOptions
 from ..loop.event_loop import new_asyncio_loop, new_event_loop, new_uv_loop
@@ -58,8 +60,13 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "multiprocess": settings.workers > 1,
         "root_path": settings.root_path,
         "pathsend": settings.pathsend,
-        "trusted_proxies": settings.forwarded_allow_ips if settings.proxy_headers else None,
+        "accept_proxy_protocol": False if settings.proxy_protocol == "off" else settings.proxy_protocol,
+        "trusted_proxies": _trusted_proxies(settings),
+        "forwarded_headers": settings.forwarded_headers,
+        "response_headers": settings.header,
+        "request_id": settings.request_id,
         "access_log": None if settings.access_log == "off" else settings.access_log,
+        "access_log_file": _access_log_file(settings),
         "broker": settings.broker,
         "broker_required": settings.broker_required,
         "limits": Limits(
@@ -92,6 +99,18 @@ def uds_permissions(settings: argparse.Namespace) -> Optional[int]:
     if settings.uds_permissions is None and settings.umask is not None:
         return 0o666 & ~int(settings.umask)
     return cast("Optional[int]", settings.uds_permissions)
+
+
+def _trusted_proxies(settings: argparse.Namespace) -> Union[str, int, None]:
+    if settings.trusted_hops is not None:
+        return int(settings.trusted_hops)
+    return str(settings.forwarded_allow_ips) if settings.proxy_headers else None
+
+
+def _access_log_file(settings: argparse.Namespace) -> LogDestination:
+    if settings.access_logger is not None:
+        return logging.getLogger(settings.access_logger)
+    return None if settings.access_log_file is None else str(settings.access_log_file)
 
 
 def tls_options(settings: argparse.Namespace) -> AppOptions | None:
@@ -157,6 +176,10 @@ def _refuse_app_options(settings: argparse.Namespace) -> None:
         "pathsend",
         "proxy_",
         "access_",
+        "trusted_",
+        "forwarded_",
+        "header",
+        "request_",
         "server_",
         "date_",
         "broker",

@@ -72,6 +72,10 @@ class Core:
         self.template: Any = None
         self.is_secure = False
         self.trusts_proxies = False
+        #: Requests have names, which logs say.
+        self.names_requests = False
+        #: Connections begin with a header of the PROXY protocol.
+        self.reads_proxy_headers = False
         #: Everything that native code calls must live as long as the native app.
         self.callbacks: list[object] = []
         self.listeners: list[Listener] = []

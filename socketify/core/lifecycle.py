@@ -56,6 +56,8 @@ class Lifecycle:
         self.on_hangup: Optional[Callable[[], None]] = None
         #: Called when the app is served.
         self.on_served: Callable[[], object] = lambda: None
+        #: What SIGUSR1 does besides.
+        self.on_reopen: list[Callable[[], None]] = []
         #: What is started before the app is served, and stopped last.
         self.services: list[Service] = []
         self._start_handlers: list[LifecycleHandler] = []
@@ -94,7 +96,9 @@ class Lifecycle:
         asyncio.set_event_loop(loop)
         others: dict[int, Callable[[], Any]] = {}
         if self.on_hangup is not None:
-            others = dict.fromkeys((signal.SIGHUP, signal.SIGUSR1), self.on_hangup)
+            others[signal.SIGHUP] = others[signal.SIGUSR1] = self.on_hangup
+        if self.on_reopen:
+            others[signal.SIGUSR1] = self._reopen
         if signal.getsignal(signal.SIGUSR2) in (signal.SIG_DFL, signal.SIG_IGN):
             others[signal.SIGUSR2] = partial(self._report, loop)
         signals = StopSignals(loop, self._on_signal, others)
@@ -135,6 +139,11 @@ class Lifecycle:
         callback = abi.DrainedCallback(leave)
         self._core.callbacks.append(callback)
         self._core.configure(lambda native: lib.sk_app_limit_requests(native, requests, callback))
+
+    def _reopen(self) -> None:
+        for each in (*self.on_reopen, self.on_hangup):
+            if each is not None:
+                each()
 
     def _on_signal(self) -> None:
         if self._stopping is not None:

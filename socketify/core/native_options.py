@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 from ..native import abi, request_handler
 from .core import Core
@@ -12,6 +12,14 @@ from .waiting_clients import WaitingClients
 #: What clients may speak: HTTP/1.1 and HTTP/2, or one of them.
 HTTP_VERSIONS = {"auto": abi.HTTP_AUTO, "1": abi.HTTP_1, "2": abi.HTTP_2}
 
+#: Whether connections begin with a header of the PROXY protocol; with True those that do not are refused.
+PROXY_PROTOCOLS: dict[Union[bool, str], int] = {
+    False: abi.PROXY_OFF,
+    True: abi.PROXY_REQUIRED,
+    "optional": abi.PROXY_OPTIONAL,
+    "required": abi.PROXY_REQUIRED,
+}
+
 
 def native_options(
     core: Core,
@@ -19,7 +27,7 @@ def native_options(
     http: str,
     server_header: Optional[str],
     date_header: bool,
-    accept_proxy_protocol: bool,
+    accept_proxy_protocol: Union[bool, str],
     on_missing: Callable[[int], int],
     on_drained: Callable[[], None],
 ) -> abi.AppOptionsStruct:
@@ -31,7 +39,7 @@ def native_options(
         http: what clients may speak, one of ``HTTP_VERSIONS``.
         server_header: value of the Server field; None to send none.
         date_header: whether Date is sent.
-        accept_proxy_protocol: whether connections may begin with a PROXY protocol v2 header.
+        accept_proxy_protocol: whether connections begin with a header of the PROXY protocol, one of ``PROXY_PROTOCOLS``.
         on_missing: answers requests that no route takes; gets the handle of the response.
         on_drained: is called when the last connection of an app that drains is closed.
 
@@ -47,6 +55,11 @@ def native_options(
     if http not in HTTP_VERSIONS:
         message = f"http must be one of {', '.join(HTTP_VERSIONS)}, not {http!r}"
         raise ValueError(message)
+    if not isinstance(accept_proxy_protocol, (bool, str)) or accept_proxy_protocol not in PROXY_PROTOCOLS:
+        message = f"accept_proxy_protocol must be True, False or 'optional', not {accept_proxy_protocol!r}"
+        raise ValueError(message)
+    proxy_protocol = PROXY_PROTOCOLS[accept_proxy_protocol]
+    core.reads_proxy_headers = proxy_protocol != abi.PROXY_OFF
     events = core.events
     missing_function, missing_object = request_handler(on_missing)
     core.callbacks.append(on_missing)
@@ -55,7 +68,7 @@ def native_options(
         **limits.native(),
         http_version=HTTP_VERSIONS[http],
         date_header=1 if date_header else 0,
-        accept_proxy_protocol=1 if accept_proxy_protocol else 0,
+        proxy_protocol=proxy_protocol,
         server_header=server,
         server_header_length=len(server or b""),
         on_missing=missing_function,

@@ -166,6 +166,14 @@ class AppOptions:
         return self.client_certificate or (None if self.ca_file_name is None else "required")
 
 
+def check_counts(**counts: object) -> None:
+    """Raise a ValueError for what is no int of 0 or more; the message names it."""
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < 0:
+            message = f"{name} must be an int of 0 or more, not {value!r}"
+            raise ValueError(message)
+
+
 def _several(value: Union[StrPath, Sequence[StrPath], None]) -> tuple[StrPath, ...]:
     if value is None:
         return ()

@@ -11,12 +11,15 @@ from collections.abc import Awaitable
 from typing import Any, Callable, Optional, Protocol
 
 from ..loop.coroutines import StoppedError
+from ..loop.loop_thread import scratch_view
 from ..native import abi, lib
+from ..system.worker_name import NameWorker
 from ..wire.errors import HTTPError
 from ..wire.headers import status_line
 from .live import LiveExchanges
 
 logger = logging.getLogger("socketify")
+logger.addFilter(NameWorker())
 
 #: ``handler(error, res, req)``; res and req may be None.
 ErrorHandler = Callable[[BaseException, Any, Any], Any]
@@ -59,6 +62,7 @@ class OutcomeHost(Protocol):
     live: LiveExchanges
     loop: Optional[asyncio.AbstractEventLoop]
     thread: int
+    names_requests: bool
     #: Makes a response for a handle that has none.
     new_response: Callable[[int], Any]
 
@@ -141,14 +145,17 @@ class Outcome:
                 self._conclude(error, res, what)
 
     def _conclude(self, error: BaseException, res: Optional[ExchangeOwner], what: str) -> None:
+        request_id = self._request_id(res)
+        extra = {"request_id": request_id}
+        what = f"{what}, request {request_id}" if request_id else what
         if self.handler is None:
             if isinstance(error, HTTPError):
-                logger.info("answered with %d: %s", error.status_code, error)
+                logger.info("answered with %d: %s", error.status_code, error, extra=extra)
             else:
-                logger.error(what, exc_info=error)
+                logger.error(what, exc_info=error, extra=extra)
         elif not isinstance(error, HTTPError):
             # Logged as text, so that the log does not keep alive what the error refers to.
-            logger.error("%s, and the error handler did not answer\n%s", what, _as_text(error))
+            logger.error("%s, and the error handler did not answer\n%s", what, _as_text(error), extra=extra)
         self._answer(error, res)
 
     def fail_handle(self, error: BaseException, handle: int, what: str = _FAILED) -> None:
@@ -198,6 +205,11 @@ class Outcome:
             return
         message = "a handler returned without answering, and nothing holds its response"
         self.fail_handle(RuntimeError(message), handle, "a response was dropped before it ended")
+
+    def _request_id(self, res: Optional[ExchangeOwner]) -> str:
+        handle = res.exchange_.handle if res is not None and self._host.names_requests else 0
+        length = lib.sk_res_request_id(handle) if handle else 0
+        return bytes(scratch_view()[:length]).decode("latin-1") if length > 0 else ""
 
     # ---- the client
 

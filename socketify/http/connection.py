@@ -8,18 +8,26 @@ from io import BytesIO
 from typing import Any, Callable, Optional, TypeVar
 
 from ..core.own_class import OwnAttributes
+from ..loop.loop_thread import scratch_view
 from ..native import lib
 from ..native.abi import GONE
 from ..wire.addresses import address_text
 from ..wire.errors import BadRequestError
 from ..wire.forms import FormData, FormReader, parse_urlencoded
 from ..wire.handshake_facts import HandshakeFacts, read_handshake_facts
+from ..wire.proxy_protocol import read_tlvs
 from .body_reader import BodyReader
 from .exchange import Exchange
 from .request import Request
 from .request_body import read_form, read_whole
 
 Self = TypeVar("Self", bound="ClientConnection")
+
+
+def proxy_facts(handle: int) -> Optional[dict[str, Any]]:
+    """Return what a PROXY protocol header said to the connection of a response, as :func:`read_tlvs` does; None without one."""
+    length = lib.sk_res_proxy_tlvs(handle)
+    return None if length < 0 else read_tlvs(bytes(scratch_view()[:length]))
 
 
 class ClientConnection(OwnAttributes):
@@ -187,12 +195,25 @@ class ClientConnection(OwnAttributes):
         exchange.check_thread(what)
         return b""
 
+    def get_proxy_facts(self: Self) -> Optional[dict[str, Any]]:
+        """Return what a PROXY protocol v2 header said beside the addresses, by name; None without a header.
+
+        ``authority`` is the server name that the client asked for (SNI), ``alpn`` what was agreed on, ``unique_id`` bytes.
+        ``tls`` is a dict with ``version``, ``cipher``, ``client_certificate``, ``verified``, ``client_name`` and more, and
+        ``others`` one of bytes by type. What the proxy did not say is missing.
+        """
+        exchange = self.exchange_
+        facts = proxy_facts(exchange.handle) if exchange.handle else None
+        if facts is None:
+            exchange.check_thread("get_proxy_facts")
+        return facts
+
     def get_proxied_remote_address_bytes(self: Self) -> bytes:
-        """Return the address that a PROXY protocol v2 header named, packed; empty without one."""
+        """Return the address that a PROXY protocol header named, packed; empty without one."""
         return self._address(lib.sk_res_proxied_address, "get_proxied_remote_address")
 
     def get_proxied_remote_address(self: Self) -> str:
-        """Return the address that a PROXY protocol v2 header named, as text; empty without one."""
+        """Return the address that a PROXY protocol header named, as text; empty without one."""
         return address_text(self.get_proxied_remote_address_bytes())
 
     def get_remote_address_bytes(self: Self) -> bytes:

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x8605BF0AB73B138E
+DIGEST = 0x7D2052CFEAFF3A07
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -45,7 +45,8 @@ SCOPE_LINE_METHOD = 1
 SCOPE_LINE_PATH = 2
 SCOPE_LINE_QUERY = 3
 SCOPE_LINE_ENDS = 4
-SCOPE_LINE_FIELDS = 5
+SCOPE_LINE_PREFIX = 5
+SCOPE_LINE_FIELDS = 6
 SCOPE_FLAGS_BASE = 11
 SCOPE_FLAGS_MODULUS = 256
 SCOPE_LOCAL_PATH = "unix:"
@@ -58,6 +59,9 @@ TLS_CLIENT_REQUIRED = 2
 HTTP_AUTO = 0
 HTTP_1 = 1
 HTTP_2 = 2
+PROXY_OFF = 0
+PROXY_OPTIONAL = 1
+PROXY_REQUIRED = 2
 BACKEND_EPOLL = 0
 BACKEND_IO_URING = 1
 BACKEND_UNKNOWN = -1
@@ -106,7 +110,7 @@ ASGI_ROOT_PATH = 1
 ASGI_ENDS = 2
 ASGI_DECODE = 3
 ASGI_OTHER_SCHEME = 4
-ASGI_TLS = 5
+ASGI_FACTS = 5
 ASGI_APPLICATION = 6
 ASGI_RECEIVER = 7
 ASGI_STATUS_LINES = 8
@@ -162,6 +166,43 @@ TLS_REASON_BYTES = 256
 DRAIN_PATIENT = 0
 DRAIN_REQUESTS = 1
 DRAIN_WEBSOCKETS = 2
+FORWARDED = 1
+FORWARDED_FOR = 2
+FORWARDED_PROTO = 4
+FORWARDED_HOST = 8
+FORWARDED_PORT = 16
+FORWARDED_PREFIX = 32
+LOG_TEXT = 0
+LOG_CLIENT = 1
+LOG_CLIENT_PORT = 2
+LOG_SERVER = 3
+LOG_SERVER_PORT = 4
+LOG_USER = 5
+LOG_TIME_COMMON = 6
+LOG_TIME_ISO = 7
+LOG_TIME = 8
+LOG_REQUEST = 9
+LOG_METHOD = 10
+LOG_TARGET = 11
+LOG_PATH = 12
+LOG_QUERY = 13
+LOG_MARKED_QUERY = 14
+LOG_PROTOCOL = 15
+LOG_VERSION = 16
+LOG_SCHEME = 17
+LOG_HOST = 18
+LOG_REQUEST_FIELD = 19
+LOG_REQUEST_ID = 20
+LOG_PID = 21
+LOG_STATUS = 22
+LOG_BYTES = 23
+LOG_BYTES_OR_DASH = 24
+LOG_SECONDS = 25
+LOG_MILLISECONDS = 26
+LOG_MICROSECONDS = 27
+LOG_DECIMAL_SECONDS = 28
+LOG_DECIMAL_MILLISECONDS = 29
+LOG_RESPONSE_FIELD = 30
 WS_CONTINUATION = 0
 WS_TEXT = 1
 WS_BINARY = 2
@@ -254,8 +295,8 @@ TimeoutCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WritableCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 DrainedCallback = ctypes.PYFUNCTYPE(None)
 WaitingCallback = ctypes.PYFUNCTYPE(None, c_int32, c_int32)
-LogCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t, c_int32, c_uint64, c_uint64)
 TlsMissingCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
+LogCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t, c_uint32)
 WebSocketOpenCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WebSocketMessageCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
 WebSocketControlCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_size_t)
@@ -308,7 +349,7 @@ class AppOptionsStruct(ctypes.Structure):
         ("max_backpressure_bytes", c_uint32),
         ("http_version", c_int32),
         ("date_header", c_int32),
-        ("accept_proxy_protocol", c_int32),
+        ("proxy_protocol", c_int32),
         ("server_header", c_char_p),
         ("server_header_length", c_size_t),
         ("on_missing", RequestCallback),
@@ -537,6 +578,16 @@ class WsgiOptionsStruct(ctypes.Structure):
     ]
 
 
+class LogPartStruct(ctypes.Structure):
+    """``sk_log_part``."""
+
+    _fields_ = [
+        ("kind", c_int32),
+        ("text", c_char_p),
+        ("length", c_size_t),
+    ]
+
+
 class WebSocketBehaviorStruct(ctypes.Structure):
     """``sk_ws_behavior``."""
 
@@ -575,6 +626,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "sk_continuation_python": ContinuationPythonStruct,
     "sk_uv": UvStruct,
     "sk_wsgi_options": WsgiOptionsStruct,
+    "sk_log_part": LogPartStruct,
     "sk_ws_behavior": WebSocketBehaviorStruct,
 }
 
@@ -620,8 +672,6 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_app_tls_on_missing": (None, (c_void_p, TlsMissingCallback)),
     "sk_app_tls_failures": (c_uint64, (c_void_p,)),
     "sk_app_drain": (c_int32, (c_void_p, c_int32)),
-    "sk_app_log": (None, (c_void_p, LogCallback)),
-    "sk_app_trust": (None, (c_void_p, c_char_p, c_size_t)),
     "sk_app_limit_requests": (None, (c_void_p, c_uint64, DrainedCallback)),
     "sk_app_connections": (c_uint32, (c_void_p,)),
     "sk_app_close": (None, (c_void_p,)),
@@ -666,7 +716,14 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_client_certificate": (c_int32, (c_uint32,)),
     "sk_res_tls_number": (c_uint64, (c_uint32,)),
     "sk_res_tls_facts": (c_int32, (c_uint32,)),
+    "sk_app_trust": (None, (c_void_p, c_char_p, c_size_t, c_uint32, c_uint32)),
+    "sk_app_log": (None, (c_void_p, ctypes.POINTER(LogPartStruct), c_size_t, c_int32, LogCallback)),
+    "sk_app_flush_log": (None, (c_void_p,)),
+    "sk_app_name_requests": (None, (c_void_p, c_char_p, c_size_t)),
+    "sk_app_add_field": (None, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t)),
     "sk_res_proxied_address": (c_int32, (c_uint32,)),
+    "sk_res_request_id": (c_int32, (c_uint32,)),
+    "sk_res_proxy_tlvs": (c_int32, (c_uint32,)),
     "sk_zlib_load": (c_int32, (c_char_p,)),
     "sk_app_ws": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, ctypes.POINTER(WebSocketBehaviorStruct))),
     "sk_app_publish": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int32)),

@@ -1,4 +1,4 @@
-"""Lines on standard output that never block the event loop: a thread waits for their reader."""
+"""Lines for standard output, a file or a logger that never block the event loop: a thread waits for their reader."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import logging
 import os
 import queue
 import select
+import stat
 import sys
 import threading
 import time
 import weakref
-from typing import Any, Optional
+from typing import Any, Optional, Protocol
 
 from .standard_streams import is_writable
 
@@ -20,7 +21,7 @@ logger = logging.getLogger("socketify")
 
 #: Lines that may wait for the reader; more are lost.
 _WAITING_MAX = 10_000
-#: Bytes that are written at once.
+#: Bytes that are written at once; to a pipe, into which other processes write too, not more than stay together.
 _BATCH_BYTES = 64 * 1024
 #: Seconds that the last lines get when the process ends.
 _FLUSH_SECONDS = 1.0
@@ -28,18 +29,31 @@ _FLUSH_SECONDS = 1.0
 _writers: weakref.WeakSet[LineWriter] = weakref.WeakSet()
 
 
+class LineSink(Protocol):
+    """Where lines go."""
+
+    def is_direct(self) -> bool:
+        """Return whether writing waits for nothing, so that it needs no thread."""
+
+    def write(self, data: bytes) -> None:
+        """Write whole lines; raise OSError or ValueError if they cannot be written."""
+
+    def reopen(self) -> None:
+        """Begin a new file where the old one was."""
+
+
 class LineWriter:
-    """Writes lines to ``sys.stdout``, whatever that is at the time. Lines that cannot be written are counted and reported once.
+    """Writes lines. Those that cannot be written are counted, and reported once.
 
     Args:
         name: of the lines' purpose, for the log.
+        sink: where they go.
 
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, sink: LineSink) -> None:
         self._name = name
-        self._stream: Any = None
-        self._descriptor: Optional[int] = None
+        self._sink = sink
         self._lost = 0
         self._is_reported = False
         self.reset()
@@ -47,56 +61,55 @@ class LineWriter:
 
     def reset(self) -> None:
         """Reset it in the child of a fork, which has no thread: the parent writes the lines that wait."""
-        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._blocks: queue.SimpleQueue[tuple[bytes, int]] = queue.SimpleQueue()
         # Each of the counts is changed by one thread only.
         self._queued = self._done = 0
         self._thread: Optional[threading.Thread] = None
 
-    def write(self, line: str) -> None:
-        """Write a line, soon; never raise."""
-        stream = sys.stdout
-        if stream is not self._stream:
-            self._stream = stream
-            self._descriptor = _descriptor_of(stream)
-        if self._descriptor is None:
-            self._write_here(stream, line)
+    def write(self, lines: bytes, count: int) -> None:
+        """Write so many lines, soon; never raise."""
+        if self._sink.is_direct():
+            self._try(lines, count)
             return
-        if self._queued - self._done >= _WAITING_MAX:
-            self._lose(1, "nobody reads it")
+        if self._queued - self._done + count > _WAITING_MAX:
+            self._lose(count, "nobody reads it")
             return
+        self._put(lines, count)
+
+    def reopen(self) -> None:
+        """Let the sink begin a new file, behind the lines that wait."""
+        if not self._sink.is_direct():
+            self._put(b"", 0)
+
+    def _put(self, lines: bytes, count: int) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name=f"socketify {self._name}", daemon=True)
             self._thread.start()
-        self._queued += 1
-        self._lines.put((line + "\n").encode(stream.encoding or "utf-8", "backslashreplace"))
-
-    def _write_here(self, stream: Any, line: str) -> None:
-        """Write to a stream that is not a file, such as a test's buffer."""
-        try:
-            if stream is None:
-                self._lose(1, "standard output is closed")
-                return
-            stream.write(line + "\n")
-            stream.flush()
-        except (OSError, ValueError) as error:
-            self._lose(1, error)
+        self._queued += count
+        self._blocks.put((lines, count))
 
     def _work(self) -> None:
-        lines = self._lines
+        blocks = self._blocks
         while True:
-            batch = [lines.get()]
-            size = len(batch[0])
-            with contextlib.suppress(queue.Empty):
-                while size < _BATCH_BYTES:
-                    batch.append(lines.get_nowait())
-                    size += len(batch[-1])
-            descriptor = self._descriptor
-            try:
-                if descriptor is not None:
-                    _write_all(descriptor, b"".join(batch))
-            except OSError as error:
-                self._lose(len(batch), error)
-            self._done += len(batch)
+            lines, count = blocks.get()
+            while lines and len(lines) < _BATCH_BYTES and not blocks.empty():
+                more, number = blocks.get()
+                if not more:
+                    self._try(lines, count)
+                    lines, self._done, count = more, self._done + count, 0
+                    break
+                lines, count = lines + more, count + number
+            if lines:
+                self._try(lines, count)
+                self._done += count
+            else:
+                self._sink.reopen()
+
+    def _try(self, lines: bytes, count: int) -> None:
+        try:
+            self._sink.write(lines)
+        except (OSError, ValueError) as error:
+            self._lose(count, error)
 
     def _lose(self, count: int, why: object) -> None:
         self._lost += count
@@ -116,11 +129,122 @@ class LineWriter:
             logger.warning("%d lines of the %s were lost", lost, self._name)
 
 
+class StandardOutput:
+    """``sys.stdout``, whatever that is at the time."""
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+        self._descriptor: Optional[int] = None
+
+    def is_direct(self) -> bool:
+        """Return whether it is no file, but such as a test's buffer."""
+        stream = sys.stdout
+        if stream is not self._stream:
+            self._stream = stream
+            self._descriptor = _descriptor_of(stream)
+        return self._descriptor is None
+
+    def write(self, data: bytes) -> None:
+        """Write lines."""
+        descriptor, stream = self._descriptor, self._stream
+        if descriptor is not None:
+            _write_lines(descriptor, data)
+        elif stream is None:
+            message = "standard output is closed"
+            raise ValueError(message)
+        else:
+            stream.write(data.decode("utf-8", "backslashreplace"))
+            stream.flush()
+
+    def reopen(self) -> None:
+        """Go on, as it has no name."""
+
+
+class FileLines:
+    """A file that lines are appended to. It is made at once; each process opens it when it has lines.
+
+    Raises:
+        OSError: it cannot be opened.
+
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = os.path.abspath(path)  # noqa: PTH100 - a program may change its directory
+        self._descriptor = -1
+        os.close(self._open())
+
+    def _open(self) -> int:
+        # A pipe that nobody reads is an error: opening it would wait.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        try:
+            descriptor = os.open(self._path, flags, 0o644)
+        except OSError as error:
+            raise OSError(error.errno, f"access_log_file: {error.strerror}", self._path) from error
+        os.set_blocking(descriptor, True)
+        return descriptor
+
+    def is_direct(self) -> bool:
+        """Return False: a disk may be slow."""
+        return False
+
+    def write(self, data: bytes) -> None:
+        """Append lines."""
+        if self._descriptor < 0:
+            self._descriptor = self._open()
+        _write_lines(self._descriptor, data)
+
+    def reopen(self) -> None:
+        """Open the file of that name, which is made where there is none. If it cannot be, the old one stays."""
+        try:
+            descriptor = self._open()
+        except OSError as error:
+            logger.error("the log stays in the file that it was in: %s", error)  # noqa: TRY400 - it says all
+            return
+        former, self._descriptor = self._descriptor, descriptor
+        if former >= 0:
+            os.close(former)
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+
+
+class LoggerLines:
+    """A logger, which gets each line as a message of the level INFO, in a thread of its own."""
+
+    def __init__(self, destination: logging.Logger) -> None:
+        self._logger = destination
+
+    def is_direct(self) -> bool:
+        """Return False: nobody knows what its handlers wait for."""
+        return False
+
+    def write(self, data: bytes) -> None:
+        """Log lines."""
+        if self._logger.isEnabledFor(logging.INFO):
+            for line in data.decode("utf-8", "backslashreplace").splitlines():
+                self._logger.info("%s", line)
+
+    def reopen(self) -> None:
+        """Go on: its handlers have files of their own."""
+
+
 def _descriptor_of(stream: Any) -> Optional[int]:
     try:
         return int(stream.fileno())
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def _write_lines(descriptor: int, data: bytes) -> None:
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        # Of what is not longer nothing of another process comes in between.
+        while len(data) > select.PIPE_BUF:
+            end = data.rfind(b"\n", 0, select.PIPE_BUF) + 1 or data.find(b"\n") + 1
+            _write_all(descriptor, data[:end])
+            data = data[end:]
+    _write_all(descriptor, data)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

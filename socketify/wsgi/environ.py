@@ -67,7 +67,9 @@ class _Sections(dict[str, Environ]):
             ends += self._no_ends[len(ends) :]
         environ.update(zip(("REMOTE_ADDR", "REMOTE_PORT", "SERVER_NAME", "SERVER_PORT"), ends))
         keys = self._keys
-        for name, value in zip(lines[1::2], lines[2::2]):
+        if lines[1]:
+            environ["SCRIPT_NAME"] = lines[1]
+        for name, value in zip(lines[2::2], lines[3::2]):
             key = keys[name]
             if key is None:
                 continue
@@ -133,7 +135,6 @@ def environ_builder(base: Environ) -> EnvironBuilder:
 
     """
     sections = _Sections(base)
-    root_path: str = base["SCRIPT_NAME"]
 
     def build(handle: int) -> tuple[int, Environ]:
         text, method, path, query, section = _scope_text(handle).split("\n", 4)
@@ -147,6 +148,7 @@ def environ_builder(base: Environ) -> EnvironBuilder:
             environ["REQUEST_URI"] = f"{path}?{query}" if query else path
         if flags & SCOPE_ENCODED:
             path = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
+        root_path: str = environ["SCRIPT_NAME"]
         if root_path:
             path = _below(path, root_path)
         elif path[:1] != "/":

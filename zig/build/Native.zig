@@ -95,8 +95,8 @@ pub fn abiUnit(native: Native) LazyPath {
     const run = b.addSystemCommand(&.{native.options.python});
     run.setName("compare socketify/native/abi.py with the headers");
     run.addFileArg(b.path("zig/build/generate_abi.py"));
-    for ([_][]const u8{ "socketify.h", "socketify_python.h", "socketify_websocket.h" }) |header| {
-        run.addFileInput(b.path(b.pathJoin(&.{ "zig/shim/abi", header })));
+    for ([_][]const u8{ "", "_metrics", "_observing", "_python", "_websocket" }) |part| {
+        run.addFileInput(b.path(b.fmt("zig/shim/abi/socketify{s}.h", .{part})));
     }
     run.addFileInput(b.path("socketify/native/abi.py"));
     run.addArg("--unit");
@@ -144,6 +144,7 @@ const Unit = enum {
                 "abi/request.cpp",
                 "abi/response.cpp",
                 "abi/tls.cpp",
+                "http/access_log.cpp",
                 "http/app.cpp",
                 "http/body.cpp",
                 "http/callback.cpp",
@@ -156,6 +157,7 @@ const Unit = enum {
                 "http/memory.cpp",
                 "http/metrics.cpp",
                 "http/observer.cpp",
+                "http/request_id.cpp",
                 "http/response.cpp",
                 "http/route_table.cpp",
                 "http/scope.cpp",

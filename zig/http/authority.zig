@@ -15,6 +15,10 @@ pub fn isValid(text: []const u8, port: Port) bool {
     return allDigits(digits);
 }
 
+export fn http_is_authority(text: [*]const u8, length: usize) bool {
+    return isValid(text[0..length], .optional);
+}
+
 /// Where the host ends; null when there is none.
 fn hostEnd(text: []const u8) ?usize {
     if (text.len > 0 and text[0] == '[') {

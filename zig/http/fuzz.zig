@@ -17,7 +17,7 @@ const limits: head_module.Limits = .{
     .max_header_count = 6,
     .max_chunk_extension_bytes = 12,
     .max_trailer_bytes = 24,
-    .accept_proxy_protocol = false,
+    .proxy_mode = 0,
     .max_body = 4096,
 };
 

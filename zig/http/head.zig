@@ -15,7 +15,8 @@ pub const Limits = extern struct {
     max_header_count: u32,
     max_chunk_extension_bytes: u32,
     max_trailer_bytes: u32,
-    accept_proxy_protocol: bool,
+    /// Of who reads what connections begin with.
+    proxy_mode: u8,
     max_body: u64,
 };
 

@@ -14,7 +14,7 @@ const limits: Limits = .{
     .max_header_count = 100,
     .max_chunk_extension_bytes = 64,
     .max_trailer_bytes = 64,
-    .accept_proxy_protocol = false,
+    .proxy_mode = 0,
     .max_body = 1 << 30,
 };
 

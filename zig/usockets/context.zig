@@ -19,6 +19,7 @@ pub const DataCallback = *const fn (*Socket, [*]u8, c_int) callconv(.c) ?*Socket
 pub const ErrorCallback = *const fn (*Socket, c_int) callconv(.c) ?*Socket;
 pub const VisitCallback = *const fn (*Socket, ?*anyopaque) callconv(.c) void;
 const WaitingCallback = *const fn (?*anyopaque, c_int, c_int) callconv(.c) void;
+pub const PreambleCallback = *const fn (?*anyopaque, [*]const u8, usize) callconv(.c) isize;
 const ServerNameCallback = *const fn (*Context, [*:0]const u8) callconv(.c) void;
 
 /// What TLS may agree on (RFC 7301).
@@ -44,6 +45,9 @@ pub const Context = extern struct {
     on_end: ?SocketCallback = null,
     on_half_closed: ?*const fn (*Socket) callconv(.c) void = null,
     on_server_name: ?ServerNameCallback = null,
+    /// Of sockets that speak TLS.
+    on_preamble: ?PreambleCallback = null,
+    preamble_user: ?*anyopaque = null,
     on_waiting: ?WaitingCallback = null,
     waiting_user: ?*anyopaque = null,
     /// Open sockets in the list.

@@ -42,6 +42,7 @@ pub const msg_nosignal: c_int = 0x4000;
 pub const msg_more: c_int = 0x8000;
 pub const msg_dontwait: c_int = 0x40;
 pub const msg_trunc: c_int = 0x20;
+pub const msg_peek: c_int = 2;
 pub const msg_waitall: c_int = 0x100;
 
 pub const shut_rd: c_int = 0;

@@ -6,6 +6,7 @@ const library = @import("tls_library.zig");
 const openssl = &library.openssl;
 const tls_options = @import("tls_options.zig");
 const Context = @import("context.zig").Context;
+const PreambleCallback = @import("context.zig").PreambleCallback;
 const Protocols = @import("context.zig").Protocols;
 const Socket = @import("socket.zig").Socket;
 const Ctx = library.Ctx;
@@ -246,4 +247,15 @@ export fn us_socket_context_tls_failed_handshakes(context: *Context) u64 {
 
 export fn us_socket_context_tls_count_failures(context: *Context, word: *u64) void {
     context.failures = word;
+}
+
+export fn us_socket_context_on_preamble(context: *Context, callback: ?PreambleCallback, user: ?*anyopaque) void {
+    context.on_preamble = callback;
+    context.preamble_user = user;
+}
+
+export fn us_socket_preamble(socket: *Socket, length: *usize) ?[*]const u8 {
+    const session = socket.tls orelse return null;
+    length.* = session.preamble.len;
+    return session.preamble.ptr;
 }

@@ -45,6 +45,9 @@ pub const Session = struct {
     entry: u32 = 0,
     /// Of this session alone, in its process.
     number: u64,
+    /// What the peer sent before TLS, as far as it has arrived, until the socket is open; and whether all of it has.
+    preamble: []u8 = &.{},
+    preamble_done: bool = false,
     /// OpenSSL failed: it must not be asked to shut down.
     failed: bool = false,
 
@@ -69,7 +72,15 @@ pub const Session = struct {
     pub fn destroy(session: *Session) void {
         openssl.SSL_free(session.ssl);
         session.pending.free();
+        allocator.free(session.preamble);
         allocator.destroy(session);
+    }
+
+    pub fn extendPreamble(session: *Session, bytes: []const u8) bool {
+        const kept = session.preamble.len;
+        session.preamble = allocator.realloc(session.preamble, kept + bytes.len) catch return false;
+        @memcpy(session.preamble[kept..], bytes);
+        return true;
     }
 
     pub fn handshake(session: *Session) Progress {

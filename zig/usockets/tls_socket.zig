@@ -13,6 +13,8 @@ const timeout = @import("timeout.zig");
 
 /// Plain bytes given to the context at once.
 const deliver_bytes = 256 * 1024;
+/// What on_preamble says when it has to see more; other negative numbers refuse.
+const preamble_more = -2;
 const rounds_per_turn = 4;
 
 /// A client that speaks plain HTTP learns why it gets nothing.
@@ -28,7 +30,9 @@ comptime {
 /// A connection was accepted: it opens when its handshake is done.
 pub fn begin(socket: *Socket, context: *Context) bool {
     const server = context.tls.?;
-    socket.tls = Session.create(server, socket.poll.fd) orelse return false;
+    const session = Session.create(server, socket.poll.fd) orelse return false;
+    session.preamble_done = context.on_preamble == null;
+    socket.tls = session;
     if (server.handshake_seconds > 0) {
         socket.deadline = timeout.deadlineAfter(server.handshake_seconds);
         timeout.watch(socket);
@@ -41,6 +45,7 @@ pub fn receive(first: *Socket) void {
     const session = socket.tls.?;
     const loop = socket.context.loop;
     session.drained = false;
+    if (!session.preamble_done and !readPreamble(socket)) return;
     if (session.handshaking) {
         socket = shakeHands(socket) orelse return;
     }
@@ -70,6 +75,11 @@ pub fn receive(first: *Socket) void {
     }
 }
 
+fn countFailure(socket: *Socket) void {
+    socket.tls.?.server.failed_handshakes += 1;
+    if (socket.context.failures) |word| @atomicStore(u64, word, word.* + 1, .monotonic);
+}
+
 fn shakeHands(socket: *Socket) ?*Socket {
     const session = socket.tls.?;
     const progress = session.handshake();
@@ -80,8 +90,7 @@ fn shakeHands(socket: *Socket) ?*Socket {
         .blocked => return null,
         .done => {},
         .ended, .failed, .spoke_http => {
-            session.server.failed_handshakes += 1;
-            if (socket.context.failures) |word| @atomicStore(u64, word, word.* + 1, .monotonic);
+            countFailure(socket);
             if (progress == .spoke_http)
                 _ = sys.send(session.fd, plain_http_answer, plain_http_answer.len, sys.msg_nosignal);
             fail(socket);
@@ -91,6 +100,38 @@ fn shakeHands(socket: *Socket) ?*Socket {
     socket.deadline = 0;
     const opened = socket.context.on_open.?(socket, 0, null, 0) orelse return null;
     return if (opened.closed() or opened.has(Flags.paused)) null else opened;
+}
+
+/// What stands before TLS is taken off, and nothing else: OpenSSL reads the descriptor itself. True when it may begin.
+fn readPreamble(socket: *Socket) bool {
+    const session = socket.tls.?;
+    const context = socket.context;
+    const room = context.loop.receiveBuffer()[0..loop_module.receive_bytes];
+    const kept = session.preamble.len;
+    @memcpy(room[0..kept], session.preamble);
+    const peeked = sys.recv(session.fd, room[kept..].ptr, room.len - kept, sys.msg_peek);
+    if (peeked <= 0) {
+        if (peeked == 0 or (sys.errno() != .AGAIN and sys.errno() != .INTR)) _ = socket.close(0, null);
+        return false;
+    }
+    const arrived = room[0 .. kept + @as(usize, @intCast(peeked))];
+    const found = context.on_preamble.?(context.preamble_user, arrived.ptr, arrived.len);
+    if (found == preamble_more) {
+        // A peer that sent a part is waited for; the rest makes the socket readable once more.
+        if (takeOff(session, arrived, kept)) return false;
+    } else if (found >= kept and takeOff(session, arrived[0..@intCast(found)], kept)) {
+        session.preamble_done = true;
+        return true;
+    }
+    countFailure(socket);
+    _ = socket.close(0, null);
+    return false;
+}
+
+fn takeOff(session: *Session, all: []u8, kept: usize) bool {
+    const new = all[kept..];
+    if (!session.extendPreamble(new)) return false;
+    return new.len == 0 or sys.recv(session.fd, new.ptr, new.len, 0) == new.len;
 }
 
 /// The alert that says why still leaves.

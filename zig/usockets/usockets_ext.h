@@ -148,6 +148,14 @@ int us_socket_tls_peer_certificate(struct us_socket_t *s, char *out, size_t size
 /* Whether a request for a host (lower case) must not be answered on this connection, because the host has another certificate than
  * the client asked for, or asks clients for one that this client was not asked for. `configured`: the host is known otherwise. */
 int us_socket_tls_misdirected(struct us_socket_t *s, const char *host, size_t length, int configured);
+/* Connections begin with something before TLS: the callback gets what has arrived of it, and returns how many of these bytes are
+ * that, US_PREAMBLE_MORE when it has to see more, or US_PREAMBLE_REFUSED. */
+#define US_PREAMBLE_REFUSED (-1)
+#define US_PREAMBLE_MORE (-2)
+void us_socket_context_on_preamble(struct us_socket_context_t *context,
+                                   ptrdiff_t (*callback)(void *user, const char *data, size_t length), void *user);
+/* What it was, or NULL. */
+const char *us_socket_preamble(struct us_socket_t *s, size_t *length);
 /* Whether client and server agreed on HTTP/2 (RFC 7301). */
 int us_socket_tls_speaks_http_2(const struct us_socket_t *s);
 /* Whether a name ever had a certificate. */

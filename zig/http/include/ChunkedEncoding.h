@@ -2,6 +2,8 @@
 #ifndef UWS_CHUNKEDENCODING_H
 #define UWS_CHUNKEDENCODING_H
 
+#include "ProxyParser.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -15,7 +17,7 @@ struct HttpLimits {
   uint32_t maxHeaderCount = 100;
   uint32_t maxChunkExtensionBytes = 4096;
   uint32_t maxTrailerBytes = 8192;
-  bool acceptProxyProtocol = false;
+  ProxyMode proxyMode = ProxyMode::Off;
   uint64_t maxBody = UINT64_MAX;
 };
 

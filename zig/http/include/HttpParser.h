@@ -38,6 +38,9 @@ struct HttpHead {
 /* Bytes of the head, 0 when more is needed, or a negated HttpError. */
 extern "C" int32_t http_parse_head(char *data, size_t length, const HttpLimits *limits, HttpHead *head);
 
+/* Whether a text is what Host may say: a host, and perhaps a port. */
+extern "C" bool http_is_authority(const char *text, size_t length);
+
 struct HttpRequest {
   friend struct HttpParser;
 
@@ -146,6 +149,27 @@ struct HttpRequest {
     }
   }
 
+  /* A proxy that is trusted says for whom the request was. The text must live as long as the request is read. */
+  void putHost(std::string_view host) {
+    head.host = {const_cast<char *>(host.data()), host.length()};
+    putField("host", host);
+  }
+
+  /* The value of the first field of that name, which is added where there is none, and room. Both texts must live as long as the
+   * request is read; what was sent stays in `fieldLines`. */
+  void putField(std::string_view lowerCasedName, std::string_view value) {
+    HttpText text{const_cast<char *>(value.data()), value.length()};
+    for (uint32_t i = 0; i < head.fieldCount; i++) {
+      if (std::string_view(head.fields[i].name) == lowerCasedName) {
+        head.fields[i].value = text;
+        return;
+      }
+    }
+    if (head.fieldCount < HttpHead::MAX_FIELDS) {
+      head.fields[head.fieldCount++] = {{const_cast<char *>(lowerCasedName.data()), lowerCasedName.length()}, text};
+    }
+  }
+
   /* All of the body has arrived. */
   void knowLength(uint64_t length) {
     head.chunked = false;
@@ -242,7 +266,6 @@ private:
   bool chunked = false;
   /* The stash ends within a field's value. */
   bool inValue = false;
-  bool proxyDone = false;
   bool partial = false;
 
   static const HttpLimits &defaultLimits() {
@@ -271,8 +294,8 @@ private:
   template <typename C> std::pair<unsigned int, void *> consume(C &call, char *data, size_t length, void *reserved) {
     HttpText input{data, length};
     inValue = partial = false;
-    if (limits->acceptProxyProtocol && !proxyDone) {
-      ProxyHeader header = static_cast<ProxyParser *>(reserved)->parse(input);
+    if (auto *proxy = static_cast<ProxyParser *>(reserved); limits->proxyMode != ProxyMode::Off && !proxy->isDone()) {
+      ProxyHeader header = proxy->parse(input, limits->proxyMode);
       if (header.step == ProxyStep::REFUSED) {
         return refuse(call, HTTP_ERROR_400_BAD_REQUEST, input);
       }
@@ -282,7 +305,6 @@ private:
       }
       input.data += header.length;
       input.length -= header.length;
-      proxyDone = true;
     }
     while (true) {
       if (bodyActive()) {

@@ -71,6 +71,9 @@ sk_app *sk_app_create(const sk_app_options *options) {
     delete app;
     return nullptr;
   }
+  if (app->limits.proxyMode != uWS::ProxyMode::Off) {
+    observerOf(app);
+  }
   return app;
 }
 
@@ -89,9 +92,25 @@ void sk_app_remove_host(sk_app *app, const char *host, size_t host_length) { app
 
 uint32_t sk_app_connections(sk_app *app) { return app->connections; }
 
-void sk_app_log(sk_app *app, sk_log_fn callback) { observerOf(app).logTo(callback); }
+void sk_app_log(sk_app *app, const sk_log_part *parts, size_t count, int32_t json, sk_log_fn callback) {
+  observerOf(app).log = std::make_unique<AccessLog>(parts, count, json != 0, callback);
+}
 
-void sk_app_trust(sk_app *app, const char *networks, size_t length) { observerOf(app).trust({networks, length}); }
+void sk_app_flush_log(sk_app *app) {
+  if (app->observer && app->observer->log) {
+    app->observer->log->flush();
+  }
+}
+
+void sk_app_name_requests(sk_app *app, const char *field, size_t length) { observerOf(app).id_field.assign(field, length); }
+
+void sk_app_add_field(sk_app *app, const char *name, size_t name_length, const char *value, size_t length) {
+  app->added.add({name, name_length}, {value, length});
+}
+
+void sk_app_trust(sk_app *app, const char *networks, size_t length, uint32_t proxies, uint32_t fields) {
+  observerOf(app).trust.assign({networks, length}, proxies, fields);
+}
 
 void sk_app_limit_requests(sk_app *app, uint64_t count, sk_drained_fn callback) {
   app->requests_left = count;
@@ -157,6 +176,7 @@ int32_t sk_app_destroy(sk_app *app) {
     /* One more turn lets the socket layer free what was closed, while its context still exists. */
     pumpLoop();
   }
+  sk_app_flush_log(app);
   delete app;
   return SK_OK;
 }

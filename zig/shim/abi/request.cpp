@@ -107,6 +107,7 @@ int32_t sk_req_scope(uint32_t handle) {
   lines[SK_SCOPE_LINE_PATH] = path;
   lines[SK_SCOPE_LINE_QUERY] = query;
   lines[SK_SCOPE_LINE_ENDS] = endsWithPathOf(*slot, ends);
+  lines[SK_SCOPE_LINE_PREFIX] = prefixOf(*slot);
   for (std::string_view line : lines) {
     writer.line(line);
   }

@@ -89,6 +89,8 @@ enum {
   /* "host port host port": the client as a PROXY header or the socket says, and this server; nothing for Unix-domain sockets but
    * the path of the server's, as SK_SCOPE_LOCAL_PATH and hexadecimal digits. */
   SK_SCOPE_LINE_ENDS,
+  /* Where a trusted proxy says that the application is mounted. */
+  SK_SCOPE_LINE_PREFIX,
   /* From here on, name and value of each field. */
   SK_SCOPE_LINE_FIELDS
 };
@@ -123,10 +125,6 @@ typedef void (*sk_drained_fn)(void);
 /* Clients wait to be accepted, at each attempt while it is so: `waiting` of them, or -1 when the system only says that somebody
  * does. `reason` is 0 at max_connections, else the errno of what the system refuses. */
 typedef void (*sk_waiting_fn)(int32_t reason, int32_t waiting);
-/* What became of a request: client, method, target and version with LF between them (the last three are empty for one that could
- * not be read), the status (499 when the client left before it had one), bytes of the body and how long it took. */
-typedef void (*sk_log_fn)(const char *request, size_t length, int32_t status, uint64_t bytes, uint64_t microseconds);
-
 /* A client asked for a server name that has no certificate; sk_app_tls may add one now. */
 typedef void (*sk_tls_missing_fn)(const char *name, size_t length);
 
@@ -162,6 +160,9 @@ enum {
   SK_HTTP_2     /* HTTP/2 only */
 };
 
+/* Whether connections begin with a header of the PROXY protocol, in front of TLS where there is TLS: never, perhaps, or always. */
+enum { SK_PROXY_OFF, SK_PROXY_OPTIONAL, SK_PROXY_REQUIRED };
+
 /* Everything an app knows from birth. Text is copied. */
 typedef struct sk_app_options {
   uint64_t max_body_bytes;            /* larger bodies get 413; UINT64_MAX for no limit */
@@ -183,7 +184,7 @@ typedef struct sk_app_options {
   uint32_t max_backpressure_bytes;  /* no further request of a connection is read while it owes more than this */
   int32_t http_version;             /* SK_HTTP_* */
   int32_t date_header;              /* 1 to send Date */
-  int32_t accept_proxy_protocol;    /* 1 to honour PROXY protocol v2 */
+  int32_t proxy_protocol;           /* whether connections begin with a header of the PROXY protocol: SK_PROXY_* */
   const char *server_header;        /* value of the Server field, or NULL to send none */
   size_t server_header_length;
   sk_request_fn on_missing;      /* no route matched; NULL when the next one is given */
@@ -313,11 +314,6 @@ enum {
  * close). To be called repeatedly, as hard or harder, until none is open. Returns how many are; on_drained is called when the last
  * of them closes. */
 SK_API int32_t sk_app_drain(sk_app *app, int32_t stage);
-/* Calls back for every response that ended, and every websocket that was opened. Before the first connection. */
-SK_API void sk_app_log(sk_app *app, sk_log_fn callback);
-/* Believes X-Forwarded-For and X-Forwarded-Proto of peers in these networks, 17 bytes each: the address (IPv4 mapped into IPv6)
- * and the length of its prefix. Peers on Unix-domain sockets are believed always. Before the first connection. */
-SK_API void sk_app_trust(sk_app *app, const char *networks, size_t length);
 /* Calls back, once, after so many more requests. */
 SK_API void sk_app_limit_requests(sk_app *app, uint64_t count, sk_drained_fn callback);
 /* Number of open connections. */
@@ -429,8 +425,10 @@ SK_API uint64_t sk_res_tls_number(uint32_t handle);
  * the server's certificate as DER (empty without one), and for a client with a certificate its subject (RFC 4514), then the
  * chain as DER, its own first. */
 SK_API int32_t sk_res_tls_facts(uint32_t handle);
-/* What a PROXY protocol v2 header said; empty without one. */
-SK_API int32_t sk_res_proxied_address(uint32_t handle);
+
+/* ---- Observing -------------------------------------------------------------------------------------------------- */
+
+#include "socketify_observing.h"
 
 /* ---- WebSocket ---------------------------------------------------------------------------------------------------- */
 

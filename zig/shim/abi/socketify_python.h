@@ -270,7 +270,7 @@ enum {
   SK_ASGI_ENDS,         /* dict of what sk_req_scope says of client and server to a tuple of both */
   SK_ASGI_DECODE,       /* decode(bytes): the path, unescaped */
   SK_ASGI_OTHER_SCHEME, /* str */
-  SK_ASGI_TLS,          /* tls(handle): what the extension of that name says, or None without TLS */
+  SK_ASGI_FACTS,        /* facts(handle, extensions): adds what is known of TLS, or of a proxy; or None */
   SK_ASGI_APPLICATION,  /* application(scope, receive, send) */
   SK_ASGI_RECEIVER,     /* receive(what receive belongs to): a coroutine of the next message, by SK_PYTHON_ASGI_RECEIVE */
   SK_ASGI_STATUS_LINES, /* dict of int to bytes */

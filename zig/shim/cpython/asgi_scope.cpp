@@ -13,7 +13,7 @@ namespace {
 /* Strings that name things, made once. */
 struct ScopeNames {
   Object *path, *raw_path, *query_string, *headers, *client, *server, *method, *http_version, *asgi, *state, *extensions, *scheme,
-      *tls;
+      *root_path;
   Object *http_1_0, *http_2, *get, *head, *post;
 } scope_names;
 
@@ -53,13 +53,21 @@ Ref headerList(uWS::HttpRequest &request) {
   return list;
 }
 
-bool putPath(const Ref &scope, AsgiRoute route, std::string_view raw, bool encoded) {
-  std::string_view root;
-  if (!take(route[SK_ASGI_ROOT_PATH], root)) {
+bool putPath(const Ref &scope, AsgiRoute route, const AsgiRequest &from) {
+  std::string_view root, raw = from.target.path;
+  std::string_view prefix = prefixOf(from.slot);
+  if (!prefix.empty()) {
+    root = prefix;
+    if (!setItem(scope, scope_names.root_path, newLatin1(prefix))) {
+      return false;
+    }
+  } else if (!take(route[SK_ASGI_ROOT_PATH], root)) {
     return false;
   }
+  bool encoded = from.flags & SK_SCOPE_ENCODED;
   std::string mounted;
-  if (!root.empty()) {
+  if (!root.empty() && !isBelow(encoded ? unescaped(raw) : std::string(raw), root)) {
+    encoded |= isEncoded(root);
     mounted.append(root).append(raw);
     raw = mounted;
   }
@@ -68,7 +76,7 @@ bool putPath(const Ref &scope, AsgiRoute route, std::string_view raw, bool encod
     return false;
   }
   Object *arguments[] = {raw_path.get()};
-  Ref path = encoded || !root.empty() ? call(route[SK_ASGI_DECODE], arguments) : newLatin1(raw);
+  Ref path = encoded ? call(route[SK_ASGI_DECODE], arguments) : newLatin1(raw);
   return setItem(scope, scope_names.path, path) && setItem(scope, scope_names.raw_path, raw_path);
 }
 
@@ -86,13 +94,12 @@ bool putSecurity(const Ref &scope, AsgiRoute route, const Slot &slot, int flags)
   if ((flags & SK_SCOPE_OTHER_SCHEME) && !setItem(scope, scope_names.scheme, Ref::borrowed(route[SK_ASGI_OTHER_SCHEME]))) {
     return false;
   }
-  if (route[SK_ASGI_TLS] == python.none) {
+  if (route[SK_ASGI_FACTS] == python.none) {
     return true;
   }
   Ref handle(python.from_unsigned_long(handleOf(slot)));
-  Object *arguments[] = {handle.get()};
-  Ref facts = handle ? call(route[SK_ASGI_TLS], arguments) : Ref();
-  return facts && python.dict_set(python.dict_get(scope.get(), scope_names.extensions), scope_names.tls, facts.get()) == 0;
+  Object *arguments[] = {handle.get(), python.dict_get(scope.get(), scope_names.extensions)};
+  return handle && call(route[SK_ASGI_FACTS], arguments);
 }
 
 } // namespace
@@ -115,7 +122,7 @@ std::optional<AsgiRequest> AsgiRequest::find(Object *handle) {
 Ref makeAsgiScope(AsgiRoute route, const AsgiRequest &from) {
   Ref scope(python.dict_copy(route[SK_ASGI_TEMPLATE]));
   bool made = scope && copyInner(scope, scope_names.asgi) && copyInner(scope, scope_names.state) &&
-              copyInner(scope, scope_names.extensions) && putPath(scope, route, from.target.path, from.flags & SK_SCOPE_ENCODED) &&
+              copyInner(scope, scope_names.extensions) && putPath(scope, route, from) &&
               setItem(scope, scope_names.query_string, newBytes(from.target.query)) &&
               setItem(scope, scope_names.headers, headerList(from.request)) && putEnds(scope, route, from.slot) &&
               putSecurity(scope, route, from.slot, from.flags);
@@ -141,12 +148,12 @@ Object *asgiScope(Object *self, Object *const *arguments, ptrdiff_t count) {
 
 void prepareAsgiScope() {
   scope_names = {
-      python.intern("path"),    python.intern("raw_path"),     python.intern("query_string"),
-      python.intern("headers"), python.intern("client"),       python.intern("server"),
-      python.intern("method"),  python.intern("http_version"), python.intern("asgi"),
-      python.intern("state"),   python.intern("extensions"),   python.intern("scheme"),
-      python.intern("tls"),     python.intern("1.0"),          python.intern("2"),
-      python.intern("GET"),     python.intern("HEAD"),         python.intern("POST"),
+      python.intern("path"),      python.intern("raw_path"),     python.intern("query_string"),
+      python.intern("headers"),   python.intern("client"),       python.intern("server"),
+      python.intern("method"),    python.intern("http_version"), python.intern("asgi"),
+      python.intern("state"),     python.intern("extensions"),   python.intern("scheme"),
+      python.intern("root_path"), python.intern("1.0"),          python.intern("2"),
+      python.intern("GET"),       python.intern("HEAD"),         python.intern("POST"),
   };
 }
 

@@ -13,33 +13,6 @@ constexpr size_t KEYS_MAX = 1024;
 constexpr size_t KNOWN_MAX = 1024;
 constexpr size_t KNOWN_BYTES_MAX = 2048;
 
-int hexOf(char c) {
-  if (c >= '0' && c <= '9') {
-    return c - '0';
-  }
-  c |= 32;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* As urllib.parse.unquote_to_bytes: what is no escape stays. */
-std::string unescaped(std::string_view text) {
-  std::string out;
-  out.reserve(text.length());
-  for (size_t i = 0; i < text.length(); i++) {
-    if (text[i] == '%' && i + 2 < text.length()) {
-      int high = hexOf(text[i + 1]);
-      int low = hexOf(text[i + 2]);
-      if (high >= 0 && low >= 0) {
-        out.push_back(static_cast<char>(high * 16 + low));
-        i += 2;
-        continue;
-      }
-    }
-    out.push_back(text[i]);
-  }
-  return out;
-}
-
 bool set(Object *environ, const Ref &key, const Ref &value) {
   return key && value && python.dict_set(environ, key.get(), value.get()) == 0;
 }
@@ -58,7 +31,8 @@ Environs::Environs(const sk_wsgi_options &options)
       local_host(interned("localhost")), default_port(interned(options.secure ? "443" : "80")), get(interned("GET")),
       ancient_version(interned("HTTP/1.0")), stream_version(interned("HTTP/2")), version(interned("HTTP/1.1")), empty(interned("")),
       comma(interned(",")), semicolon(interned("; ")), url_scheme(interned("wsgi.url_scheme")), input_key(interned("wsgi.input")),
-      length_key(interned("CONTENT_LENGTH")), other(interned(options.secure ? "http" : "https")), known(KNOWN_MAX) {
+      length_key(interned("CONTENT_LENGTH")), other(interned(options.secure ? "http" : "https")),
+      script_name(interned("SCRIPT_NAME")), known(KNOWN_MAX) {
   complete = !python.error_occurred();
 }
 
@@ -69,19 +43,24 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
   std::string_view origin = request.origin();
   std::string_view target = request.getFullUrl();
   KnownRequest &last = known[indexOf(slot) % KNOWN_MAX];
-  /* The origin takes the place of what Host says. */
-  bool same = last.fields == fields && last.origin == origin && last.endpoints == endpoints &&
-              last.ancient == request.isAncient() && last.of_stream == request.isOfStream() && last.other_scheme == other_scheme;
+  const Forwarded *forwarded = forwardedOf(slot);
+  std::string_view prefix = prefixOf(slot);
+  /* The origin, or a proxy, takes the place of what Host says. */
+  std::string_view host = forwarded ? request.host() : std::string_view();
+  bool same = last.fields == fields && last.origin == origin && last.endpoints == endpoints && last.host == host &&
+              last.prefix == prefix && last.ancient == request.isAncient() && last.of_stream == request.isOfStream() &&
+              last.other_scheme == other_scheme;
   if (same && last.environ) {
     Ref environ(python.dict_copy(last.environ.get()));
     bool same_line = last.target == target && last.slash_added == request.isSlashAdded() && last.method == request.rawMethod();
-    return environ && (same_line || setLine(environ.get(), request)) ? std::move(environ) : Ref();
+    bool made = environ && (same_line || setLine(environ.get(), request, prefix)) && setId(environ.get(), slot);
+    return made ? std::move(environ) : Ref();
   }
   /* They are the connection's, which is freed when a finalizer that runs meanwhile closes it. */
   std::string kept(endpoints);
   endpoints = kept;
   Ref environ(python.dict_copy(base));
-  if (!environ || !setAll(environ.get(), endpoints, request) || (other_scheme && !set(environ.get(), url_scheme, other))) {
+  if (!environ || !setAll(environ.get(), endpoints, request, prefix) || (other_scheme && !set(environ.get(), url_scheme, other))) {
     return Ref();
   }
   bool small = fields.length() + origin.length() + target.length() + request.rawMethod().length() <= KNOWN_BYTES_MAX;
@@ -93,6 +72,8 @@ Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
   last.endpoints = small ? endpoints : std::string_view();
   last.fields = small ? fields : std::string_view();
   last.origin = small ? origin : std::string_view();
+  last.host = small ? host : std::string_view();
+  last.prefix = small ? prefix : std::string_view();
   last.slash_added = request.isSlashAdded();
   last.target = small ? target : std::string_view();
   last.method = small ? request.rawMethod() : std::string_view();
@@ -106,8 +87,9 @@ bool Environs::setInput(const Ref &environ, const Ref &input, std::optional<size
   return set(environ.get(), input_key, input) && (!length || set(environ.get(), length_key, newLatin1(std::to_string(*length))));
 }
 
-bool Environs::setAll(Object *environ, std::string_view endpoints, uWS::HttpRequest &request) {
-  if (!setEndpoints(environ, endpoints) || !setLine(environ, request) ||
+bool Environs::setAll(Object *environ, std::string_view endpoints, uWS::HttpRequest &request, std::string_view prefix) {
+  if (!setEndpoints(environ, endpoints) || !setLine(environ, request, prefix) ||
+      (!prefix.empty() && !set(environ, script_name, newLatin1(prefix))) ||
       (request.isAncient() && !set(environ, server_protocol, ancient_version)) ||
       (request.isOfStream() && !set(environ, server_protocol, stream_version))) {
     return false;
@@ -120,14 +102,25 @@ bool Environs::setAll(Object *environ, std::string_view endpoints, uWS::HttpRequ
   return true;
 }
 
+/* The only field that the server may have added: each request has another one. */
+bool Environs::setId(Object *environ, const Slot &slot) {
+  const Observer *observer = slot.app->observer.get();
+  if (!observer || observer->id_field.empty()) {
+    return true;
+  }
+  Ref key = keyOf(observer->id_field);
+  return key && (key.get() == python.none || set(environ, key, newLatin1(observer->requestId(slot))));
+}
+
 /* Everything that the request line decides about: what was in the dict may be that of another request. */
-bool Environs::setLine(Object *environ, uWS::HttpRequest &request) {
+bool Environs::setLine(Object *environ, uWS::HttpRequest &request, std::string_view prefix) {
   std::string_view target = request.getFullUrl();
   auto [path, query] = targetOf(request);
   bool as_sent = request.origin().empty();
   Ref line = as_sent ? newLatin1(target) : newLatin1(sentTargetOf(request));
-  bool plain = as_sent && path.length() == target.length() && !has_root_path && path[0] == '/' && !isEncoded(path);
-  Ref decoded = plain && line ? Ref::borrowed(line.get()) : pathOf(path);
+  bool plain =
+      as_sent && path.length() == target.length() && !has_root_path && prefix.empty() && path[0] == '/' && !isEncoded(path);
+  Ref decoded = plain && line ? Ref::borrowed(line.get()) : pathOf(path, prefix);
   return set(environ, path_info, decoded) && set(environ, request_uri, line) &&
          set(environ, query_string, query.empty() ? Ref::borrowed(empty.get()) : newLatin1(query)) &&
          set(environ, request_method, methodOf(request.rawMethod()));
@@ -135,13 +128,13 @@ bool Environs::setLine(Object *environ, uWS::HttpRequest &request) {
 
 Ref Environs::methodOf(std::string_view method) { return method == "GET" ? Ref::borrowed(get.get()) : newLatin1(method); }
 
-Ref Environs::pathOf(std::string_view path) {
+Ref Environs::pathOf(std::string_view path, std::string_view prefix) {
   std::string decoded = isEncoded(path) ? unescaped(path) : std::string(path);
   std::string_view below = decoded;
   /* A proxy in front may have taken the mount point off. */
-  if (has_root_path && !root_path.empty() && below.starts_with(root_path) &&
-      (below.length() == root_path.length() || below[root_path.length()] == '/')) {
-    return newLatin1(below.substr(root_path.length()));
+  std::string_view root = prefix.empty() ? std::string_view(root_path) : prefix;
+  if (!root.empty() && isBelow(below, root)) {
+    return newLatin1(below.substr(root.length()));
   }
   /* OPTIONS * is about the server and not about any resource. */
   return below.starts_with('/') ? newLatin1(below) : Ref::borrowed(empty.get());

@@ -29,6 +29,8 @@ private:
   struct KnownRequest {
     std::string endpoints;
     std::string origin;
+    std::string host;
+    std::string prefix;
     std::string target;
     /* As they were sent. */
     std::string fields;
@@ -45,12 +47,13 @@ private:
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
 
-  bool setAll(Object *environ, std::string_view endpoints, uWS::HttpRequest &request);
-  bool setLine(Object *environ, uWS::HttpRequest &request);
+  bool setAll(Object *environ, std::string_view endpoints, uWS::HttpRequest &request, std::string_view prefix);
+  bool setLine(Object *environ, uWS::HttpRequest &request, std::string_view prefix);
+  bool setId(Object *environ, const Slot &slot);
   bool setEndpoints(Object *environ, std::string_view endpoints);
   bool setField(Object *environ, std::string_view name, std::string_view value);
   Ref keyOf(std::string_view name);
-  Ref pathOf(std::string_view path);
+  Ref pathOf(std::string_view path, std::string_view prefix);
   Ref methodOf(std::string_view method);
 
   Object *base;
@@ -60,7 +63,7 @@ private:
   bool complete;
   Ref request_method, query_string, request_uri, path_info, server_protocol;
   Ref endpoint_keys[4], local_host, default_port;
-  Ref get, ancient_version, stream_version, version, empty, comma, semicolon, url_scheme, input_key, length_key, other;
+  Ref get, ancient_version, stream_version, version, empty, comma, semicolon, url_scheme, input_key, length_key, other, script_name;
   std::unordered_map<std::string, Ref, TextHash, std::equal_to<>> keys;
   std::vector<KnownRequest> known;
 };

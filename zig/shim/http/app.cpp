@@ -66,6 +66,14 @@ bool holdNextRequest(void *user) {
   return true;
 }
 
+ptrdiff_t onPreamble(void *user, const char *data, size_t length) {
+  uWS::ProxyHeader header = uWS::ProxyParser().parse({data, length}, static_cast<uWS::HttpLimits *>(user)->proxyMode);
+  bool done = header.step == uWS::ProxyStep::DONE;
+  return done                                  ? static_cast<ptrdiff_t>(header.length)
+         : header.step == uWS::ProxyStep::MORE ? US_PREAMBLE_MORE
+                                               : US_PREAMBLE_REFUSED;
+}
+
 void onWaiting(void *user, int reason, int waiting) {
   beforeCallback();
   auto *app = static_cast<App *>(user);
@@ -88,7 +96,7 @@ App::App(const sk_app_options &given, std::unique_ptr<Handler> on_missing)
   limits.maxChunkExtensionBytes = options.max_chunk_extension_bytes;
   limits.maxTrailerBytes = options.max_trailer_bytes;
   limits.maxBody = options.max_body_bytes;
-  limits.acceptProxyProtocol = options.accept_proxy_protocol != 0;
+  limits.proxyMode = static_cast<uWS::ProxyMode>(options.proxy_protocol);
   uWS::HttpParser::holdNext = holdNextRequest;
   uWS::HttpParser::callAgain = [](void *user) { us_socket_schedule_data(raw(static_cast<Socket *>(user))); };
 
@@ -96,6 +104,9 @@ App::App(const sk_app_options &given, std::unique_ptr<Handler> on_missing)
   us_socket_context_set_protocols(context(), options.http_version != SK_HTTP_2, options.http_version != SK_HTTP_1);
   us_socket_context_set_backlog(context(), static_cast<int>(options.backlog));
   us_socket_context_on_waiting(context(), onWaiting, this);
+  if (limits.proxyMode != uWS::ProxyMode::Off) {
+    us_socket_context_on_preamble(context(), onPreamble, &limits);
+  }
   engine.filter([this](HttpResponse *response, int change) {
     if (change > 0) {
       onOpen(response);
@@ -131,11 +142,25 @@ void App::onOpen(HttpResponse *response) {
     httpData(response)->proxyParser = connectionOf(raw(response)).proxyParser;
     return;
   }
+  if (secure) {
+    readPreamble(response);
+  }
   awaitFirstRequest(slot);
   connections++;
   if (metrics) {
     metrics->connectionOpened(secure);
   }
+}
+
+/* In front of TLS; inside of it there is no further one. */
+void App::readPreamble(HttpResponse *response) {
+  uWS::ProxyParser &parser = httpData(response)->proxyParser;
+  size_t length = 0;
+  const char *bytes = us_socket_preamble(raw(response), &length);
+  if (length) {
+    parser.parse({bytes, length}, limits.proxyMode);
+  }
+  parser.skip();
 }
 
 void App::onClose(HttpResponse *response) {
@@ -241,6 +266,9 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
 
   dispatching = true;
   bool admitted = admit(slot, request);
+  if (observer) {
+    observer->putHost(slot, *request);
+  }
   auto host = hosts.empty() ? hosts.end() : findHost(hostNameOf(request));
   bool routed = !admitted || (host != hosts.end() && host->second.route(dispatch, method, url));
   routed = routed || routes.route(dispatch, method, url) || (method == "HEAD" && routes.route(dispatch, "GET", url));

@@ -3,6 +3,7 @@
 #define SK_HTTP_APP_H
 
 #include "abi/socketify.h"
+#include "http/added_fields.h"
 #include "http/engine.h"
 #include "http/handler.h"
 #include "http/metrics.h"
@@ -45,6 +46,7 @@ struct App {
   sk_drained_fn on_last_request = nullptr;
   std::unique_ptr<Observer> observer;
   std::unique_ptr<Metrics> metrics;
+  AddedFields added;
   /* It may have connections, or have had some. */
   bool listened = false;
   sk_tls_missing_fn on_missing_name = nullptr;
@@ -92,6 +94,7 @@ private:
   bool admit(Slot &slot, uWS::HttpRequest *request);
   void countRefused(uint32_t reason);
   void onOpen(HttpResponse *response);
+  void readPreamble(HttpResponse *response);
   void onClose(HttpResponse *response);
   void applyPendingRoutes();
   RouteTable &tableFor(std::string_view host);

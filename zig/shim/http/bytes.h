@@ -7,6 +7,8 @@
 
 namespace sk {
 
+inline constexpr char HEX[] = "0123456789abcdef";
+
 /* Returns the place behind what was written. An empty view may point nowhere, which memcpy must not get. */
 inline char *put(char *out, std::string_view bytes) {
   if (!bytes.empty()) {

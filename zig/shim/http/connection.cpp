@@ -4,6 +4,7 @@
 #include "http/body.h"
 #include "http/callback.h"
 #include "http/half_closed.h"
+#include "http/head.h"
 #include "http/response.h"
 #include "http2/connection.h"
 #include "http2/stream.h"
@@ -29,6 +30,12 @@ bool isOver(us_socket_t *s) { return us_socket_is_closed(0, s) || us_socket_is_s
 int statusOfPage(std::string_view page) {
   constexpr size_t AT = 9;
   return (page[AT] - '0') * 100 + (page[AT + 1] - '0') * 10 + (page[AT + 2] - '0');
+}
+
+/* With what the app adds to all responses. */
+std::string pageWithFields(const Slot &slot, std::string_view page) {
+  size_t line = page.find('\n') + 1;
+  return std::string(page.substr(0, line)).append(addedLines({}, *slot.app)).append(page.substr(line));
 }
 
 bool isBodyMissing(const Slot &slot) { return (slot.flags & HAS_BODY) && !(slot.flags & BODY_RECEIVED); }
@@ -58,7 +65,8 @@ void refuse(us_socket_t *s, unsigned int error) {
       if (!(slot.flags & PENDING)) {
         observer->begin(slot, response, nullptr);
       }
-      observer->sent(slot, statusOfPage(page));
+      observer->sent(slot, statusOfPage(page), {});
+      composeFor(slot);
       observer->end(slot);
     }
     if (slot.app->metrics) {
@@ -67,7 +75,7 @@ void refuse(us_socket_t *s, unsigned int error) {
     if (slot.stream) {
       writeStreamPage(slot, page.substr(page.rfind('\n') + 1));
     } else {
-      writeAll(response, withoutWhatWasSent(slot, page));
+      writeAll(response, withoutWhatWasSent(slot, pageWithFields(slot, page)));
     }
   }
   if (response->getBufferedAmount() && !(slot.flags & PENDING)) {

@@ -4,6 +4,7 @@
 #include "http/ascii.h"
 #include "http/bytes.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstring>
@@ -167,6 +168,29 @@ bool isKept(Own own, std::string_view value, const HeadFacts &facts, Framing fra
   return true;
 }
 
+bool hasField(const Head &head, std::string_view wanted) {
+  Lines lines{head.block};
+  lines.next();
+  for (int32_t i = 0; i < head.fields; i++) {
+    std::string_view name = lines.next();
+    lines.next();
+    if (name.length() == wanted.length() &&
+        std::equal(name.begin(), name.end(), wanted.begin(), [](char a, char b) { return toLower(a) == toLower(b); })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* What a program says of one response goes before what it says of all. */
+template <typename Take> void eachAdded(const Head &head, const App &app, Take take) {
+  app.added.each([&](std::string_view name, std::string_view value) {
+    if (!hasField(head, name)) {
+      take(name, value);
+    }
+  });
+}
+
 /* Of a line with its name, ": " and CR LF. */
 void listLine(std::string_view line, FieldList &out) {
   size_t colon = line.find(':');
@@ -215,7 +239,8 @@ HeadFacts inspect(const Head &head) {
 
 size_t composedBound(const Head &head, const App &app) {
   /* An LF of the block becomes ": " or CR LF. */
-  return head.block.length() + 4 * static_cast<size_t>(head.fields) + app.serverField().length() + OWN_BYTES_MAX;
+  return head.block.length() + 4 * static_cast<size_t>(head.fields) + app.serverField().length() + app.added.bytes() +
+         OWN_BYTES_MAX;
 }
 
 size_t compose(char *begin, const Head &head, const HeadFacts &facts, App &app, Framing framing, uint64_t length,
@@ -246,6 +271,9 @@ size_t compose(char *begin, const Head &head, const HeadFacts &facts, App &app, 
   } else if (!facts.has_server) {
     out = put(out, app.serverField());
   }
+  if (app.added.any()) {
+    eachAdded(head, app, [&out](std::string_view name, std::string_view value) { out = putField(out, name, value); });
+  }
   if (persistence != Persistence::Default) {
     out = put(out, persistence == Persistence::Close ? CLOSE_LINE : KEEP_ALIVE_LINE);
   }
@@ -257,6 +285,23 @@ size_t compose(char *begin, const Head &head, const HeadFacts &facts, App &app, 
   out = put(out, "\r\n");
   assert(static_cast<size_t>(out - begin) <= composedBound(head, app));
   return static_cast<size_t>(out - begin);
+}
+
+void composeFor(const Slot &slot) {
+  if (const Observer *observer = slot.app->observer.get()) {
+    slot.app->added.addOnce(observer->id_field, observer->requestId(slot));
+  }
+}
+
+std::string addedLines(const Head &head, const App &app) {
+  std::string out;
+  eachAdded(head, app,
+            [&out](std::string_view name, std::string_view value) { out.append(name).append(": ").append(value).append("\r\n"); });
+  return out;
+}
+
+void listAdded(const Head &head, const App &app, FieldList &out) {
+  eachAdded(head, app, [&out](std::string_view name, std::string_view value) { out.add(name, value); });
 }
 
 void FieldList::addLength(uint64_t length) {
@@ -281,6 +326,7 @@ void listFields(const Head &head, const HeadFacts &facts, App &app, Framing fram
   if (!facts.has_server) {
     listLine(app.serverField(), out);
   }
+  listAdded(head, app, out);
   if (framing == Framing::Sized) {
     out.addLength(length);
   }

@@ -47,6 +47,12 @@ size_t composedBound(const Head &head, const App &app);
 size_t compose(char *out, const Head &head, const HeadFacts &facts, App &app, Framing framing, uint64_t length,
                Persistence persistence);
 
+/* For what is composed next: a response that has begun nothing. */
+void composeFor(const Slot &slot);
+
+/* The lines of the app's added fields that a head does not have. */
+std::string addedLines(const Head &head, const App &app);
+
 /* The fields of a valid block as lines, without those that the server decides about. */
 std::string fieldLines(const Head &head);
 
@@ -67,6 +73,8 @@ private:
   char digits[20];
 };
 
+/* The app's added fields that a head does not have. */
+void listAdded(const Head &head, const App &app, FieldList &out);
 /* The same fields as `compose` writes. */
 void listFields(const Head &head, const HeadFacts &facts, App &app, Framing framing, uint64_t length, FieldList &out);
 /* Those of fieldLines. */

@@ -1,24 +1,36 @@
 #include "http/observer.h"
 
+#include "http/head.h"
+#include "http/request_id.h"
 #include "proxy/client.h"
 
-#include <ctime>
+#include <algorithm>
 #include <utility>
 
 namespace sk {
 
 namespace {
 
-/* nginx's: the client left before it had an answer. */
-constexpr int CLIENT_LEFT = 499;
-
-int64_t now() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return int64_t{time.tv_sec} * 1000000000 + time.tv_nsec;
+/* A header of the PROXY protocol is as good as a field in each request. */
+void readProxyHeader(HttpResponse *response, Forwarded &found) {
+  const uWS::ProxyFacts *facts = proxyFactsOf(response);
+  if (facts && facts->family == uWS::ProxyFacts::Internet) {
+    found.address = facts->source;
+    found.port = facts->sourcePort;
+  }
+  if (facts && facts->secure) {
+    found.scheme = Forwarded::Https;
+  }
 }
 
-std::string_view wordOf(std::string_view text) { return text.substr(0, text.find(' ')); }
+/* What clients connect to for an authority, as appendEnd has it. */
+void appendServer(std::string &out, std::string_view authority, bool secure) {
+  std::string_view host = hostOf(authority), port = portTextOf(authority);
+  if (host.length() > 2 && host.front() == '[') {
+    host = host.substr(1, host.length() - 2);
+  }
+  out.append(" ").append(host).append(" ").append(!port.empty() ? port : secure ? "443" : "80");
+}
 
 } // namespace
 
@@ -27,55 +39,73 @@ Observer::Record *Observer::find(const Slot &slot) {
   return found == records.end() ? nullptr : &found->second;
 }
 
-void Observer::begin(Slot &slot, HttpResponse *response, const uWS::HttpRequest *request) {
+void Observer::begin(Slot &slot, HttpResponse *response, uWS::HttpRequest *request) {
   Record &record = records[indexOf(slot)];
   record.forwarded = {};
   record.ends.clear();
-  if (believes && request) {
+  record.host.clear();
+  readProxyHeader(response, record.forwarded);
+  if (trust.isGiven() && request) {
     if (!std::exchange(record.peer_known, true)) {
-      record.peer_trusted = trusted.contain(peerOf(response));
+      record.peer_trusted = trust.believesPeer(peerOf(response));
     }
     if (record.peer_trusted) {
-      record.forwarded = readForwarded(*request, trusted);
+      readForwarded(*request, trust, record.forwarded);
+      record.host = authorityOf(record.forwarded, request->host(), isSecure(slot));
     }
   }
-  if (!log) {
-    return;
+  nameRequest(record, request);
+  if (log) {
+    log->begin(record.line, slot, request, ends(slot, endpointsOf(response)), record.id);
   }
-  record.request = wordOf(ends(slot, endpointsOf(response)));
-  if (request) {
-    record.request.append("\n").append(request->rawMethod()).append("\n").append(request->getFullUrl());
-    record.request.append(request->isAncient() ? "\n1.0" : slot.stream ? "\n2" : "\n1.1");
-  } else {
-    record.request.append("\n\n\n");
-  }
-  record.status = 0;
-  record.bytes = 0;
-  record.began_ns = now();
 }
 
-void Observer::sent(const Slot &slot, int status) {
-  if (Record *record = find(slot)) {
-    record->status = status;
+void Observer::nameRequest(Record &record, uWS::HttpRequest *request) {
+  if (id_field.empty()) {
+    return;
+  }
+  std::string_view given = request ? request->header(id_field) : std::string_view();
+  if (isRequestId(given)) {
+    record.id = given;
+    return;
+  }
+  makeRequestId(record.id);
+  if (request) {
+    request->putField(id_field, record.id);
+  }
+}
+
+void Observer::sent(const Slot &slot, int status, const Head &head) {
+  Record *record = log ? find(slot) : nullptr;
+  if (record) {
+    log->sent(record->line, status, head);
   }
 }
 
 void Observer::sent(const Slot &slot, uint64_t bytes) {
-  if (Record *record = find(slot)) {
-    record->bytes += bytes;
+  Record *record = log ? find(slot) : nullptr;
+  if (record) {
+    record->line.bytes += bytes;
   }
 }
 
 void Observer::end(const Slot &slot) {
-  Record *record = find(slot);
-  if (!record || record->request.empty()) {
-    return;
+  Record *record = log ? find(slot) : nullptr;
+  if (record) {
+    log->end(record->line);
   }
-  /* The callback may begin something new. */
-  std::string request = std::move(record->request);
-  record->request.clear();
-  log(request.data(), request.length(), record->status ? record->status : CLIENT_LEFT, record->bytes,
-      static_cast<uint64_t>(now() - record->began_ns) / 1000);
+}
+
+std::string_view Observer::requestId(const Slot &slot) const {
+  auto found = id_field.empty() ? records.end() : records.find(indexOf(slot));
+  return found == records.end() ? std::string_view() : std::string_view(found->second.id);
+}
+
+void Observer::putHost(const Slot &slot, uWS::HttpRequest &request) {
+  Record *record = find(slot);
+  if (record && !record->host.empty()) {
+    request.putHost(record->host);
+  }
 }
 
 const Forwarded *Observer::forwarded(const Slot &slot) const {
@@ -85,13 +115,21 @@ const Forwarded *Observer::forwarded(const Slot &slot) const {
 
 std::string_view Observer::ends(const Slot &slot, std::string_view of_connection) {
   Record *record = find(slot);
-  if (!record || record->forwarded.address.empty()) {
+  if (!record || (record->forwarded.address.empty() && (record->host.empty() || of_connection.empty()))) {
     return of_connection;
   }
   if (record->ends.empty()) {
-    appendEnd(record->ends, record->forwarded.address, record->forwarded.port);
-    if (size_t host = of_connection.find(' '); host != std::string_view::npos) {
-      record->ends.append(of_connection.substr(of_connection.find(' ', host + 1)));
+    size_t host = of_connection.find(' ');
+    size_t client_end = host == std::string_view::npos ? of_connection.length() : of_connection.find(' ', host + 1);
+    if (record->forwarded.address.empty()) {
+      record->ends = of_connection.substr(0, client_end);
+    } else {
+      appendEnd(record->ends, record->forwarded.address, record->forwarded.port);
+    }
+    if (record->host.empty()) {
+      record->ends.append(of_connection.substr(std::min(client_end, of_connection.length())));
+    } else {
+      appendServer(record->ends, record->host, isSecure(slot));
     }
   }
   return record->ends;

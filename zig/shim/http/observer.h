@@ -1,13 +1,14 @@
-/* What an app looks at beside its handlers, where it was asked to: who the client behind a proxy is, and what becomes of each
- * response. An app that was not asked to has no observer, and pays a comparison with a null pointer. */
+/* What an app looks at beside its handlers, where it was asked to: who the client behind a proxy is, what requests are called, and
+ * what becomes of each response. An app that was not asked to has no observer, and pays a comparison with a null pointer. */
 #ifndef SK_HTTP_OBSERVER_H
 #define SK_HTTP_OBSERVER_H
 
-#include "abi/socketify.h"
+#include "http/access_log.h"
 #include "http/engine.h"
 #include "http/slot_table.h"
 #include "proxy/forwarded.h"
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,44 +17,44 @@ namespace sk {
 
 class Observer {
 public:
-  /* Believes what proxies in these networks say of their clients. */
-  void trust(std::string_view networks) {
-    believes = true;
-    trusted.assign(networks);
-  }
-  void logTo(sk_log_fn callback) { log = callback; }
+  /* Whose word on clients is believed. */
+  Trust trust;
+  /* The field with what a request is called, in lower case; empty when they have no names. */
+  std::string id_field;
+  std::unique_ptr<AccessLog> log;
 
   /* A request of the connection begins, or one that cannot be read is about to be refused. */
-  void begin(Slot &slot, HttpResponse *response, const uWS::HttpRequest *request);
+  void begin(Slot &slot, HttpResponse *response, uWS::HttpRequest *request);
   /* The head is out, and so is a part of the body. */
-  void sent(const Slot &slot, int status);
+  void sent(const Slot &slot, int status, const Head &head);
   void sent(const Slot &slot, uint64_t bytes);
-  /* The response is complete, or never will be: then its status is 499 unless the head was out. */
+  /* The response is complete, or never will be. */
   void end(const Slot &slot);
   void forget(const Slot &slot) { records.erase(indexOf(slot)); }
 
   /* What proxies say of the connection's request, or nullptr. */
   const Forwarded *forwarded(const Slot &slot) const;
-  /* Both ends of the connection as text, the client's as the proxies say. */
+  /* Lets the request be for the host that the proxies say. */
+  void putHost(const Slot &slot, uWS::HttpRequest &request);
+  /* Both ends of the connection as text, as the proxies say. */
   std::string_view ends(const Slot &slot, std::string_view of_connection);
+  /* What the request is called; empty without a name. */
+  std::string_view requestId(const Slot &slot) const;
 
 private:
   struct Record {
     bool peer_known = false, peer_trusted = false;
     Forwarded forwarded;
     std::string ends;
-    /* Of the log: client, method, target and version, with LF between; empty when nothing is to be logged. */
-    std::string request;
-    int status = 0;
-    uint64_t bytes = 0;
-    int64_t began_ns = 0;
+    /* What takes the place of Host; empty where that is right. */
+    std::string host;
+    std::string id;
+    LogRecord line;
   };
 
   Record *find(const Slot &slot);
+  void nameRequest(Record &record, uWS::HttpRequest *request);
 
-  bool believes = false;
-  TrustedNetworks trusted;
-  sk_log_fn log = nullptr;
   std::unordered_map<uint32_t, Record> records;
 };
 

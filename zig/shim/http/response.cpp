@@ -160,7 +160,8 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
   }
   slot.flags |= HEAD_SENT;
   if (slot.app->observer) {
-    slot.app->observer->sent(slot, facts.status);
+    slot.app->observer->sent(slot, facts.status, head);
+    composeFor(slot);
   }
   if (slot.app->metrics) {
     slot.app->metrics->sent(slot, facts.status);

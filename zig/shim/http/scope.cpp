@@ -14,6 +14,36 @@ bool isEncoded(std::string_view path) {
   return false;
 }
 
+static int hexOf(char c) {
+  if (c >= '0' && c <= '9') {
+    return c - '0';
+  }
+  c |= 32;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+std::string unescaped(std::string_view text) {
+  std::string out;
+  out.reserve(text.length());
+  for (size_t i = 0; i < text.length(); i++) {
+    if (text[i] == '%' && i + 2 < text.length()) {
+      int high = hexOf(text[i + 1]);
+      int low = hexOf(text[i + 2]);
+      if (high >= 0 && low >= 0) {
+        out.push_back(static_cast<char>(high * 16 + low));
+        i += 2;
+        continue;
+      }
+    }
+    out.push_back(text[i]);
+  }
+  return out;
+}
+
+bool isBelow(std::string_view path, std::string_view root) {
+  return path.starts_with(root) && (path.length() == root.length() || path[root.length()] == '/');
+}
+
 Target targetOf(uWS::HttpRequest &request) {
   std::string_view target = request.getFullUrl();
   std::string_view path = target.substr(0, target.find('?'));

@@ -23,6 +23,12 @@ std::string sentTargetOf(const uWS::HttpRequest &request);
 /* Whether a path has escapes, or bytes outside ASCII. */
 bool isEncoded(std::string_view path);
 
+/* As urllib.parse.unquote_to_bytes: what is no escape stays. */
+std::string unescaped(std::string_view text);
+
+/* Whether a path, without escapes, is that of a mount point or below it: a proxy in front may have taken that off. */
+bool isBelow(std::string_view path, std::string_view root);
+
 /* SK_SCOPE_*. */
 int scopeFlags(const Slot &slot, const uWS::HttpRequest &request, std::string_view path);
 

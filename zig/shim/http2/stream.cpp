@@ -35,6 +35,7 @@ void writeStreamInterim(Slot &slot, int status, const Head &head) {
 
 void writeStreamPage(Slot &slot, std::string_view status) {
   FieldList fields;
+  listAdded({}, *slot.app, fields);
   fields.add("content-type", "text/plain");
   fields.addLength(status.length());
   send(slot, (status[0] - '0') * 100 + (status[1] - '0') * 10 + (status[2] - '0'), fields);

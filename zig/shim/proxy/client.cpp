@@ -1,6 +1,7 @@
 #include "proxy/client.h"
 
 #include "http/app.h"
+#include "http/bytes.h"
 #include "http2/connection.h"
 
 #include <arpa/inet.h>
@@ -12,12 +13,17 @@ namespace sk {
 
 namespace {
 
-constexpr char HEX[] = "0123456789abcdef";
+/* In digits: a path may hold any byte. A name in the file system ends with NUL; one that begins with NUL is in a space of its own,
+ * and as long as it is. */
+void putLocalPath(std::string_view path, std::string &out) {
+  out = SK_SCOPE_LOCAL_PATH;
+  for (char c : path.substr(0, path.empty() || path[0] ? path.find('\0') : path.length())) {
+    unsigned char byte = static_cast<unsigned char>(c);
+    out += {HEX[byte >> 4], HEX[byte & 15]};
+  }
+}
 
-/* What proxies say of the request, or nullptr. */
-const Forwarded *forwardedOf(const Slot &slot) { return slot.app->observer ? slot.app->observer->forwarded(slot) : nullptr; }
-
-/* What a Unix-domain socket is bound to, in digits: a path may hold any byte. */
+/* What a Unix-domain socket is bound to. */
 void findLocalPath(us_socket_t *s, std::string &out) {
   sockaddr_un address;
   socklen_t length = sizeof(address);
@@ -26,13 +32,7 @@ void findLocalPath(us_socket_t *s, std::string &out) {
     return;
   }
   size_t bytes = length > offsetof(sockaddr_un, sun_path) ? length - offsetof(sockaddr_un, sun_path) : 0;
-  std::string_view path(address.sun_path, bytes);
-  /* A name in the file system ends with NUL; one that begins with NUL is in a space of its own, and as long as it is. */
-  out = SK_SCOPE_LOCAL_PATH;
-  for (char c : path.substr(0, path.empty() || path[0] ? path.find('\0') : path.length())) {
-    unsigned char byte = static_cast<unsigned char>(c);
-    out += {HEX[byte >> 4], HEX[byte & 15]};
-  }
+  putLocalPath({address.sun_path, bytes}, out);
 }
 
 /* All streams of a connection have the same. */
@@ -41,6 +41,10 @@ uWS::HttpEnds &knownEndsOf(Socket *socket) {
 }
 
 } // namespace
+
+const Forwarded *forwardedOf(const Slot &slot) { return slot.app->observer ? slot.app->observer->forwarded(slot) : nullptr; }
+
+const uWS::ProxyFacts *proxyFactsOf(Socket *socket) { return httpData(socket)->proxyParser.facts(); }
 
 const Forwarded *forwardedClientOf(const Slot &slot) {
   const Forwarded *forwarded = forwardedOf(slot);
@@ -51,6 +55,11 @@ bool isSecure(const Slot &slot) {
   const Forwarded *forwarded = forwardedOf(slot);
   bool known = forwarded && forwarded->scheme != Forwarded::Unknown;
   return known ? forwarded->scheme == Forwarded::Https : slot.app->secure;
+}
+
+std::string_view prefixOf(const Slot &slot) {
+  const Forwarded *forwarded = forwardedOf(slot);
+  return forwarded ? std::string_view(forwarded->prefix) : std::string_view();
 }
 
 void appendEnd(std::string &out, std::string_view address, int port) {
@@ -69,15 +78,20 @@ std::string_view endpointsOf(HttpResponse *response) {
   }
   char address[ADDRESS_BYTES_MAX];
   us_socket_t *s = raw(response);
-  std::string_view proxied = response->getProxiedRemoteAddress();
-  if (!proxied.empty()) {
-    appendEnd(endpoints, proxied, httpData(response)->proxyParser.getSourcePort());
-  } else {
-    int length = sizeof(address);
-    us_socket_remote_address(0, s, address, &length);
-    appendEnd(endpoints, {address, static_cast<size_t>(length)}, us_socket_remote_port(s));
+  const uWS::ProxyFacts *facts = proxyFactsOf(response);
+  if (facts && facts->family != uWS::ProxyFacts::Unknown) {
+    if (facts->family == uWS::ProxyFacts::Unix) {
+      putLocalPath(facts->destination, local_path);
+    } else {
+      appendEnd(endpoints, facts->source, facts->sourcePort);
+      appendEnd(endpoints, facts->destination, facts->destinationPort);
+    }
+    return endpoints;
   }
   int length = sizeof(address);
+  us_socket_remote_address(0, s, address, &length);
+  appendEnd(endpoints, {address, static_cast<size_t>(length)}, us_socket_remote_port(s));
+  length = sizeof(address);
   us_socket_local_address(s, address, &length);
   appendEnd(endpoints, {address, static_cast<size_t>(length)}, us_socket_local_port(0, s));
   if (length == 0) {

@@ -14,11 +14,19 @@ namespace sk {
 /* Of an IPv6 address. */
 constexpr int ADDRESS_BYTES_MAX = 16;
 
+/* What a header of the PROXY protocol said, or nullptr. */
+const uWS::ProxyFacts *proxyFactsOf(Socket *socket);
+
+/* What proxies say of the request, or nullptr. */
+const Forwarded *forwardedOf(const Slot &slot);
 /* Where the client is another than the peer, else nullptr. */
 const Forwarded *forwardedClientOf(const Slot &slot);
 
 /* Whether the client speaks TLS, with us or with a trusted proxy. */
 bool isSecure(const Slot &slot);
+
+/* Where a trusted proxy says that the application is mounted, or empty. */
+std::string_view prefixOf(const Slot &slot);
 
 /* Both ends of a connection as text: "host port host port"; empty for Unix-domain sockets. Found once per connection. */
 std::string_view endpointsOf(HttpResponse *response);

@@ -125,7 +125,7 @@ void writeAnswer(Slot &slot, const Handshake &handshake, std::string_view protoc
     appendField(answer, "Sec-WebSocket-Extensions", deflate.answer);
   }
   eachField(handshake.head, [&](std::string_view name, std::string_view value) { appendField(answer, name, value); });
-  answer.append("\r\n");
+  answer.append(addedLines(handshake.head, *slot.app)).append("\r\n");
   writeAll(slot.socket, withoutWhatWasSent(slot, answer));
 }
 
@@ -138,6 +138,7 @@ void writeStreamAnswer(Slot &slot, const Handshake &handshake, std::string_view 
     fields.add("sec-websocket-extensions", deflate.answer);
   }
   eachField(handshake.head, [&](std::string_view name, std::string_view value) { fields.add(name, value); });
+  listAdded(handshake.head, *slot.app, fields);
   writeStreamFields(slot, STREAM_OPENED, fields);
 }
 
@@ -153,6 +154,7 @@ int64_t upgradeResponse(Slot &slot, WebSocketRoute &route, const Handshake &hand
   }
   Deflate deflate = negotiate(slot, route, handshake.extensions);
   std::string_view protocol = firstOf(handshake.protocol);
+  composeFor(slot);
   if (slot.stream) {
     writeStreamAnswer(slot, handshake, protocol, deflate);
   } else {
@@ -168,7 +170,7 @@ int64_t upgradeResponse(Slot &slot, WebSocketRoute &route, const Handshake &hand
     return SK_GONE;
   }
   if (Observer *observer = slot.app->observer.get()) {
-    observer->sent(slot, slot.stream ? STREAM_OPENED : SWITCHING_PROTOCOLS);
+    observer->sent(slot, slot.stream ? STREAM_OPENED : SWITCHING_PROTOCOLS, handshake.head);
     observer->end(slot);
   }
   if (Metrics *metrics = slot.app->metrics.get()) {
