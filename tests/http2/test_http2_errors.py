@@ -239,6 +239,7 @@ TOLERATED = {
     "6.10: a block of three frames": frame(HEADERS, END_STREAM, 1, block(*REQUEST)[:3])
     + frame(CONTINUATION, 0, 1, block(*REQUEST)[3:5])
     + frame(CONTINUATION, END_HEADERS, 1, block(*REQUEST)[5:]),
+    "7: error codes that nobody knows": BODY + rst_stream(1, 0xBEEF) + frame(GOAWAY, 0, 0, number(0) + number(0xBEEF)),
     "8.2.2: TE of trailers": headers(1, ("te", "trailers")),
     "8.3.1: Host that says the same": headers(1, ("host", "A")),
     "8.3.1: Host alone": request(*(each for each in REQUEST if each[0] != ":authority"), ("host", "a")),
@@ -346,6 +347,19 @@ def test_an_extended_connect_that_was_not_offered() -> None:
     with Machine() as machine:
         (event,) = machine.receive(request(*fields, end=False))
         assert (event.method, event.protocol, event.target) == (b"CONNECT", b"websocket", b"/")
+
+
+def test_a_smaller_table_than_usual_has_to_be_admitted() -> None:
+    """RFC 9113 section 4.3.1: the peer has acknowledged our setting, so its next block begins with an update."""
+    fragment = block(*REQUEST)
+    with Machine(max_table_bytes=0) as machine:
+        events = machine.receive(frame(HEADERS, END_HEADERS | END_STREAM, 1, b"\x20" + fragment))
+        assert [each.kind for each in events] == ["request"]
+        events = machine.receive(frame(HEADERS, END_HEADERS | END_STREAM, 3, fragment))
+        assert [each.kind for each in events] == ["request"]
+    with Machine(max_table_bytes=0) as machine:
+        events = machine.receive(frame(HEADERS, END_HEADERS | END_STREAM, 1, fragment))
+        assert [(each.kind, each.code) for each in events] == [("failed", COMPRESSION_ERROR)]
 
 
 def test_a_block_that_is_too_long_for_any_answer() -> None:

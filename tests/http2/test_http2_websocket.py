@@ -134,6 +134,20 @@ def test_what_is_no_websocket_is_refused(client: Client) -> None:
     assert client.answers[stream].status == 501
 
 
+def test_websockets_may_be_added_while_a_connection_is_open(serve: Callable[..., Any]) -> None:
+    """Extended CONNECT is announced whether there is a route or not: the client would not hear of it later."""
+
+    def build(app: App) -> None:
+        app.get("/add", lambda res, _req: (routes(app), res.end("added")))
+
+    with Client(serve(build).port) as client:
+        assert WebSocketStream(client, "/echo").answer.status == 404
+        assert client.get("/add").body == b"added"
+        websocket = WebSocketStream(client, "/echo")
+        websocket.send(1, b"hello")
+        assert websocket.receive() == (1, b"hello")
+
+
 def test_a_route_for_get_opens_no_websocket(client: Client) -> None:
     """RFC 8441 section 4: any answer of 2xx would."""
     assert WebSocketStream(client, "/").answer.status == 501
