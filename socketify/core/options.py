@@ -6,7 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Optional, Union, cast
+
+from .tls_context import settings_of_context
+
+if TYPE_CHECKING:
+    import ssl
 
 _PORT_MAX = 65535
 _PERMISSIONS_MAX = 0o777
@@ -75,6 +80,26 @@ class AppOptions:
     maximum_version: Optional[str] = None
     crl_file_name: Optional[StrPath] = None
     reload_interval: float = 0
+
+    @classmethod
+    def from_context(cls, context: ssl.SSLContext, **options: Any) -> AppOptions:
+        """Return options with what can be had of an :class:`ssl.SSLContext`.
+
+        That is: the versions of TLS, the ciphers, whether clients have to show a certificate, and the CA certificates that were
+        loaded by then. Certificate and key cannot be read from a context, nor can lists of revoked certificates: they are
+        given as options. ALPN and session tickets are the server's own.
+
+        Args:
+            context: is only read.
+            **options: all others, with a cert_file_name; they go before what the context has.
+
+        Raises:
+            TypeError: it is none.
+            ValueError: it has something that could only be ignored; the message says what.
+
+        """
+        found = settings_of_context(context, options.get("crl_file_name"))
+        return cls(**{**found, **options})
 
     def __post_init__(self) -> None:
         for name in ("key_file_name", "cert_file_name", "dh_params_file_name", "ca_file_name", "crl_file_name"):
