@@ -24,6 +24,7 @@ from ..core.server_names import ServerNames
 from ..core.stopping import LifecycleHandler
 from ..http.handlers import Handler, Handlers
 from ..http.no_route import no_route
+from ..http.request import Request
 from ..http.response import Response
 from ..http.static import StaticFiles
 from ..loop.event_loop import new_event_loop
@@ -260,6 +261,16 @@ class App(Observed, TopicMethods, ServerNameMethods):
         return self
 
     @property
+    def is_ssl(self) -> bool:
+        """Whether the app serves HTTPS and wss, as :attr:`is_secure` tells."""
+        return self.is_secure
+
+    @property
+    def socket(self) -> Optional[int]:
+        """The descriptor of the first socket that the app listens on; None where there is none, or none any more."""
+        return next((each.fd for each in self.core.listeners if each.fd >= 0), None)
+
+    @property
     def loop(self) -> Loop:
         """The bridge to the event loop that serves the app."""
         return self._loop
@@ -275,7 +286,7 @@ class App(Observed, TopicMethods, ServerNameMethods):
             Its task if it waits, a future that is done if not; with its result, or None after an error.
 
         Raises:
-            RuntimeError: the app does not run.
+            RuntimeError: the app is closed, or another thread than the app's calls.
             TypeError: it is not awaitable.
 
         """
@@ -366,9 +377,17 @@ class App(Observed, TopicMethods, ServerNameMethods):
         self.core.outcome.handler = handler
         return handler
 
-    def set_error_handler(self, handler: ErrorHandler) -> App:
-        """Do the same as :meth:`on_error`."""
-        self.on_error(handler)
+    def set_error_handler(self, handler: Optional[ErrorHandler]) -> App:
+        """Do the same as :meth:`on_error`; None for no handler."""
+        if handler is None:
+            self.core.outcome.handler = None
+        else:
+            self.on_error(handler)
+        return self
+
+    def trigger_error(self, error: BaseException, res: Optional[Response] = None, req: Optional[Request] = None) -> App:
+        """Report an error as one that a handler raised: to the error handler, the log, and the client of a response."""
+        self.core.fail(error, res, req)
         return self
 
     def json_serializer(self, module: Any) -> App:

@@ -12,7 +12,8 @@ from collections.abc import Coroutine
 from typing import Any, Callable, Optional, Union
 
 from ..loop.backend import open_loop
-from ..loop.coroutines import CoroutineRunner
+from ..loop.coroutines import CoroutineRunner, new_task
+from ..loop.current_loop import loop_to_come
 from ..loop.loop_thread import LoopThread, scratch_view
 from ..native import abi, lib, request_handler
 from .counting import Counting
@@ -361,30 +362,23 @@ class Core:
     def run_async(self, coroutine: Any, response: Any = None) -> asyncio.Future[Any]:
         """Run a coroutine, whose first step is made at once; an error in it is answered with that response.
 
+        Before the app is served, it is made when the loop runs that will serve it.
+
         Returns:
             Its task if it waits; a future that is done if not.
 
         Raises:
-            RuntimeError: the app does not run.
+            RuntimeError: the app is closed, or another thread than the app's calls.
             TypeError: it is not awaitable.
 
         """
-        if not inspect.isawaitable(coroutine):
-            message = f"run_async takes a coroutine, not {type(coroutine).__name__}"
-            raise TypeError(message)
-        if self.loop is None or self.runner is None:
-            _close(coroutine)
-            message = "run_async needs a running app"
-            raise RuntimeError(message)
-        if not self.home.is_current:
-            _close(coroutine)
-            message = "run_async was called from another thread than the app's: use asyncio.run_coroutine_threadsafe(...)"
-            raise RuntimeError(message)
+        self._check_run_async(coroutine)
         exchange = None if response is None else response.exchange_
         if exchange is not None and exchange.handle:
             # The coroutine holds it.
             exchange.follow(response)
-        future = self.loop.create_future()
+        loop = self.loop or loop_to_come()
+        future = loop.create_future()
 
         async def guarded() -> Any:
             result = None
@@ -400,6 +394,8 @@ class Core:
             return result
 
         running = guarded()
+        if self.runner is None:
+            return new_task(loop, running)
         try:
             waits = self.runner.begin(running)
         except asyncio.CancelledError:
@@ -410,6 +406,19 @@ class Core:
         if exchange is not None:
             exchange.preserve()
         return self.runner.carry_on(running, waits, _ignore)
+
+    def _check_run_async(self, coroutine: Any) -> None:
+        if not inspect.isawaitable(coroutine):
+            message = f"run_async takes a coroutine, not {type(coroutine).__name__}"
+            raise TypeError(message)
+        if not self.native or not self.home.is_current:
+            _close(coroutine)
+            message = (
+                "run_async was called from another thread than the app's: use asyncio.run_coroutine_threadsafe(...)"
+                if self.native
+                else "run_async: the app is closed"
+            )
+            raise RuntimeError(message)
 
     def ended_by(self, error: BaseException) -> BaseException:
         """Return what ended a coroutine: the error, or a StoppedError when the server stops."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Callable, Optional, Protocol
 
 from ..loop.coroutines import new_task
+from ..loop.current_loop import take_loop
 from ..loop.loop_thread import LoopThread
 from ..native import abi, lib
 from ..system.stop_signals import StopSignals
@@ -86,13 +87,13 @@ class Lifecycle:
         """Serve until SIGINT, SIGTERM or :meth:`close`.
 
         Args:
-            loop_factory: makes the event loop.
+            loop_factory: makes the event loop, unless the program has one already, with tasks that it began before.
 
         Returns:
             The number of the signal that stopped it, None when it was :meth:`close`.
 
         """
-        loop = loop_factory()
+        loop = take_loop(loop_factory)
         asyncio.set_event_loop(loop)
         others: dict[int, Callable[[], Any]] = {}
         if self.on_hangup is not None:
