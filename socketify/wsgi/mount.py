@@ -41,7 +41,7 @@ def serve_http(app: App, application: Callable[..., Any], root_path: str, thread
         DirectRoute(shared, base, take, everything=pool is not None).route()
         return
     build = environ_builder(base)
-    if core.trusts_proxies:
+    if core.trusts_proxies or core.reads_proxy_headers:
         build = with_forwarded_scheme(build, scheme)
     callback = loop_callback(shared, build) if pool is None else threaded_callback(shared, pool, build)
     core.route("*", "/*", callback)
