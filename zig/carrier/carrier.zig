@@ -4,6 +4,7 @@
 const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("../usockets/sys.zig");
+const Flags = @import("../usockets/socket.zig").Flags;
 const Socket = @import("../usockets/socket.zig").Socket;
 const socket_api = @import("../usockets/socket_api.zig");
 const Text = @import("../http/head.zig").Text;
@@ -276,8 +277,9 @@ pub const Carrier = struct {
         return true;
     }
 
-    /// The connection is over: what is to be said still leaves.
+    /// The connection is over: what is to be said still leaves, and is not lost to a reset if the peer is still sending.
     fn end(carrier: *Carrier) void {
+        carrier.socket.set(Flags.lingers, true);
         _ = carrier.flush();
         const rest = carrier.connection.waiting();
         if (rest.len > 0 and carrier.socket.tls == null) carrier.socket.keepUnsent(rest);
