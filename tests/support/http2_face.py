@@ -48,6 +48,8 @@ class _Peer(asyncio.Protocol):
         self.received = bytearray()
         self.ended = self.lost = False
         self.writable = True
+        #: Whether what was received is too little for who waits for it.
+        self.wanted = False
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -55,7 +57,7 @@ class _Peer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received += data
-        if len(self.received) > HELD_BYTES:
+        if len(self.received) > HELD_BYTES and not self.wanted:
             self.transport.pause_reading()
         self._changed()
 
@@ -218,7 +220,11 @@ class _Conversation:
 
     async def _read(self, condition: Callable[[], Any]) -> None:
         """Wait for what the client has to send."""
+        if not condition() and not self.client.lost:
+            self.client.wanted = True
+            self.client.transport.resume_reading()
         await self._until(lambda: condition() or self.client.ended)
+        self.client.wanted = False
         if not condition():
             self._give_up()
 

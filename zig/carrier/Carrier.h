@@ -49,6 +49,7 @@ struct carrier_limits {
   uint64_t max_body_bytes;
   uint32_t max_target_bytes;
   uint32_t max_header_bytes;
+  uint32_t max_trailer_bytes;
   uint32_t max_header_count;
   uint32_t max_streams;
 };

@@ -43,6 +43,7 @@ const GivenLimits = extern struct {
     max_body_bytes: u64,
     max_target_bytes: u32,
     max_header_bytes: u32,
+    max_trailer_bytes: u32,
     max_header_count: u32,
     max_streams: u32,
 };
@@ -74,6 +75,8 @@ export fn carrier_create_context(
         .max_target_bytes = given.max_target_bytes,
         // Each field counts for 32 bytes more than its texts.
         .max_header_list_bytes = given.max_header_bytes +| given.max_header_count *| 32,
+        .max_header_bytes = given.max_header_bytes,
+        .max_trailer_bytes = given.max_trailer_bytes,
         .max_header_count = given.max_header_count,
         .max_concurrent_streams = given.max_streams,
         .max_body = given.max_body_bytes,

@@ -7,6 +7,9 @@ pub const Limits = struct {
     max_target_bytes: u32 = 8192,
     /// Of all fields, as RFC 9113 section 6.5.2 counts them; announced. The request is answered with 431.
     max_header_list_bytes: u32 = 32768,
+    /// Of the lines that the fields are in HTTP/1.1, and of those of trailers. The request is answered with 431.
+    max_header_bytes: u32 = std.math.maxInt(u32),
+    max_trailer_bytes: u32 = std.math.maxInt(u32),
     /// Fields without pseudo-header fields. The request is answered with 431.
     max_header_count: u32 = 100,
     /// CONTINUATION frames of one block. The connection ends with ENHANCE_YOUR_CALM.

@@ -288,12 +288,16 @@ pub const RequestHead = struct {
         head.field_lines = .from(request.scratch[@min(request.fields_begin, request.length)..request.length]);
         if (request.malformed) return .malformed;
         if (request.refusal == .header_fields_too_large) return .{ .refused = .header_fields_too_large };
-        if (request.trailers) return .good;
+        if (request.trailers) {
+            const too_large = head.field_lines.len > request.limits.max_trailer_bytes;
+            return if (too_large) .{ .refused = .header_fields_too_large } else .good;
+        }
         if (!request.interpret()) return .malformed;
         if (request.lengths > 1) semantics.keepFirstLength(head);
         if (ends and head.has_length and head.content_length > 0) return .malformed;
         if (ends) head.expects_continue = false;
         head.chunked = !ends and !head.has_length;
+        if (head.field_lines.len > request.limits.max_header_bytes) return .{ .refused = .header_fields_too_large };
         if (request.refusal) |reason| return .{ .refused = reason };
         if (head.target.len > request.limits.max_target_bytes) return .{ .refused = .uri_too_long };
         if (head.content_length > request.limits.max_body) return .{ .refused = .content_too_large };

@@ -9,7 +9,9 @@ const ErrorCode = codes.ErrorCode;
 const Event = @import("event.zig").Event;
 const Flag = codes.Flag;
 const Header = frame_module.Header;
-const RequestHead = @import("request_head.zig").RequestHead;
+const request_head = @import("request_head.zig");
+const Outcome = request_head.Outcome;
+const RequestHead = request_head.RequestHead;
 const Stream = @import("streams.zig").Stream;
 
 /// HEADERS.
@@ -71,7 +73,7 @@ fn finish(connection: *Connection, id: u32, block: []const u8, event: *Event) bo
         error.OutOfMemory => .internal_error,
     });
     const outcome = request.finish(connection.block_ends);
-    if (!opens) return trailers(connection, id, outcome == .good and connection.block_ends, event);
+    if (!opens) return trailers(connection, id, outcome, event);
     connection.last_seen = id;
     if (connection.shutdown_phase == .final) {
         // It will try elsewhere; nothing tells it again (section 6.8).
@@ -133,8 +135,8 @@ fn open(connection: *Connection, id: u32, request: *const RequestHead) !*Stream 
     return stream;
 }
 
-/// A second block of a stream: `valid` if it has no pseudo-header fields and ends the stream (section 8.1).
-fn trailers(connection: *Connection, id: u32, valid: bool, event: *Event) bool {
+/// A second block of a stream, which has no pseudo-header fields and ends the stream (section 8.1).
+fn trailers(connection: *Connection, id: u32, outcome: Outcome, event: *Event) bool {
     const stream = connection.streams.find(id) orelse {
         // It was sent before the peer knew that we had ended the stream.
         control_frames.ignore(connection);
@@ -142,9 +144,14 @@ fn trailers(connection: *Connection, id: u32, valid: bool, event: *Event) bool {
     };
     if (stream.flags.remote_ended) return lifetime.fault(connection, stream, .stream_closed, event);
     const short = stream.flags.has_length and stream.content_left > 0;
-    if (!valid or short) return lifetime.fault(connection, stream, .protocol_error, event);
+    if (outcome == .malformed or !connection.block_ends or short) return lifetime.fault(connection, stream, .protocol_error, event);
     lifetime.endRemote(connection, stream);
     if (stream.flags.discards) return false;
+    if (outcome == .refused) {
+        stream.flags.discards = true;
+        event.* = .{ .kind = .refused, .stream = stream, .refusal = outcome.refused };
+        return true;
+    }
     event.* = .{ .kind = .trailers, .stream = stream, .ends = true, .head = connection.context.request.head };
     return true;
 }

@@ -32,6 +32,7 @@ us_socket_context_t *contextOf(App &app) {
     limits.max_body_bytes = options.max_body_bytes;
     limits.max_target_bytes = app.limits.maxRequestLine;
     limits.max_header_bytes = app.limits.maxHeaderBytes;
+    limits.max_trailer_bytes = app.limits.maxTrailerBytes;
     limits.max_header_count = app.limits.maxHeaderCount;
     limits.max_streams = options.max_streams;
     carrier_timeouts timeouts{options.header_timeout_s, options.keep_alive_timeout_s, options.write_timeout_s};
