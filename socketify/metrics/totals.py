@@ -35,6 +35,11 @@ class Histogram:
         self.buckets = [sum(pair) for pair in zip(self.buckets, words[first : first + abi.METRICS_BUCKETS])]
         self.nanoseconds += words[first + abi.METRICS_BUCKETS]
 
+    def merge(self, other: Histogram) -> None:
+        """Add what another one has."""
+        self.buckets = [sum(pair) for pair in zip(self.buckets, other.buckets)]
+        self.nanoseconds += other.nanoseconds
+
     @property
     def count(self) -> int:
         """How often it happened."""

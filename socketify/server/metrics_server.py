@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Callable
 
 from ..app.app import App
@@ -12,11 +13,19 @@ from ..http.request import Request
 from ..http.response import Response
 from ..loop.loop_thread import forget_loop
 from ..metrics.memory import metrics_memory
+from ..metrics.status import status_event, status_page
 from ..metrics.totals import Totals
 
 #: Connections that may wait.
 _BACKLOG = 128
 _EXCLUSIVE = 1
+#: Seconds between two events of the status page.
+_INTERVAL = 1.0
+#: The page needs nothing but itself, and nobody may show it within another one.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 def open_metrics_port(host: str, port: int) -> Listener:
@@ -43,7 +52,11 @@ def serve_metrics(listener: Listener, release: Callable[[], object]) -> None:
     """
     forget_loop()
     release()
+    page = status_page()
+    headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     app = App(broker="none", lifespan=False)
+    app.get("/", lambda res, _req: res.send(page, content_type="text/html; charset=utf-8", headers=headers))
+    app.get("/events", _send_events)
     app.get("/metrics", answer_metrics)
     for path in ("/healthz", "/livez"):
         app.get(path, lambda res, _req: answer_health(res, True))
@@ -54,3 +67,12 @@ def serve_metrics(listener: Listener, release: Callable[[], object]) -> None:
 
 def _answer_ready(res: Response, _req: Request) -> None:
     answer_health(res, Totals(metrics_memory()).is_ready)
+
+
+async def _send_events(res: Response, _req: Request) -> None:
+    """Send what was counted, every second, until the client leaves."""
+    res.write_header("Content-Type", "text/event-stream").write_header("Cache-Control", "no-store")
+    while not res.aborted:
+        res.write(status_event(Totals(metrics_memory())))
+        await res.drain()
+        await asyncio.sleep(_INTERVAL)
