@@ -10,6 +10,7 @@ from ..http.response import Response
 from ..metrics.exposition import OPEN_METRICS, PROMETHEUS, exposition, prefers_open_metrics
 from ..metrics.memory import metrics_memory
 from ..metrics.totals import Totals
+from ..topics.topics import Topics
 from .routers import Verbs
 
 Self = TypeVar("Self", bound="Observed")
@@ -20,6 +21,7 @@ class Observed(Verbs):
 
     #: For the framework.
     core: Core
+    topics: Topics
 
     def metrics(self: Self, path: Optional[str] = "/metrics") -> Self:
         """Count what the app does, and answer the counts of all processes of its supervisor: see ``docs/metrics.md``.
@@ -35,7 +37,7 @@ class Observed(Verbs):
             ValueError: it is not a valid path.
 
         """
-        self.core.count()
+        self.core.count().broker = lambda: self.topics.counters
         if path is not None:
             self.get(path, answer_metrics)
         return self

@@ -25,6 +25,7 @@ async def slow(res, req):
 def run(app):
     app.get("/", lambda res, req: res.end(str(os.getpid())))
     app.get("/slow/:seconds", slow)
+    app.get("/publish", lambda res, req: res.end(str(app.publish("news", "four"))))
 """
 
 
@@ -109,6 +110,13 @@ def test_counts_of_all_workers_outlive_those_that_are_killed(served: Served) -> 
     assert served.sample("requests_aborted_total") == 1
     served.ask(10)
     assert served.requests() == asked + 11
+    assert served.command.stop() == 0
+
+
+def test_what_goes_to_other_processes(served: Served) -> None:
+    for _ in range(3):
+        httpx.get(served.url + "/publish")
+    wait_until(lambda: served.sample("broker_published_total") == 3)
     assert served.command.stop() == 0
 
 
