@@ -98,18 +98,6 @@ def test_unix_socket_is_a_server_with_a_path(tmp_path: Path, monkeypatch: Any, n
     assert [scope["client"] for scope in scopes] == [None, None, ("192.0.2.7", 4711)]
 
 
-def test_client_of_a_proxy_header(serve_asgi: Callable[..., Any]) -> None:
-    scopes: list[dict[str, Any]] = []
-    server = serve_asgi(capturing(scopes), accept_proxy_protocol=True)
-    addresses = (
-        socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.9") + (4711).to_bytes(2, "big") + (80).to_bytes(2, "big")
-    )
-    header = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11" + len(addresses).to_bytes(2, "big") + addresses
-    server.exchange(header + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    assert scopes[0]["client"] == ("192.0.2.7", 4711)
-    assert scopes[0]["server"] == ("192.0.2.9", 80)
-
-
 def test_scopes_are_not_shared(serve_asgi: Callable[..., Any]) -> None:
     scopes: list[dict[str, Any]] = []
 

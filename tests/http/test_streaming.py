@@ -123,18 +123,6 @@ def test_head_with_try_end_has_the_length_and_no_body(serve: Callable[..., Any])
     assert (got.headers["content-length"], got.content) == ("1000", b"")
 
 
-def test_proxied_address(serve: Callable[..., Any]) -> None:
-    header = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\x01\x02\x03\x04\x7f\x00\x00\x01\x00\x50\x00\x50"
-
-    def handler(res: Response, _req: Request) -> None:
-        res.end(f"{res.get_proxied_remote_address()} {len(res.get_proxied_remote_address_bytes())}")
-
-    server = serve(lambda app: app.get("/", handler), accept_proxy_protocol=True)
-    request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    assert server.exchange(header + request).endswith(b"\r\n\r\n1.2.3.4 4")
-    assert server.exchange(request).startswith(b"HTTP/1.1 400 ")
-
-
 def test_run_async_errors_carry_the_response(serve: Callable[..., Any]) -> None:
     async def fail() -> None:
         await asyncio.sleep(0.001)
