@@ -277,9 +277,9 @@ pub const Carrier = struct {
         return true;
     }
 
-    /// The connection is over: what is to be said still leaves, and is not lost to a reset if the peer is still sending.
+    /// The connection is over: what is to be said still leaves. Where the peer did nothing wrong, it is not lost to a reset either.
     fn end(carrier: *Carrier) void {
-        carrier.socket.set(Flags.lingers, true);
+        if (carrier.connection.phase != .failed) carrier.socket.set(Flags.lingers, true);
         _ = carrier.flush();
         const rest = carrier.connection.waiting();
         if (rest.len > 0 and carrier.socket.tls == null) carrier.socket.keepUnsent(rest);
