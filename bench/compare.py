@@ -23,7 +23,8 @@ from probe import ANY
 from programs import CEILING, CPP, CPP_URING, NATIVE_OURS, Program
 from results import Result
 from rounds import Runner
-from scenarios import MANY, ONE, PIPELINED, VERY_MANY, Scenario
+from scenario import Scenario
+from scenarios import MANY, ONE, PIPELINED, VERY_MANY
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -42,6 +42,7 @@ ENVIRONMENTS = (
             "aethonan",
             "h2corn",
             "hypercorn",
+            "h2",
             "gunicorn[fast]",
             "fastpysgi",
             "fastwsgi",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from http2 import DOWNLOAD_BYTES
 from scenarios import GIGABYTE, SMALL_FILE
 
 
 def make_files(directory: Path) -> None:
-    """Makes server.pem, server.key, and static/small.bin and static/big.bin, which is sparse."""
+    """Makes server.pem, server.key, and static/small.bin, static/big.bin and static/hundred.bin; the last two are sparse."""
     import trustme  # noqa: PLC0415 - tables can be read without it
 
     leaf = trustme.CA().issue_cert("127.0.0.1", "localhost", key_type=trustme.KeyType.ECDSA)
@@ -17,5 +18,6 @@ def make_files(directory: Path) -> None:
     static = directory / "static"
     static.mkdir()
     (static / "small.bin").write_bytes(b"x" * SMALL_FILE)
-    with (static / "big.bin").open("wb") as file:
-        file.truncate(GIGABYTE)
+    for name, size in {"big.bin": GIGABYTE, "hundred.bin": DOWNLOAD_BYTES}.items():
+        with (static / name).open("wb") as file:
+            file.truncate(size)

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+import h2load
 from harness import ROOT, BenchmarkError
 
 FEW, MANY = 320, 1920
@@ -55,7 +56,9 @@ REQUESTS = {
     "wsgi-generator": GET,
     "wsgi-write": GET,
 }
-PROGRAMS = (*REQUESTS, "websocket")
+#: Over HTTP/2, so many streams at a time.
+HTTP2, STREAMS = ("http2", "http2-asgi"), 32
+PROGRAMS = (*REQUESTS, "websocket", *HTTP2)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -87,6 +90,12 @@ def read_response(stream: IO[bytes]) -> None:
 
 def ask(connection: socket.socket, name: str, count: int) -> None:
     """Sends so many requests or messages, and reads what comes back."""
+    if name in HTTP2:
+        connection.sendall(h2load.BEGINNING)
+        for first in range(1, 2 * count, 2 * STREAMS):
+            connection.sendall(h2load.whole_requests(first, STREAMS))
+            h2load.read_answers(connection, STREAMS)
+        return
     with connection.makefile("rb") as stream:
         if name == "websocket":
             connection.sendall(UPGRADE)

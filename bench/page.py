@@ -11,7 +11,8 @@ from earlier import Earlier
 from harness import Spread
 from loads import Column
 from results import COMMIT, Result
-from scenarios import APPLICATIONS, SCENARIOS, Load, Scenario
+from scenario import Load, Scenario
+from scenarios import APPLICATIONS, SCENARIOS
 from targets import BOUNDS, Bound
 
 INTRODUCTION = """# Benchmarks
@@ -39,9 +40,10 @@ METHOD = """## How it is measured
   cut in four turns of a quarter of the time, so that the machine's stalls do not hit the same server always.
 - Rounds and turns alternate in their order, and each figure is the **median (least–greatest)** over all turns. Ratios are
   taken within a turn, so that a change of the machine's pace hits both sides.
-- HTTP load is `wrk` with one thread; websocket load is a client in Zig that never waits for more than the server
-  (`bench/native/websocket_load.zig`). At half of the peak rate another client (`bench/native/paced_load.zig`) sends at even
-  distances, and latency counts from when a request was due: a server that stalls pays for all who waited.
+- HTTP load is `wrk` with one thread, over HTTP/2 `h2load` of nghttp2 with one thread; websocket load is a client in Zig that
+  never waits for more than the server (`bench/native/websocket_load.zig`). At half of the peak rate another client
+  (`bench/native/paced_load.zig`) sends at even distances, and latency counts from when a request was due: a server that stalls
+  pays for all who waited.
 - **CPU µs** is the time, user and system, of the server's process, its threads and its children, by the kernel's clock. Where
   "CPU busy" is well below 100 %, the load generator was the limit, and CPU time says more than the rate.
 - At 16 pipelined requests a server gets the next batch when all are answered; who drops or delays requests that came together
@@ -53,12 +55,12 @@ To run it on a machine of yours, on Linux with two cores or more:
 ```sh
 python -m ziglang build && python -m ziglang build bench
 python bench/set_up_peers.py
-python bench/run.py            # about an hour and a half; --quick takes about a quarter of an hour
+python bench/run.py            # about two hours; --quick takes about a quarter of an hour
 ```
 
-`--only 'app-*' --only one-connection` measures the first table and its targets in about twenty minutes, `--list` tells how
-long the rest takes, `--render` writes the page again from what is kept in `bench/.results`. A section that was not measured
-anew stays as it is, with its date.
+`--only 'app-*' --only one-connection` measures the first table and its targets in about twenty minutes, `--only 'http2-*'`
+what is about HTTP/2 in about as many (it needs `h2load` and `curl`), `--list` tells how long the rest takes, `--render` writes
+the page again from what is kept in `bench/.results`. A section that was not measured anew stays as it is, with its date.
 """
 
 

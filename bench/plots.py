@@ -17,7 +17,8 @@ from loads import Column
 from matplotlib import ticker
 from programs import CEILING, EPOLL, URING
 from results import Result
-from scenarios import APPLICATIONS, SCENARIOS, Load, Scenario
+from scenario import Load, Scenario
+from scenarios import APPLICATIONS, SCENARIOS
 
 PANEL_WIDTH, BAR_HEIGHT, COLUMNS = 4.2, 0.32, 3
 OURS, BASE, OTHERS = "#2f6fde", "#555555", "#b9c2cf"

@@ -6,9 +6,11 @@ import http.client
 import json
 import ssl
 
+import h2load
 from clients import Request
 from harness import BenchmarkError, Server
-from scenarios import Load, Scenario
+from http2_loads import Http2, Http2Download
+from scenario import Load, Scenario
 
 READ_MAX = 10_000_000
 #: As a scenario's ``answer_bytes``: nobody knows.
@@ -24,6 +26,10 @@ def probe(server: Server, scenario: Scenario, load: Load) -> None:
     if scenario.behaviour == "websocket":
         return
     request = scenario.request_of(load)
+    if isinstance(load, (Http2, Http2Download)) and load.version == 2:
+        body, fields = h2load.ask(server, request)
+        _check(scenario, request, body, fields)
+        return
     body, fields = _ask(server, request, scenario.answer_bytes)
     _check(scenario, request, body, fields)
 

@@ -68,7 +68,7 @@ class Program:
         server = Server(
             command,
             cpu,
-            scheme="https" if behaviour == "tls" else "http",
+            scheme="https" if behaviour.startswith("tls") else "http",
             variables={**self.variables, **variables},
             source_tree=self.environment in (OWN, COMMAND),
         )
@@ -100,6 +100,7 @@ _UVICORN = (
     "keep-alive of 75 s so that idle connections stay"
 )
 _ZTTP = "the same with the parser zttp"
+_GRANIAN_HTTP2 = "the same with both versions of HTTP"
 _AETHONAN = "a fork of granian, with its settings"
 _H2CORN = (
     "its Server in this process, one runtime thread, uvloop, no access log, no lifespan, backlog of 4096, keep-alive of 75 s"
@@ -109,6 +110,10 @@ _HYPERCORN = "uvloop, h11 (it has no other parser of HTTP/1), no logs, no limit 
 _GUNICORN = (
     "gthread with four threads (measured faster than one): the default worker closes every connection; its parser in C "
     "(gunicorn_h1c; the newest version whose parser the package index has), no logs, sendfile"
+)
+_GUNICORN_ASGI = (
+    "its ASGI worker with HTTP/2 in clear or by ALPN (with h2), uvloop, no logs, no lifespan, 20,000 connections, backlog of "
+    "4096"
 )
 _ROBYN = (
     "one process and one worker, no OpenAPI, no logs; more workers measured slower; no const routes, which never call Python"
@@ -144,6 +149,16 @@ HYPERCORN = Program("hypercorn", "peers", ("asgi.py", "hypercorn"), "hypercorn",
 GRANIAN_ASGI = Program("granian, asgi", "peers", ("asgi.py", "granian-asgi"), "granian", _GRANIAN)
 GRANIAN_RSGI = Program("granian, rsgi", "peers", ("asgi.py", "granian-rsgi"), "granian", _GRANIAN)
 GRANIAN_WSGI = Program("granian, wsgi", "peers", ("wsgi.py", "granian-wsgi"), "granian", _GRANIAN)
+GRANIAN_ASGI_HTTP2 = Program(
+    "granian, asgi, HTTP/2", "peers", ("asgi.py", "granian-asgi"), "granian", _GRANIAN_HTTP2, {"BENCH_HTTP": "auto"}
+)
+GRANIAN_RSGI_HTTP2 = Program(
+    "granian, rsgi, HTTP/2", "peers", ("asgi.py", "granian-rsgi"), "granian", _GRANIAN_HTTP2, {"BENCH_HTTP": "auto"}
+)
+AETHONAN_ASGI_HTTP2 = Program(
+    "aethonan, asgi, HTTP/2", "peers", ("asgi.py", "aethonan-asgi"), "aethonan", _AETHONAN, {"BENCH_HTTP": "auto"}
+)
+GUNICORN_ASGI_HTTP2 = Program("gunicorn, asgi, HTTP/2", "peers", ("asgi.py", "gunicorn"), "gunicorn", _GUNICORN_ASGI)
 ROBYN = Program("robyn", "robyn", ("robyn_app.py",), "robyn", _ROBYN)
 GUNICORN = Program("gunicorn", "peers", ("wsgi.py", "gunicorn"), "gunicorn", _GUNICORN)
 FASTWSGI = Program("fastwsgi", "peers", ("wsgi.py", "fastwsgi"), "fastwsgi", "its event loop in C, no log")

@@ -16,7 +16,8 @@ from pathlib import Path
 from environments import ENVIRONMENTS, OWN, SHARED, Environments
 from harness import ROOT, Spread
 from rounds import Round, Turn
-from scenarios import SCENARIOS, Scenario
+from scenario import Scenario
+from scenarios import SCENARIOS
 
 #: The fact that tells what was measured.
 COMMIT = "commit of the library"
@@ -50,11 +51,11 @@ class Result:
         values = list(self.values(program, load, key))
         return Spread.of(values) if values else None
 
-    def ratio(self, program: str, base: str, load: str, key: str) -> Spread | None:
-        """Returns median and range of a figure's ratio to another server's in the same turn."""
+    def ratio(self, program: str, base: str, load: str, key: str, base_load: str = "") -> Spread | None:
+        """Returns median and range of a figure's ratio to another server's, or to that of another load, in the same turn."""
         ratios = []
         for outcomes in self.turns():
-            ours, theirs = _figure(outcomes, program, load, key), _figure(outcomes, base, load, key)
+            ours, theirs = _figure(outcomes, program, load, key), _figure(outcomes, base, base_load or load, key)
             if ours is not None and theirs:
                 ratios.append(ours / theirs)
         return Spread.of(ratios) if ratios else None

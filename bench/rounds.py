@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import clients
 from environments import Environments
 from harness import SETTLE_SECONDS, BenchmarkError
+from http2_loads import Http2
 from loads import Budget, Http, Outcome, Target, WebSocket
 from probe import probe
 from programs import Program
-from scenarios import Load, Scenario
+from scenario import Load, Scenario
 from services import redis
 
 #: About how long it takes to start a server, ask it, and stop it.
@@ -121,6 +122,8 @@ class Runner:
             elif isinstance(first, Http):
                 load = clients.Load("warm-up", max(first.connections, 16))
                 clients.run_wrk(target.server, load, self.budget.warm_up, self.load_cpu, first.request or scenario.request)
+            elif isinstance(first, Http2):
+                first.run(replace(target, budget=replace(self.budget, seconds=self.budget.warm_up), earlier={}))
         except BenchmarkError as error:
             print(f"  warm-up: {error}", file=sys.stderr)
 
@@ -140,7 +143,7 @@ def seconds_needed(scenarios: Sequence[Scenario], budget: Budget, count: int) ->
     total = 0.0
     for scenario in scenarios:
         each = START_SECONDS + sum(load.turns * (SETTLE_SECONDS + load.seconds(budget)) for load in scenario.loads)
-        if isinstance(scenario.loads[0], (Http, WebSocket)):
+        if isinstance(scenario.loads[0], (Http, Http2, WebSocket)):
             each += budget.warm_up
         total += each * len(scenario.programs) * scenario.rounds(count)
     return total

@@ -28,7 +28,8 @@ from files import make_files
 from harness import ROOT, BenchmarkError, choose_cpus, native_program, raise_descriptor_limit
 from loads import Budget
 from rounds import Round, Runner, seconds_needed
-from scenarios import SCENARIOS, Scenario, chosen
+from scenario import Scenario
+from scenarios import SCENARIOS, chosen
 
 FULL = {"rounds": 5, "seconds": 1.5, "warm_up": 0.5, "idle_seconds": 10.0, "idle_connections": 10_000, "requests": 10_000_000}
 QUICK = {"rounds": 1, "seconds": 0.8, "warm_up": 0.2, "idle_seconds": 1.0, "idle_connections": 1000, "requests": 300_000}

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
 
 import programs as p
-from clients import GET, Request
+from clients import Request
+from http2 import SCENARIOS as HTTP2
 from loads import Download, Growth, Http, Idle, IdleConnections, Paced, Waiting, WebSocket
+from scenario import ROW_ROUNDS, TURNS, Scenario
 from services import KEY, VALUE
-
-Load = Union[Http, Paced, WebSocket, Download, Idle, IdleConnections, Waiting, Growth]
-
-#: Of the loads that targets are about: the machine stops now and then, and what one turn loses by that the others show.
-TURNS = 4
 
 ONE = Http("1 connection", 1, turns=TURNS)
 MANY = Http("64 connections", 64, turns=TURNS)
@@ -37,8 +32,6 @@ ORDER = '{"name":"pencil","price":12}'
 ORDERED: dict[str, object] = {"name": "pencil", "total": 24}
 STREAM = ("x" * 199 + "\n") * 10
 JSON = (("Content-Type", "application/json"),)
-#: Rounds of what is measured in many rows: three times four turns.
-ROW_ROUNDS = 3
 
 
 def _browser() -> tuple[tuple[str, str], ...]:
@@ -66,37 +59,6 @@ ITEM_WAITS = _row("GET, two waits", "/waits/7?q=ink", ITEM)
 ITEM_THREAD = _row("GET, `def` endpoint", "/thread/7?q=ink", ITEM)
 STORED = _row("GET, behind Redis", "/redis/greeting", {"key": KEY, "value": VALUE})
 WAITING = Waiting("waiting requests")
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One behaviour of several servers under several loads.
-
-    ``answer_bytes`` is how long the right answer is, where the request does not tell what it is. ``most_rounds`` is for what
-    needs no more of them, ``redis`` for what needs a database. Each load of an ``application`` is a row of the first table.
-    """
-
-    key: str
-    title: str
-    about: str
-    behaviour: str
-    loads: Sequence[Load]
-    programs: Sequence[p.Program]
-    request: Request = GET
-    answer_bytes: int = 13
-    most_rounds: int = 0
-    redis: bool = False
-    application: str = ""
-    #: What is told the version of, beside the servers.
-    packages: tuple[str, ...] = ()
-
-    def rounds(self, wanted: int) -> int:
-        """Returns how many rounds there are when so many are wanted."""
-        return min(wanted, self.most_rounds or wanted)
-
-    def request_of(self, load: Load) -> Request:
-        """Returns what a load asks for."""
-        return (load.request if isinstance(load, Http) else None) or self.request
 
 
 #: What users run: handlers that wait, bodies, streams, frameworks.
@@ -375,6 +337,7 @@ SCENARIOS = (
         (MANY, PIPELINED),
         (*p.ASGI_OURS, p.ASGI_PUBLISHED, p.UVICORN, p.GRANIAN_ASGI),
     ),
+    *HTTP2,
     Scenario(
         "idle",
         "What an idle server costs",

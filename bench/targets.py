@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import http2 as h
 import programs as p
 import scenarios as s
 from harness import Spread
@@ -16,7 +17,7 @@ class Bound:
     """A figure, or its ratio to another server's, and what it must be.
 
     ``bounds`` are by the name of the server that promises it. Without ``bases`` the figure itself is bounded; with several of
-    them the ratio to the best one.
+    them the ratio to the best one. ``base_load`` compares with another load of the same server.
     """
 
     what: str
@@ -25,6 +26,8 @@ class Bound:
     key: str
     bounds: Mapping[str, float]
     bases: tuple[str, ...] = ()
+    #: The load whose figure of the same server is the base.
+    base_load: str = ""
     at_most: bool = False
     unit: str = ""
     #: A figure of the same load that tells over how much it was measured: takes the place of ``many`` in ``what``.
@@ -42,6 +45,8 @@ class Bound:
         result = results.get(self.scenario)
         if result is None:
             return None
+        if self.base_load:
+            return result.ratio(program, program, self.load, self.key, self.base_load)
         if not self.bases:
             return result.spread(program, self.load, self.key)
         ratios = [result.ratio(program, base, self.load, self.key) for base in self.bases]
@@ -94,8 +99,58 @@ APPLICATIONS = (
     ),
 )
 
+#: HTTP/2: 8 connections of 32 streams.
+HTTP2 = (
+    _cpu(
+        "HTTP/2, raw ASGI: CPU for each request against granian",
+        "http2-asgi",
+        h.MANY,
+        0.5,
+        (p.GRANIAN_ASGI_HTTP2.name,),
+    ),
+    _cpu("… against h2corn", "http2-asgi", h.MANY, 0.35, _H2CORN),
+    _cpu("HTTP/2 over TLS, raw ASGI against granian", "http2-tls-asgi", h.MANY, 0.55, (p.GRANIAN_ASGI_HTTP2.name,)),
+    Bound(
+        "HTTP/2, hello: CPU for each request against its own HTTP/1.1, 16 pipelined",
+        "http2-hello",
+        h.MANY.name,
+        _CPU,
+        _both(2.0),
+        base_load=h.PIPELINED.name,
+        at_most=True,
+    ),
+    Bound(
+        "HTTP/2 over TLS, 100 MB from memory on one stream: CPU against its own HTTP/1.1",
+        "http2-download",
+        h.CONTENT.name,
+        _CPU,
+        _both(1.15),
+        base_load=h.CONTENT_1.name,
+        at_most=True,
+    ),
+    Bound(
+        "… from a file",
+        "http2-download",
+        h.FILE.name,
+        _CPU,
+        _both(1.15),
+        base_load=h.FILE_1.name,
+        at_most=True,
+    ),
+    Bound(
+        "HTTP/2, memory of each of 10,000 open streams",
+        "http2-open",
+        h.OPEN.name,
+        "bytes_each",
+        _both(1024),
+        at_most=True,
+        unit=" bytes",
+    ),
+)
+
 BOUNDS = (
     *APPLICATIONS,
+    *HTTP2,
     Bound(
         "hello, 64 connections: CPU for each request against the engine in C++",
         "hello",

@@ -23,6 +23,8 @@ BENCH = Path(__file__).parents[1] / "bench"
 sys.path.insert(0, str(BENCH))
 
 import clients  # noqa: E402
+import h2load  # noqa: E402
+import http2  # noqa: E402
 import instructions  # noqa: E402
 import page  # noqa: E402
 import programs  # noqa: E402
@@ -35,6 +37,7 @@ from loads import Outcome  # noqa: E402
 from memory import growth_over_waiting  # noqa: E402
 from probe import probe  # noqa: E402
 from programs import Program  # noqa: E402
+from scenario import Scenario  # noqa: E402
 from scenarios import (  # noqa: E402
     APPLICATIONS,
     ECHO,
@@ -47,7 +50,6 @@ from scenarios import (  # noqa: E402
     TWO_WAITS,
     VERY_MANY,
     WAITING,
-    Scenario,
     chosen,
 )
 from services import redis  # noqa: E402
@@ -102,6 +104,8 @@ def test_program_answers(scenario: Scenario, program: Program, directory: Path) 
         pytest.importorskip("redis")
     if scenario.redis and shutil.which("redis-server") is None:
         pytest.skip("needs redis-server")
+    if scenario.key.startswith("http2-") and shutil.which("curl") is None:
+        pytest.skip("needs curl")
     with contextlib.ExitStack() as stack:
         variables = stack.enter_context(redis(None)) if scenario.redis else {}
         server = stack.enter_context(program.start(Environments(), scenario.behaviour, directory, None, variables))
@@ -197,6 +201,39 @@ def test_download_stops_at_the_end_of_the_file(directory: Path) -> None:
         with pytest.raises(BenchmarkError, match="404"):
             clients.download(server, "/static/missing.bin", 100_000, 10)
     assert measured.requests == 0.1
+
+
+@pytest.mark.skipif(shutil.which("h2load") is None, reason="needs h2load")
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("behaviour", ["echo", "tls"])
+def test_h2load_makes_as_many_requests_as_it_is_told(directory: Path, behaviour: str, version: int) -> None:
+    request = clients.Request("/", "POST", "x" * 100_000) if behaviour == "echo" else clients.GET
+    with programs.ASGI_OURS[0].start(Environments(), behaviour, directory) as server:
+        measured, latency = h2load.run_h2load(server, h2load.Streams(2, 3, version), 50, None, request)
+        with pytest.raises(BenchmarkError, match="failed"):
+            h2load.run_h2load(Here(1), h2load.Streams(1, 1), 1)
+    assert measured.requests == 50
+    assert measured.cpu_seconds > 0
+    assert 0 < latency < measured.seconds
+
+
+def test_memory_of_streams_is_measured_while_all_wait(directory: Path) -> None:
+    with programs.NATIVE_OURS[0].start(Environments(), "waiting", directory) as server:
+        assert h2load.growth_over_streams(server, 3, 100).before > 0
+    with programs.ASGI_OURS[0].start(Environments(), "waiting", directory) as server:
+        assert h2load.growth_over_streams(server, 3, 100).before > 0
+        with pytest.raises(BenchmarkError, match="of 1 requests wait"):
+            h2load.growth_over_streams(server, 1, 1, 0.2)
+
+
+def test_ratio_to_another_load_of_the_same_server() -> None:
+    bound = next(one for one in BOUNDS if one.base_load == http2.PIPELINED.name)
+    measured = {
+        bound.scenario: result({programs.EPOLL: {**figures(1000, http2.MANY.name), **figures(1500, http2.PIPELINED.name)}})
+    }
+    spread = bound.measured(measured, programs.EPOLL)
+    assert spread is not None
+    assert round(spread.median, 3) == 1.5
 
 
 @pytest.mark.skipif(not BUILT, reason="needs: python -m ziglang build bench")
@@ -386,6 +423,7 @@ def test_bounds_name_what_is_measured() -> None:
         assert bound.load in {load.name for load in scenario.loads}, bound.what
         assert set(bound.bounds) <= names, bound.what
         assert set(bound.bases) <= names, bound.what
+        assert bound.base_load in {"", *(load.name for load in scenario.loads)}, bound.what
 
 
 def test_scenarios_are_chosen_by_key_or_beginning() -> None:

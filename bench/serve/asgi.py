@@ -55,6 +55,7 @@ def h2corn(behaviour: str, directory: str, port: int) -> None:
     from asgi_apps import find  # noqa: PLC0415
     from h2corn import Config, Server  # noqa: PLC0415
 
+    files = {"certfile": f"{directory}/server.pem", "keyfile": f"{directory}/server.key"} if behaviour == "tls" else {}
     config = Config(
         bind=(f"127.0.0.1:{announced(port)}",),
         lifespan="off",
@@ -62,6 +63,7 @@ def h2corn(behaviour: str, directory: str, port: int) -> None:
         access_log=False,
         backlog=4096,
         timeout_keep_alive=75,
+        **files,
     )
     uvloop.run(Server(find(behaviour, directory), config).serve())
 
@@ -90,10 +92,51 @@ def hypercorn(behaviour: str, directory: str, port: int) -> None:
     config.accesslog = config.errorlog = None
     config.keep_alive_timeout = 75
     config.backlog = 4096
+    if behaviour == "tls":
+        config.certfile, config.keyfile = f"{directory}/server.pem", f"{directory}/server.key"
     # It closes a connection after a thousand requests otherwise.
     config.keep_alive_max_requests = sys.maxsize
     application: Any = find(behaviour, directory)
     uvloop.run(serve(application, config))
+
+
+def gunicorn(behaviour: str, directory: str, port: int) -> None:
+    """Serves by gunicorn's ASGI worker, which speaks HTTP/2 in clear or by ALPN."""
+    base: Any = importlib.import_module("gunicorn.app.base")
+    from asgi_apps import find  # noqa: PLC0415
+
+    options: dict[str, Any] = {
+        "bind": f"127.0.0.1:{announced(port)}",
+        "workers": 1,
+        "worker_class": "asgi",
+        "worker_connections": 20_000,
+        "keepalive": 75,
+        "backlog": 4096,
+        "loglevel": "critical",
+        "timeout": 0,
+        "control_socket_disable": True,
+        "asgi_lifespan": "off",
+        "asgi_loop": "uvloop",
+        "http_protocols": "h2,h1",
+    }
+    if behaviour == "tls":
+        options.update(certfile=f"{directory}/server.pem", keyfile=f"{directory}/server.key")
+    else:
+        options.update(http2_cleartext="prior-knowledge")
+
+    class Application(base.BaseApplication):  # type: ignore[misc]
+        """An application that needs no command line."""
+
+        def load_config(self) -> None:
+            """Sets the options."""
+            for name, value in options.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Any:
+            """Gives the application."""
+            return find(behaviour, directory)
+
+    Application().run()
 
 
 def granian(package: str, interface: str, behaviour: str, directory: str, port: int) -> None:
@@ -119,7 +162,7 @@ def granian(package: str, interface: str, behaviour: str, directory: str, port: 
         blocking_threads=1,
         runtime_threads=1,
         runtime_mode=constants.RuntimeModes.mt,
-        http=constants.HTTPModes.http1,
+        http=constants.HTTPModes(os.environ.get("BENCH_HTTP", "1")),
         websockets=behaviour == "websocket",
         backlog=4096,
         backpressure=20_000,
@@ -142,7 +185,7 @@ def main() -> None:
     elif name == "uvicorn-zttp":
         uvicorn(behaviour, directory, port, "zttp")
     else:
-        servers = {"socketify": socketify, "uvicorn": uvicorn, "h2corn": h2corn, "hypercorn": hypercorn}
+        servers = {"socketify": socketify, "uvicorn": uvicorn, "h2corn": h2corn, "hypercorn": hypercorn, "gunicorn": gunicorn}
         servers[name](behaviour, directory, port)
 
 

@@ -48,6 +48,15 @@ async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await _answer(send, b"application/octet-stream", await _body_of(receive))
 
 
+async def upload(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Reads the body of the request."""
+    if scope["type"] != "http":
+        raise ValueError(scope["type"])
+    while (await receive()).get("more_body", False):
+        pass
+    await _answer(send, b"text/plain", _TEXT)
+
+
 async def _body_of(receive: Any) -> bytes:
     chunks = []
     more = True

@@ -58,6 +58,7 @@ COUNTS = "-metrics"
 HANDLERS: dict[str, Callable[..., Any]] = {
     "hello": hello,
     "pipelined": hello,
+    "http2": hello,
     "parameter": parameter,
     "fields": fields,
     "pieces": pieces,

@@ -57,6 +57,32 @@ def echo(app: Any) -> None:
     app.post("/", handler)
 
 
+def download(app: Any, directory: str) -> None:
+    """A hundred megabytes, from a file and from memory."""
+    content = b"x" * 100_000_000
+    app.static("/static", f"{directory}/static")
+    app.get("/hundred", lambda res, _req: res.end(content))
+
+
+def waiting(app: Any) -> None:
+    """Holds all responses until it is told to send them; ``/count`` tells how many there are."""
+    held: list[Any] = []
+
+    def hold(res: Any, _req: Any) -> None:
+        # It is still wanted, so the framework does not answer for it.
+        res.on_aborted(lambda _res: None)
+        held.append(res)
+
+    def release(res: Any, _req: Any) -> None:
+        while held:
+            held.pop().end(TEXT)
+        res.end(TEXT)
+
+    app.get("/", hold)
+    app.get("/count", lambda res, _req: res.end(str(len(held))))
+    app.get("/release", release)
+
+
 def routes(app: Any) -> None:
     """Many routes with two parameters each."""
 
@@ -80,16 +106,18 @@ def main() -> None:
     behaviour, directory, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
     check_backend()
     options = None
-    if behaviour == "tls":
+    if behaviour.startswith("tls"):
         options = AppOptions(cert_file_name=f"{directory}/server.pem", key_file_name=f"{directory}/server.key")
     # Factories filled with more than is ever in use at once; what this is for stands in bench/programs.py.
     filled = int(os.environ.get("BENCH_FACTORIES", "0"))
     app = App(options, request_response_factory_max_items=filled, websocket_factory_max_items=filled)
     if behaviour == "static":
         app.static("/static", f"{directory}/static")
+    elif behaviour == "tls_download":
+        download(app, directory)
     else:
         add = {"hello": hello, "tls": hello, "hello_async": hello_async, "headers": headers, "json": json, "body": body}
-        {**add, "echo": echo, "routes": routes, "websocket": websocket}[behaviour](app)
+        {**add, "echo": echo, "routes": routes, "waiting": waiting, "websocket": websocket}[behaviour](app)
     app.listen(AppListenOptions(port=port, host="127.0.0.1"), lambda config: announce(config.port))
     app.run()
 

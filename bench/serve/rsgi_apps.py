@@ -18,6 +18,7 @@ async def hello(_scope: Any, protocol: Any) -> None:
 
 
 hello_async = hello
+tls = hello
 
 
 async def headers(_scope: Any, protocol: Any) -> None:
