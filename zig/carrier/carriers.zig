@@ -55,12 +55,39 @@ pub const Carriers = struct {
     callbacks: Callbacks,
     timeouts: Timeouts,
     shared: *connection_module.Context,
+    /// Streams that nobody has, for the next requests.
+    spare: ?*Stream = null,
+    spare_count: u32 = 0,
+
+    const spare_max = 256;
+
+    pub fn takeStream(carriers: *Carriers) ?*Stream {
+        const stream = carriers.spare orelse return allocator.create(Stream) catch null;
+        carriers.spare = stream.next;
+        carriers.spare_count -= 1;
+        return stream;
+    }
+
+    pub fn giveStream(carriers: *Carriers, stream: *Stream) void {
+        if (carriers.spare_count == spare_max) return allocator.destroy(stream);
+        stream.next = carriers.spare;
+        carriers.spare = stream;
+        carriers.spare_count += 1;
+    }
+
+    fn freeStreams(carriers: *Carriers) void {
+        while (carriers.spare) |stream| {
+            carriers.spare = stream.next;
+            allocator.destroy(stream);
+        }
+    }
 
     pub fn of(context: *Context) *Carriers {
         return @ptrCast(@alignCast(sys.extOf(Context, context)));
     }
 };
 
+extern fn us_socket_context_close(ssl: c_int, context: *Context) void;
 extern fn us_socket_context_free(ssl: c_int, context: *Context) void;
 extern fn us_socket_context_for_each(context: *Context, visit: context_module.VisitCallback, user: ?*anyopaque) void;
 
@@ -110,6 +137,8 @@ export fn carrier_create_context(
 
 export fn carrier_free_context(context: *Context) void {
     const shared = Carriers.of(context).shared;
+    us_socket_context_close(0, context);
+    Carriers.of(context).freeStreams();
     us_socket_context_free(0, context);
     shared.destroy();
 }

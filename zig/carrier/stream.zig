@@ -15,6 +15,9 @@ const Carrier = @import("carrier.zig").Carrier;
 
 const allocator = std.heap.c_allocator;
 
+/// How often the output may be filled by what is sent at once, so that it starves no other connection.
+const outputs_per_send = 8;
+
 pub const Stream = struct {
     carried: carried.Carried,
     socket: *Socket,
@@ -71,11 +74,11 @@ pub const Stream = struct {
     }
 
     fn open(owner: *Carrier, http2: *Http2Stream) ?*Stream {
-        const stream = allocator.create(Stream) catch return null;
-        stream.* = .{ .carried = .{ .operations = &operations, .carrier = owner.socket }, .socket = undefined, .http2 = http2 };
         const carriers = owner.carriers();
+        const stream = carriers.takeStream() orelse return null;
+        stream.* = .{ .carried = .{ .operations = &operations, .carrier = owner.socket }, .socket = undefined, .http2 = http2 };
         stream.socket = carried.open(carriers.streams, &stream.carried, carriers.stream_ext_bytes) orelse {
-            allocator.destroy(stream);
+            carriers.giveStream(stream);
             return null;
         };
         http2.user = stream;
@@ -179,12 +182,35 @@ pub const Stream = struct {
         var texts: [2][]const u8 = undefined;
         for (pieces, texts[0..pieces.len]) |piece, *text| text.* = piece.base[0..piece.len];
         owner.wake();
-        const taken = owner.connection.data(stream.http2, texts[0..pieces.len], false) catch return 0;
+        const taken = stream.give(texts[0..pieces.len]);
         if (socket.has(Flags.write_failed) and !stream.http2.flags.waiting) {
             stream.relieved = true;
             owner.relieves = true;
         }
         return taken;
+    }
+
+    /// What has no room in the output goes on as far as the kernel takes what is there, and no other stream is next.
+    fn give(stream: *Stream, texts: [][]const u8) usize {
+        const owner = stream.carrier();
+        var taken: usize = 0;
+        for (0..outputs_per_send) |_| {
+            const given = owner.connection.data(stream.http2, texts, false) catch return taken;
+            taken += given;
+            if (given == 0 or !stream.http2.flags.waiting) return taken;
+            skip(texts, given);
+            if (!owner.connection.isFull() or !owner.flush()) return taken;
+        }
+        return taken;
+    }
+
+    fn skip(texts: [][]const u8, count: usize) void {
+        var left = count;
+        for (texts) |*text| {
+            const skipped = @min(left, text.len);
+            text.* = text.*[skipped..];
+            left -= skipped;
+        }
     }
 
     fn awaitWritable(socket: *Socket) void {
@@ -231,7 +257,7 @@ pub const Stream = struct {
         owner.connection.release(stream.http2);
         stream.unlink(owner);
         stream.held.deinit(allocator);
-        allocator.destroy(stream);
+        owner.carriers().giveStream(stream);
         if (owner.socket.closed()) return owner.free();
         owner.hurry();
     }

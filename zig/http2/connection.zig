@@ -182,6 +182,7 @@ pub const Connection = struct {
     pub const finish = send.finish;
     pub const wait = send.wait;
     pub const nextWritable = send.nextWritable;
+    pub const isFull = send.isFull;
 
     pub fn create(context: *Context, now_ms: u64) Allocator.Error!*Connection {
         const limits = &context.limits;

@@ -205,9 +205,15 @@ fn grant(connection: *const Connection, stream: *const Stream, left: usize) usiz
 
 /// Content that the output takes: a frame at least, where nothing waits.
 fn roomFor(connection: *const Connection) usize {
-    const waiting = connection.waiting().len;
-    const max = connection.context.limits.max_output_bytes;
-    return if (waiting == 0) @max(max, codes.frame_payload_usual) else max -| waiting;
+    // With the frame's header it fills the output, and no record of TLS has a few bytes that are left of it.
+    const taken = connection.waiting().len + codes.frame_header_bytes;
+    const room = connection.context.limits.max_output_bytes -| taken;
+    return if (taken == codes.frame_header_bytes) @max(room, codes.frame_payload_usual) else room;
+}
+
+/// No content is taken before output has left.
+pub fn isFull(connection: *const Connection) bool {
+    return roomFor(connection) < piece_bytes_min;
 }
 
 fn putFrame(connection: *Connection, stream: *Stream, source: *Source, length: usize, ends: bool) Failure!void {
@@ -267,7 +273,7 @@ pub fn wait(connection: *Connection, stream: *Stream) void {
 pub fn nextWritable(connection: *Connection) ?*Stream {
     connection.turn = null;
     if (connection.phase == .failed or connection.send_window <= 0) return null;
-    if (roomFor(connection) < piece_bytes_min) return null;
+    if (isFull(connection)) return null;
     const stream = connection.ready.first() orelse return null;
     connection.ready.remove(stream);
     stream.flags.waiting = false;

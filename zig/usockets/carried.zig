@@ -37,7 +37,7 @@ pub const Carried = struct {
 
 /// Its context is told by who calls.
 pub fn open(context: *Context, carried: *Carried, ext_bytes: u32) ?*Socket {
-    const socket = sys.create(Socket, ext_bytes) orelse return null;
+    const socket = context.loop.spare.take(ext_bytes) orelse sys.create(Socket, ext_bytes) orelse return null;
     socket.* = .{
         // Both ends have the addresses of the carrier's.
         .poll = .{ .fd = carried.carrier.poll.fd, .kind = .carried },

@@ -8,6 +8,7 @@ const Uring = @import("uring.zig").Uring;
 const backend = @import("backend.zig");
 const Context = @import("context.zig").Context;
 const Socket = @import("socket.zig").Socket;
+const Spare = @import("spare.zig").Spare;
 const Timer = @import("timer.zig").Timer;
 const linger = @import("linger.zig");
 const listener = @import("listener.zig");
@@ -67,6 +68,7 @@ pub const Loop = extern struct {
     sweep_due: bool = false,
     walks: ?*anyopaque = null,
     partner: Partner = .{},
+    spare: Spare = .{},
     /// Events wait to be handled, so that the next turn need not ask for them.
     collected: bool = false,
 
@@ -231,6 +233,7 @@ export fn us_loop_free(loop: *Loop) void {
         fd.* = -1;
     }
     sys.free(loop.receive_memory);
+    loop.spare.deinit();
     loop.freed = true;
     if (loop.contexts == null) sys.free(loop);
 }
@@ -239,6 +242,7 @@ export fn us_loop_free(loop: *Loop) void {
 pub fn contextFreed(loop: *Loop) void {
     if (!loop.freed or loop.contexts != null) return;
     Socket.freeClosed(loop);
+    loop.spare.deinit();
     sys.free(loop);
 }
 

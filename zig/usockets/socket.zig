@@ -274,6 +274,7 @@ pub const Socket = extern struct {
             loop.closed = socket.next;
             if (socket.has(Flags.scheduled)) unschedule(loop, socket);
             if (socket.tls) |session| session.destroy();
+            if (socket.isCarried() and loop.spare.give(socket)) continue;
             sys.free(socket);
         }
     }

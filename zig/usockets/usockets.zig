@@ -30,4 +30,5 @@ test {
     _ = @import("transfer_tests.zig");
     _ = @import("tls_tests.zig");
     _ = @import("carried_tests.zig");
+    _ = @import("spare.zig");
 }

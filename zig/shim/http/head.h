@@ -6,6 +6,7 @@
 #include "http/app.h"
 #include "http/ascii.h"
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,14 +63,30 @@ public:
   /* RFC 9113 section 8.2.1 takes no white space around a value, where HTTP/1.1 means nothing by it. */
   void add(std::string_view name, std::string_view value) {
     value = trim(value);
-    fields.push_back({name.data(), name.length(), value.data(), value.length()});
+    carrier_field field{name.data(), name.length(), value.data(), value.length()};
+    if (count < USUAL) {
+      usual[count++] = field;
+      return;
+    }
+    if (more.empty()) {
+      more.assign(usual, usual + USUAL);
+    }
+    more.push_back(field);
   }
   /* Content-Length. */
   void addLength(uint64_t length);
-  const std::vector<carrier_field> &all() const { return fields; }
+  std::span<const carrier_field> all() const {
+    return more.empty() ? std::span<const carrier_field>(usual, count) : std::span<const carrier_field>(more);
+  }
 
 private:
-  std::vector<carrier_field> fields;
+  /* Most heads have no more, and need no memory of their own. */
+  static constexpr size_t USUAL = 16;
+
+  size_t count = 0;
+  carrier_field usual[USUAL];
+  /* All of them, where there are more. */
+  std::vector<carrier_field> more;
   char digits[20];
 };
 
