@@ -26,6 +26,7 @@ from environments import DEFAULT_FOLDER as PEERS
 from environments import OWN, Environments
 from files import make_files
 from harness import ROOT, BenchmarkError, choose_cpus, native_program, raise_descriptor_limit
+from http2_loads import Http2, Http2Download, OpenStreams
 from loads import Budget
 from rounds import Round, Runner, seconds_needed
 from scenario import Scenario
@@ -70,8 +71,14 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def check_tools() -> None:
-    """Raises BenchmarkError when something is missing without which nothing can be measured."""
+def check_tools(scenarios: list[Scenario]) -> None:
+    """Raises BenchmarkError when something is missing without which the scenarios cannot be measured."""
+    if any(isinstance(load, (Http2, Http2Download)) for scenario in scenarios for load in scenario.loads):
+        for tool, package in {"h2load": "nghttp2-client", "curl": "curl"}.items():
+            if shutil.which(tool) is None:
+                raise BenchmarkError(f"{tool} is missing; on Debian: apt-get install {package}")
+    if all(isinstance(load, (Http2, Http2Download, OpenStreams)) for scenario in scenarios for load in scenario.loads):
+        return
     for program in ("bench_hello", "bench_echo", "websocket_load", "paced_load"):
         native_program(program)
     if shutil.which("wrk") is None:
@@ -134,7 +141,7 @@ def main() -> int:
             print(f"about {seconds_needed(scenarios, budget, arguments.rounds) / 60:.0f} minutes")
             return 0
         if not arguments.render:
-            check_tools()
+            check_tools(scenarios)
             measure(arguments, scenarios, budget)
         if not arguments.no_page:
             write_page(arguments)
