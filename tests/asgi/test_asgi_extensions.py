@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from app_servers import http_1_only
 from asgi_apps import BODY, START, answering
 
 from socketify.interfaces import ClientDisconnectedError
@@ -18,6 +19,7 @@ from socketify.interfaces import ClientDisconnectedError
 # ---- extensions
 
 
+@http_1_only("HTTP/1.0")
 def test_early_hints(serve_asgi: Callable[..., Any]) -> None:
     async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
         hint = {"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b.js>; rel=preload"]}

@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from app_servers import http_1_only
 from asgi_apps import body_of, wait_for
 from asgi_streams import START, Until, piece, raw
 from late_event import LateEvent
@@ -93,6 +94,7 @@ def test_an_upload_that_nobody_receives_waits_in_the_kernel(serve_asgi: Callable
     assert received == [100_000_000]
 
 
+@http_1_only("a connection that goes on behind a body that nobody reads")
 def test_response_before_the_upload_is_complete(serve_asgi: Callable[..., Any]) -> None:
     async def answer(receive: Any, send: Any) -> None:
         await send({**START, "status": 403})
