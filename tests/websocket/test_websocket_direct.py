@@ -162,7 +162,7 @@ def test_send_takes_what_the_python_function_takes(serve: Any) -> None:
         __slots__ = ()
 
     def on_message(ws: Any, message: Any, opcode: OpCode) -> None:
-        ws.send(data="keyword", opcode=OpCode.TEXT)
+        ws.send(message="keyword", opcode=OpCode.TEXT)
         ws.send("positional", OpCode.TEXT, False, True)
         ws.send("number", 1)
         ws.send(Text("derived"), OpCode.TEXT)
@@ -172,7 +172,7 @@ def test_send_takes_what_the_python_function_takes(serve: Any) -> None:
         bound = ws.send
         bound("bound €", OpCode.TEXT)
         type(ws).send(ws, "unbound", OpCode.TEXT)
-        for arguments, names in (((), {}), (("x",) * 6, {}), (("x",), {"unknown": 1}), (("x",), {"data": "x"})):
+        for arguments, names in (((), {}), (("x",) * 6, {}), (("x",), {"unknown": 1}), (("x",), {"message": "x"})):
             with pytest.raises(TypeError):
                 ws.send(*arguments, **names)
         with pytest.raises(UnicodeEncodeError):
@@ -195,7 +195,7 @@ def test_send_takes_what_the_python_function_takes(serve: Any) -> None:
 def test_send_is_described_as_it_was() -> None:
     assert WebSocket.send.__name__ == "send"
     assert (WebSocket.send.__doc__ or "").startswith("Send a message.")
-    assert list(inspect.signature(WebSocket.send).parameters) == ["self", "data", "opcode", "compress", "fin"]
+    assert list(inspect.signature(WebSocket.send).parameters) == ["self", "message", "opcode", "compress", "fin"]
     for wrong in (object(), None, App):
         with pytest.raises((TypeError, AttributeError)):
             WebSocket.send(wrong, "x")  # type: ignore[arg-type]
