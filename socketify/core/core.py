@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import warnings
+from asyncio import _get_running_loop
 from collections.abc import Coroutine
 from typing import Any, Callable, Optional, Union
 
@@ -50,6 +51,8 @@ class Core:
         self.runner: Optional[CoroutineRunner] = None
         #: What native code knows the runner by, which fills it.
         self.runner_state: list[Any] = []
+        #: Of coroutines that the runner did not begin.
+        self.tasks: set[asyncio.Task[Any]] = set()
         self.live: LiveExchanges = {}
         #: What native code calls about them.
         self.events = NativeEvents(self.live, self)
@@ -362,7 +365,8 @@ class Core:
     def run_async(self, coroutine: Any, response: Any = None) -> asyncio.Future[Any]:
         """Run a coroutine, whose first step is made at once; an error in it is answered with that response.
 
-        Before the app is served, it is made when the loop runs that will serve it.
+        Before the app is served, it is made when the loop runs that will serve it; called by an application of WSGI, for which
+        no loop runs, when that returns.
 
         Returns:
             Its task if it waits; a future that is done if not.
@@ -394,8 +398,12 @@ class Core:
             return result
 
         running = guarded()
-        if self.runner is None:
-            return new_task(loop, running)
+        if self.runner is None or _get_running_loop() is None:
+            # The loop does not run yet, or is hidden from an application of WSGI.
+            task = new_task(loop, running)
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+            return task
         try:
             waits = self.runner.begin(running)
         except asyncio.CancelledError:

@@ -205,7 +205,7 @@ class Lifecycle:
         lib.sk_app_close(core.native)
         assert core.runner is not None
         try:
-            await stop.cancel(core.runner.take_all())
+            await stop.cancel(core.runner.take_all() | core.tasks)
         except BaseException as error:
             stop.fail(error)
         await stop.end(handlers)
@@ -228,7 +228,7 @@ class Lifecycle:
             return
         # Tasks of handlers that go on after they answered.
         assert core.runner is not None
-        await stop.wait_for_requests(core.runner.running, stop.remaining(reserved=True))
+        await stop.wait_for_requests(core.runner.running | core.tasks, stop.remaining(reserved=True))
 
     def on_drained(self) -> None:
         """Handle native code's event that the last connection is closed."""

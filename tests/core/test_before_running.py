@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -69,10 +68,8 @@ def test_work_before_running_is_done_by_the_loop_that_serves(begin: str, imports
     )
 
 
-def test_what_is_wrong_is_told(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(
-        """
+def test_what_is_wrong_is_told() -> None:
+    program = """
 import asyncio, threading
 import pytest
 from socketify import App
@@ -95,6 +92,5 @@ for use in (app.loop.create_future, lambda: app.run_async(nothing()), lambda: ap
     with pytest.raises(RuntimeError, match="the app is closed"):
         use()
 """
-    )
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
