@@ -8,12 +8,13 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Iterable
 from typing import Any, Callable, Optional
 
 from ..system.line_writer import flush_line_writers
+from ..system.processes import exit_code
 from ..system.standard_streams import flush_standard_streams
 from ..system.worker import end_with_parent
+from .awaited_signals import AwaitedSignals
 
 logger = logging.getLogger("socketify")
 
@@ -38,18 +39,22 @@ class Companion:
         self._pid = 0
         self._due = 0.0
 
-    def start(self, signals: Iterable[signal.Signals], mask: set[Any]) -> None:
-        """Start it.
+    def start(self, signals: AwaitedSignals) -> None:
+        """Start it, or try so again later where the system does not permit that now.
 
         Args:
-            signals: that the supervisor blocks, and the process does not handle.
-            mask: of signals, as it was before the supervisor blocked some.
+            signals: that the supervisor waits for.
 
         """
         flush_standard_streams()
         parent = os.getpid()
         self._due = 0.0
-        self._pid = os.fork()
+        try:
+            self._pid = os.fork()
+        except OSError as error:
+            logger.error("the process for %s cannot be started yet: %s", self._name, error.strerror)  # noqa: TRY400 - it is said
+            self._due = time.monotonic() + _PAUSE_SECONDS
+            return
         if self._pid:
             return
         status = 1
@@ -57,11 +62,7 @@ class Companion:
             # Signals of a terminal are for the supervisor, after whose workers this ends.
             os.setpgid(0, 0)
             end_with_parent(parent)
-            for number in signals:
-                signal.signal(number, signal.SIG_IGN)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            signals.begin_companion()
             self._target()
             status = 0
         except BaseException:
@@ -73,7 +74,7 @@ class Companion:
 
     def reap(self) -> None:
         """Look whether it ended."""
-        if self._pid and os.waitpid(self._pid, os.WNOHANG)[0]:
+        if self._pid and exit_code(self._pid) is not None:
             logger.error("the process for %s ended and is replaced in %.1f s", self._name, _PAUSE_SECONDS)
             self._pid = 0
             self._due = time.monotonic() + _PAUSE_SECONDS
@@ -94,11 +95,11 @@ class Companion:
         if not pid:
             return
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-            while not os.waitpid(pid, os.WNOHANG)[0]:
+            while exit_code(pid) is None:
                 if time.monotonic() >= deadline:
                     os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
+                    exit_code(pid, waits=True)
                     return
                 time.sleep(0.01)

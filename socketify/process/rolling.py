@@ -20,11 +20,11 @@ class Rolling:
     """Replaces workers.
 
     Args:
-        start: starts a worker of an index.
+        start: starts a worker of an index; returns None where that fails.
 
     """
 
-    def __init__(self, start: Callable[[int], Worker]) -> None:
+    def __init__(self, start: Callable[[int], Optional[Worker]]) -> None:
         self._start = start
         self._old: list[Worker] = []
         self._successor: Optional[Worker] = None
@@ -49,14 +49,17 @@ class Rolling:
         """Take note that a worker ended; return whether it was to be the successor of another one, which stays then."""
         if worker is self._successor:
             self._successor = None
-            for each in self._old:
-                each.is_due = False
-                each.replaceable = time.monotonic() + _AGAIN_SECONDS
-            self._old.clear()
+            self._keep_all()
             return True
         if worker in self._old:
             self._old.remove(worker)
         return False
+
+    def _keep_all(self) -> None:
+        for each in self._old:
+            each.is_due = False
+            each.replaceable = time.monotonic() + _AGAIN_SECONDS
+        self._old.clear()
 
     def leave_out(self, index: int) -> None:
         """Start no successor for a worker of an index that is not needed any more."""
@@ -77,3 +80,5 @@ class Rolling:
         """Start the next successor."""
         if self._old and self._successor is None:
             self._successor = self._start(self._old[0].index)
+            if self._successor is None:
+                self._keep_all()

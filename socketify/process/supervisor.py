@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -14,11 +15,13 @@ from urllib.parse import quote
 from ..metrics.memory import MetricsMemory, memory_for_workers
 from ..native import abi
 from ..system.line_writer import flush_line_writers
+from ..system.processes import UNKNOWN_EXIT, exit_code
 from ..system.standard_streams import flush_standard_streams
 from ..system.stop_signals import SAME_SECONDS
 from ..system.worker import WorkerMemory, WorkerPlace, end_with_parent, take_place
 from ..topics.brokers.local_directory import make_directory, remove_directory
 from ..topics.brokers.schemes import use_by_default
+from .awaited_signals import AwaitedSignals
 from .companion import Companion
 from .rolling import Rolling
 from .shares import Shares
@@ -40,20 +43,11 @@ _STILLBIRTHS_MAX = 5
 _YOUNG_SECONDS = 10.0
 _BACKOFF_FIRST_SECONDS = 0.1
 _BACKOFF_MAX_SECONDS = 5.0
+_DOUBLINGS_MAX = 10
 #: The same for workers that served, as clients may be waiting in the backlog of their socket.
 _BACKOFF_OF_SERVERS_MAX_SECONDS = 1.0
 #: A worker announces itself through a pipe, which interrupts no wait for signals.
 _READY_POLL_SECONDS = 0.05
-_PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
-_SIGNALS = (
-    signal.SIGCHLD,
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGHUP,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-    *_PASSED_ON,
-)
 
 
 class Supervisor:
@@ -105,6 +99,8 @@ class Supervisor:
         #: Deaths in a row of workers that never served, and of those that served for a short time.
         self._stillbirths = 0
         self._young_deaths = 0
+        #: Starts in a row that the system did not permit.
+        self._failed_starts = 0
         self._stopping = False
         self._status = 0
         #: The signal that stopped it; None while none has.
@@ -115,7 +111,7 @@ class Supervisor:
         self._rolling = Rolling(self._start_successor)
         #: Whether another restart was requested meanwhile: workers that began before may have read files that changed since.
         self._rolls_again = False
-        self._mask: set[Any] = set()
+        self._signals = AwaitedSignals()
         #: Where workers that share topics find each other.
         self._directory: Optional[Path] = None
 
@@ -124,56 +120,73 @@ class Supervisor:
         self._directory = _directory_of_topics() if self._count > 1 else None
         self._metrics = memory_for_workers(self._count)
         self._metrics.supervise(os.getpid())
-        self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
+        self._signals.block()
         try:
             if self._companion is not None:
-                self._companion.start(_SIGNALS, self._mask)
+                self._companion.start(self._signals)
             for index in range(self._count):
-                self._start(index)
+                self._start_or_wait(index)
             while self._workers or (self._due and not self._stopping):
                 self._wait()
         finally:
             self._kill(signal.SIGKILL)
             if self._companion is not None:
                 self._companion.stop()
-            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            self._signals.restore()
             if self._directory is not None:
                 remove_directory(self._directory)
         return self._status
 
     # ---- workers
 
-    def _start(self, index: int) -> Worker:
-        reader, writer = os.pipe()
+    def _start(self, index: int) -> Optional[Worker]:
+        """Start a worker; return None where the system does not permit that now, and log why."""
         flush_standard_streams()
         parent = os.getpid()
-        memory, stacks, shares = WorkerMemory(), Stacks(), self._shares.of(index)
-        pid = os.fork()
+        with contextlib.ExitStack() as opened:
+            try:
+                reader, writer = os.pipe()
+                opened.callback(os.close, reader)
+                opened.callback(os.close, writer)
+                memory, stacks, shares = WorkerMemory(), Stacks(), self._shares.of(index)
+                opened.callback(stacks.close)
+                pid = os.fork()
+            except OSError as error:
+                logger.error("worker %d cannot be started: %s", index + 1, error.strerror)  # noqa: TRY400 - it is said
+                return None
+            opened.pop_all()
         if pid == 0:
-            os.close(reader)
             place = WorkerPlace(index, parent, writer, memory, self._watch.beat_seconds, self._all_served)
-            self._work(place, stacks, shares, parent)
+            self._work(place, reader, stacks, shares, parent)
         os.close(writer)
         worker = self._workers[pid] = Worker(index, pid, reader, memory, stacks, shares)
         self._watch.add(worker)
         return worker
 
-    def _work(self, place: WorkerPlace, stacks: Stacks, shares: frozenset[int], parent: int) -> None:
+    def _start_or_wait(self, index: int) -> None:
+        """Start a worker, now or after a pause."""
+        if self._start(index) is not None:
+            self._failed_starts = 0
+            return
+        self._failed_starts += 1
+        pause = _backoff(self._failed_starts, _BACKOFF_MAX_SECONDS)
+        if self._failed_starts >= _STILLBIRTHS_MAX and not self._all_served and not self._workers:
+            self._give_up("workers cannot be started")
+            return
+        logger.error("it is tried again in %.1f s", pause)
+        self._due[index] = time.monotonic() + pause
+
+    def _work(self, place: WorkerPlace, reader: int, stacks: Stacks, shares: frozenset[int], parent: int) -> None:
         """Be a worker: never returns."""
         status: Any = 1
         try:
+            os.close(reader)
             take_place(place)
             for each in self._workers.values():
                 each.close()
             end_with_parent(parent)
-            for number in _SIGNALS:
-                signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            # Workers that have something to do then handle them; the others must not die of it.
-            for number in _PASSED_ON:
-                signal.signal(number, signal.SIG_IGN)
             stacks.answer()
-            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            self._signals.begin_worker()
             if self._directory is not None:
                 use_by_default(f"local://{quote(str(self._directory))}")
             status = self._target(place.index, shares) or 0
@@ -203,12 +216,7 @@ class Supervisor:
     # ---- events
 
     def _wait(self) -> None:
-        seconds = self._seconds_to_wait()
-        if seconds is None:
-            number: Optional[int] = signal.sigwait(_SIGNALS)
-        else:
-            received = signal.sigtimedwait(_SIGNALS, max(0.0, seconds))
-            number = None if received is None else received.si_signo
+        number = self._signals.wait(self._seconds_to_wait())
         if number is not None:
             self._on_signal(number)
         self._reap()
@@ -220,11 +228,11 @@ class Supervisor:
         for index in [index for index, when in self._due.items() if when <= now]:
             del self._due[index]
             if not self._stopping:
-                self._start(index)
+                self._start_or_wait(index)
         self._look_for_ready()
         self._roll()
         if self._companion is not None and self._companion.is_due:
-            self._companion.start(_SIGNALS, self._mask)
+            self._companion.start(self._signals)
 
     def _on_signal(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
@@ -285,16 +293,16 @@ class Supervisor:
         if self._companion is not None:
             self._companion.reap()
         for worker in list(self._workers.values()):
-            pid, status = os.waitpid(worker.pid, os.WNOHANG)
-            if pid:
+            code = exit_code(worker.pid)
+            if code is not None:
                 # It may have announced itself before it died.
                 self._look_at(worker)
-                del self._workers[pid]
+                del self._workers[worker.pid]
                 self._watch.forget(worker)
                 worker.close()
                 if self._metrics is not None:
-                    self._metrics.release(pid)
-                self._ended(worker, os.waitstatus_to_exitcode(status))
+                    self._metrics.release(worker.pid)
+                self._ended(worker, code)
 
     def _ended(self, worker: Worker, code: int) -> None:
         was_successor = self._rolling.forget(worker)
@@ -311,15 +319,18 @@ class Supervisor:
             return
         pause = self._pause_after(worker) if code else 0.0
         if self._stillbirths >= _STILLBIRTHS_MAX and not any(each.serves for each in self._workers.values()):
-            logger.error("workers die before they serve (the last with %s): giving up", _as_text(code))
-            self._status = 1
-            self._stop()
+            self._give_up(f"workers die before they serve (the last with {_as_text(code)})")
             return
         if code:
             level = logging.ERROR if worker.serves else logging.WARNING
             logger.log(level, "%s ended with %s and is replaced in %.1f s", worker.name, _as_text(code), pause)
         self._due[worker.index] = time.monotonic() + pause
         self._count_restart(abi.METRIC_RESTARTS_DEATH if code else abi.METRIC_RESTARTS_END)
+
+    def _give_up(self, why: str) -> None:
+        logger.error("%s: giving up", why)
+        self._status = 1
+        self._stop()
 
     def _count_restart(self, reason: int) -> None:
         if self._metrics is not None:
@@ -329,12 +340,12 @@ class Supervisor:
         """Count a death, and return how long its successor has to wait."""
         if not worker.serves:
             self._stillbirths += 1
-            return float(min(_BACKOFF_FIRST_SECONDS * 2**self._stillbirths, _BACKOFF_MAX_SECONDS))
+            return _backoff(self._stillbirths, _BACKOFF_MAX_SECONDS)
         young = time.monotonic() - worker.began < _YOUNG_SECONDS
         self._young_deaths = self._young_deaths + 1 if young else 0
         if self._young_deaths < 2:
             return 0.0
-        return float(min(_BACKOFF_FIRST_SECONDS * 2 ** (self._young_deaths - 2), _BACKOFF_OF_SERVERS_MAX_SECONDS))
+        return _backoff(self._young_deaths - 2, _BACKOFF_OF_SERVERS_MAX_SECONDS)
 
     def _report(self) -> None:
         """Log how the workers are, and let them log what is in flight."""
@@ -347,9 +358,11 @@ class Supervisor:
 
     # ---- replacing workers
 
-    def _start_successor(self, index: int) -> Worker:
-        self._count_restart(abi.METRIC_RESTARTS_ROLLING)
-        return self._start(index)
+    def _start_successor(self, index: int) -> Optional[Worker]:
+        worker = self._start(index)
+        if worker is not None:
+            self._count_restart(abi.METRIC_RESTARTS_ROLLING)
+        return worker
 
     def _begin_rolling(self) -> None:
         if self._rolling.is_busy:
@@ -437,5 +450,11 @@ def _directory_of_topics() -> Optional[Path]:
         return None
 
 
+def _backoff(times: int, most: float) -> float:
+    return float(min(_BACKOFF_FIRST_SECONDS * 2 ** min(times, _DOUBLINGS_MAX), most))
+
+
 def _as_text(code: int) -> str:
+    if code == UNKNOWN_EXIT:
+        return "an unknown status"
     return f"signal {-code}" if code < 0 else f"status {code}"

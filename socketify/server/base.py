@@ -22,6 +22,7 @@ from ..loop.loop_thread import forget_loop
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
 from ..process.worker_options import WorkerOptions
 from ..process.worker_sockets import ReservedPort, WorkerSockets
+from ..system.processes import exit_code
 from ..system.stop_signals import raise_again
 from ..system.worker import end_with_parent, succeeds
 from ..topics.broker import BrokerError
@@ -225,9 +226,9 @@ class InterfaceServer(ABC):
         """Stop serving: requests in flight may finish. Thread-safe."""
         if self._supervisor:
             supervisor, self._supervisor = self._supervisor, 0
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(supervisor, signal.SIGTERM)
-                os.waitpid(supervisor, 0)
+                exit_code(supervisor, waits=True)
             return self
         self.native_app.close()
         thread, self._thread = self._thread, None
@@ -314,7 +315,7 @@ class InterfaceServer(ABC):
         if serves:
             return
         pid, self._supervisor = self._supervisor, 0
-        os.waitpid(pid, 0)
+        exit_code(pid, waits=True)
         raise RuntimeError(_WORKERS_FAILED)
 
     def _run_thread(self) -> None:

@@ -1,12 +1,33 @@
-"""What the system knows of a process: of this one or of another one of the same user. Linux has /proc; others know nothing."""
+"""What the system knows of a process: of a child how it ended; of any one of the same user what /proc says, which Linux has."""
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 from typing import Optional
 
 _PAGE_BYTES = resource.getpagesize()
+#: The exit code of a child of which the system does not say how it ended; no child has it.
+UNKNOWN_EXIT = 256
+
+
+def exit_code(pid: int, *, waits: bool = False) -> Optional[int]:
+    """Return how a child ended; None while it runs.
+
+    Args:
+        pid: of the child.
+        waits: whether to wait for its end.
+
+    Returns:
+        Its exit status, a signal negated, or UNKNOWN_EXIT where SIGCHLD is ignored or somebody else has waited for it.
+
+    """
+    try:
+        found, status = os.waitpid(pid, 0 if waits else os.WNOHANG)
+    except ChildProcessError:
+        return UNKNOWN_EXIT
+    return os.waitstatus_to_exitcode(status) if found else None
 
 
 def resident_bytes(pid: int) -> Optional[int]:

@@ -1,0 +1,107 @@
+"""Supervisors whose system permits nothing, whose parent ignored its children, or who run in the background of a terminal."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cli_command import children, wait_until
+from server_programs import environment
+
+
+def test_workers_stay_where_no_other_one_can_be_started(command: Any) -> None:
+    running = command("app:wsgi", "--port", "0", "--workers", "2")
+    url = running.url
+    supervisor = running.process.pid
+    workers = children(supervisor)
+    _, hard = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+    before = resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, hard))
+    running.process.send_signal(signal.SIGHUP)
+    running.wait_for("ERROR: worker 1 cannot be started: Too many open files")
+    assert children(supervisor) == workers
+    os.kill(workers[0], signal.SIGKILL)
+    running.wait_for(r"ERROR: it is tried again in 0.2 s")
+    # Whoever comes to the socket of the other one waits there.
+    assert workers[1] in children(supervisor)
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, before)
+    wait_until(lambda: len(children(supervisor)) == 2)
+    running.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: workers[1] not in (now := children(supervisor)) and len(now) == 2)
+    assert httpx.get(url, timeout=20).text.startswith("wsgi")
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize("flags", [(), ("--metrics", "0")])
+def test_a_parent_that_ignored_the_end_of_children(command: Any, flags: tuple[str, ...]) -> None:
+    # It stays ignored in the program that is executed.
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        running = command("app:wsgi", "--port", "0", "--workers", "2", *flags)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    url = running.url
+    workers = children(running.process.pid)
+    # The first one may be the process for metrics.
+    os.kill(workers[-1], signal.SIGKILL)
+    running.wait_for(r"\(pid \d+\) ended with signal 9 and is replaced in 0.0 s")
+    wait_until(lambda: len(children(running.process.pid)) == len(workers))
+    assert httpx.get(url, timeout=20).text.startswith("wsgi")
+    assert running.stop() == 0
+
+
+READS = """
+import os
+
+def wsgi(environ, start_response):
+    terminal = os.open("/dev/tty", os.O_RDWR)
+    try:
+        found = os.read(terminal, 1).decode()
+    except OSError as error:
+        found = error.strerror
+    finally:
+        os.close(terminal)
+    start_response("200 OK", [])
+    return [found.encode()]
+"""
+#: A shell with a terminal, which runs a job in the background.
+SHELL = """
+import os, pty, subprocess, sys
+pid, _terminal = pty.fork()
+if pid == 0:
+    with open("log.txt", "w") as log:
+        line = [sys.executable, "-m", "socketify", "reads:wsgi", "--port", "0", "--workers", "2"]
+        job = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=os.setpgrp)
+        with open("pid.txt", "w") as file:
+            file.write(f"{job.pid}\\n")
+        os._exit(job.wait() & 0xFF)
+os.waitpid(pid, 0)
+"""
+
+
+def test_a_job_in_the_background_that_reads_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "reads.py").write_text(READS)
+    with subprocess.Popen([sys.executable, "-c", SHELL], cwd=tmp_path, env=environment(PYTHONUNBUFFERED="1")) as shell:
+        wait_until(lambda: "worker(s)" in text(tmp_path / "log.txt") and text(tmp_path / "pid.txt").endswith("\n"))
+        job = int(text(tmp_path / "pid.txt"))
+        try:
+            url = text(tmp_path / "log.txt").split()[2]
+            for _ in range(3):
+                assert httpx.get(url, timeout=20).text == "Input/output error"
+            assert "one worker more" not in text(tmp_path / "log.txt")
+            # A process may ask for one all the same.
+            os.kill(job, signal.SIGTTIN)
+            wait_until(lambda: "one worker more: 3" in text(tmp_path / "log.txt"))
+        finally:
+            os.kill(job, signal.SIGTERM)
+        assert shell.wait(20) == 0
+
+
+def text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
