@@ -76,7 +76,7 @@ def _take_place(settings: argparse.Namespace) -> Place:
     identity = find_identity(settings.user, settings.group)
     if settings.umask is not None:
         os.umask(settings.umask)
-    place = Place(settings.pid)
+    place = Place(settings.pid, identity)
     try:
         place.listen(
             host=settings.host,
@@ -89,8 +89,7 @@ def _take_place(settings: argparse.Namespace) -> Place:
         )
         if settings.metrics is not None:
             place.metrics = open_metrics_port(*settings.metrics)
-        if identity is not None:
-            place.become(identity)
+        place.settle()
     except BaseException:
         place.leave()
         raise
@@ -137,7 +136,7 @@ def _serve(settings: argparse.Namespace, place: Place) -> int:
             among_others,
             settings.workers,
             all_serve,
-            lambda: _close(sockets),
+            place.stop_listening,
             options=worker_options(settings),
             sockets=len(sockets),
             companion=_metrics_process(place),

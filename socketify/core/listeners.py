@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import socket
-from pathlib import Path
 from typing import Optional, Union
 
 from ..system.descriptors import answer_without_delay, listen_on
-from ..system.unix_sockets import bound_unix_socket, permissions_of
+from ..system.unix_sockets import SocketFile, bound_unix_socket
 from .options import AppListenOptions
 
 _EXCLUSIVE = 1
@@ -34,7 +32,7 @@ class Listener:
         self.is_shared = config.fd is not None
         #: Whether the native side has a duplicate.
         self.is_registered = False
-        self._path = ""
+        self._file: Optional[SocketFile] = None
         #: The mode of the file of a Unix-domain socket.
         self.permissions: Optional[int] = None
         self._process = os.getpid()
@@ -88,10 +86,9 @@ class Listener:
         return opened
 
     def _unix(self, path: str) -> socket.socket:
-        opened = bound_unix_socket(path, self.config.permissions)
-        self._path = path
+        opened, self._file = bound_unix_socket(path, self.config.permissions)
         try:
-            self.permissions = permissions_of(path)
+            self.permissions = self._file.permissions
             opened.listen(self._backlog)
         except BaseException:
             opened.close()
@@ -100,10 +97,9 @@ class Listener:
         return opened
 
     def _remove_file(self) -> None:
-        path, self._path = self._path, ""
-        if path and self._process == os.getpid():
-            with contextlib.suppress(FileNotFoundError):
-                Path(path).unlink()
+        if self._file is not None and self._process == os.getpid():
+            self._file.remove()
+        self._file = None
 
     @property
     def where(self) -> str:

@@ -10,7 +10,7 @@ import socket
 from typing import Optional
 
 from ..system.descriptors import listen_on
-from ..system.unix_sockets import bound_unix_socket
+from ..system.unix_sockets import SocketFile, bound_unix_socket
 from .binding import bound_socket
 
 _SYSTEMD_FIRST = 3
@@ -28,8 +28,11 @@ def open_sockets(
     fd: Optional[int],
     workers: int,
     backlog: int,
-) -> list[list[socket.socket]]:
+    owner: Optional[tuple[int, int]] = None,
+) -> tuple[list[list[socket.socket]], Optional[SocketFile]]:
     """Return the listening sockets of each worker, or those that all share: SO_REUSEPORT lets the system spread connections.
+
+    The file of a Unix-domain socket comes beside.
 
     Args:
         host: name or address to listen on; None for every interface.
@@ -39,6 +42,7 @@ def open_sockets(
         fd: a descriptor that is bound already, instead of host and port.
         workers: how many share the port.
         backlog: connections that may wait in each socket.
+        owner: user and group to whom the file of a Unix-domain socket is given; None for nobody.
 
     Raises:
         OSError: the address is taken, unknown or not permitted; the message says which.
@@ -46,11 +50,12 @@ def open_sockets(
     """
     inherited = _systemd_descriptors() if fd is None else [fd]
     if inherited:
-        return [[_adopt(descriptor, backlog) for descriptor in inherited]]
+        return [[_adopt(descriptor, backlog) for descriptor in inherited]], None
     if uds is not None:
-        return [[_listen_unix(uds, uds_permissions, backlog)]]
+        opened, file = _listen_unix(uds, uds_permissions, backlog, owner)
+        return [[opened]], file
     try:
-        return _listen(host or None, port, workers, backlog)
+        return _listen(host or None, port, workers, backlog), None
     except OSError as error:
         message = f"cannot listen on {host or '*'}:{port}: {error.strerror}"
         raise type(error)(error.errno, message) from error
@@ -99,14 +104,23 @@ def _adopt(descriptor: int, backlog: int) -> socket.socket:
     return socket.socket(fileno=descriptor)
 
 
-def _listen_unix(path: str, permissions: Optional[int], backlog: int) -> socket.socket:
+def _listen_unix(
+    path: str, permissions: Optional[int], backlog: int, owner: Optional[tuple[int, int]]
+) -> tuple[socket.socket, SocketFile]:
     try:
-        opened = bound_unix_socket(path, permissions)
+        opened, file = bound_unix_socket(path, permissions)
+        try:
+            if owner is not None:
+                file.give_to(*owner)
+            opened.listen(backlog)
+        except BaseException:
+            opened.close()
+            file.remove()
+            raise
     except OSError as error:
         message = f"cannot listen on Unix socket {path!r}: {error.strerror}"
         raise type(error)(error.errno, message) from error
-    opened.listen(backlog)
-    return opened
+    return opened, file
 
 
 def describe(opened: socket.socket, secure: bool) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 
@@ -24,53 +25,63 @@ class PidFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        self._process = os.getpid()
+        # The program may go to another folder.
+        self._path = Path(path).absolute()
+        self._descriptor = -1
         try:
             self._descriptor = self._open()
             os.ftruncate(self._descriptor, 0)
-            os.write(self._descriptor, b"%d\n" % self._process)
+            os.write(self._descriptor, b"%d\n" % os.getpid())
         except OSError as error:
             if isinstance(error, BlockingIOError):
                 message = f"--pid: {path!r} belongs to a process that runs: {self._holder()}"
                 raise OSError(errno.EEXIST, message) from None
-            message = f"--pid: cannot write {path!r}: {error.strerror}"
+            why = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+            message = f"--pid: cannot write {path!r}: {why}"
             raise type(error)(error.errno, message) from None
+        os.register_at_fork(after_in_child=self._close_in_child)
 
     def _open(self) -> int:
+        # Root may write here on behalf of another user, whose folder it is, and who must not choose what is written to.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(self._path, flags, 0o644)
             try:
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+                    raise OSError(errno.EINVAL, "it is no file of its own")
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Who held it may have removed it meanwhile.
-                with contextlib.suppress(FileNotFoundError):
-                    if os.path.samestat(os.fstat(descriptor), self._path.stat()):
-                        return descriptor
-            except PermissionError as error:
-                # What some systems say of a lock that another one has.
-                os.close(descriptor)
-                raise BlockingIOError from error
+                if self._is_there(descriptor):
+                    return descriptor
             except BaseException:
                 os.close(descriptor)
                 raise
             os.close(descriptor)
+
+    def _is_there(self, descriptor: int) -> bool:
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.fstat(descriptor), os.lstat(self._path))
+        return False
 
     def _holder(self) -> str:
         with contextlib.suppress(OSError):
             return self._path.read_text("utf-8", "replace").strip() or "unknown"
         return "unknown"
 
-    def give_to(self, user: int, group: int) -> None:
-        """Let another user own it, who can empty it then where the directory is not hers."""
-        os.fchown(self._descriptor, user, group)
+    def _close_in_child(self) -> None:
+        """Let a child of a fork have no part in the lock, which would outlive this process with it."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def remove(self) -> None:
         """Remove the file, or empty it where that is not permitted; do nothing in children of a fork."""
-        if self._process != os.getpid():
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor < 0:
             return
-        try:
-            self._path.unlink()
-        except OSError:
+        if self._is_there(descriptor):
             with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, 0)
-        os.close(self._descriptor)
+                self._path.unlink()
+        os.ftruncate(descriptor, 0)
+        os.close(descriptor)

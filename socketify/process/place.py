@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
-from pathlib import Path
 from typing import Any, Optional
 
 from ..core.listeners import Listener
+from ..system.unix_sockets import SocketFile
 from .identity import Identity
 from .inherited_sockets import open_sockets
 from .pid_file import PidFile
@@ -19,46 +18,48 @@ class Place:
 
     Args:
         pid_file: its path; None for none.
+        identity: who the process is to be; None for who it is.
 
     Raises:
         OSError: another process has the file, or it cannot be written.
 
     """
 
-    def __init__(self, pid_file: Optional[str]) -> None:
+    def __init__(self, pid_file: Optional[str], identity: Optional[Identity] = None) -> None:
         self.sockets: list[list[socket.socket]] = []
         #: The metrics port; None for none.
         self.metrics: Optional[Listener] = None
-        self._path: Optional[str] = None
+        self._identity = identity
+        self._file: Optional[SocketFile] = None
         self._pid_file = None if pid_file is None else PidFile(pid_file)
 
     def listen(self, **where: Any) -> None:
         """Listen; the arguments and errors are those of :func:`open_sockets`."""
-        self.sockets = open_sockets(**where)
-        self._path = where["uds"]
+        identity = self._identity if os.geteuid() == 0 else None
+        owner = None if identity is None else (identity.user, identity.group)
+        self.sockets, self._file = open_sockets(**where, owner=owner)
 
-    def become(self, identity: Identity) -> None:
-        """Be another user from now on, with the files that are there.
+    def settle(self) -> None:
+        """Be the other user from now on.
 
         Raises:
             OSError: that is not permitted.
 
         """
-        if os.geteuid() == 0:
-            if self._path is not None:
-                os.chown(self._path, identity.user, identity.group)
-            if self._pid_file is not None:
-                self._pid_file.give_to(identity.user, identity.group)
-        identity.take()
+        if self._identity is not None:
+            self._identity.take()
+
+    def stop_listening(self) -> None:
+        """Close the sockets, and remove the file of a Unix-domain socket: the place is another one's to take."""
+        for each in (each for group in self.sockets for each in group):
+            each.close()
+        if self._file is not None:
+            self._file.remove()
 
     def leave(self) -> None:
         """Close the sockets, and remove the files as far as that is permitted."""
-        for each in (each for group in self.sockets for each in group):
-            each.close()
+        self.stop_listening()
         if self.metrics is not None:
             self.metrics.close()
-        if self._path is not None:
-            with contextlib.suppress(OSError):
-                Path(self._path).unlink()
         if self._pid_file is not None:
             self._pid_file.remove()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 from collections.abc import Iterable
-from pathlib import Path
 
 from ..core.options import AppListenOptions
-from ..system.unix_sockets import bound_unix_socket
+from ..system.unix_sockets import SocketFile, bound_unix_socket
 from .binding import bound_socket
 
 
@@ -59,6 +57,7 @@ class WorkerSockets:
         self._sockets: list[list[socket.socket]] = []
         # Only one socket can have a path.
         self._places = [place for place in places if place.domain is not None]
+        self._files: list[SocketFile] = []
         shared = [socket.socket(fileno=os.dup(place.fd)) for place in places if place.fd is not None]
         try:
             for _ in range(workers):
@@ -75,7 +74,8 @@ class WorkerSockets:
     def begin(self) -> None:
         """Take the paths of Unix-domain sockets, which the app had."""
         for place in self._places:
-            made = bound_unix_socket(str(place.domain), place.permissions)
+            made, file = bound_unix_socket(str(place.domain), place.permissions)
+            self._files.append(file)
             made.listen(self._backlog)
             for mine in self._sockets:
                 mine.append(made)
@@ -95,8 +95,8 @@ class WorkerSockets:
             for each in mine:
                 each.close()
 
-    def remove(self) -> None:
-        """Remove the paths of Unix-domain sockets."""
-        for place in self._places:
-            with contextlib.suppress(OSError):
-                Path(str(place.domain)).unlink()
+    def stop(self) -> None:
+        """Close the sockets, and remove the files of Unix-domain sockets."""
+        self.close()
+        for file in self._files:
+            file.remove()

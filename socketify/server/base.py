@@ -272,9 +272,9 @@ class InterfaceServer(ABC):
                 raise SystemExit(CONFIGURATION_ERROR) from error
 
         def supervise(on_ready: Optional[Callable[[], None]] = None) -> Supervisor:
-            supervisor = Supervisor(work, workers, on_ready, sockets.close, options=options, sockets=len(sockets))
+            supervisor = Supervisor(work, workers, on_ready, sockets.stop, options=options, sockets=len(sockets))
             self._status = supervisor.run()
-            sockets.remove()
+            sockets.stop()
             return supervisor
 
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
@@ -13,9 +15,71 @@ from typing import Optional
 _PATH_MAX = 107
 #: As a TCP socket of this machine, it takes whoever can reach it.
 _PERMISSIONS = 0o666
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
-def bound_unix_socket(path: str, permissions: Optional[int] = None) -> socket.socket:
+class SocketFile:
+    """The file of a socket that is bound to it. One that another process puts in its place is left alone.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        OSError: there is none, or it is another one already.
+
+    """
+
+    def __init__(self, path: str) -> None:
+        # The program may go to another folder.
+        self._path = str(Path(path).absolute())
+        found = os.lstat(self._path)
+        if not stat.S_ISSOCK(found.st_mode) or found.st_nlink != 1:
+            raise PermissionError(errno.EPERM, "another file has taken its place")
+        self._identity = _identity(found)
+
+    @property
+    def permissions(self) -> int:
+        """Its mode."""
+        return permissions_of(self._path)
+
+    def set_permissions(self, mode: int) -> None:
+        """Change its mode, and never that of a file to which a link leads by now.
+
+        Raises:
+            OSError: that is not permitted, or it is another file already.
+
+        """
+        with self._own() as place:
+            os.chmod(place, mode)  # noqa: PTH101 - no folder, but what a descriptor refers to
+
+    def give_to(self, user: int, group: int) -> None:
+        """Let it belong to another user; the errors are those of :meth:`set_permissions`."""
+        with self._own() as place:
+            os.chown(place, user, group)
+
+    @contextlib.contextmanager
+    def _own(self) -> Iterator[str]:
+        """Give a path that leads to this file, whatever others do to its folder meanwhile."""
+        # Without either there is no such path.
+        if not hasattr(os, "O_PATH") or not _DESCRIPTORS.is_dir():
+            yield self._path
+            return
+        descriptor = os.open(self._path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if _identity(os.fstat(descriptor)) != self._identity:
+                raise PermissionError(errno.EPERM, "another file has taken its place")
+            yield str(_DESCRIPTORS / str(descriptor))
+        finally:
+            os.close(descriptor)
+
+    def remove(self) -> None:
+        """Remove it, as far as that is permitted."""
+        with contextlib.suppress(OSError):
+            if _identity(os.lstat(self._path)) == self._identity:
+                Path(self._path).unlink()
+
+
+def bound_unix_socket(path: str, permissions: Optional[int] = None) -> tuple[socket.socket, SocketFile]:
     """Bind a stream socket that does not listen yet: until it does, nobody can connect. A file that a dead process left goes.
 
     Args:
@@ -41,16 +105,26 @@ def bound_unix_socket(path: str, permissions: Optional[int] = None) -> socket.so
                 mode = permissions_of(path)
             Path(path).unlink()
             opened.bind(encoded)
-        Path(path).chmod(mode)
+        file = SocketFile(path)
+        try:
+            file.set_permissions(mode)
+        except BaseException:
+            file.remove()
+            raise
     except BaseException:
         opened.close()
         raise
-    return opened
+    return opened, file
 
 
 def permissions_of(path: str) -> int:
     """Return the mode of a file, without its kind."""
     return stat.S_IMODE(Path(path).stat().st_mode)
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int]:
+    # The next file may get the number of one that is gone.
+    return (found.st_dev, found.st_ino, found.st_mtime_ns)
 
 
 def _is_stale(path: bytes) -> bool:

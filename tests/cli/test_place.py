@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,10 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import children, wait_until
-from server_programs import Program
+from cli_command import ROOT, Command, children, wait_until
+from server_programs import Program, environment
 
 from socketify import App, AppListenOptions
+from socketify.system.unix_sockets import bound_unix_socket
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 #: A user that every Debian has.
@@ -99,6 +101,63 @@ def test_permissions_of_an_app(tmp_path: Path) -> None:
         AppListenOptions(domain="s", permissions="666")  # type: ignore[arg-type]
 
 
+WAITS = """
+import asyncio, os, socketify
+
+def run(app):
+    async def wait(res, req):
+        open("waits", "w").close()
+        while not os.path.exists("go"):
+            await asyncio.sleep(0.02)
+        res.end("waited")
+    app.get("/wait", wait)
+    app.get("/", lambda res, req: res.end(str(os.getpid())))
+"""
+ALONE = (
+    "import waits, socketify\nwaits.run(app := socketify.App())\nsocketify.serve(app, uds='s', on_listen=lambda _: print(0))"
+)
+CROWD = "import waits, socketify\nsocketify.serve(waits.run, uds='s', workers=2, on_listen=lambda _: print(0))"
+
+
+@pytest.mark.parametrize("kind", ["one process", "workers", "an App", "workers of a program"])
+def test_who_drains_leaves_the_file_of_its_successor_alone(command: Any, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "waits.py").write_text(WAITS)
+    path = tmp_path / "s"
+    transport = httpx.HTTPTransport(uds=str(path))
+    with contextlib.ExitStack() as stack:
+        if kind in ("one process", "workers"):
+            old = command("waits:run", "--uds", "s", *(("--workers", "2") if kind == "workers" else ())).process
+            wait_until(lambda: "Listening" in (tmp_path / "log.txt").read_text())
+        else:
+            more = {"cwd": tmp_path, "env": environment(PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")}
+            old = stack.enter_context(Program(ALONE if kind == "an App" else CROWD, **more)).process
+        with socket.socket(socket.AF_UNIX) as waiting:
+            waiting.settimeout(20)
+            waiting.connect(str(path))
+            waiting.sendall(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+            wait_until((tmp_path / "waits").exists)
+            old.terminate()
+            # It stops listening at once, so that another one can take the place.
+            wait_until(lambda: refuses(path))
+            (tmp_path / "new").mkdir()
+            new = Command(tmp_path / "new", "app:wsgi", "--app-dir", str(tmp_path), "--uds", str(path))
+            stack.callback(new.process.wait)
+            stack.callback(new.process.kill)
+            assert new.url
+            (tmp_path / "go").touch()
+            assert waiting.recv(1000).endswith(b"waited")
+        assert old.wait(20) == -signal.SIGTERM
+        with httpx.Client(transport=transport) as client:
+            assert client.get("http://a/").text.startswith("wsgi")
+        assert new.stop() == 0
+    assert not path.exists()
+
+
+def refuses(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) != 0
+
+
 @pytest.mark.parametrize("flags", [(), ("--workers", "2"), ("--reload",)])
 def test_the_file_with_the_number_of_the_process(command: Any, tmp_path: Path, flags: tuple[str, ...]) -> None:
     path = tmp_path / "pid"
@@ -117,6 +176,64 @@ def test_the_file_with_the_number_of_the_process(command: Any, tmp_path: Path, f
     os.kill(int(path.read_text()), signal.SIGTERM)
     assert running.process.wait(20) == -signal.SIGTERM
     assert not path.exists()
+
+
+def test_the_lock_of_the_file_holds_when_the_application_reads_it(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "reads.py").write_text('from app import wsgi\nopen("pid").read()\n')
+    running = command("reads:wsgi", "--port", "0", "--pid", "pid")
+    assert running.url
+    second = command("app:wsgi", "--port", "0", "--pid", "pid")
+    assert second.process.wait(20) == 2
+    assert "belongs to a process that runs" in second.said
+
+
+def test_workers_that_outlive_their_supervisor_have_no_part_in_the_file(command: Any, tmp_path: Path) -> None:
+    running = command("app:wsgi", "--port", "0", "--workers", "2", "--pid", "pid")
+    assert running.url
+    workers = children(running.process.pid)
+    for each in workers:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        running.process.kill()
+        running.process.wait()
+        second = command("app:wsgi", "--port", "0", "--pid", "pid")
+        assert second.url
+        assert (tmp_path / "pid").read_text() == f"{second.process.pid}\n"
+    finally:
+        for each in workers:
+            os.kill(each, signal.SIGKILL)
+    assert second.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "why"), [("symlink_to", "it is a symbolic link"), ("hardlink_to", "it is no file of its own")]
+)
+def test_the_file_is_not_written_where_a_link_leads(command: Any, tmp_path: Path, make: str, why: str) -> None:
+    other = tmp_path / "other"
+    other.write_text("theirs\n")
+    if make == "hardlink_to":
+        os.link(other, tmp_path / "pid")
+    else:
+        (tmp_path / "pid").symlink_to(other)
+    running = command("app:wsgi", "--port", "0", "--pid", "pid")
+    assert running.process.wait(20) == 2
+    assert running.said == f"socketify: --pid: cannot write 'pid': {why}\n"
+    assert other.read_text() == "theirs\n"
+
+
+def test_the_mode_of_a_socket_is_not_that_of_a_file_which_takes_its_place(tmp_path: Path) -> None:
+    path, other = tmp_path / "s", tmp_path / "other"
+    other.touch(0o600)
+    opened, file = bound_unix_socket(str(path))
+    path.unlink()
+    path.symlink_to(other)
+    for change in (lambda: file.set_permissions(0o666), lambda: file.give_to(os.getuid(), os.getgid())):
+        with pytest.raises(OSError, match=r"symbolic links|taken its place"):
+            change()
+    file.remove()
+    opened.close()
+    assert path.is_symlink()
+    assert mode(other) == 0o600
 
 
 WHO = """
@@ -142,8 +259,9 @@ def test_another_user_serves_a_port_that_only_root_may_bind(command: Any, tmp_pa
     for pid in (running.process.pid, *children(running.process.pid)):
         assert f"Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}" in Path(f"/proc/{pid}/status").read_text()
     assert running.stop() == 0
-    # The directory is not hers.
+    # The directory is not hers, and neither is the file.
     assert (tmp_path / "pid").read_text() == ""
+    assert (tmp_path / "pid").stat().st_uid == 0
 
 
 @AS_ROOT
