@@ -23,7 +23,6 @@ _LIMITS = Limits()
 #: Flags that mean nothing without another one.
 _NEEDS = (
     ("uds_permissions", "uds"),
-    ("ssl_keyfile", "ssl_certfile"),
     ("ssl_client_certificate", "ssl_ca_certs"),
     ("ssl_crl", "ssl_ca_certs"),
     ("worker_lifetime_jitter", "worker_lifetime"),
@@ -394,11 +393,19 @@ def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespac
     for name, needed in _NEEDS:
         if getattr(settings, name) is not None and getattr(settings, needed) is None:
             parser.error(f"--{name.replace('_', '-')} needs --{needed.replace('_', '-')}")
+    _check_tls(parser, settings)
     if settings.access_log_file is not None and settings.access_logger is not None:
         parser.error("--access-log-file excludes --access-logger")
     for name, is_given in (("metrics", settings.metrics is not None), ("workers", settings.workers > 1)):
         if settings.reload and is_given:
             parser.error(f"--reload excludes --{name}")
+
+
+def _check_tls(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:
+    """Exit where something of TLS is asked for without a certificate: nobody must get plain HTTP then."""
+    for name, value in vars(settings).items():
+        if name.startswith("ssl_") and value is not None and value is not False and settings.ssl_certfile is None:
+            parser.error(f"--{name.replace('_', '-')} needs --ssl-certfile")
 
 
 def _flags(parser: argparse.ArgumentParser) -> list[argparse.Action]:

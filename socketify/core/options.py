@@ -31,6 +31,7 @@ _NEED_CERTIFICATE = (
     "ssl_ciphers",
     "minimum_version",
     "maximum_version",
+    "reload_interval",
 )
 
 StrPath = Union[str, "os.PathLike[str]"]
@@ -58,7 +59,7 @@ class AppOptions:
         crl_file_name: which certificates of clients are revoked (RFC 5280 section 5): the lists, PEM, of each CA in the chain
             of a client's certificate. A CA without a list signs for nobody, and neither does one whose list is too old.
         reload_interval: seconds between two looks whether the files have changed, which are read again then, those of server
-            names, too; 0 for never.
+            names, too; at least 1, or 0 for never.
 
     Raises:
         FileNotFoundError: a file that is named does not exist.
@@ -141,12 +142,13 @@ class AppOptions:
             message = f"handshake_timeout must be an int from 0 to {_HANDSHAKE_TIMEOUT_MAX}, not {timeout!r}"
             raise ValueError(message)
         interval = self.reload_interval
-        if not isinstance(interval, (int, float)) or not 0 <= interval <= _RELOAD_INTERVAL_MAX:
-            message = f"reload_interval must be a number from 0 to {_RELOAD_INTERVAL_MAX}, not {interval!r}"
+        if not isinstance(interval, (int, float)) or not (interval == 0 or 1 <= interval <= _RELOAD_INTERVAL_MAX):
+            message = f"reload_interval must be 0, or from 1 to {_RELOAD_INTERVAL_MAX} seconds, not {interval!r}"
             raise ValueError(message)
         if self.cert_file_name is None:
             for name in _NEED_CERTIFICATE:
-                if getattr(self, name) is not None:
+                # Only the interval is never None.
+                if getattr(self, name) not in (None, 0):
                     message = f"{name} needs cert_file_name: the certificate of the server"
                     raise ValueError(message)
 

@@ -50,6 +50,11 @@ class ServerNames:
         name = checked_hostname(hostname)
         if options is None or not options.wants_tls:
             return
+        if options.reload_interval:
+            message = (
+                f"server name {hostname!r}: reload_interval is an option of the app, whose looks are at the names' files, too"
+            )
+            raise ValueError(message)
         if not self._core.is_secure:
             message = f"server name {hostname!r}: its certificate needs an app that has one itself: App(AppOptions(...))"
             raise RuntimeError(message)

@@ -19,6 +19,8 @@ import pytest
 from cli_command import MODULE, ROOT
 from websockets.sync.client import connect
 
+from socketify.cli.arguments import parse_arguments
+
 
 @pytest.mark.parametrize(
     ("arguments", "answer"),
@@ -185,6 +187,7 @@ def test_unix_sockets_and_descriptors(command: Any, tmp_path: Path) -> None:
         (["app:asgi", "--server-header", "a\nb"], "must be True, False, or up to 128 printable characters"),
         (["app:asgi", "--ws-idle-timeout", "5"], "must be 0, or from 8 to 960, not 5"),
         (["app:asgi", "--ssl-client-certificate", "optional"], "--ssl-client-certificate needs --ssl-ca-certs"),
+        (["app:asgi", "--ssl-client-certificate", "required", "--ssl-ca-certs", "x"], "--ssl-ca-certs needs --ssl-certfile"),
         (["app:three"], "cannot tell the interface"),
         (["app:make"], "needs no arguments: if it makes the application, give what it returns, or pass --factory"),
         (["app:make_later"], "makes an application asynchronously"),
@@ -205,6 +208,25 @@ def test_errors_are_one_line_and_status_2(command: Any, arguments: list[str], sa
     assert running.process.wait(20) == 2
     assert said in running.said
     assert len(running.said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "name"),
+    [
+        (["--ssl-reload"], {}, "reload"),
+        (["--ssl-minimum-version", "1.3"], {}, "minimum-version"),
+        (["--ssl-ciphers", "x"], {}, "ciphers"),
+        (["--ssl-keyfile", "x"], {}, "keyfile"),
+        ([], {"SOCKETIFY_SSL_RELOAD": "yes"}, "reload"),
+        ([], {"SOCKETIFY_SSL_CA_CERTS": "x"}, "ca-certs"),
+    ],
+)
+def test_who_asks_for_tls_does_not_get_plain_http(
+    capsys: pytest.CaptureFixture[str], flags: list[str], environ: dict[str, str], name: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse_arguments(["app:asgi", *flags], environ)
+    assert f"--ssl-{name} needs --ssl-certfile" in capsys.readouterr().err
 
 
 def test_a_taken_port(command: Any) -> None:
