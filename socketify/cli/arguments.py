@@ -27,6 +27,8 @@ _NEEDS = (
     ("ssl_crl", "ssl_ca_certs"),
     ("worker_lifetime_jitter", "worker_lifetime"),
 )
+#: What a single worker has a supervisor for.
+_NEEDS_SUPERVISOR = ("metrics", "limit_max_requests", "timeout_worker", "max_rss", "worker_lifetime")
 _MODE_MAX = 0o777
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 _TRUE = ("1", "true", "yes", "on", "t", "y")
@@ -396,9 +398,23 @@ def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespac
     _check_tls(parser, settings)
     if settings.access_log_file is not None and settings.access_logger is not None:
         parser.error("--access-log-file excludes --access-logger")
-    for name, is_given in (("metrics", settings.metrics is not None), ("workers", settings.workers > 1)):
-        if settings.reload and is_given:
-            parser.error(f"--reload excludes --{name}")
+    _check_reload(parser, settings)
+
+
+def _check_reload(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:
+    """Exit where something of workers is asked for beside --reload, which has none."""
+    if not settings.reload:
+        return
+    if settings.workers > 1:
+        parser.error("--reload excludes --workers")
+    for name in _NEEDS_SUPERVISOR:
+        if getattr(settings, name) is not None:
+            parser.error(f"--reload excludes --{name.replace('_', '-')}")
+
+
+def has_supervisor(settings: argparse.Namespace) -> bool:
+    """Return whether workers serve, who have a supervisor."""
+    return settings.workers > 1 or any(getattr(settings, name) for name in _NEEDS_SUPERVISOR)
 
 
 def _check_tls(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:

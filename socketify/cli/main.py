@@ -31,15 +31,13 @@ from ..system.stop_signals import end_by
 from ..system.worker import succeeds
 from ..topics.broker import BrokerError
 from ..topics.brokers.schemes import without_password
-from .arguments import make_parser, parse_arguments
+from .arguments import has_supervisor, make_parser, parse_arguments
 from .loading import LoadError, described
 from .logging_config import configure_logging
+from .lone_signals import ignore_counts
 from .server import build_server, serve_on, uds_permissions, worker_options
 
 logger = logging.getLogger("socketify")
-
-#: What a single worker has a supervisor for.
-_NEEDS_SUPERVISOR = ("metrics", "limit_max_requests", "timeout_worker", "max_rss", "worker_lifetime")
 
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
@@ -127,10 +125,12 @@ def _serve(settings: argparse.Namespace, place: Place) -> int:
         return max(0, _work(settings, mine, lambda: None, spokesman.is_this_worker))
 
     try:
+        if not has_supervisor(settings):
+            ignore_counts()
         if settings.reload:
             reload_module = importlib.import_module("socketify.cli.reload")
             return int(reload_module.run_reloading(alone, settings))
-        if settings.workers == 1 and not any(getattr(settings, name) for name in _NEEDS_SUPERVISOR):
+        if not has_supervisor(settings):
             return alone()
         supervisor = Supervisor(
             among_others,
