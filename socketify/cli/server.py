@@ -22,7 +22,7 @@ from ..server.base import InterfaceServer
 from ..server.detection import detect_interface
 from ..server.serve import make_server
 from ..websocket.constants import CompressOptions
-from .arguments import make_parser
+from .arguments import has_supervisor, make_parser
 from .loading import LoadError, call_factory, load
 
 #: Between two looks at the TLS files.
@@ -57,7 +57,7 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "server_header": {True: "socketify", False: None}.get(settings.server_header, settings.server_header),
         "date_header": settings.date_header,
         "threads": settings.threads,
-        "multiprocess": settings.workers > 1,
+        "multiprocess": has_supervisor(settings),
         "root_path": settings.root_path,
         "pathsend": settings.pathsend,
         "accept_proxy_protocol": False if settings.proxy_protocol == "off" else settings.proxy_protocol,

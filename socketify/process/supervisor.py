@@ -117,7 +117,8 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until a signal stops it; return the exit status: 0, or what a worker could not serve with."""
-        self._directory = _directory_of_topics() if self._count > 1 else None
+        # Also for one worker: it may get others, or a successor.
+        self._directory = _directory_of_topics()
         self._metrics = memory_for_workers(self._count)
         self._metrics.supervise(os.getpid())
         self._signals.block()

@@ -57,5 +57,6 @@ class WSGI(InterfaceServer):
 
     def run(self, workers: int = 1, block: bool = True, *, worker_options: Optional[WorkerOptions] = None) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`; see :meth:`InterfaceServer.run`."""
-        self._multiprocess = self._multiprocess or workers > 1
+        # A supervisor may add workers, and replaces them: two serve then for a while.
+        self._multiprocess = self._multiprocess or workers > 1 or worker_options is not None
         super().run(workers, block, worker_options=worker_options)

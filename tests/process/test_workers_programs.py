@@ -50,14 +50,15 @@ def test_workers_of_a_program_lose_nothing_when_one_is_replaced(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("block", [True, False])
-def test_servers_run_several_workers(tmp_path: Path, block: bool) -> None:
+@pytest.mark.parametrize("workers", ["workers=2", "1, worker_options=WorkerOptions()"])
+def test_servers_run_several_workers(tmp_path: Path, block: bool, workers: str) -> None:
     program = (
-        "import time\nfrom app import wsgi\nfrom socketify import WSGI\n"
+        "import time\nfrom app import wsgi\nfrom socketify import WSGI, WorkerOptions\n"
         "def application(environ, start_response):\n"
         "    start_response('200 OK', [])\n"
         "    return [str(environ['wsgi.multiprocess']).encode()]\n"
         "server = WSGI(application).listen(0, lambda config: print(config.port, flush=True))\n"
-        f"server.run(workers=2, block={block})\n"
+        f"server.run({workers}, block={block})\n"
     )
     if not block:
         program += "input()\nserver.close()\n"

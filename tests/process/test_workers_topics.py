@@ -92,6 +92,20 @@ def test_the_directory_is_private_and_is_removed(start: Any, temporary: Path) ->
     assert not directory.exists()
 
 
+def test_a_worker_that_comes_to_the_only_one_shares_its_topics(start: Any, temporary: Path) -> None:
+    running, port, (first,) = start("--max-rss", "2G", workers=1)
+    running.process.send_signal(signal.SIGTTIN)
+    wait_until(lambda: has_members(temporary, 2))
+    pids = children(running.process.pid)
+    assert first in pids
+    with one_client_each(port, pids) as (one, two):
+        for each in (one, two):
+            each.join("a")
+        one.say("a", "text")
+        assert one.recv() == two.recv() == "text"
+    assert running.stop() == 0
+
+
 def test_the_directory_is_removed_when_the_supervisor_is_killed(start: Any, temporary: Path) -> None:
     running, _, _ = start()
     wait_until(lambda: has_members(temporary, 2))
