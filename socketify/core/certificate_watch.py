@@ -16,11 +16,15 @@ logger = logging.getLogger("socketify")
 _State = tuple[tuple[int, ...], ...]
 
 
+#: Names that are looked at in one turn of the loop.
+_NAMES_IN_TURN = 50
+
+
 class CertificateWatch:
     """Looks at the TLS files of an app while it is served.
 
     A certificate and its key are two files, and one may be there before the other: what is wrong is reported only if it still
-    is at the next look. What was read before stays in use then.
+    is at the next look. What was read before stays in use then, and each look tries anew, as time may mend what is wrong.
 
     Args:
         names: whose files are looked at.
@@ -32,46 +36,76 @@ class CertificateWatch:
         self._names = names
         self._seconds = seconds
         # They were read when the app was made, perhaps long before it is served.
-        self._states = {name: _state_of(options) for name, options in names.options.items()}
-        #: Names whose files could not be used at the last look.
-        self._wrong: set[str] = set()
-        self._timer: Optional[asyncio.TimerHandle] = None
+        files = _Files()
+        self._states = {name: files.state_of(options) for name, options in names.options.items()}
+        #: What was reported of names whose files could not be used at the last look; empty for nothing yet.
+        self._wrong: dict[str, str] = {}
+        self._timer: Optional[asyncio.Handle] = None
 
     async def start(self) -> None:
         """Begin to look."""
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
+        self._wait()
 
     async def stop(self, _seconds: float) -> None:
         """Look no more."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self) -> None:
+    def _wait(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
-        for name, options in list(self._names.options.items()):
-            state = _state_of(options)
-            # A name that was added since has what is there.
-            before = self._states.get(name, state)
-            self._states[name] = state
-            if before != state or name in self._wrong:
-                self._reload(name, is_second_try=before == state)
 
-    def _reload(self, name: str, is_second_try: bool) -> None:
+    def _look(self) -> None:
+        for gone in (self._states.keys() | self._wrong.keys()) - self._names.options.keys():
+            self._states.pop(gone, None)
+            self._wrong.pop(gone, None)
+        self._look_at(list(self._names.options), _Files())
+
+    def _look_at(self, names: list[str], files: _Files) -> None:
+        """Look at the files of names, at those of the last ones later, so that other connections are served meanwhile."""
+        for _ in range(min(len(names), _NAMES_IN_TURN)):
+            name = names.pop()
+            options = self._names.options.get(name)
+            if options is not None:
+                self._look_at_one(name, files.state_of(options))
+        if names:
+            self._timer = asyncio.get_running_loop().call_soon(self._look_at, names, files)
+        else:
+            self._wait()
+
+    def _look_at_one(self, name: str, state: _State) -> None:
+        # A name that was added since has what is there.
+        before = self._states.get(name, state)
+        self._states[name] = state
+        if before != state or name in self._wrong:
+            self._reload(name, is_new=before != state)
+
+    def _reload(self, name: str, is_new: bool) -> None:
         try:
             self._names.reload_name(name)
         except (OSError, ValueError) as error:
-            if is_second_try:
-                self._wrong.discard(name)
+            reported = self._wrong.setdefault(name, "")
+            if not is_new and str(error) != reported:
+                self._wrong[name] = str(error)
                 self._names.report(error)
-            else:
-                self._wrong.add(name)
         else:
-            self._wrong.discard(name)
+            self._wrong.pop(name, None)
             logger.info("the TLS files%s were read again", f" of {name}" if name else "")
 
 
-def _state_of(options: AppOptions) -> _State:
-    return tuple(_state_of_file(each) for each in options.files)
+class _Files:
+    """The files as they are at one look: names may share some."""
+
+    def __init__(self) -> None:
+        self._found: dict[StrPath, tuple[int, ...]] = {}
+
+    def state_of(self, options: AppOptions) -> _State:
+        """Return in which state the files of options are."""
+        return tuple(self._state_of_file(each) for each in options.files)
+
+    def _state_of_file(self, path: StrPath) -> tuple[int, ...]:
+        if path not in self._found:
+            self._found[path] = _state_of_file(path)
+        return self._found[path]
 
 
 def _state_of_file(path: StrPath) -> tuple[int, ...]:
@@ -79,4 +113,5 @@ def _state_of_file(path: StrPath) -> tuple[int, ...]:
         found = Path(path).stat()
     except OSError as error:
         return (error.errno or 0,)
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    # The time of the last change tells of permissions, too.
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 import socket
 import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cli_command import wait_until
+from server_programs import Program
 from tls_files import Files
 
 from socketify import App, AppOptions
+from socketify.core.certificate_watch import CertificateWatch
 
 
 def names(port: int, context: ssl.SSLContext, asked: str = "localhost") -> set[str]:
@@ -107,3 +112,57 @@ def test_an_interval_that_nothing_would_follow(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="reload_interval is an option of the app"):
         app.add_server_name("a.test", files.options("a", "a.test", reload_interval=5))
     app.close()
+
+
+NOBODY = 65534
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user, whom permissions concern")
+def test_what_permissions_forbid_is_read_when_they_permit_it(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    given = files.issue("server", "localhost", "before.test")
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        if folder.stat().st_uid == os.getuid() and folder != Path("/tmp"):
+            folder.chmod(0o755)
+    key = Path(given["key_file_name"])
+    key.chmod(0o644)
+    text = (
+        "import os, socketify\nfrom socketify import App, AppOptions\n"
+        f"files = { ({each: str(path) for each, path in given.items()})!r}\n"
+        "app = App(AppOptions(**files, reload_interval=1))\n"
+        "app.get('/', lambda res, req: res.end('x'))\n"
+        f"app.listen(0, lambda config: print(config.port))\nos.setgid({NOBODY})\nos.setuid({NOBODY})\napp.run()\n"
+    )
+    with Program(text) as program:
+        key.chmod(0o600)
+        files.issue("server", "localhost", "after.test")
+        Path(given["cert_file_name"]).chmod(0o644)
+        wait_until(lambda: "Permission denied" in program.errors)
+        # Longer than until a second report.
+        time.sleep(2.5)
+        assert program.errors.count("a handler failed") == 1
+        assert names(program.port, files.client()) == {"localhost", "before.test"}
+        key.chmod(0o644)
+        wait_until(lambda: names(program.port, files.client()) == {"localhost", "after.test"})
+        program.stop()
+
+
+def test_a_look_at_many_names_takes_many_turns(tmp_path: Path) -> None:
+    file = tmp_path / "pair.pem"
+    file.touch()
+    asked: list[str] = []
+    options = {f"{number}.test": AppOptions(cert_file_name=file) for number in range(1000)}
+    watch = CertificateWatch(SimpleNamespace(options=options, reload_name=asked.append), 0.01)  # type: ignore[arg-type]
+    file.write_text("changed")
+
+    async def look() -> int:
+        await watch.start()
+        turns = 0
+        while len(asked) < len(options):
+            turns += bool(asked)
+            await asyncio.sleep(0)
+        await watch.stop(0)
+        return turns
+
+    assert asyncio.run(look()) >= 15
+    assert set(asked) == set(options)
