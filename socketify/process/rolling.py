@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from typing import Callable, Optional
 
@@ -10,8 +11,8 @@ from .worker import Worker
 
 logger = logging.getLogger("socketify")
 
-#: How long a new worker may take to serve before the next one is replaced anyway.
-_READY_SECONDS = 60.0
+#: How long a new worker may take to serve before it counts as one that does not.
+_READY_SECONDS = 300.0
 #: A worker whose successor did not serve stays for so long at least, unless a restart of all is requested.
 _AGAIN_SECONDS = 30.0
 
@@ -68,13 +69,19 @@ class Rolling:
         self._old = [worker for worker in self._old if worker.is_due]
 
     def step(self) -> None:
-        """Let the worker leave whose successor serves."""
+        """Let the worker leave whose successor serves; end a successor that takes too long, so that others may be started."""
         successor = self._successor
-        if successor is None or not (successor.serves or time.monotonic() - successor.began >= _READY_SECONDS):
+        if successor is None:
             return
-        self._successor = None
-        if self._old and self._old[0].index == successor.index:
-            self._old.pop(0).retire()
+        has_predecessor = bool(self._old) and self._old[0].index == successor.index
+        if successor.serves or not has_predecessor:
+            self._successor = None
+            if has_predecessor:
+                self._old.pop(0).retire()
+        elif not successor.leaves and time.monotonic() - successor.began >= _READY_SECONDS:
+            logger.error("%s does not serve after %g s, and is ended", successor.name, _READY_SECONDS)
+            successor.leaves = True
+            successor.send(signal.SIGKILL)
 
     def begin(self) -> None:
         """Start the next successor."""

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from cli_command import children, wait_until
-from server_programs import environment
+from server_programs import Program, environment
 
 
 def test_workers_stay_where_no_other_one_can_be_started(command: Any) -> None:
@@ -105,3 +105,33 @@ def test_a_job_in_the_background_that_reads_the_terminal(tmp_path: Path) -> None
 
 def text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
+
+
+def test_a_successor_that_hangs_is_ended_and_those_who_serve_stay(tmp_path: Path) -> None:
+    program = (
+        "import os, time, socketify\nfrom socketify.process import rolling\nrolling._READY_SECONDS = 0.5\n"
+        "def run(app):\n"
+        "    app.get('/', lambda res, req: res.end(str(os.getpid())))\n"
+        "    if os.path.exists('hangs'):\n        time.sleep(600)\n"
+        "socketify.serve(run, port=0, workers=2, on_listen=lambda config: print(config.port))\n"
+    )
+    with Program(program, cwd=tmp_path) as running:
+        wait_until(lambda: len(children(running.process.pid)) == 2)
+        seen: set[str] = set()
+        wait_until(lambda: seen.add(httpx.get(running.url, timeout=20).text) or len(seen) == 2)
+        before = children(running.process.pid)
+        (tmp_path / "hangs").touch()
+        running.send_signal(signal.SIGHUP)
+        wait_until(lambda: "does not serve after 0.5 s, and is ended" in running.errors)
+        wait_until(lambda: "the new worker does not serve: the others stay as they are" in running.errors)
+        assert children(running.process.pid) == before
+        # Where the one that was to be replaced dies meanwhile, its successor is in the way of nobody.
+        running.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(children(running.process.pid)) == 3)
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: before[0] not in children(running.process.pid))
+        (tmp_path / "hangs").unlink()
+        running.send_signal(signal.SIGHUP)
+        wait_until(lambda: not set(before) & set(children(running.process.pid)))
+        assert int(httpx.get(running.url, timeout=20).text) in children(running.process.pid)
+        running.stop()
