@@ -13,7 +13,7 @@ from ..core.limits import Limits
 from ..core.observing import USUAL_FORWARDED_HEADERS
 from ..core.options import TLS_VERSIONS
 from ..native.abi import WS_IDLE_TIMEOUT_MAX, WS_IDLE_TIMEOUT_MIN, WS_LIFETIME_MAX
-from ..process.worker_options import RSS_MIN
+from ..process.worker_options import RSS_MIN, SECONDS_MAX
 from ..server.serve import INTERFACES
 from ..wire.headers import field_name, field_value
 
@@ -191,15 +191,15 @@ def make_parser() -> argparse.ArgumentParser:
     add("--workers", "-w", type=at_least(1, 1024), metavar="N", help="processes (default: WEB_CONCURRENCY, or 1)")
     add(
         "--timeout-worker",
-        type=at_least(0, 86400),
+        type=at_least(0, SECONDS_MAX),
         metavar="SECONDS",
         help="a worker whose event loop does not run for so long is killed and replaced; 0 for no limit (default: 30)",
     )
     add("--max-rss", type=memory, metavar="BYTES", help="a worker with more memory is replaced; 512M and 2G are possible, too")
-    add("--worker-lifetime", type=at_least(1), metavar="SECONDS", help="a worker is replaced after so long")
+    add("--worker-lifetime", type=at_least(1, SECONDS_MAX), metavar="SECONDS", help="a worker is replaced after so long")
     add(
         "--worker-lifetime-jitter",
-        type=at_least(0),
+        type=at_least(0, SECONDS_MAX),
         metavar="SECONDS",
         help="up to so much longer (default: a tenth of the lifetime)",
     )

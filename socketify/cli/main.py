@@ -25,6 +25,7 @@ from ..process.identity import find_identity
 from ..process.inherited_sockets import describe, notify_systemd
 from ..process.place import Place
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
+from ..process.worker_options import WorkerOptions
 from ..server.metrics_server import open_metrics_port, serve_metrics
 from ..system.standard_streams import complain, fill_standard_descriptors, say
 from ..system.stop_signals import end_by
@@ -58,11 +59,12 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
             return 0
         configure_logging(settings.log_level, settings.log_config)
         check_backend()
+        options = worker_options(settings)
         place = _take_place(settings)
     except (LoadError, OSError, RuntimeError, ValueError) as error:
         return _explain(settings, error)
     try:
-        status = _serve(settings, place)
+        status = _serve(settings, place, options)
     finally:
         place.leave()
     if status < 0:
@@ -94,7 +96,7 @@ def _take_place(settings: argparse.Namespace) -> Place:
     return place
 
 
-def _serve(settings: argparse.Namespace, place: Place) -> int:
+def _serve(settings: argparse.Namespace, place: Place, options: WorkerOptions) -> int:
     """Serve; return the exit status, or a signal that stopped it, negated."""
     sockets, metrics = place.sockets, place.metrics
     places = " and ".join(describe(each, settings.ssl_certfile is not None) for each in sockets[0])
@@ -137,7 +139,7 @@ def _serve(settings: argparse.Namespace, place: Place) -> int:
             settings.workers,
             all_serve,
             place.stop_listening,
-            options=worker_options(settings),
+            options=options,
             sockets=len(sockets),
             companion=_metrics_process(place),
         )

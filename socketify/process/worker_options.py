@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import Optional
 
-#: The bounds of a time, in seconds: a year.
-_SECONDS_MAX = 366 * 24 * 60 * 60
+#: The most of a time, in seconds: a year.
+SECONDS_MAX = 366 * 24 * 60 * 60
 #: Less than this no process that serves needs.
 RSS_MIN = 1024 * 1024
 
@@ -18,7 +18,7 @@ class WorkerOptions:
 
     Args:
         timeout: seconds after which a worker whose event loop does not run is killed and replaced, and what its threads were
-            doing is logged; 0 for no limit.
+            doing is logged; at least 1, or 0 for no limit.
         max_rss: bytes of resident memory; a worker that has more is replaced when its successor serves. None for no limit.
         lifetime: seconds after which a worker is replaced, when its successor serves. None for no limit.
         lifetime_jitter: up to so many seconds more, so that not all are replaced at the same time; None for a tenth of the
@@ -36,7 +36,7 @@ class WorkerOptions:
     lifetime_jitter: Optional[float] = None
 
     def __post_init__(self) -> None:
-        _check_seconds("timeout", self.timeout, 0)
+        _check_seconds("timeout", self.timeout, 1, may_be_zero=True)
         if self.lifetime is not None:
             _check_seconds("lifetime", self.lifetime, 1)
         if self.lifetime_jitter is not None:
@@ -64,11 +64,11 @@ class WorkerOptions:
         return self.lifetime_jitter
 
 
-def _check_seconds(name: str, value: object, least: float) -> None:
+def _check_seconds(name: str, value: object, least: float, *, may_be_zero: bool = False) -> None:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         message = f"{name} must be a number of seconds, not {type(value).__name__}"
         raise TypeError(message)
     # Also no NaN.
-    if not least <= value <= _SECONDS_MAX:
-        message = f"{name} must be from {least} to {_SECONDS_MAX} seconds, not {value!r}"
+    if not least <= value <= SECONDS_MAX and not (may_be_zero and value == 0):
+        message = f"{name} must be {'0, or ' if may_be_zero else ''}from {least} to {SECONDS_MAX} seconds, not {value!r}"
         raise ValueError(message)

@@ -109,6 +109,10 @@ def serve(
         TypeError, ValueError: an argument is wrong; the message names it.
 
     """
+    for name, is_given in (("workers", workers != 1), ("worker_options", worker_options is not None)):
+        if isinstance(app, App) and is_given:
+            message = f"{name}: an App serves with one process; a function run(app) can be served with several"
+            raise ValueError(message)
     if not (isinstance(app, App) and options is None):
         more["options"] = options
     server = make_server(app, interface, **more)
@@ -118,10 +122,6 @@ def serve(
     else:
         server.listen_for_workers(place, on_listen)
     if isinstance(server, App):
-        if workers != 1 or worker_options is not None:
-            server.close()
-            message = "workers: an App serves with one process; a function run(app) can be served with several"
-            raise ValueError(message)
         server.run()
     else:
         server.run(workers, worker_options=worker_options)

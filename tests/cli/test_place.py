@@ -299,6 +299,7 @@ def test_who_is_not_root_cannot_become_another_user(tmp_path: Path) -> None:
         (("--umask", "8"), "argument --umask: must be from 0 to 777, octal, not '8'"),
         (("--uds-permissions", "666"), "--uds-permissions needs --uds"),
         (("--max-rss", "5x"), "argument --max-rss: must be a number of bytes, or of K, M or G, as 512M, not '5x'"),
+        (("--worker-lifetime", "40000000"), "argument --worker-lifetime: must be from 1 to 31622400, not 40000000"),
         (("--worker-lifetime-jitter", "5"), "--worker-lifetime-jitter needs --worker-lifetime"),
     ],
 )

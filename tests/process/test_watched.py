@@ -15,7 +15,7 @@ import pytest
 from cli_command import children, wait_until
 from server_programs import GET, Program
 
-from socketify import WorkerOptions
+from socketify import App, WorkerOptions, serve
 
 BLOCKS = """
 import os, re, time
@@ -176,8 +176,9 @@ def test_a_worker_that_is_too_old_is_replaced_when_its_successor_serves(blocks: 
     [
         ({"timeout": "30"}, TypeError, "timeout must be a number of seconds, not str"),
         ({"timeout": True}, TypeError, "timeout must be a number of seconds, not bool"),
-        ({"timeout": -1}, ValueError, "timeout must be from 0 to "),
-        ({"timeout": float("nan")}, ValueError, "timeout must be from 0 to "),
+        ({"timeout": -1}, ValueError, "timeout must be 0, or from 1 to "),
+        ({"timeout": float("nan")}, ValueError, "timeout must be 0, or from 1 to "),
+        ({"timeout": 1e-6}, ValueError, "timeout must be 0, or from 1 to "),
         ({"lifetime": 0}, ValueError, "lifetime must be from 1 to "),
         ({"lifetime_jitter": 5}, ValueError, "lifetime_jitter needs lifetime"),
         ({"max_rss": 1.5}, TypeError, "max_rss must be int or None, not float"),
@@ -187,3 +188,11 @@ def test_a_worker_that_is_too_old_is_replaced_when_its_successor_serves(blocks: 
 def test_wrong_options(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         WorkerOptions(**options)
+
+
+@pytest.mark.parametrize(("argument", "value"), [("workers", 2), ("worker_options", WorkerOptions())])
+def test_an_app_has_no_workers(argument: str, value: Any) -> None:
+    app = App()
+    with pytest.raises(ValueError, match=f"^{argument}: an App serves with one process; a function run"):
+        serve(app, port=0, **{argument: value})
+    app.close()
