@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import threading
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
@@ -60,13 +62,19 @@ def _awaited(coroutine: Any) -> Iterator[types.FrameType]:
     """Yield the frames of a coroutine that waits, and of those that it waits for."""
     for _ in range(_DEPTH_MAX):
         for prefix in ("cr", "gi", "ag"):
-            frame = getattr(coroutine, f"{prefix}_frame", None)
+            frame = _attribute(coroutine, f"{prefix}_frame")
             if frame is not None:
                 yield frame
                 break
         else:
             return
-        coroutine = getattr(coroutine, "gi_yieldfrom" if prefix == "gi" else f"{prefix}_await", None)
+        coroutine = _attribute(coroutine, "gi_yieldfrom" if prefix == "gi" else f"{prefix}_await")
+
+
+def _attribute(value: Any, name: str) -> Any:
+    with contextlib.suppress(Exception):
+        return getattr(value, name)
+    return None
 
 
 def _callers(frame: Optional[types.FrameType]) -> Iterator[types.FrameType]:
@@ -82,21 +90,30 @@ def _request_of(frame: types.FrameType) -> Optional[str]:
     """Return method and target of the request that a frame has to do with: a scope, an environ, or a request."""
     for value in list(frame.f_locals.values()):
         asked: Optional[str] = None
-        if isinstance(value, Mapping):
-            asked = _of_mapping(value)
-        else:
-            snapshot = getattr(getattr(value, "exchange_", None), "snapshot", None)
-            if snapshot is not None:
-                asked = f"{snapshot.method} {snapshot.full_url}"
+        # The program's own objects may raise whatever is asked of them.
+        with contextlib.suppress(Exception):
+            asked = _asked_of(value)
         if asked is not None:
             # What a client sent may hold anything, and the log has lines.
             return ascii(asked[:_TARGET_MAX])[1:-1]
     return None
 
 
-def _of_mapping(value: Mapping[Any, Any]) -> Optional[str]:
-    if value.get("type") in ("http", "websocket") and "path" in value:
-        return f"{value.get('method', 'websocket')} {value['path']}"
-    if "REQUEST_METHOD" in value:
-        return f"{value['REQUEST_METHOD']} {value.get('SCRIPT_NAME', '')}{value.get('PATH_INFO', '')}"
+def _asked_of(value: Any) -> Optional[str]:
+    kind = type(value)
+    if issubclass(kind, dict):
+        return _of_dict(value)
+    # Looking at the class runs no code of the program, such as one that loads what is asked for.
+    if any("exchange_" in vars(each) for each in kind.__mro__):
+        snapshot = value.exchange_.snapshot
+        return None if snapshot is None else f"{snapshot.method} {snapshot.full_url}"
+    return None
+
+
+def _of_dict(value: dict[Any, Any]) -> Optional[str]:
+    get = partial(dict.get, value)
+    if get("type") in ("http", "websocket") and get("path") is not None:
+        return f"{get('method', 'websocket')} {get('path')}"
+    if get("REQUEST_METHOD") is not None:
+        return f"{get('REQUEST_METHOD')} {get('SCRIPT_NAME', '')}{get('PATH_INFO', '')}"
     return None

@@ -123,9 +123,10 @@ class Lifecycle:
     def _report(self, loop: asyncio.AbstractEventLoop) -> None:
         """Log what is in flight."""
         core = self._core
-        count_report()
         connections = lib.sk_app_connections(core.native) if core.native else 0
         logger.warning("%s", describe_in_flight(loop, connections, len(core.live)))
+        # Where this fails, the supervisor logs the stacks.
+        count_report()
 
     def close_after(self, requests: int) -> None:
         """Stop after so many more requests; see :meth:`socketify.App.close_after`."""

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from cli_command import children
-from server_programs import Program
+from cli_command import children, wait_until
+from server_programs import Program, environment
 
 WAITS = """
 import asyncio, threading, time
 
+class Stubborn(dict):
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+    get = __contains__ = __getattr__
+
+class Lazy:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+    @property
+    def __class__(self):
+        raise RuntimeError
+
 async def inner():
+    stubborn, lazy = Stubborn(), Lazy()
     await asyncio.sleep(60)
 
 async def native(res, req):
     await inner()
 
+kept = []
+
+async def begin():
+    kept.append(asyncio.ensure_future(inner()))
+
 def run(app):
+    app.on_start(begin)
     app.get("/", lambda res, req: res.end("ok")).get("/order/:id", native)
     app.get("/blocks", blocks)
 
@@ -47,8 +70,11 @@ def ask(port: int, path: str) -> socket.socket:
     ("flags", "expected"),
     [
         (("waits:run",), r"  task Task-\d+, GET /order/7\?a=b: native \(.*waits.py:\d+\) > inner \(.*\) > sleep \("),
-        (("waits:run", "--loop", "asyncio", "--workers", "2"), r"GET /order/7\?a=b: native \(.*\) > inner \(.*waits.py:5\) > "),
-        (("waits:asgi", "--workers", "2"), r"GET /order/7: asgi \(.*\) > inner \(.*waits.py:5\) > sleep \("),
+        (
+            ("waits:run", "--loop", "asyncio", "--workers", "2"),
+            r"GET /order/7\?a=b: native \(.*\) > inner \(.*waits.py:\d+\) > ",
+        ),
+        (("waits:asgi", "--workers", "2"), r"GET /order/7: asgi \(.*\) > inner \(.*waits.py:\d+\) > sleep \("),
         (("waits:wsgi", "--threads", "2"), r"  thread \S+, GET /order/7: .* > wsgi \(.*waits.py:\d+\)"),
     ],
 )
@@ -105,3 +131,29 @@ def test_a_program_with_a_handler_of_its_own_keeps_it() -> None:
         assert httpx.get(program.url).text == "ok"
         program.stop()
         assert program.errors.startswith("in flight: ")
+
+
+def test_a_worker_that_took_the_place_of_another_one_is_known_to_serve(command: Any) -> None:
+    running = command("app:wsgi", "--workers", "2", "--port", "0", "--timeout-worker", "0")
+    url, before = running.url, children(running.process.pid)
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: int(httpx.get(url, timeout=20).text.split()[1]) not in before)
+    # The supervisor looks twenty times a second.
+    time.sleep(1)
+    running.process.send_signal(signal.SIGUSR2)
+    running.wait_for(rf"worker 1 \(pid (?!{before[0]}\))\d+\) serves")
+    assert running.stop() == 0
+
+
+def test_a_process_that_cannot_tell_its_stacks_is_not_ended_by_who_asks() -> None:
+    text = (
+        "import faulthandler, os\n"
+        "def refuse(*_, **__):\n    raise RuntimeError\n"
+        "faulthandler.register = refuse\n"
+        "from socketify.process.stacks import Stacks\n"
+        "stacks = Stacks()\nstacks.answer()\nstacks.ask(os.getpid())\nprint('lives')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text], env=environment(), capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "lives\n")
