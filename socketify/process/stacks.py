@@ -28,9 +28,13 @@ class Stacks:
 
     def answer(self) -> None:
         """Let this process write its stacks when it is asked for them."""
-        # PyPy has none of it.
-        with contextlib.suppress(AttributeError, RuntimeError, ValueError, OSError):
+        if not _NUMBER:
+            return
+        try:
             faulthandler.register(_NUMBER, file=self._descriptor, all_threads=True, chain=False)
+        except (AttributeError, RuntimeError, ValueError, OSError):
+            # PyPy has none of it. The signal would end the process.
+            signal.signal(_NUMBER, signal.SIG_IGN)
 
     def ask(self, pid: int) -> None:
         """Ask a worker for its stacks, which also one gives that is blocked."""

@@ -270,7 +270,8 @@ class Supervisor:
             self._stillbirths = 0
 
     def _seconds_to_wait(self) -> Optional[float]:
-        if self._rolling.successor is not None or not (self._all_served or self._stopping):
+        begin = any(not (each.serves or each.leaves) for each in self._workers.values())
+        if begin or self._rolling.successor is not None or not (self._all_served or self._stopping):
             return _READY_POLL_SECONDS
         waits = [] if self._stopping else [when - time.monotonic() for when in self._due.values()]
         watching = self._watch.seconds_to_wait()

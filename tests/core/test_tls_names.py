@@ -113,6 +113,9 @@ def test_a_missing_name_can_be_added_in_the_handshake(serve: Callable[..., Any],
 
         async def later(name: str) -> None:
             asked.append("later " + name)
+            if name.startswith("step"):
+                # Before it first waits, the handshake waits for it.
+                app.add_server_name(name, files.options("step", name))
 
         _hello(app)
         app.on_error(lambda error, _res, _req: asked.append(f"error {error}"))
@@ -130,6 +133,7 @@ def test_a_missing_name_can_be_added_in_the_handshake(serve: Callable[..., Any],
     certificate_for(server, files, "x.example.org")
     ask(server, files, "localhost")
     assert "later x.example.org" in asked
+    assert certificate_for(server, files, "step.example.org") == ("step.example.org",)
 
 
 def refuses_in_time(server: Any) -> bool:
