@@ -52,8 +52,8 @@ def native_options(
         except BaseException as error:  # native code is the caller
             core.fail(error)
 
-    if http not in HTTP_VERSIONS:
-        message = f"http must be one of {', '.join(HTTP_VERSIONS)}, not {http!r}"
+    if not isinstance(http, str) or http not in HTTP_VERSIONS:
+        message = f"http must be one of {', '.join(map(repr, HTTP_VERSIONS))}, not {http!r}"
         raise ValueError(message)
     if not isinstance(accept_proxy_protocol, (bool, str)) or accept_proxy_protocol not in PROXY_PROTOCOLS:
         message = f"accept_proxy_protocol must be True, False or 'optional', not {accept_proxy_protocol!r}"

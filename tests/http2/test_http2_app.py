@@ -184,3 +184,9 @@ def test_a_preface_in_pieces(serve: Callable[..., Any]) -> None:
     server = serve(routes, http="auto")
     with Client(server.port, in_pieces=True) as client:
         assert client.get("/").body == b"Hello"
+
+
+@pytest.mark.parametrize("http", [["2"], 2, "h2", None])
+def test_a_version_that_nobody_speaks(http: Any) -> None:
+    with pytest.raises(ValueError, match="http must be one of 'auto', '1', '2', not "):
+        App(http=http)
