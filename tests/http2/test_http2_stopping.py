@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import signal
+import time
 
 import pytest
 from app_servers import TLS
@@ -42,6 +44,19 @@ def test_a_stop_lets_requests_end_and_loses_none() -> None:
         client.receive_all()
         assert client.goaway == (stream, NO_ERROR)
         assert program.process.wait(10) == -signal.SIGTERM
+
+
+def test_a_stop_loses_no_request_of_a_connection_that_was_quiet() -> None:
+    with Program(PROGRAM.replace("MORE", "")) as program, Client(program.port) as client:
+        assert client.get("/").body == b"Hello"
+        time.sleep(2)
+        program.process.send_signal(signal.SIGTERM)
+        assert select.select([client.socket], [], [], 10)[0]
+        # GOAWAY has not been read: the client does not know.
+        stream = client.request("/")
+        assert client.wait(stream).body == b"Hello"
+        client.receive_all()
+        assert client.goaway == (stream, NO_ERROR)
 
 
 def test_an_idle_connection_gets_goaway_too() -> None:

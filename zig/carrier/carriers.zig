@@ -165,7 +165,7 @@ export fn carrier_drain(context: *Context, patient: bool) void {
 fn drainOne(socket: *Socket, user: ?*anyopaque) callconv(.c) void {
     const patient: *bool = @ptrCast(user.?);
     const carrier: *Carrier = .of(socket);
-    carrier.connection.shutdown();
+    carrier.connection.shutdown(carrier_module.now());
     if (!patient.*) carrier.connection.finishShutdown();
     carrier.wake();
 }

@@ -182,8 +182,9 @@ pub fn giveBackTo(connection: *Connection, stream: *Stream, bytes: u32) void {
 }
 
 /// RFC 9113 section 6.8: the peer is asked to open no more streams; those that are on their way are served still.
-pub fn shutdown(connection: *Connection) void {
+pub fn shutdown(connection: *Connection, now_ms: u64) void {
     if (connection.shutdown_phase != .no or connection.phase == .failed) return;
+    connection.now_ms = @max(connection.now_ms, now_ms);
     connection.shutdown_phase = .announced;
     connection.shutdown_ms = connection.now_ms;
     answer(connection, .goaway(codes.stream_id_max, .no_error));

@@ -173,7 +173,7 @@ export fn http2_ping(connection: *Connection, payload: *const [8]u8) void {
 }
 
 export fn http2_shutdown(connection: *Connection) void {
-    connection.shutdown();
+    connection.shutdown(connection.now_ms);
 }
 
 export fn http2_fail(connection: *Connection, code: u32) void {
