@@ -9,6 +9,7 @@ from http2_client import Client
 
 from socketify import App, Limits, Request, Response
 
+INTERNAL_ERROR = 2
 REFUSED_STREAM = 7
 LIMITS = Limits(
     max_streams=5,
@@ -25,7 +26,13 @@ LIMITS = Limits(
 def routes(app: App) -> None:
     app.get("/*", lambda res, _req: res.end("Hello"))
     app.post("/echo", echo)
+    app.post("/begin", begin)
     app.get("/never", never)
+
+
+def begin(res: Response, _req: Request) -> None:
+    res.write("begun ")
+    res.on_data(lambda res, data, last: res.end(data) if last else res.write(data))
 
 
 async def echo(res: Response, _req: Request) -> None:
@@ -73,6 +80,21 @@ def test_heads_that_are_refused_get_an_answer(client: Client, path: str, fields:
     answer = client.get(path, *fields)
     assert answer.status == status
     assert answer.body.startswith(str(status).encode())
+    assert client.get("/").status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "status"),
+    [
+        ("/" + "x" * 300, ("x-usual", "y"), 414),
+        ("/", ("x-long", "y" * 3000), 431),
+        ("/", ("x-longer", "y" * 6000), 431),
+        ("/", ("expect", "something"), 417),
+    ],
+)
+def test_a_refused_head_request_gets_no_content(client: Client, path: str, field: tuple[str, str], status: int) -> None:
+    answer = client.wait(client.request(path, "HEAD", field))
+    assert (answer.status, answer.body) == (status, b"")
     assert client.get("/").status == 200
 
 

@@ -34,8 +34,8 @@ struct carrier_request {
 struct carrier_callbacks {
   void (*on_request)(us_socket_t *stream, const carrier_request *request);
   void (*on_body)(us_socket_t *stream, const char *data, size_t length, bool last);
-  /* The request gets no further; an index into httpErrorResponses. */
-  void (*on_refused)(us_socket_t *stream, unsigned int error);
+  /* The request gets no further; an index into httpErrorResponses. `asks_head`: it is HEAD, of which nothing else was told. */
+  void (*on_refused)(us_socket_t *stream, unsigned int error, bool asks_head);
   /* A connection is closed, and all of its streams are. */
   void (*on_closed)(void *user);
 };

@@ -33,7 +33,7 @@ pub const Field = extern struct {
 const Callbacks = extern struct {
     on_request: *const fn (*Socket, *const Request) callconv(.c) void,
     on_body: *const fn (*Socket, [*]const u8, usize, bool) callconv(.c) void,
-    on_refused: *const fn (*Socket, c_uint) callconv(.c) void,
+    on_refused: *const fn (*Socket, c_uint, bool) callconv(.c) void,
     on_closed: *const fn (?*anyopaque) callconv(.c) void,
 };
 

@@ -61,7 +61,10 @@ pub const Stream = struct {
         stream.opening = false;
         stream.extended = event.protocol != null;
         if (stream.extended and event.ends) socket.set(Flags.ended, true);
-        if (event.kind == .refused) return carriers.callbacks.on_refused(socket, @intCast(@backingInt(event.refusal)));
+        if (event.kind == .refused) {
+            const asks_head = owner.connection.context.request.asksHead();
+            return carriers.callbacks.on_refused(socket, @intCast(@backingInt(event.refusal)), asks_head);
+        }
         const content = if (event.ends) null else owner.connection.bodyHere(&owner.input, stream.http2);
         const request: carriers_module.Request = .{
             .head = event.head.?,
@@ -90,7 +93,8 @@ pub const Stream = struct {
 
     pub fn refuse(stream: *Stream, reason: http_error) void {
         const carriers = stream.carrier().carriers();
-        if (stream.socket.context == carriers.streams) carriers.callbacks.on_refused(stream.socket, @intCast(@backingInt(reason)));
+        if (stream.socket.context != carriers.streams) return;
+        carriers.callbacks.on_refused(stream.socket, @intCast(@backingInt(reason)), false);
     }
 
     pub fn arrive(stream: *Stream, bytes: []u8, ends: bool) void {

@@ -33,6 +33,7 @@ pub const RequestHead = struct {
     discards: bool = false,
     malformed: bool = false,
     refusal: ?syntax.Error = null,
+    asked_head: bool = false,
     trailers: bool = false,
     fields_begun: bool = false,
     method: ?[]u8 = null,
@@ -138,8 +139,15 @@ pub const RequestHead = struct {
 
     fn refuse(request: *RequestHead, reason: syntax.Error) void {
         request.refusal = reason;
+        // Its text gets lost.
+        if (request.method) |method| request.asked_head = std.mem.eql(u8, method, "HEAD");
         request.discards = true;
         request.length = 0;
+    }
+
+    /// Whether no content may answer it.
+    pub fn asksHead(request: *const RequestHead) bool {
+        return request.asked_head or std.mem.eql(u8, request.head.method.slice(), "HEAD");
     }
 
     fn mutable(request: *RequestHead, text: []const u8) []u8 {

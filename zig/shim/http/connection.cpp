@@ -85,6 +85,11 @@ void refuse(us_socket_t *s, unsigned int error) {
     awaitReader(slot);
     return;
   }
+  if (slot.stream && (begun || response->getBufferedAmount())) {
+    /* Its usual end would say that it is complete. */
+    cut(slot);
+    return;
+  }
   closeGracefully(slot);
 }
 
@@ -345,7 +350,12 @@ void onStreamBody(us_socket_t *s, const char *bytes, size_t length, bool last) {
   }
 }
 
-void onStreamRefused(us_socket_t *s, unsigned int error) { refuse(s, error); }
+void onStreamRefused(us_socket_t *s, unsigned int error, bool asks_head) {
+  if (asks_head) {
+    slotOf(s).flags |= HEAD_REQUEST;
+  }
+  refuse(s, error);
+}
 
 void awaitFirstRequest(Slot &slot) {
   slot.flags = HEAD_BEGUN;

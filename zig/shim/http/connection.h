@@ -31,7 +31,7 @@ void awaitNextRequest(Slot &slot);
 /* What arrives on a stream of HTTP/2 (Carrier.h). */
 void onStreamRequest(us_socket_t *s, const carrier_request *begun);
 void onStreamBody(us_socket_t *s, const char *data, size_t length, bool last);
-void onStreamRefused(us_socket_t *s, unsigned int error);
+void onStreamRefused(us_socket_t *s, unsigned int error, bool asks_head);
 
 } // namespace sk
 #endif
