@@ -26,6 +26,8 @@ const fills_per_turn = 8;
 const tick_seconds: c_uint = 5;
 const tick_ms_min = std.time.ms_per_s;
 const shutdown_tick_seconds: c_uint = 1;
+/// Answers to what came at once wait so long for each other.
+const late_ms = 2;
 const idle_ms_max = tick_seconds * std.time.ms_per_s;
 
 const allocator = std.heap.c_allocator;
@@ -43,6 +45,8 @@ pub const Carrier = struct {
     first: ?*Stream = null,
     /// Since when no stream is open; 0 while one is.
     idle_ms: u64,
+    /// Of the input under way: when it came, or when output left meanwhile.
+    left_ms: u64 = 0,
     /// The input under way; what is left of it follows the present frame.
     input: Text = .{ .ptr = undefined, .len = 0 },
     receiving: bool = false,
@@ -81,6 +85,7 @@ pub const Carrier = struct {
         var event: Event = .{};
         const time = now();
         carrier.input = .from(bytes);
+        carrier.left_ms = time;
         carrier.receiving = true;
         while (carrier.connection.step(&carrier.input, time, &event)) {
             carrier.handle(&event);
@@ -142,16 +147,25 @@ pub const Carrier = struct {
         Stream.begin(carrier, event);
     }
 
-    /// Output is there whose maker may go on for long. While input of this turn is left, the answers to that leave with it; of what
-    /// programs make between turns only the first is not kept until the end of the next one, as each would be a packet of its own.
+    /// Output is there whose maker may go on for long. While input of this turn is left, the answers to that leave with it, unless
+    /// they take long; of what programs make between turns only the first is not kept until the end of the next one, as each would
+    /// be a packet of its own.
     pub fn hurry(carrier: *Carrier) void {
         if (carrier.receiving) {
-            if (carrier.input.len == 0) _ = carrier.flush();
+            if (carrier.input.len == 0 or carrier.waitsLong()) _ = carrier.flush();
         } else if (!carrier.left_early and !carrier.settling) {
             carrier.left_early = true;
             _ = carrier.flush();
         }
         carrier.wake();
+    }
+
+    /// Whether handlers of this input take their time.
+    fn waitsLong(carrier: *Carrier) bool {
+        const time = now();
+        if (time - carrier.left_ms < late_ms) return false;
+        carrier.left_ms = time;
+        return true;
     }
 
     /// At the end of the turn, or in the next one, output leaves.
