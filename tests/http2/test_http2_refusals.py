@@ -133,3 +133,25 @@ def test_a_body_is_asked_for_by_100(client: Client) -> None:
     assert answer.interim == [[(":status", "100")]]
     client.send(stream, b"abc", ends=True)
     assert client.wait(stream).body == b"abc"
+
+
+@pytest.mark.parametrize("size", [10, 110_000])
+def test_a_response_that_has_begun_when_its_request_fails_does_not_end_as_a_complete_one(client: Client, size: int) -> None:
+    stream = client.begin("/begin", "POST")
+    client.wait_for(lambda: client.answers[stream].body == b"begun ")
+    # Of the body, which stays without an end or becomes too large.
+    for _ in range(max(1, size // 10_000)):
+        client.h2.send_data(stream, bytes(min(size, 10_000)))
+    client.flush()
+    answer = client.wait(stream)
+    assert (answer.ended, answer.reset) == (False, INTERNAL_ERROR)
+    assert client.get("/").status == 200
+
+
+def test_requests_beyond_a_limit_that_the_client_cannot_know_are_refused_and_the_connection_stays(client: Client) -> None:
+    head = [(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", "/never")]
+    streams = [client.begin_unsent(head, ends=True) for _ in range(400)]
+    client.flush()
+    resets = [client.wait(stream).reset for stream in streams]
+    assert resets.count(REFUSED_STREAM) == 395
+    assert client.get("/").status == 200

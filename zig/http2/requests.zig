@@ -85,7 +85,10 @@ fn finish(connection: *Connection, id: u32, block: []const u8, event: *Event) bo
     const crowded = connection.held >= connection.context.limits.max_concurrent_streams;
     if (crowded or outcome == .malformed) {
         connection.closed.remember(id, connection.block_ends);
-        lifetime.faultOf(connection, id, if (crowded) .refused_stream else .protocol_error);
+        if (crowded and !connection.settings_acknowledged) {
+            // The peer could not know.
+            lifetime.answer(connection, .resetStream(id, .refused_stream));
+        } else lifetime.faultOf(connection, id, if (crowded) .refused_stream else .protocol_error);
         return false;
     }
     const stream = open(connection, id, request) catch return failed(connection, .internal_error);
