@@ -51,6 +51,7 @@ class Client:
         strict: whether requests are checked before they are sent.
         in_pieces: whether the preface and the settings are sent byte by byte.
         connection: what was opened already, and is to be used.
+        receive_bytes: that the system keeps of what was not read.
 
     """
 
@@ -61,8 +62,13 @@ class Client:
         strict: bool = True,
         in_pieces: bool = False,
         connection: Optional[socket.socket] = None,
+        receive_bytes: Optional[int] = None,
     ) -> None:
-        self.socket = connection or socket.create_connection(("127.0.0.1", port))
+        self.socket = connection or socket.socket()
+        if receive_bytes is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        if connection is None:
+            self.socket.connect(("127.0.0.1", port))
         self.socket.settimeout(10)
         if connection is None and TLS is not None:
             context = TLS.client()

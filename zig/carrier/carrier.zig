@@ -43,7 +43,7 @@ pub const Carrier = struct {
     user: ?*anyopaque,
     /// The sockets of its streams.
     first: ?*Stream = null,
-    /// Since when no stream is open; 0 while one is.
+    /// Since when no stream is open, and nothing waits to be sent or looked at; 0 while there is something.
     idle_ms: u64,
     /// Of the input under way: when it came, or when output left meanwhile.
     left_ms: u64 = 0,
@@ -205,7 +205,7 @@ pub const Carrier = struct {
     fn awaitNext(carrier: *Carrier, waits: bool) void {
         const connection = carrier.connection;
         const timeouts = &carrier.carriers().timeouts;
-        const is_idle = connection.streams.count == 0;
+        const is_idle = connection.streams.count == 0 and !waits and carrier.kept.items.len == 0;
         if (!is_idle) {
             carrier.idle_ms = 0;
         } else if (carrier.idle_ms == 0) carrier.idle_ms = now();
@@ -242,8 +242,7 @@ pub const Carrier = struct {
             if (carrier.socket.closed()) return false;
         }
         const keep_alive: u64 = carrier.carriers().timeouts.keep_alive;
-        const is_idle = carrier.connection.streams.count == 0 and carrier.idle_ms != 0;
-        if (is_idle and keep_alive > 0 and time - carrier.idle_ms >= keep_alive * std.time.ms_per_s) {
+        if (carrier.idle_ms != 0 and keep_alive > 0 and time - carrier.idle_ms >= keep_alive * std.time.ms_per_s) {
             carrier.connection.fail(.no_error);
             carrier.end();
             return false;
