@@ -293,7 +293,7 @@ def test_urgency_decides_what_is_written_first() -> None:
 
 def test_the_usual_streams_are_served_in_their_order() -> None:
     with Machine() as machine:
-        machine.receive(b"".join(headers(stream) for stream in (1, 3, 5)) + settings((4, 0)))
+        machine.receive(b"".join(urgent(stream, "u=3") for stream in (1, 3, 5)) + settings((4, 0)))
         for stream in (5, 1, 3):
             machine.head(stream)
             assert machine.data(stream, bytes(30_000), end=True) == 0
@@ -305,10 +305,25 @@ def test_the_usual_streams_are_served_in_their_order() -> None:
         assert machine.next() == 5
         # Who is not called waits for its turn.
         machine.wait(5)
-        machine.receive(headers(7))
+        machine.receive(urgent(7, "u=3"))
         machine.head(7)
         assert machine.data(7, b"x", end=True) == 0
         assert machine.next() == 5
+
+
+def test_streams_without_a_priority_are_served_in_turns() -> None:
+    with Machine() as machine:
+        machine.receive(headers(1) + headers(3) + settings((4, 0)))
+        for stream in (1, 3):
+            machine.head(stream)
+            assert machine.data(stream, bytes(30_000)) == 0
+        machine.receive(settings((4, 30_000)))
+        order = []
+        for left in (30_000, 30_000, 30_000 - 16_384, 30_000 - 16_384):
+            machine.take()
+            order.append(machine.next())
+            machine.data(order[-1], bytes(left))
+        assert order in ([1, 3, 1, 3], [3, 1, 3, 1])
 
 
 def test_a_stream_that_is_not_read_by_its_peer_ends_alone() -> None:

@@ -5,6 +5,10 @@ pub const Priority = struct {
     urgency: u3 = 3,
     incremental: bool = false,
 
+    /// Of a request that says nothing. RFC 9218 would have these one behind the other; but who knows no priorities does not know
+    /// that either, and a stream of events would wait for the end of a download.
+    pub const unsaid: Priority = .{ .incremental = true };
+
     /// What a value says; a member that is not there, or is of another type or range, keeps its default. A value that is no
     /// dictionary is ignored altogether (section 4.1, and RFC 9651 section 4.2).
     pub fn parse(text: []const u8) Priority {

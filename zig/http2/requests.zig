@@ -128,7 +128,7 @@ fn open(connection: *Connection, id: u32, request: *const RequestHead) !*Stream 
     stream.flags.has_length = head.has_length;
     stream.flags.remote_ended = connection.block_ends;
     stream.flags.tunnel = std.mem.eql(u8, head.method.slice(), "CONNECT");
-    stream.priority = request.priority orelse .{};
+    stream.priority = request.priority orelse .unsaid;
     // A frame may have come before the request, and is newer than its field (RFC 9218 section 7).
     for (&connection.early) |*early| {
         if (early.stream != id) continue;
