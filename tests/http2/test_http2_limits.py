@@ -291,7 +291,7 @@ def test_urgency_decides_what_is_written_first() -> None:
         assert shared[:4] in ([3, 5, 3, 5], [5, 3, 5, 3])
 
 
-def test_the_usual_streams_are_served_in_their_order() -> None:
+def test_streams_that_are_not_incremental_are_served_in_their_order() -> None:
     with Machine() as machine:
         machine.receive(b"".join(urgent(stream, "u=3") for stream in (1, 3, 5)) + settings((4, 0)))
         for stream in (5, 1, 3):
@@ -331,6 +331,8 @@ def test_a_stream_that_is_not_read_by_its_peer_ends_alone() -> None:
         machine.receive(headers(1) + headers(3) + settings((4, 10)))
         machine.head(1)
         machine.data(1, bytes(100))
+        # Now it is seen to wait.
+        assert machine.tick(1500) == []
         assert machine.tick(5000) == []
         # A few bytes are no progress.
         machine.receive(window_update(1, 1))
@@ -345,6 +347,7 @@ def test_a_stream_that_is_not_read_by_its_peer_ends_alone() -> None:
         assert machine.next() == 3
         assert machine.data(3, bytes(4990)) == 2000
         # This was.
+        assert machine.tick(7000) == []
         assert machine.tick(11_000) == []
         assert [event.kind for event in machine.tick(12_000)] == ["reset"]
 
@@ -355,6 +358,7 @@ def test_a_connection_that_is_not_read_ends() -> None:
         machine.head(1)
         while machine.data(1, bytes(100_000)) or machine.take():
             machine.next()
+        assert machine.tick(1100) == []
         assert machine.tick(5000) == []
         assert [(event.kind, event.code) for event in machine.tick(6100)] == [("failed", ENHANCE_YOUR_CALM)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from typing import Any, Callable
@@ -9,15 +10,19 @@ from typing import Any, Callable
 import pytest
 from app_servers import TLS
 from http2_client import Client
+from http2_frames import ENHANCE_YOUR_CALM, NO_ERROR
 from server_programs import Program
 
-from socketify import App, Limits
+from socketify import App, Limits, Request, Response
 
 PATIENCE_S = 20
 
 
 def routes(app: App) -> None:
     app.get("/large", lambda res, _req: res.end(b"x" * 30_000_000))
+    app.get("/large-head", lambda res, _req: res.write_header("x-large", "x" * 60_000).end("Hello"))
+    app.get("/65535", lambda res, _req: res.end(b"x" * 65_535))
+    app.get("/200000", lambda res, _req: res.end(b"x" * 200_000))
     app.get("/head", lambda res, _req: res.write_header("x-large", "x" * 10_000).end("Hello"))
 
 
@@ -52,11 +57,80 @@ def test_a_client_that_reads_nothing(serve: Callable[..., Any]) -> None:
         assert not lasts(client, bytes([0, 0, 8, 6, 0, 0, 0, 0, 0, *bytes(8)]) * 100)
 
 
-def test_many_answers_of_one_turn_wait_for_who_reads_slowly(serve: Callable[..., Any]) -> None:
+def test_a_client_that_opens_its_window_byte_by_byte(serve: Callable[..., Any]) -> None:
+    server = serve(routes, http="auto", limits=Limits(write_timeout=1))
+    with Client(server.port, opens_windows=False) as client:
+        client.h2.increment_flow_control_window(2**30)
+        client.get("/head")
+        stream = client.request("/large")
+        client.wait_for(lambda: client.h2.remote_flow_control_window(stream) == 0)
+        client.socket.settimeout(0.2)
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            with contextlib.suppress(TimeoutError, socket.timeout):
+                client.receive()
+            if client.answers[stream].reset is not None:
+                break
+            time.sleep(0.2)
+            client.h2.increment_flow_control_window(1, stream)
+            client.flush()
+        assert client.answers[stream].reset == ENHANCE_YOUR_CALM
+
+
+def test_a_client_that_opens_no_window_of_its_connection_loses_it(serve: Callable[..., Any]) -> None:
+    server = serve(routes, http="auto", limits=Limits(write_timeout=1))
+    with Client(server.port, opens_windows=False) as client:
+        client.h2.update_settings({4: 65_535 + 10})
+        client.flush()
+        # All of the window, so that nothing of the first stream is left to wait for it.
+        assert client.get("/65535").ended
+        stream = client.request("/65535")
+        client.receive_all()
+        assert client.answers[stream].status == 200
+        assert client.goaway == (stream, ENHANCE_YOUR_CALM)
+
+
+def test_a_response_that_waits_for_another_one_longer_than_write_timeout(serve: Callable[..., Any]) -> None:
+    server = serve(routes, http="auto", limits=Limits(write_timeout=1))
+    with Client(server.port) as client:
+        large = client.request("/large", "GET", ("priority", "u=3"))
+        small = client.request("/200000", "GET", ("priority", "u=3"))
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            assert client.receive()
+            time.sleep(0.01)
+        assert client.answers[small].body == b""
+        assert len(client.answers[large].body) < 30_000_000
+        assert len(client.wait(large).body) == 30_000_000
+        assert len(client.wait(small).body) == 200_000
+
+
+def test_responses_of_requests_without_priority_share(serve: Callable[..., Any]) -> None:
     server = serve(routes, http="auto")
     with Client(server.port) as client:
+        large = client.request("/large")
+        assert len(client.wait(client.request("/200000")).body) == 200_000
+        assert not client.answers[large].ended
+
+
+def test_an_idle_time_out_begins_when_the_client_has_read(serve: Callable[..., Any]) -> None:
+    server = serve(routes, http="auto", limits=Limits(keep_alive_timeout=1))
+    with Client(server.port, receive_bytes=65536) as client:
         client.get("/head")
-        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        head = [(":method", "HEAD"), (":scheme", "http"), (":authority", "localhost"), (":path", "/large-head")]
+        # More than the kernel takes. Each of their streams is over when it was answered.
+        streams = [client.begin_unsent(head, ends=True) for _ in range(90)]
+        client.flush()
+        time.sleep(4)
+        assert all(client.wait(stream).ended for stream in streams)
+        client.receive_all()
+        assert client.goaway == (streams[-1], NO_ERROR)
+
+
+def test_many_answers_of_one_turn_wait_for_who_reads_slowly(serve: Callable[..., Any]) -> None:
+    server = serve(routes, http="auto")
+    with Client(server.port, receive_bytes=16384) as client:
+        client.get("/head")
         flush = client.flush
         client.flush = lambda: None  # type: ignore[method-assign]
         streams = [client.request("/head") for _ in range(90)]
@@ -64,6 +138,23 @@ def test_many_answers_of_one_turn_wait_for_who_reads_slowly(serve: Callable[...,
         client.flush()
         time.sleep(0.2)
         assert all(client.wait(stream).body == b"Hello" for stream in streams)
+
+
+def test_an_answer_does_not_wait_for_the_handlers_of_all_requests_that_came_with_it(serve: Callable[..., Any]) -> None:
+    def slow(res: Response, _req: Request) -> None:
+        begun.append(time.monotonic())
+        time.sleep(0.1)
+        res.end("Hello")
+
+    begun: list[float] = []
+    server = serve(lambda app: app.get("/", slow), http="auto")
+    with Client(server.port) as client:
+        head = [(":method", "GET"), (":scheme", "http"), (":authority", "localhost"), (":path", "/")]
+        streams = [client.begin_unsent(head, ends=True) for _ in range(20)]
+        client.flush()
+        client.wait(streams[0])
+        assert len(begun) < 20
+        client.wait(streams[-1])
 
 
 @pytest.mark.skipif(TLS is not None, reason="the program speaks no TLS")

@@ -210,17 +210,22 @@ pub const Carrier = struct {
             carrier.idle_ms = 0;
         } else if (carrier.idle_ms == 0) carrier.idle_ms = now();
         const seconds = if (waits)
-            (if (timeouts.write == 0) tick_seconds else @min(tick_seconds, timeouts.write))
+            tickWithin(timeouts.write)
         else if (connection.shutdown_phase == .announced)
             shutdown_tick_seconds
         else if (!is_idle or !connection.settings_acknowledged or connection.owesSince() != null)
-            (if (timeouts.header == 0) tick_seconds else @min(tick_seconds, timeouts.header))
+            @min(tickWithin(timeouts.header), tickWithin(timeouts.write))
         else if (timeouts.keep_alive == 0)
             // Once, to give memory back.
             (if (now() - carrier.idle_ms < idle_ms_max) tick_seconds else 0)
         else
-            @min(tick_seconds, timeouts.keep_alive);
+            tickWithin(timeouts.keep_alive);
         us_socket_timeout(0, carrier.socket, seconds);
+    }
+
+    /// How often a time-out is looked at, in seconds; 0 is none.
+    fn tickWithin(seconds: c_uint) c_uint {
+        return if (seconds == 0) tick_seconds else @min(tick_seconds, seconds);
     }
 
     pub fn timedOut(carrier: *Carrier) void {

@@ -108,6 +108,7 @@ export fn carrier_create_context(
         .max_concurrent_streams = given.max_streams,
         .max_body = given.max_body_bytes,
         .header_timeout_ms = timeouts.header *| std.time.ms_per_s,
+        .stall_timeout_ms = timeouts.write *| std.time.ms_per_s,
     };
     const loop = streams.loop;
     const context = sys.create(Context, @sizeOf(Carriers)) orelse return null;

@@ -26,6 +26,7 @@ const Priority = @import("priority.zig").Priority;
 const Rate = @import("limits.zig").Rate;
 const Ready = @import("ready.zig").Ready;
 const RequestHead = @import("request_head.zig").RequestHead;
+const Stall = @import("limits.zig").Stall;
 const Spare = @import("streams.zig").Spare;
 const Stream = @import("streams.zig").Stream;
 const Streams = @import("streams.zig").Streams;
@@ -142,10 +143,7 @@ pub const Connection = struct {
     peer_no_priorities: ?bool = null,
     failure: codes.ErrorCode = .no_error,
     failure_told: bool = false,
-    /// Output waits for the window of the connection since.
-    stalled: bool = false,
-    stalled_ms: u64 = 0,
-    sent_since: u32 = 0,
+    stall: Stall = .{},
 
     resets: Rate = .{},
     pings: Rate = .{},

@@ -218,14 +218,15 @@ pub fn tick(connection: *Connection, now_ms: u64, event: *Event) bool {
     }
     if (connection.shutdown_phase == .announced and isOver(connection, connection.shutdown_ms, limits.shutdown_timeout_ms))
         finishShutdown(connection);
-    if (connection.stalled and connection.send_window <= 0 and isOver(connection, connection.stalled_ms, limits.stall_timeout_ms)) {
+    const now = connection.now_ms;
+    const waits = connection.ready.first() != null;
+    if (connection.stall.isOver(waits, connection.send_window, limits.stall_timeout_ms, now)) {
         fail(connection, .enhance_your_calm);
         return tellFailure(connection, event);
     }
     for (connection.streams.places) |place| {
         const stream = place orelse continue;
-        if (!stream.flags.stalled or stream.send_window > 0) continue;
-        if (!isOver(connection, stream.stalled_ms, limits.stall_timeout_ms)) continue;
+        if (!stream.stall.isOver(stream.flags.waiting, stream.send_window, limits.stall_timeout_ms, now)) continue;
         event.* = .{ .kind = .reset, .stream = stream, .code = .enhance_your_calm };
         reset(connection, stream, .enhance_your_calm);
         return true;

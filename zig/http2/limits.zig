@@ -39,7 +39,8 @@ pub const Limits = struct {
     max_ignored_frames_per_s: u32 = 10_000,
     /// Answers to the peer's frames that it does not read. ENHANCE_YOUR_CALM.
     max_answer_bytes: u32 = 64 * 1024,
-    /// Of output that waits for the peer's windows. The stream ends with ENHANCE_YOUR_CALM; the connection, where it is its window.
+    /// Of output that waits for the peer's windows; 0 for no limit. The stream ends with ENHANCE_YOUR_CALM; the connection, where
+    /// it is its window.
     stall_timeout_ms: u32 = 30_000,
     /// Of a frame or field block that has begun, until its end, and of the preface; 0 for no limit. ENHANCE_YOUR_CALM.
     header_timeout_ms: u32 = 0,
@@ -58,8 +59,39 @@ pub const Limits = struct {
     }
 };
 
-/// Output of less than this is no progress.
-pub const progress_bytes_min = 1024;
+/// Output that waits for a window of the peer. A few bytes do not set its clock back.
+pub const Stall = struct {
+    waits: bool = false,
+    /// What has left since.
+    sent: u32 = 0,
+    /// When it was first seen to wait by who knows the time, which may be later; 0 before.
+    since_ms: u64 = 0,
+
+    /// Output of less than this is no progress.
+    const progress_bytes_min = 1024;
+
+    pub fn begin(stall: *Stall, window: i32) void {
+        if (window <= 0 and !stall.waits) stall.* = .{ .waits = true };
+    }
+
+    pub fn count(stall: *Stall, length: u32) void {
+        stall.sent +|= length;
+        if (stall.sent >= progress_bytes_min) stall.waits = false;
+    }
+
+    /// Asked from time to time: whether output waits, and has for too long.
+    pub fn isOver(stall: *Stall, has_output: bool, window: i32, timeout_ms: u32, now_ms: u64) bool {
+        if (!has_output or timeout_ms == 0) {
+            stall.waits = false;
+            return false;
+        }
+        stall.begin(window);
+        if (!stall.waits) return false;
+        if (stall.since_ms == 0) stall.since_ms = now_ms;
+        // It may be open, and output wait for other streams.
+        return window < progress_bytes_min and now_ms -% stall.since_ms >= timeout_ms;
+    }
+};
 
 /// Counts events of one kind in the present second.
 pub const Rate = struct {
@@ -73,6 +105,24 @@ pub const Rate = struct {
         return rate.count > max;
     }
 };
+
+test "a window that opens byte by byte stalls output, and one that opens for more does not" {
+    var stall: Stall = .{};
+    stall.begin(5);
+    try std.testing.expect(!stall.isOver(true, 5, 10, 100));
+    stall.begin(0);
+    for ([_]u64{ 200, 205 }) |now_ms| {
+        stall.count(1);
+        try std.testing.expect(!stall.isOver(true, 1, 10, now_ms));
+    }
+    try std.testing.expect(stall.isOver(true, 1, 10, 210));
+    try std.testing.expect(!stall.isOver(true, 1024, 10, 210));
+    stall.count(1022);
+    try std.testing.expect(!stall.isOver(true, 0, 10, 220));
+    try std.testing.expect(!stall.isOver(false, 0, 10, 230));
+    try std.testing.expect(!stall.isOver(true, 0, 10, 240));
+    try std.testing.expect(!stall.isOver(true, 0, 0, 1000));
+}
 
 test "a rate is counted anew each second" {
     var rate: Rate = .{};

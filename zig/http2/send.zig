@@ -4,7 +4,6 @@ const assert = std.debug.assert;
 const codes = @import("codes.zig");
 const encoder_module = @import("encoder.zig");
 const lifetime = @import("lifetime.zig");
-const limits_module = @import("limits.zig");
 const Connection = @import("connection.zig").Connection;
 const Flag = codes.Flag;
 const Header = @import("frame.zig").Header;
@@ -157,7 +156,6 @@ pub fn data(connection: *Connection, stream: *Stream, pieces: []const []const u8
         wait(connection, stream);
         return total - left;
     }
-    stream.flags.stalled = false;
     if (stream.flags.waiting) {
         stream.flags.waiting = false;
         connection.schedule(stream);
@@ -229,10 +227,8 @@ fn putFrame(connection: *Connection, stream: *Stream, source: *Source, length: u
     out.add(size);
     connection.send_window -= @intCast(length);
     stream.send_window -= @intCast(length);
-    connection.sent_since +|= @intCast(length);
-    stream.sent_since +|= @intCast(length);
-    if (connection.sent_since >= limits_module.progress_bytes_min) connection.stalled = false;
-    if (stream.sent_since >= limits_module.progress_bytes_min) stream.flags.stalled = false;
+    connection.stall.count(@intCast(length));
+    stream.stall.count(@intCast(length));
 }
 
 /// Our side is complete: END_STREAM goes with the last frame where that has not left yet, or else in one of its own.
@@ -254,17 +250,8 @@ pub fn wait(connection: *Connection, stream: *Stream) void {
     if (stream.flags.over or stream.flags.local_ended) return;
     stream.flags.waiting = true;
     connection.schedule(stream);
-    // The clock of a peer that does not open its windows; a few bytes do not set it back.
-    if (stream.send_window <= 0 and !stream.flags.stalled) {
-        stream.flags.stalled = true;
-        stream.stalled_ms = connection.now_ms;
-        stream.sent_since = 0;
-    }
-    if (connection.send_window <= 0 and !connection.stalled) {
-        connection.stalled = true;
-        connection.stalled_ms = connection.now_ms;
-        connection.sent_since = 0;
-    }
+    stream.stall.begin(stream.send_window);
+    connection.stall.begin(connection.send_window);
 }
 
 /// The stream whose turn it is, of those that wait and have a window, while the output takes content; it does not wait any more,

@@ -2,6 +2,7 @@
 const std = @import("std");
 const Allocator = std.mem.Allocator;
 const Priority = @import("priority.zig").Priority;
+const Stall = @import("limits.zig").Stall;
 
 /// Its owner has it from the event of its request until it calls `Connection.release`.
 pub const Stream = struct {
@@ -21,9 +22,7 @@ pub const Stream = struct {
     content_left: u64 = 0,
     /// Where the header of its last frame stands in the output.
     last_frame: u64 = 0,
-    /// When output began to wait for a window, and how much has left since.
-    stalled_ms: u64 = 0,
-    sent_since: u32 = 0,
+    stall: Stall = .{},
     priority: Priority = .{},
     flags: Flags = .{},
 
@@ -44,11 +43,9 @@ pub const Stream = struct {
         waiting: bool = false,
         /// In the queue of those that can be written.
         ready: bool = false,
-        /// Its window keeps output waiting.
-        stalled: bool = false,
         /// A frame of it was written, with its header at `last_frame`.
         framed: bool = false,
-        _: u5 = 0,
+        _: u6 = 0,
     };
 };
 

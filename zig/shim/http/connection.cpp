@@ -237,6 +237,10 @@ void callTimeoutHandler(Slot &slot) {
 us_socket_t *onTimeout(us_socket_t *s) {
   HttpResponse *response = responseOf(s);
   Slot &slot = slotOf(s);
+  if (slot.stream && response->getBufferedAmount()) {
+    awaitReader(slot);
+    return s;
+  }
   if ((slot.flags & PENDING) && !response->getBufferedAmount() && handlerActs(slot)) {
     callTimeoutHandler(slot);
     return s;
@@ -374,12 +378,18 @@ void awaitHandler(Slot &slot) {
   }
 }
 
-void awaitReader(Slot &slot) { us_socket_timeout(0, raw(slot.socket), optionsOf(slot).write_timeout_s); }
+void awaitReader(Slot &slot) {
+  /* What a stream has to send may wait for others, however much the client reads: its windows and its connection have clocks. */
+  us_socket_timeout(0, raw(slot.socket), slot.stream ? 0 : optionsOf(slot).write_timeout_s);
+}
 
 void awaitNextRequest(Slot &slot) {
+  if (slot.socket->getBufferedAmount()) {
+    awaitReader(slot);
+    return;
+  }
   const sk_app_options &options = optionsOf(slot);
-  uint32_t seconds = isBodyMissing(slot) ? options.body_timeout_s : options.keep_alive_timeout_s;
-  us_socket_timeout(0, raw(slot.socket), slot.socket->getBufferedAmount() ? options.write_timeout_s : seconds);
+  us_socket_timeout(0, raw(slot.socket), isBodyMissing(slot) ? options.body_timeout_s : options.keep_alive_timeout_s);
 }
 
 } // namespace sk
