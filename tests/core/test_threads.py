@@ -149,7 +149,7 @@ def test_a_websocket_is_used_by_another_thread(serve: Any) -> None:
 
     def work(ws: Any, app: App) -> None:
         assert ws.send("one", OpCode.TEXT) is SendStatus.SUCCESS
-        assert ws.send(data=b"two") is SendStatus.SUCCESS
+        assert ws.send(message=b"two") is SendStatus.SUCCESS
         assert ws.send({"three": 3}, OpCode.TEXT) is SendStatus.SUCCESS
         ws.cork(lambda ws: (ws.send_first_fragment("fo", OpCode.TEXT), ws.send_last_fragment("ur")))
         assert app.publish("topic", "five", OpCode.TEXT)
