@@ -149,7 +149,7 @@ def test_tasks_of_the_app(serve: Callable[..., Any]) -> None:
         app.get("/res", lambda res, _: res.run_async(answer(res)))
         app.get("/loop", lambda res, _: app.loop.run_async(answer(res), res))
         assert isinstance(app.loop, Loop)
-        assert (app.loop.loop, app.loop.is_running()) == (None, False)
+        assert (app.loop.started, app.loop.is_running()) == (False, False)
 
     server = serve(build)
     for path in ("/app", "/res", "/loop"):
