@@ -125,8 +125,8 @@ class Supervisor:
         try:
             if self._companion is not None:
                 self._companion.start(self._signals)
-            for index in range(self._count):
-                self._start_or_wait(index)
+            self._due = dict.fromkeys(range(self._count), 0.0)
+            self._start_due()
             while self._workers or (self._due and not self._stopping):
                 self._wait()
         finally:
@@ -164,18 +164,26 @@ class Supervisor:
         self._watch.add(worker)
         return worker
 
-    def _start_or_wait(self, index: int) -> None:
-        """Start a worker, now or after a pause."""
-        if self._start(index) is not None:
+    def _start_due(self) -> None:
+        """Start the workers that are due; where one cannot be started, all of them are due later."""
+        now = time.monotonic()
+        due = [index for index, when in self._due.items() if when <= now]
+        for index in due:
+            if self._start(index) is None:
+                self._failed_starts += 1
+                break
             self._failed_starts = 0
+            del self._due[index]
+        else:
             return
-        self._failed_starts += 1
-        pause = _backoff(self._failed_starts, _BACKOFF_MAX_SECONDS)
         if self._failed_starts >= _STILLBIRTHS_MAX and not self._all_served and not self._workers:
             self._give_up("workers cannot be started")
             return
+        pause = _backoff(self._failed_starts, _BACKOFF_MAX_SECONDS)
         logger.error("it is tried again in %.1f s", pause)
-        self._due[index] = time.monotonic() + pause
+        for index in due:
+            if index in self._due:
+                self._due[index] = now + pause
 
     def _work(self, place: WorkerPlace, reader: int, stacks: Stacks, shares: frozenset[int], parent: int) -> None:
         """Be a worker: never returns."""
@@ -225,11 +233,8 @@ class Supervisor:
         for worker in (*self._watch.look(workers), *(each for each in workers if each.wants_successor)):
             if worker.index < self._count:
                 self._rolling.add(worker)
-        now = time.monotonic()
-        for index in [index for index, when in self._due.items() if when <= now]:
-            del self._due[index]
-            if not self._stopping:
-                self._start_or_wait(index)
+        if not self._stopping:
+            self._start_due()
         self._look_for_ready()
         self._roll()
         if self._companion is not None and self._companion.is_due:

@@ -56,6 +56,29 @@ def test_a_parent_that_ignored_the_end_of_children(command: Any, flags: tuple[st
     assert running.stop() == 0
 
 
+@pytest.mark.parametrize(("failures", "serves"), [(3, True), (1000, False)])
+def test_a_system_that_lets_no_process_start_at_first(failures: int, serves: bool) -> None:
+    program = (
+        "import errno, os, socketify\nstart, left = os.fork, [None] * FAILURES\n"
+        "def fork():\n"
+        "    if left:\n        left.pop()\n        raise BlockingIOError(errno.EAGAIN, 'no process')\n"
+        "    return start()\n"
+        "os.fork = fork\n"
+        "socketify.serve(lambda app: app.get('/', lambda res, req: res.end('x')), port=0, workers=6,\n"
+        "    on_listen=lambda config: print(config.port))\n"
+    )
+    with Program(program.replace("FAILURES", str(failures))) as running:
+        if serves:
+            wait_until(lambda: len(children(running.process.pid)) == 6)
+            assert httpx.get(running.url, timeout=20).text == "x"
+            running.stop()
+            assert running.errors.count("worker 1 cannot be started: no process") == failures
+        else:
+            assert running.wait(20) == 1
+            assert "workers cannot be started: giving up" in running.errors
+            assert running.errors.count("cannot be started: no process") == 5
+
+
 READS = """
 import os
 
