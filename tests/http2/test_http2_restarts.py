@@ -68,7 +68,7 @@ class Load(threading.Thread):
     def _use(self, client: Client) -> None:
         asked: dict[int, int] = {}
         is_there = True
-        while asked or (self._numbers and client.goaway is None):
+        while asked or (is_there and self._numbers and client.goaway is None):
             while is_there and self._numbers and client.goaway is None and len(asked) < AT_A_TIME:
                 number = self._numbers.pop()
                 body = b"y" * (number % 4 * 2000)
