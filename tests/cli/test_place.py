@@ -248,7 +248,7 @@ def run(app):
 @pytest.mark.parametrize("flags", [(), ("--workers", "2", "--timeout-worker", "5")])
 def test_another_user_serves_a_port_that_only_root_may_bind(command: Any, tmp_path: Path, flags: tuple[str, ...]) -> None:
     (tmp_path / "who.py").write_text(WHO)
-    for folder in (tmp_path, *tmp_path.parents[:3]):
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
         if folder.stat().st_uid == os.getuid() and folder != Path("/tmp"):
             folder.chmod(0o755)
     # The sources of the package may lie where the other user cannot read: all is imported before.
@@ -267,7 +267,7 @@ def test_another_user_serves_a_port_that_only_root_may_bind(command: Any, tmp_pa
 @AS_ROOT
 def test_a_unix_socket_belongs_to_the_other_user(command: Any, tmp_path: Path) -> None:
     (tmp_path / "who.py").write_text(WHO)
-    for folder in (tmp_path, *tmp_path.parents[:3]):
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
         if folder.stat().st_uid == os.getuid() and folder != Path("/tmp"):
             folder.chmod(0o755)
     running = command("who:run", "--uds", "s", "--user", str(NOBODY), "--group", "daemon", "--uds-permissions", "600")

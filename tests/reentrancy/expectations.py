@@ -38,8 +38,6 @@ ANSWERS = {
 }
 #: Without TLS, without a template engine, and in a thread whose event loop runs.
 ALWAYS_REFUSED = ("app missing_server_name", "app reload_certificates", "app run", "res render")
-#: On an app that nobody serves there is no loop for tasks.
-NEEDS_SERVING = ("app run_async", "res run_async")
 #: What another thread may not: see docs/threads.md.
 OWN_THREAD_ONLY = (
     "app run_async",
@@ -72,14 +70,13 @@ ECHO = "echo, closed 1000"
 STOPPED = (ECHO, "echo, closed 1001", "closed 1001", "cut", "closed 1006")
 
 
-def _refused(callback: str, method: str, served: bool) -> bool:
+def _refused(callback: str, method: str) -> bool:
     foreign = "foreign" in callback
     if callback == "on_aborted":
         # A response whose client has left does nothing.
-        return method in (*ALWAYS_REFUSED, *(() if served else NEEDS_SERVING))
+        return method in ALWAYS_REFUSED
     return (
         method in ALWAYS_REFUSED
-        or (not served and method in NEEDS_SERVING)
         or (foreign and method in OWN_THREAD_ONLY)
         or (foreign and method.startswith("req ") and method not in NO_QUESTION)
         or (method == "req allowed_methods" and callback in PRESERVED)
@@ -140,7 +137,7 @@ def expected(callback: str, method: str, served: bool) -> Outcome:
     if callback.startswith(("start", "shutdown")):
         return _of_life(callback, method)
     is_websocket = callback.startswith("ws ")
-    said = RUNTIME_ERROR if _refused(callback, method, served) else RETURNED
+    said = RUNTIME_ERROR if _refused(callback, method) else RETURNED
     if method == "res upgrade" and callback not in ("on_aborted", "foreign"):
         said = TYPE_ERROR
     answers = _websocket_answers(callback, method) if is_websocket else _http_answers(callback, method)
