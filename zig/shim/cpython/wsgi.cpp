@@ -5,10 +5,10 @@
 #include "http/body.h"
 #include "http/bytes.h"
 #include "http/callback.h"
+#include "http/clock.h"
 
 #include <algorithm>
 #include <cassert>
-#include <ctime>
 #include <optional>
 #include <vector>
 
@@ -58,12 +58,6 @@ template <Shared item, Early early> Object *dispatch(Object *self, Object *const
     return nullptr;
   }
   return (owner->*early)(arguments, count, keywords);
-}
-
-int64_t nowNs() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
 Ref numberOrNone(std::optional<uint64_t> number) {
@@ -292,7 +286,7 @@ void Wsgi::stream(Ref result) {
 /* Sends blocks while they are simple, the connection takes them and others need not wait. A block that was not sent is left. */
 Wsgi::Stop Wsgi::pump(Object *blocks, Ref &block) {
   WsgiResponse &response = running->response;
-  int64_t turn_ends = nowNs() + options.turn_ns;
+  int64_t turn_ends = monotonicNs() + options.turn_ns;
   while (true) {
     block = Ref(python.iterator_next(blocks));
     if (!block) {
@@ -321,7 +315,7 @@ Wsgi::Stop Wsgi::pump(Object *blocks, Ref &block) {
     if (result == SK_BUFFERED && !response.over) {
       return Stop::Full;
     }
-    if (nowNs() >= turn_ends) {
+    if (monotonicNs() >= turn_ends) {
       return Stop::Turn;
     }
   }

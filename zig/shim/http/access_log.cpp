@@ -3,6 +3,7 @@
 #include "http/app.h"
 #include "http/ascii.h"
 #include "http/bytes.h"
+#include "http/clock.h"
 #include "http/head.h"
 #include "proxy/client.h"
 #include "proxy/forwarded.h"
@@ -20,12 +21,6 @@ constexpr size_t BYTES_MAX = size_t{64} * 1024;
 /* nginx's: the client left before it had an answer. */
 constexpr int CLIENT_LEFT = 499;
 constexpr uint64_t MILLISECOND = 1000, SECOND = 1000000;
-
-int64_t now() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return int64_t{time.tv_sec} * 1000000000 + time.tv_nsec;
-}
 
 std::string_view word(std::string_view text, int index) {
   for (; index > 0; index--) {
@@ -103,7 +98,7 @@ void AccessLog::begin(LogRecord &record, const Slot &slot, const uWS::HttpReques
   record.begun = true;
   record.status = 0;
   record.bytes = 0;
-  record.began_ns = now();
+  record.began_ns = monotonicNs();
 }
 
 void AccessLog::sent(LogRecord &record, int status, const Head &head) {
@@ -112,31 +107,21 @@ void AccessLog::sent(LogRecord &record, int status, const Head &head) {
     return;
   }
   record.fields.resize(response_fields.size());
-  std::string_view rest = head.block;
-  auto next = [&rest]() {
-    size_t end = rest.find('\n');
-    std::string_view line = rest.substr(0, end);
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-    return line;
-  };
-  next();
-  for (int32_t i = 0; i < head.fields; i++) {
-    std::string_view name = next();
-    std::string_view value = next();
+  eachField(head, [&](std::string_view name, std::string_view value) {
     for (size_t k = 0; k < response_fields.size(); k++) {
       if (equalsLower(name, response_fields[k])) {
         /* With a mark, so that an empty value is one. */
         record.fields[k].append(record.fields[k].empty() ? "=" : ", ").append(value);
       }
     }
-  }
+  });
 }
 
 void AccessLog::end(LogRecord &record) {
   if (!std::exchange(record.begun, false)) {
     return;
   }
-  uint64_t microseconds = static_cast<uint64_t>(now() - record.began_ns) / 1000;
+  uint64_t microseconds = static_cast<uint64_t>(monotonicNs() - record.began_ns) / 1000;
   bool first = lines.empty();
   size_t gap = 0, field = 0, from = 0;
   for (const Part &part : parts) {

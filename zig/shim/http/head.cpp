@@ -74,20 +74,6 @@ Own ownField(std::string_view name) {
   }
 }
 
-/* Walks the lines of a block. */
-struct Lines {
-  std::string_view rest;
-  bool more = true;
-
-  std::string_view next() {
-    size_t end = rest.find('\n');
-    std::string_view line = rest.substr(0, end);
-    more = end != std::string_view::npos;
-    rest = more ? rest.substr(end + 1) : std::string_view();
-    return line;
-  }
-};
-
 /* Three digits, then SP and a reason phrase (RFC 9112 section 4); no interim status, which a final response cannot have. */
 int statusOf(std::string_view line) {
   if (line.length() < 3 || (line.length() > 3 && line[3] != ' ') || !isFieldValue(line)) {
@@ -311,15 +297,11 @@ void FieldList::addLength(uint64_t length) {
 void listFields(const Head &head, const HeadFacts &facts, App &app, Framing framing, uint64_t length, FieldList &out) {
   assert(facts.valid);
   bool length_given = false;
-  Lines lines{head.block};
-  lines.next();
-  for (int32_t i = 0; i < head.fields; i++) {
-    std::string_view name = lines.next();
-    std::string_view value = lines.next();
+  eachField(head, [&](std::string_view name, std::string_view value) {
     if (isKept(ownField(name), value, facts, framing, length_given)) {
       out.add(name, value);
     }
-  }
+  });
   if (!facts.has_date) {
     listLine(app.dateField(), out);
   }
@@ -333,28 +315,20 @@ void listFields(const Head &head, const HeadFacts &facts, App &app, Framing fram
 }
 
 void listFields(const Head &head, FieldList &out) {
-  Lines lines{head.block};
-  lines.next();
-  for (int32_t i = 0; i < head.fields; i++) {
-    std::string_view name = lines.next();
-    std::string_view value = lines.next();
+  eachField(head, [&out](std::string_view name, std::string_view value) {
     if (ownField(name) == Own::No) {
       out.add(name, value);
     }
-  }
+  });
 }
 
 std::string fieldLines(const Head &head) {
   std::string out;
-  Lines lines{head.block};
-  lines.next();
-  for (int32_t i = 0; i < head.fields; i++) {
-    std::string_view name = lines.next();
-    std::string_view value = lines.next();
+  eachField(head, [&out](std::string_view name, std::string_view value) {
     if (ownField(name) == Own::No) {
       out.append(name).append(": ").append(value).append("\r\n");
     }
-  }
+  });
   return out;
 }
 

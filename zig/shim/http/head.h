@@ -28,6 +28,31 @@ struct Head {
   int32_t fields;
 };
 
+/* Walks the lines of a block. */
+struct Lines {
+  std::string_view rest;
+  bool more = true;
+
+  std::string_view next() {
+    size_t end = rest.find('\n');
+    std::string_view line = rest.substr(0, end);
+    more = end != std::string_view::npos;
+    rest = more ? rest.substr(end + 1) : std::string_view();
+    return line;
+  }
+};
+
+/* Calls back for each field of a block that is valid. */
+template <typename Take> void eachField(const Head &head, Take take) {
+  Lines lines{head.block};
+  lines.next();
+  for (int32_t i = 0; i < head.fields; i++) {
+    std::string_view name = lines.next();
+    std::string_view value = lines.next();
+    take(name, value);
+  }
+}
+
 /* What a head says, found before anything is written. */
 struct HeadFacts {
   int status = 200;

@@ -1,6 +1,7 @@
 #include "http/metrics.h"
 
 #include "http/callback.h"
+#include "http/clock.h"
 
 #include <unistd.h>
 
@@ -9,7 +10,6 @@
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <mutex>
 #include <utility>
 
@@ -64,11 +64,7 @@ uint8_t numberOfMethod(std::string_view method) {
 }
 
 /* Never 0. */
-int64_t clockNs() {
-  timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec + 1;
-}
+int64_t clockNs() { return monotonicNs() + 1; }
 
 /* The records of all threads, each of which has slots of its own. As with the slots, the size costs address space only. */
 void *allRecords(size_t record_bytes) {

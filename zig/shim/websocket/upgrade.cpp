@@ -73,22 +73,12 @@ void appendField(std::string &out, std::string_view name, std::string_view value
 }
 
 /* Calls back for each field that the handshake does not write itself. */
-template <typename Take> void eachField(const Head &head, Take take) {
-  std::string_view rest = head.block;
-  auto next = [&rest]() {
-    size_t end = rest.find('\n');
-    std::string_view line = rest.substr(0, end);
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-    return line;
-  };
-  next();
-  for (int32_t i = 0; i < head.fields; i++) {
-    std::string_view name = next();
-    std::string_view value = next();
+template <typename Take> void eachExtraField(const Head &head, Take take) {
+  eachField(head, [&](std::string_view name, std::string_view value) {
     if (!isOwnField(name)) {
       take(name, value);
     }
-  }
+  });
 }
 
 /* A client may send nothing before it has the answer: what it sent may be a smuggled request. */
@@ -124,7 +114,7 @@ void writeAnswer(Slot &slot, const Handshake &handshake, std::string_view protoc
   if (deflate.agreed) {
     appendField(answer, "Sec-WebSocket-Extensions", deflate.answer);
   }
-  eachField(handshake.head, [&](std::string_view name, std::string_view value) { appendField(answer, name, value); });
+  eachExtraField(handshake.head, [&](std::string_view name, std::string_view value) { appendField(answer, name, value); });
   answer.append(addedLines(handshake.head, *slot.app)).append("\r\n");
   writeAll(slot.socket, withoutWhatWasSent(slot, answer));
 }
@@ -137,7 +127,7 @@ void writeStreamAnswer(Slot &slot, const Handshake &handshake, std::string_view 
   if (deflate.agreed) {
     fields.add("sec-websocket-extensions", deflate.answer);
   }
-  eachField(handshake.head, [&](std::string_view name, std::string_view value) { fields.add(name, value); });
+  eachExtraField(handshake.head, [&](std::string_view name, std::string_view value) { fields.add(name, value); });
   listAdded(handshake.head, *slot.app, fields);
   writeStreamFields(slot, STREAM_OPENED, fields);
 }
