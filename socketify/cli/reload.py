@@ -8,12 +8,11 @@ import importlib
 import logging
 import os
 import signal
-import time
 import traceback
 from typing import Any, Callable
 
 from ..system.line_writer import flush_line_writers
-from ..system.processes import exit_code
+from ..system.processes import end_child, exit_code
 from ..system.standard_streams import flush_standard_streams
 from ..system.worker import end_with_parent
 from .loading import LoadError
@@ -142,13 +141,5 @@ class _Server:
         pid, self._pid = self._pid, 0
         if not pid:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-            deadline = time.monotonic() + _PATIENCE_SECONDS
-            while exit_code(pid) is None:
-                if time.monotonic() >= deadline:
-                    # The second signal skips waiting for requests in flight, such as streams of events that never end.
-                    os.kill(pid, signal.SIGTERM)
-                    exit_code(pid, waits=True)
-                    return
-                time.sleep(0.02)
+        # The second signal skips waiting for requests in flight, such as streams of events that never end.
+        end_child(pid, _PATIENCE_SECONDS, signal.SIGTERM)

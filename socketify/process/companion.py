@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -11,7 +10,7 @@ import traceback
 from typing import Any, Callable, Optional
 
 from ..system.line_writer import flush_line_writers
-from ..system.processes import exit_code
+from ..system.processes import end_child, exit_code
 from ..system.standard_streams import flush_standard_streams
 from ..system.worker import end_with_parent
 from .awaited_signals import AwaitedSignals
@@ -94,12 +93,4 @@ class Companion:
         pid, self._pid = self._pid, 0
         if not pid:
             return
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-            while exit_code(pid) is None:
-                if time.monotonic() >= deadline:
-                    os.kill(pid, signal.SIGKILL)
-                    exit_code(pid, waits=True)
-                    return
-                time.sleep(0.01)
+        end_child(pid, _PATIENCE_SECONDS, signal.SIGKILL)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import signal
+import time
 from pathlib import Path
 from typing import Optional
 
@@ -28,6 +31,26 @@ def exit_code(pid: int, *, waits: bool = False) -> Optional[int]:
     except ChildProcessError:
         return UNKNOWN_EXIT
     return os.waitstatus_to_exitcode(status) if found else None
+
+
+def end_child(pid: int, patience: float, insistence: signal.Signals) -> None:
+    """Ask a child by SIGTERM to end, and wait for it.
+
+    Args:
+        pid: of the child.
+        patience: seconds that it gets.
+        insistence: what it gets then.
+
+    """
+    deadline = time.monotonic() + patience
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        while exit_code(pid) is None:
+            if time.monotonic() >= deadline:
+                os.kill(pid, insistence)
+                exit_code(pid, waits=True)
+                return
+            time.sleep(0.01)
 
 
 def resident_bytes(pid: int) -> Optional[int]:
