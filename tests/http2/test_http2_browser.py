@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from app_servers import TLS, ASGIServer
+from browser import start_chromium
 from tls_files import Files
 
 pytestmark = pytest.mark.skipif(TLS is not None, reason="has a certificate of its own")
@@ -97,34 +95,16 @@ class Application:
 
 
 def test_a_page_and_its_websocket_share_a_connection(tmp_path: Path) -> None:
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not installed")
     application = Application()
     server = ASGIServer(application, options=Files(tmp_path).options())
-    command = [
-        browser,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--no-first-run",
-        "--ignore-certificate-errors",
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--remote-debugging-port=0",
-        f"https://localhost:{server.port}/",
-    ]
-    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    output = tmp_path / "output"
     try:
-        with (
-            (tmp_path / "output").open("wb") as output,
-            subprocess.Popen(command, stdout=output, stderr=output, env=environment) as process,
-        ):
+        arguments = ("--ignore-certificate-errors", f"https://localhost:{server.port}/")
+        with start_chromium(tmp_path, output, *arguments) as process:
             found = application.reported.wait(60)
             process.terminate()
             process.wait(20)
-        assert found, (application.seen, (tmp_path / "output").read_text()[-2000:])
+        assert found, (application.seen, output.read_text()[-2000:])
     finally:
         server.server.close()
     report = application.report

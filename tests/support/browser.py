@@ -27,19 +27,24 @@ OPTIONS = (
 )
 
 
+def start_chromium(folder: Path, output: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a browser whose profile is in a folder. Skips the test where there is none."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed")
+    # Its programs do not end with a sanitizer's run time in them.
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    command = [program, f"--user-data-dir={folder / 'profile'}", *OPTIONS, *arguments]
+    with output.open("wb") as said:
+        return subprocess.Popen(command, stdout=said, stderr=said, env=environment)
+
+
 class Browser:
     """A browser with one page. Skips the test where there is none."""
 
     def __init__(self, folder: Path) -> None:
-        program = shutil.which("chromium")
-        if program is None:
-            pytest.skip("chromium is not installed")
         self._output = folder / "chromium.txt"
-        # Its programs do not end with a sanitizer's run time in them.
-        environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-        with self._output.open("wb") as output:
-            command = [program, f"--user-data-dir={folder / 'profile'}", *OPTIONS]
-            self._process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        self._process = start_chromium(folder, self._output)
         #: What the page told: method and parameters.
         self.events: list[tuple[str, Any]] = []
         self._number = 0
