@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 import pytest
 from app_servers import Server
+from captured import said
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -142,16 +143,6 @@ def logged(serve: Any, capsys: pytest.CaptureFixture[str]) -> Callable[..., list
         return [json.loads(line) for line in lines]
 
     return exchange
-
-
-def said(capsys: pytest.CaptureFixture[str]) -> str:
-    """What was logged, once something was."""
-    text = ""
-    deadline = time.monotonic() + 10
-    while not text and time.monotonic() < deadline:
-        text = capsys.readouterr().out
-        time.sleep(0.01)
-    return text
 
 
 async def streamed(res: Response, _req: Request) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from captured import said
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -114,7 +115,7 @@ def test_the_access_log_has_a_line_for_what_failed(serve_asgi: Any, capsys: Any,
 
     server = serve_asgi(application, access_log="common")
     assert server.request("GET /lost HTTP/1.1").startswith(b"HTTP/1.1 500 ")
-    assert '"GET /lost HTTP/1.1" 500 ' in capsys.readouterr().out
+    assert '"GET /lost HTTP/1.1" 500 ' in said(capsys)
     assert all(isinstance(each, (RuntimeError, ValueError)) for each in unraisable)
 
 
