@@ -17,6 +17,9 @@ from ..process.worker_options import RSS_MIN, SECONDS_MAX
 from ..server.serve import INTERFACES
 from ..wire.headers import field_name, field_value
 
+#: What ``--loop`` knows by name.
+EVENT_LOOPS = ("auto", "asyncio", "uvloop")
+
 _PREFIX = "SOCKETIFY_"
 _SERVER_HEADER_MAX = 128
 _LIMITS = Limits()
@@ -63,6 +66,14 @@ def boolean_or_name(text: str) -> Union[bool, str]:
         return boolean(text)
     except argparse.ArgumentTypeError:
         return _checked(text, field_name).decode("latin-1")
+
+
+def event_loop(text: str) -> str:
+    """Read which event loop serves."""
+    if text not in EVENT_LOOPS and not all(text.partition(":")):
+        message = f"must be {', '.join(EVENT_LOOPS)}, or module:factory, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return text
 
 
 def header(text: str) -> tuple[str, str]:
@@ -208,7 +219,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--group", metavar="NAME", help="the group (default: the user's)")
     add("--umask", type=mode, metavar="OCTAL", help="of files that are made (default: as it was)")
     add("--threads", type=at_least(1, 1024), default=1, metavar="N", help="of a WSGI application (default: %(default)s)")
-    add("--loop", choices=("auto", "asyncio", "uvloop"), default="auto", help="the event loop (default: %(default)s)")
+    add(
+        "--loop",
+        type=event_loop,
+        default="auto",
+        metavar="LOOP",
+        help="auto, asyncio, uvloop, or module:factory for what makes another event loop (default: %(default)s)",
+    )
     add("--reload", action="store_true", help="restart when a file changes (needs watchfiles)")
     add("--reload-dir", action="append", metavar="DIR", help="what to watch, several times (default: --app-dir)")
 

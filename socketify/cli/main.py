@@ -20,6 +20,7 @@ from typing import Callable, Optional
 from ..app.app import App
 from ..asgi.lifespan import LifespanError
 from ..loop.backend import backend_refusal, check_backend, chosen_backend
+from ..loop.current_loop import expect_loops_of
 from ..process.companion import Companion
 from ..process.identity import find_identity
 from ..process.inherited_sockets import describe, notify_systemd
@@ -33,6 +34,7 @@ from ..system.worker import succeeds
 from ..topics.broker import BrokerError
 from ..topics.brokers.schemes import without_password
 from .arguments import has_supervisor, make_parser, parse_arguments
+from .event_loops import loop_factory
 from .loading import LoadError, described
 from .logging_config import configure_logging
 from .lone_signals import ignore_counts
@@ -194,6 +196,9 @@ def _work(
         ready()
 
     try:
+        make_loop = loop_factory(settings.loop, settings.app_dir)
+        # The application may begin tasks as it is imported.
+        expect_loops_of(make_loop)
         server = build_server(settings)
         app = server if isinstance(server, App) else server.native_app
         if settings.metrics is not None:
@@ -201,7 +206,7 @@ def _work(
         app.lifecycle.on_served = on_served
         if succeeds():
             app.topics.do_without_broker()
-        return -(serve_on(server, listening, settings) or 0)
+        return -(serve_on(server, listening, make_loop) or 0)
     except KeyboardInterrupt:
         # It arrived before the server had installed its handlers, or after it removed them.
         return -signal.SIGINT

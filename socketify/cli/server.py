@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import logging
 import os
 import random
@@ -16,7 +15,6 @@ from ..app.app import App
 from ..core.access_log import LogDestination
 from ..core.limits import Limits
 from ..core.options import AppListenOptions, AppOptions
-from ..loop.event_loop import new_asyncio_loop, new_event_loop, new_uv_loop
 from ..process.worker_options import WorkerOptions
 from ..server.base import InterfaceServer
 from ..server.detection import detect_interface
@@ -213,25 +211,10 @@ def _websocket(settings: argparse.Namespace, interface: str) -> Any:
     return beside
 
 
-def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return the factory of event loops.
-
-    Raises:
-        LoadError: uvloop is requested and not installed.
-
-    """
-    if name == "asyncio":
-        return new_asyncio_loop
-    if name == "uvloop":
-        if importlib.util.find_spec("uvloop") is None:
-            message = "--loop uvloop: the package is not installed"
-            raise LoadError(message)
-        return new_uv_loop
-    return new_event_loop
-
-
 def serve_on(
-    server: Union[InterfaceServer, App], listening: list[socket.socket], settings: argparse.Namespace
+    server: Union[InterfaceServer, App],
+    listening: list[socket.socket],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
 ) -> Optional[int]:
     """Serve on sockets that listen until a signal stops it; return that signal."""
     app = server if isinstance(server, App) else server.native_app
@@ -239,4 +222,4 @@ def serve_on(
         server.listen(AppListenOptions(fd=each.fileno()))
         # The server has its own duplicates; these are closed, so that clients are refused when it stops listening.
         each.close()
-    return app.lifecycle.run(loop_factory(settings.loop))
+    return app.lifecycle.run(loop_factory)

@@ -20,10 +20,15 @@ def loop_to_come() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
     found = _current_loop()
     if found is None:
-        found = new_event_loop()
+        found = _here.__dict__.get("factory", new_event_loop)()
         asyncio.set_event_loop(found)
     expect_loop(found)
     return found
+
+
+def expect_loops_of(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Take note of what will make the loop of this thread, for what the program begins before that."""
+    _here.factory = loop_factory
 
 
 def expect_loop(loop: asyncio.AbstractEventLoop) -> None:

@@ -25,7 +25,9 @@ class Driver(Protocol):
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Make an event loop: uvloop's where it is installed, else asyncio's own."""
+    """Make an event loop: that of the policy that the program has set, else uvloop's where it is installed, else asyncio's."""
+    if _has_policy():
+        return recognized(asyncio.new_event_loop())
     try:
         return new_uv_loop()
     except ImportError:
@@ -33,15 +35,25 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def new_asyncio_loop() -> asyncio.AbstractEventLoop:
-    """Make an event loop of asyncio, or of the policy that a program has set."""
-    loop = asyncio.new_event_loop()
-    if type(loop) is not asyncio.SelectorEventLoop:
-        return loop
-    loop.close()
+    """Make an event loop of asyncio itself, whatever the policy."""
     selector = NativeSelector()
     loop = asyncio.SelectorEventLoop(selector)
     _selectors[loop] = selector
     return loop
+
+
+def recognized(loop: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+    """Return a loop that a program made; one of uvloop drives the native loop as ours do."""
+    if f"{type(loop).__module__}.{type(loop).__qualname__}" == "uvloop.Loop":
+        _uv_loops.add(loop)
+    return loop
+
+
+def _has_policy() -> bool:
+    """Return whether the program has set a policy of event loops, which asyncio has until CPython 3.15."""
+    # The public name warns from CPython 3.14 on.
+    find = getattr(asyncio.events, "_get_event_loop_policy", None) or getattr(asyncio, "get_event_loop_policy", None)
+    return find is not None and type(find()).__module__ != "asyncio.unix_events"
 
 
 def new_uv_loop() -> asyncio.AbstractEventLoop:
