@@ -76,7 +76,7 @@ class App(Observed, TopicMethods, ServerNameMethods):
         response_headers: pairs of name and value, or a mapping: fields of every response that has none of that name itself.
         request_id: True to give every request a name, unless it has one, in the field ``X-Request-ID``, or in the one that is
             given here: in the request that handlers see, in the response, in logs.
-        access_log: ``"common"``, ``"combined"``, ``"json"``, or a format of :class:`LogFormat`, for a line for every response;
+        access_log: ``"common"``, ``"combined"``, ``"json"``, or a format of :class:`.LogFormat`, for a line for every response;
             None for none, or ``"combined"`` where the next one is given.
         access_log_file: where its lines go: a path, a :class:`logging.Logger`, or None for standard output.
         debug: whether the 500 page shows the error; never in production.

@@ -17,15 +17,15 @@ class ASGI(InterfaceServer):
 
     Args:
         app: the application.
-        options: as for all servers, see :class:`InterfaceServer`, and so are those that are not described here.
-        websocket: True for the application's own websockets; else see :class:`InterfaceServer`.
+        options: as for all servers, see :class:`.InterfaceServer`, and so are those that are not described here.
+        websocket: True for the application's own websockets; else see :class:`.InterfaceServer`.
         websocket_options: of the websockets.
         task_factory_max_items: of the app.
         lifespan: of the application.
         pathsend: whether scopes announce ``http.response.pathsend`` and ``http.response.zerocopysend``, which let an
             application name a file that the kernel copies to the connection. False by default: most middlewares that compress
             or change bodies lose such a file.
-        **keywords: see :class:`InterfaceServer`.
+        **keywords: see :class:`.InterfaceServer`.
 
     """
 

@@ -39,7 +39,7 @@ LIFESPAN_MODES = ("auto", "on", "off")
 
 
 class InterfaceServer(ABC):
-    """Serves an application of another interface. The base of :class:`ASGI`, :class:`WSGI` and :class:`SSGI`.
+    """Serves an application of another interface. The base of :class:`.ASGI`, :class:`.WSGI` and :class:`.SSGI`.
 
     Args:
         app: the application.

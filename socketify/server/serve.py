@@ -23,10 +23,10 @@ def make_server(app: Any, interface: str = "auto", *, websocket: Any = "auto", *
     """Make the server of an application, which does not listen yet.
 
     Args:
-        app: the application; for the native interface an :class:`App`, or a function ``run(app)`` that adds its routes.
+        app: the application; for the native interface an :class:`.App`, or a function ``run(app)`` that adds its routes.
         interface: one of ``auto``, ``asgi``, ``asgi3``, ``wsgi``, ``ssgi``, ``socketify``.
         websocket: ``"auto"`` for the application's own websockets where its interface has them; else as the servers take it.
-        **options: of :class:`ASGI`, :class:`WSGI` or :class:`SSGI`, or of :class:`App` for the native interface.
+        **options: of :class:`.ASGI`, :class:`.WSGI` or :class:`.SSGI`, or of :class:`.App` for the native interface.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the message names it.
@@ -93,16 +93,16 @@ def serve(
     """Serve an application until SIGINT or SIGTERM.
 
     Args:
-        app: an ASGI, WSGI or SSGI application, an :class:`App`, or a function ``run(app)`` that adds routes to one.
+        app: an ASGI, WSGI or SSGI application, an :class:`.App`, or a function ``run(app)`` that adds routes to one.
         interface: which of them it is: ``auto``, ``asgi``, ``asgi3``, ``wsgi``, ``ssgi``, ``socketify``.
         host: name or address to listen on; None for every interface.
         port: 0 lets the system pick one.
         uds: path of a Unix-domain socket, instead of host and port.
-        workers: processes that share the port; an :class:`App` object has one, and a function one for each.
+        workers: processes that share the port; an :class:`.App` object has one, and a function one for each.
         on_listen: called with the bound :class:`AppListenOptions`, when clients can connect.
         options: TLS files.
-        worker_options: how workers are watched, and when they are replaced; see :meth:`InterfaceServer.run`.
-        **more: options of the interface's server; see :func:`make_server`.
+        worker_options: how workers are watched, and when they are replaced; see :meth:`.InterfaceServer.run`.
+        **more: options of the interface's server; see :func:`.make_server`.
 
     Raises:
         OSError: the address is taken, or unknown.

@@ -25,13 +25,13 @@ class SSGI(InterfaceServer):
         app: called as ``app(type, server_address, remote_address, method, path, query_string, get_header, res)``, sync or
             async; or an object with ``get_supported(supported_interfaces)``, which returns
             ``{"http": (name, handler), "websockets": (name, handler)}``: an entry that is missing or None is not served.
-        options: as for all servers, see :class:`InterfaceServer`, and so are those that are not described here.
-        websocket: True for the application's own websockets; else see :class:`InterfaceServer`.
+        options: as for all servers, see :class:`.InterfaceServer`, and so are those that are not described here.
+        websocket: True for the application's own websockets; else see :class:`.InterfaceServer`.
         websocket_options: of the websockets.
         task_factory_max_items: of the app.
         lifespan: of ASGI handlers.
         threads: of a WSGI handler; see :class:`socketify.WSGI`.
-        **keywords: see :class:`InterfaceServer`; ``root_path`` is of WSGI and ASGI handlers.
+        **keywords: see :class:`.InterfaceServer`; ``root_path`` is of WSGI and ASGI handlers.
 
     Raises:
         TypeError: app is neither callable nor a framework, a handler is not callable, or an option is unknown.

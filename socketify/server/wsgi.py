@@ -18,7 +18,7 @@ class WSGI(InterfaceServer):
 
     Args:
         app: called as ``app(environ, start_response)``.
-        options: as for all servers, see :class:`InterfaceServer`, and so are those that are not described here.
+        options: as for all servers, see :class:`.InterfaceServer`, and so are those that are not described here.
         websocket: None for none, a dict as :meth:`socketify.App.ws` takes it, or an ASGI application that gets all
             websockets.
         websocket_options: of the websockets.
@@ -28,7 +28,7 @@ class WSGI(InterfaceServer):
             that do not wait for anything; more calls it in a pool of that many threads, so that one that waits stops no
             other.
         multiprocess: whether other processes serve the application too, which it sees as ``wsgi.multiprocess``.
-        **keywords: see :class:`InterfaceServer`; ``root_path`` is SCRIPT_NAME.
+        **keywords: see :class:`.InterfaceServer`; ``root_path`` is SCRIPT_NAME.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the message names it.
@@ -56,7 +56,7 @@ class WSGI(InterfaceServer):
         mount.serve_http(app, self.app, self._root_path, self._threads, self._multiprocess)
 
     def run(self, workers: int = 1, block: bool = True, *, worker_options: Optional[WorkerOptions] = None) -> None:
-        """Serve until SIGINT, SIGTERM or :meth:`close`; see :meth:`InterfaceServer.run`."""
+        """Serve until SIGINT, SIGTERM or :meth:`close`; see :meth:`.InterfaceServer.run`."""
         # A supervisor may add workers, and replaces them: two serve then for a while.
         self._multiprocess = self._multiprocess or workers > 1 or worker_options is not None
         super().run(workers, block, worker_options=worker_options)

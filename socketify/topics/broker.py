@@ -76,7 +76,7 @@ class Broker(Protocol):
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Get what is published to these topics.
 
-        What anybody publishes after this returned is delivered; or after :meth:`Confirming.wait_until_known`.
+        What anybody publishes after this returned is delivered; or after :meth:`.Confirming.wait_until_known`.
         A topic that the broker refuses is left out, with a line in the log.
 
         Raises:
@@ -98,7 +98,7 @@ class Broker(Protocol):
 
 @runtime_checkable
 class Confirming(Protocol):
-    """What a broker has as well whose :meth:`Broker.subscribe` waits for nobody."""
+    """What a broker has as well whose :meth:`.Broker.subscribe` waits for nobody."""
 
     async def wait_until_known(self, skips_silent: bool = False) -> None:
         """Wait until all other processes know what is subscribed to, however long that takes; called beside other calls.
