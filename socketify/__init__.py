@@ -21,6 +21,7 @@ from .http.response import Response
 from .interfaces import ASGI, SSGI, WSGI
 from .process.worker_options import WorkerOptions
 from .server.serve import serve
+from .tasks import RequestTask, TaskFactory, create_task
 from .topics.broker import Broker, BrokerError, Publication
 from .topics.counters import BrokerCounters
 from .topics.current import publish
@@ -57,12 +58,15 @@ __all__ = [
     "OpCode",
     "Publication",
     "Request",
+    "RequestTask",
     "Response",
     "SendStatus",
+    "TaskFactory",
     "UploadFile",
     "WebSocket",
     "WorkerOptions",
     "__version__",
+    "create_task",
     "current_app",
     "is_same_origin",
     "middleware",

@@ -1,7 +1,9 @@
-"""Import paths of earlier versions. Import these from :mod:`socketify`, or from the package of their interface."""
+"""Import paths of earlier versions, and of the published package. Import these from :mod:`socketify`."""
 
+from . import asgi, loop, ssgi, wsgi
 from .asgi.lifespan import LifespanError
 from .asgi.protocol import ClientDisconnectedError
+from .core.bridge import Loop
 from .server.asgi import ASGI
 from .server.base import InterfaceServer
 from .server.ssgi import SSGI
@@ -19,3 +21,5 @@ __all__ = [
     "SSGIHttpResponse",
     "SSGIWebSocket",
 ]
+
+asgi.ASGI, loop.Loop, ssgi.SSGI, wsgi.WSGI = ASGI, Loop, SSGI, WSGI

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import importlib
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,22 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from socketify import App, MiddlewareRouter, OpCode, Request, Response, WebSocket, middleware, sendfile
+import socketify
+from socketify import (
+    App,
+    MiddlewareRouter,
+    OpCode,
+    Request,
+    RequestTask,
+    Response,
+    TaskFactory,
+    WebSocket,
+    create_task,
+    middleware,
+    sendfile,
+)
+from socketify.helpers import in_directory, static_route
+from socketify.status_codes import status_codes
 
 #: Of methods that are not in ``test_keywords.py`` by these names: what comes behind ``self``.
 SIGNATURES = {
@@ -219,3 +237,102 @@ def test_the_first_step_of_what_is_run_is_made_at_once(serve: Any, tmp_path: Pat
     assert httpx.get(server.url).json() == ["result", "waited", ["cancelled"]]
     assert httpx.get(server.url + "/file").text == "User-agent: *"
     assert httpx.get(server.url + "/later").text == "/later"
+
+
+#: What programs import from the modules of the published package.
+MODULES = {
+    "socketify": "App AppExtension AppListenOptions AppOptions ASGI CompressOptions Loop MiddlewareRouter OpCode Request"
+    " RequestTask Response SendStatus SSGI TaskFactory WebSocket WSGI create_task middleware sendfile",
+    "socketify.asgi": "ASGI",
+    "socketify.dataclasses": "AppListenOptions AppOptions",
+    "socketify.helpers": "DecoratorRouter MiddlewareRouter async_middleware in_directory middleware sendfile static_route"
+    " sync_middleware",
+    "socketify.loop": "Loop",
+    "socketify.ssgi": "SSGI SSGIHttpResponse SSGIWebSocket",
+    "socketify.status_codes": "status_codes",
+    "socketify.tasks": "RequestTask TaskFactory create_task",
+    "socketify.wsgi": "WSGI",
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules(module: str) -> None:
+    found = importlib.import_module(module)
+    for name in MODULES[module].split():
+        known = vars(socketify)[name] if name in socketify.__all__ else None
+        assert known is None or getattr(found, name) is known, name
+        assert name in found.__all__
+
+
+def test_lines_of_statuses() -> None:
+    assert [status_codes[code] for code in (100, 200, 404)] == [b"100 Continue", b"200 OK", b"404 Not Found"]
+
+
+def test_helpers(serve: Any, tmp_path: Path) -> None:
+    public = tmp_path / "public"
+    public.mkdir()
+    (public / "robots.txt").write_text("User-agent: *")
+    (tmp_path / "secret").touch()
+    (public / "link").symlink_to(tmp_path / "secret")
+    inside = [in_directory(public / name, public) for name in ("robots.txt", "../secret", "link")]
+    assert inside == [True, False, False]
+    server = serve(lambda app: static_route(app, "/public/", public))
+    assert httpx.get(server.url + "/public/robots.txt").text == "User-agent: *"
+
+
+def test_tasks() -> None:
+    number = contextvars.ContextVar("number", default=0)
+    context = contextvars.copy_context()
+    context.run(number.set, 1)
+    done: list[Any] = []
+
+    async def which() -> int:
+        await asyncio.sleep(0)
+        return number.get()
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        first = create_task(loop, which(), done.append, context)
+        assert isinstance(first, RequestTask)
+        return [await first, await create_task(loop, which()), await TaskFactory(10)(loop, which())]
+
+    assert asyncio.run(main()) == [1, 0, 0]
+    assert [each.result() for each in done] == [1]
+
+
+def test_options_that_have_nothing_to_do() -> None:
+    App(None, 0, 0, 10, False, 0.5).close()
+    with pytest.raises(ValueError, match="idle_relaxation_time must be seconds, 0 or more, not -1"):
+        App(idle_relaxation_time=-1)
+
+
+def test_a_router_takes_its_middlewares_as_a_list(serve: Any) -> None:
+    def routes(app: App) -> None:
+        def count(_res: Response, _req: Request, data: Any = 0) -> Any:
+            return (data or 0) + 1
+
+        router = app.router("/a", [count, count])
+        router.get("/list")(lambda res, _req, data: res.end(data))
+        router.router("/b", count, [count]).get("/mixed")(lambda res, _req, data: res.end(data))
+        with pytest.raises(TypeError, match="iterable"):
+            app.router("/b", 1)  # type: ignore[arg-type]
+
+    server = serve(routes)
+    assert [httpx.get(server.url + path).text for path in ("/a/list", "/a/b/mixed")] == ["2", "4"]
+
+
+def test_the_serializer_of_an_app(serve: Any) -> None:
+    def read(res: Response, _req: Request) -> None:
+        res.on_data(lambda res, chunk, is_end: res.end(res.app._json_serializer.loads(chunk)) if is_end else None)
+
+    class Upper:
+        dumps = staticmethod(json.dumps)
+
+        @staticmethod
+        def loads(data: bytes) -> Any:
+            return json.loads(data.decode().upper())
+
+    own = serve(lambda app: app.json_serializer(Upper).post("/", read))
+    assert httpx.post(own.url, content=b'["a"]').json() == ["A"]
+    usual = serve(lambda app: app.post("/", read))
+    assert httpx.post(usual.url, content=b'["a"]').json() == ["a"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar, Union
 
@@ -57,6 +58,7 @@ class App(Observed, TopicMethods, ServerNameMethods):
         websocket_factory_max_items: likewise for websockets.
         task_factory_max_items: accepted for compatibility: tasks are made when a handler first waits.
         lifespan: whether start and shutdown handlers run.
+        idle_relaxation_time: accepted for compatibility: an idle app sleeps until something happens.
         http: what clients may speak: ``"auto"`` for HTTP/1.1 and HTTP/2, by what TLS agrees on, or in clear by prior
             knowledge (RFC 9113 section 3); ``"1"`` or ``"2"`` for one of them only.
         limits: what clients may send, and how long they may take; see :class:`Limits` for the defaults.
@@ -102,6 +104,7 @@ class App(Observed, TopicMethods, ServerNameMethods):
         websocket_factory_max_items: int = 0,
         task_factory_max_items: int = 100_000,
         lifespan: bool = True,
+        idle_relaxation_time: float = 0.01,
         *,
         http: str = "auto",
         limits: Optional[Limits] = None,
@@ -127,6 +130,9 @@ class App(Observed, TopicMethods, ServerNameMethods):
             websocket_factory_max_items=websocket_factory_max_items,
             task_factory_max_items=task_factory_max_items,
         )
+        if not isinstance(idle_relaxation_time, (int, float)) or idle_relaxation_time < 0:
+            message = f"idle_relaxation_time must be seconds, 0 or more, not {idle_relaxation_time!r}"
+            raise ValueError(message)
         if limits is not None and not isinstance(limits, Limits):
             message = f"limits must be a Limits, not {type(limits).__name__}"
             raise TypeError(message)
@@ -141,6 +147,8 @@ class App(Observed, TopicMethods, ServerNameMethods):
         self._backlog = limits.backlog
         self.handlers = Handlers(core, request_response_factory_max_items)
         self._loop = Loop(core)
+        # Programs of the published package read it.
+        self._json_serializer: Any = json
         on_missing = self.handlers.callback(no_route, ())
         on_drained = self.lifecycle.on_drained
         core.open(native_options(core, limits, http, server_header, date_header, accept_proxy_protocol, on_missing, on_drained))
@@ -328,8 +336,8 @@ class App(Observed, TopicMethods, ServerNameMethods):
             self.get(prefix, files)
         return self.get(prefix + "/*", files)
 
-    def router(self, prefix: str = "", *middlewares: Middleware) -> DecoratorRouter:
-        """Make a router whose methods are decorators, for routes under a prefix, behind middlewares.
+    def router(self, prefix: str = "", *middlewares: Union[Middleware, Sequence[Middleware]]) -> DecoratorRouter:
+        """Make a router whose methods are decorators, for routes under a prefix, behind middlewares, which may be lists.
 
         Raises:
             ValueError: the prefix does not begin with a slash.
@@ -405,6 +413,7 @@ class App(Observed, TopicMethods, ServerNameMethods):
                 message = f"a JSON serializer needs functions dumps and loads: {module!r} has no {name}"
                 raise TypeError(message)
         self.core.dumps, self.core.loads = module.dumps, module.loads
+        self._json_serializer = module
         return self
 
     def template(self, engine: Any) -> App:

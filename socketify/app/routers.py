@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, Callable, Optional, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, Optional, Protocol, TypeVar, Union
 
 from ..http.handlers import Handler, Handlers
 from ..http.request import Request
@@ -122,12 +122,12 @@ class DecoratorRouter:
     ...     res.end(req.get_parameter(0))
     """
 
-    def __init__(self, app: RoutedApp, prefix: str = "", *middlewares: Middleware) -> None:
+    def __init__(self, app: RoutedApp, prefix: str = "", *middlewares: Union[Middleware, Sequence[Middleware]]) -> None:
         self._app = app
         self._prefix = _checked_prefix(prefix)
-        self._middlewares = middlewares
+        self._middlewares = _one_by_one(middlewares)
 
-    def router(self, prefix: str = "", *middlewares: Middleware) -> DecoratorRouter:
+    def router(self, prefix: str = "", *middlewares: Union[Middleware, Sequence[Middleware]]) -> DecoratorRouter:
         """Make a router below this one, behind its middlewares."""
         return DecoratorRouter(self._app, self._prefix + _checked_prefix(prefix), *self._middlewares, *middlewares)
 
@@ -214,6 +214,14 @@ class DecoratorRouter:
     def any(self, path: str) -> Callable[[Function], Function]:
         """Route every method to the decorated function."""
         return self._decorator("*", path)
+
+
+def _one_by_one(middlewares: Sequence[Union[Middleware, Sequence[Middleware]]]) -> tuple[Middleware, ...]:
+    """Return middlewares, some of which were given as a list, as the published package wants it."""
+    found: list[Middleware] = []
+    for each in middlewares:
+        found += [each] if callable(each) else each
+    return tuple(found)
 
 
 def _checked_prefix(prefix: str) -> str:

@@ -208,13 +208,14 @@ class ClientConnection(OwnAttributes):
             exchange.check_thread("get_proxy_facts")
         return facts
 
-    def get_proxied_remote_address_bytes(self: Self) -> bytes:
-        """Return the address that a PROXY protocol header named, packed; empty without one."""
-        return self._address(lib.sk_res_proxied_address, "get_proxied_remote_address")
+    def get_proxied_remote_address_bytes(self: Self) -> Optional[bytes]:
+        """Return the address that a PROXY protocol header named, packed into 4 or 16 bytes; None where there was none."""
+        return self._address(lib.sk_res_proxied_address, "get_proxied_remote_address") or None
 
-    def get_proxied_remote_address(self: Self) -> str:
-        """Return the address that a PROXY protocol header named, as text; empty without one."""
-        return address_text(self.get_proxied_remote_address_bytes())
+    def get_proxied_remote_address(self: Self) -> Optional[str]:
+        """Return the address that a PROXY protocol header named, as text; None where there was none."""
+        packed = self.get_proxied_remote_address_bytes()
+        return None if packed is None else address_text(packed)
 
     def get_remote_address_bytes(self: Self) -> bytes:
         """Return the client's address, packed into 4 or 16 bytes; empty for Unix-domain sockets and after the end."""

@@ -32,7 +32,7 @@ def test_addresses_and_handles(serve: Callable[..., Any]) -> None:
         assert (res.get_remote_address(), res.get_remote_address_bytes()) == ("", b"")
 
     server = serve(lambda app: app.get("/", handler))
-    assert httpx.get(server.url).json() in (["127.0.0.1", 4, ""], ["::ffff:127.0.0.1", 16, ""])
+    assert httpx.get(server.url).json() in (["127.0.0.1", 4, None], ["::ffff:127.0.0.1", 16, None])
     assert server.app.get_native_handle()
 
 
