@@ -91,6 +91,8 @@ class Outcome:
         self._debug = debug
         #: Called as ``handler(error, res, req)``; a response that it leaves unanswered is logged and gets the usual answer.
         self.handler: Optional[ErrorHandler] = None
+        #: Called with every error that no handler answered for, before the client gets its answer; for tests of applications.
+        self.on_unhandled: Optional[Callable[[BaseException], object]] = None
 
     def fail(
         self,
@@ -123,7 +125,7 @@ class Outcome:
                     self._host.run_async(self._await_handler(result, error, res, what))
                     return
             except BaseException as another:  # see the class
-                _log_both(another, error)
+                self._log_both(another, error)
                 self._answer(error, res)
                 return
             if waits and not _waits(res):
@@ -138,13 +140,15 @@ class Outcome:
             await handling
         except BaseException as another:  # see the class
             if not isinstance(self._host.ended_by(another), StoppedError):
-                _log_both(another, error)
+                self._log_both(another, error)
             self._answer(error, res)
         else:
             if not waits or _waits(res):
                 self._conclude(error, res, what)
 
     def _conclude(self, error: BaseException, res: Optional[ExchangeOwner], what: str) -> None:
+        if not isinstance(error, HTTPError):
+            self._note(error)
         request_id = self._request_id(res)
         extra = {"request_id": request_id}
         what = f"{what}, request {request_id}" if request_id else what
@@ -206,6 +210,20 @@ class Outcome:
         message = "a handler returned without answering, and nothing holds its response"
         self.fail_handle(RuntimeError(message), handle, "a response was dropped before it ended")
 
+    def _note(self, error: BaseException) -> None:
+        if self.on_unhandled is not None:
+            self.on_unhandled(error)
+
+    def _log_both(self, failure: BaseException, error: BaseException) -> None:
+        """Log that the error handler failed, and for which error it was called."""
+        self._note(failure)
+        last = failure
+        while last.__context__ is not None and last.__context__ is not error and last is not error:
+            last = last.__context__
+        if last is not error and last.__context__ is None:
+            last.__context__ = error
+        logger.error("the error handler failed, called for %r", error, exc_info=failure)
+
     def _request_id(self, res: Optional[ExchangeOwner]) -> str:
         handle = res.exchange_.handle if res is not None and self._host.names_requests else 0
         length = lib.sk_res_request_id(handle) if handle else 0
@@ -248,13 +266,3 @@ def _waits(res: Optional[ExchangeOwner]) -> bool:
 
 def _as_text(error: BaseException) -> str:
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
-
-
-def _log_both(failure: BaseException, error: BaseException) -> None:
-    """Log that the error handler failed, and for which error it was called."""
-    last = failure
-    while last.__context__ is not None and last.__context__ is not error and last is not error:
-        last = last.__context__
-    if last is not error and last.__context__ is None:
-        last.__context__ = error
-    logger.error("the error handler failed, called for %r", error, exc_info=failure)

@@ -88,6 +88,19 @@ def _static_files(url: str) -> None:
     assert httpx.get(url + "/source", headers={"range": "bytes=0-2"}).text == '"""'
 
 
+def _testing(url: str) -> None:
+    assert httpx.post(url + "/notes", json="milk").json() == {"number": 1}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, str(EXAMPLES / "testing.py")],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "3 passed" in done.stdout, done.stdout + done.stderr
+
+
 def _templates(url: str) -> None:
     assert httpx.get(url, params={"name": "<b>"}).text == "<h1>Hello, &lt;b&gt;!</h1>"
 
@@ -123,6 +136,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "streaming": _streaming,
     "backpressure": _backpressure,
     "static_files": _static_files,
+    "testing": _testing,
     "templates": _templates,
     "error_handling": _error_handling,
     "wsgi": _upper,
