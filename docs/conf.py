@@ -35,6 +35,7 @@ smartquotes = False
 # What is documented elsewhere, and names that only say that what is returned is what was given.
 nitpick_ignore_regex = [
     ("py:.*", rf"_?({'|'.join(sorted(sys.stdlib_module_names))})(\..*)?"),
+    ("py:class", r"httpx\..*"),
     ("py:class", r"socketify\..*\.(Self|Function|Presence)"),
 ]
 

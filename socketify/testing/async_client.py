@@ -16,7 +16,7 @@ from .transport import AsyncTestTransport
 
 
 class AsyncTestClient(httpx.AsyncClient):
-    """An asynchronous client of :mod:`httpx`, which serves an application in the running event loop as long as it is open.
+    """An asynchronous client of httpx, which serves an application in the running event loop as long as it is open.
 
     What belongs to that loop, such as connections of a database, can be used by the test and by the application. It serves
     from ``async with`` or the first request on. See :class:`TestClient` for the arguments, and for what it does beside.

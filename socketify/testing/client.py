@@ -17,7 +17,7 @@ from .websocket import TestWebSocket
 
 
 class TestClient(httpx.Client):
-    """A client of :mod:`httpx` that serves an application on a free port, in a thread of its own, as long as it is open.
+    """A client of httpx that serves an application on a free port, in a thread of its own, as long as it is open.
 
     It serves from ``with`` or the first request on, with start and shutdown handlers, or the lifespan of ASGI. Every URL goes
     to the application, whatever its host, which the application sees as the Host field. Any thread may use it, one with a
