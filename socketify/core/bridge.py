@@ -18,9 +18,15 @@ class Loop:
     Args:
         core: of the app.
 
+    Raises:
+        TypeError: a program makes it: it belongs to an app.
+
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Optional[Core] = None) -> None:
+        if not isinstance(core, Core):
+            message = "a Loop belongs to an app: use app.loop"
+            raise TypeError(message)
         self._core = core
 
     @property
