@@ -40,7 +40,7 @@ from ..websocket.routes import WebSocketRoutes
 from ..wire.headers import Headers
 from .extensions import AppExtension
 from .middleware import Middleware
-from .observed import Observed
+from .observed import Observed, new_tracing
 from .routers import DecoratorRouter
 from .server_name_methods import ServerNameMethods
 from .topic_methods import TopicMethods
@@ -81,6 +81,8 @@ class App(Observed, TopicMethods, ServerNameMethods):
         access_log: ``"common"``, ``"combined"``, ``"json"``, or a format of :class:`.LogFormat`, for a line for every response;
             None for none, or ``"combined"`` where the next one is given.
         access_log_file: where its lines go: a path, a :class:`logging.Logger`, or None for standard output.
+        otel: whether requests and websockets are traced and measured through the API of OpenTelemetry, with the providers that
+            the program has set: see ``docs/opentelemetry.md``.
         debug: whether the 500 page shows the error; never in production.
         broker: what shares the topics of this app with other processes: a URL such as ``redis://localhost``, or a
             :class:`socketify.Broker`. None for the one in the environment variable SOCKETIFY_BROKER or, in a worker, the one
@@ -89,6 +91,7 @@ class App(Observed, TopicMethods, ServerNameMethods):
             it is the one that a supervisor gives, the app serves, and goes on trying.
 
     Raises:
+        ModuleNotFoundError: otel is asked for, and opentelemetry-api is not installed.
         OSError: a TLS file cannot be read; or the system refuses what an event loop needs, mostly because descriptors are
             exhausted.
         RuntimeError: TLS is asked for, and OpenSSL 3 is not installed; or the backend in SOCKETIFY_BACKEND is not available.
@@ -118,6 +121,7 @@ class App(Observed, TopicMethods, ServerNameMethods):
         request_id: Union[bool, str] = False,
         access_log: Optional[str] = None,
         access_log_file: LogDestination = None,
+        otel: bool = False,
         debug: bool = False,
         broker: Union[str, Broker, None] = None,
         broker_required: bool = True,
@@ -138,6 +142,7 @@ class App(Observed, TopicMethods, ServerNameMethods):
             raise TypeError(message)
         fill_standard_descriptors()
         log = new_access_log(access_log, access_log_file)
+        tracing = new_tracing(otel)
         limits = limits or Limits()
         #: What the parts of the framework share; not for handlers.
         self.core = core = Core(debug)
@@ -145,15 +150,17 @@ class App(Observed, TopicMethods, ServerNameMethods):
         #: How it listens, is served and stops; for servers that run it.
         self.lifecycle = Lifecycle(core, lifespan, shutdown_timeout)
         self._backlog = limits.backlog
-        self.handlers = Handlers(core, request_response_factory_max_items)
+        self.handlers = Handlers(core, request_response_factory_max_items, tracing)
         self._loop = Loop(core)
         # Programs of the published package read it.
         self._json_serializer: Any = json
-        on_missing = self.handlers.callback(no_route, ())
+        on_missing = self.handlers.callback(self.handlers.traced(no_route, None), ())
         on_drained = self.lifecycle.on_drained
         core.open(native_options(core, limits, http, server_header, date_header, accept_proxy_protocol, on_missing, on_drained))
         try:
             observe(core, trusted_proxies, forwarded_headers, response_headers, request_id)
+            if tracing is not None:
+                tracing.observe(core)
             if log is not None:
                 log.observe(core)
                 self.lifecycle.on_reopen.append(log.reopen)

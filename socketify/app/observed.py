@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional, TypeVar
+import importlib
+from typing import TYPE_CHECKING, Optional, TypeVar
 
 from ..core.core import Core
 from ..http.request import Request
@@ -12,6 +13,9 @@ from ..metrics.memory import metrics_memory
 from ..metrics.totals import Totals
 from ..topics.topics import Topics
 from .routers import Verbs
+
+if TYPE_CHECKING:
+    from .tracing import OpenTelemetryTracing
 
 Self = TypeVar("Self", bound="Observed")
 
@@ -65,6 +69,30 @@ class Observed(Verbs):
         if ready is not None:
             self.get(ready, answer_ready)
         return self
+
+
+def new_tracing(otel: bool) -> Optional[OpenTelemetryTracing]:
+    """Make what traces an app; None for nothing.
+
+    Raises:
+        ModuleNotFoundError: the API of OpenTelemetry is not installed; the message says how to install it.
+        TypeError: otel is no bool.
+
+    """
+    if not isinstance(otel, bool):
+        message = f"otel must be a bool, not {type(otel).__name__}"
+        raise TypeError(message)
+    if not otel:
+        return None
+    try:
+        module = importlib.import_module("socketify.app.tracing")
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        message = f'otel needs the package {error.name}: pip install "socketify[otel]"'
+        raise ModuleNotFoundError(message, name=error.name) from None
+    made: OpenTelemetryTracing = module.OpenTelemetryTracing()
+    return made
 
 
 def answer_metrics(res: Response, req: Request) -> None:

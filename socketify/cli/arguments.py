@@ -357,6 +357,15 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="name requests, or take the name from a field (default: False; X-Request-ID without NAME)",
     )
+    add(
+        "--otel",
+        type=boolean,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="BOOL",
+        help="trace and measure requests through OpenTelemetry, of socketify and ssgi applications (default: %(default)s)",
+    )
     add("--server-header", type=boolean_or_text, default=True, metavar="BOOL|TEXT", help="send Server (default: %(default)s)")
     add("--date-header", type=boolean, default=True, metavar="BOOL", help="send Date (default: %(default)s)")
     add(

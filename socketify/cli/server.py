@@ -65,6 +65,7 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "request_id": settings.request_id,
         "access_log": None if settings.access_log == "off" else settings.access_log,
         "access_log_file": _access_log_file(settings),
+        "otel": settings.otel,
         "broker": settings.broker,
         "broker_required": settings.broker_required,
         "limits": Limits(
@@ -141,6 +142,9 @@ def build_server(settings: argparse.Namespace) -> Union[InterfaceServer, App]:
     if settings.factory:
         application = call_factory(application, settings.app)
     interface = detect_interface(application) if settings.interface == "auto" else settings.interface
+    if settings.otel and interface not in ("socketify", "ssgi"):
+        message = "--otel is for applications of socketify and ssgi: those of asgi and wsgi have instrumentations of their own"
+        raise LoadError(message)
     websocket = _websocket(settings, interface)
     if isinstance(application, App):
         _refuse_app_options(settings)
@@ -178,6 +182,7 @@ def _refuse_app_options(settings: argparse.Namespace) -> None:
         "forwarded_",
         "header",
         "request_",
+        "otel",
         "server_",
         "date_",
         "broker",

@@ -8,6 +8,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Awaitable
+from contextlib import AbstractContextManager
 from typing import Any, Callable, Optional, Protocol
 
 from ..loop.coroutines import StoppedError
@@ -32,6 +33,7 @@ class AnsweredExchange(Protocol):
     """An exchange that an outcome can end."""
 
     handle: int
+    request_handle: int
     failed: bool
 
     @property
@@ -93,6 +95,8 @@ class Outcome:
         self.handler: Optional[ErrorHandler] = None
         #: Called with every error that no handler answered for, before the client gets its answer; for tests of applications.
         self.on_unhandled: Optional[Callable[[BaseException], object]] = None
+        #: Surrounds what is done about an error of an exchange, or of None: for who traces it. None for nothing.
+        self.around: Optional[Callable[[BaseException, Optional[AnsweredExchange]], AbstractContextManager[None]]] = None
 
     def fail(
         self,
@@ -115,6 +119,13 @@ class Outcome:
             return
         if res is not None and res.exchange_.failed:
             return
+        if self.around is None:
+            self._handle(error, res, req, what)
+        else:
+            with self.around(error, None if res is None else res.exchange_):
+                self._handle(error, res, req, what)
+
+    def _handle(self, error: BaseException, res: Optional[ExchangeOwner], req: Optional[ExchangeOwner], what: str) -> None:
         if self.handler is not None:
             waits = _waits(res)
             try:

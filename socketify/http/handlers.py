@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import weakref
 from collections.abc import Coroutine
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Protocol
 
 from ..core.core import Core, route_place
 from ..core.own_class import own_class
@@ -29,20 +29,37 @@ _EXCHANGE_REFERENCES = references_of(3)
 _Objects = tuple[Response, Request]
 
 
+class Tracing(Protocol):
+    """What traces the handlers of an app."""
+
+    #: Of the app's responses.
+    response_class: type[Response]
+
+    def traced(self, handler: Handler, route: Optional[str]) -> Handler:
+        """Return a handler that does the same, and is traced; without a route for what no route took."""
+
+    def traced_handlers(
+        self, handlers: dict[str, Optional[Callable[..., Any]]], route: str
+    ) -> dict[str, Optional[Callable[..., Any]]]:
+        """Return handlers of websockets that do the same, and are traced."""
+
+
 class Handlers:
     """Calls the handlers of an app, with responses and requests that are reused when nothing else refers to them.
 
     Args:
         core: of the app.
         pool_items: responses and requests made in advance.
+        tracing: of handlers, or None.
 
     """
 
-    def __init__(self, core: Core, pool_items: int) -> None:
+    def __init__(self, core: Core, pool_items: int, tracing: Optional[Tracing] = None) -> None:
         self._core = core
+        self.tracing = tracing
         #: The app's own classes, which extensions add to.
         self.request_class = own_class(Request)
-        self.response_class = own_class(Response)
+        self.response_class = own_class(Response) if tracing is None else tracing.response_class
         self._pool_items = max(pool_items, _DEFAULT_POOL_ITEMS)
         self._pool: list[_Objects] = [self._new_objects() for _ in range(pool_items)]
         core.new_response = self._new_response
@@ -77,6 +94,7 @@ class Handlers:
         if not callable(handler):
             message = f"handler must be callable as handler(res, req), not {handler!r}"
             raise TypeError(message)
+        handler = self.traced(handler, path)
         callback = self.callback(handler, names)
         core = self._core
         if not capabilities.members:
@@ -86,6 +104,10 @@ class Handlers:
         core.callbacks.append(native_handler)
         place = route_place(hostname, method, path)
         core.configure(lambda native: lib.sk_app_route_exchange(native, *place, native_handler))
+
+    def traced(self, handler: Handler, route: Optional[str]) -> Handler:
+        """Return the handler, or one that does the same and is traced, where the app is."""
+        return handler if self.tracing is None else self.tracing.traced(handler, route)
 
     def callback(self, handler: Handler, names: tuple[str, ...]) -> Callable[[int], int]:
         """Return a function that takes the handle of a response, calls the handler, and returns 1 to pass the request on."""

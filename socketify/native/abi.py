@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x7D2052CFEAFF3A07
+DIGEST = 0xF88DC43A41CC11ED
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -297,6 +297,7 @@ DrainedCallback = ctypes.PYFUNCTYPE(None)
 WaitingCallback = ctypes.PYFUNCTYPE(None, c_int32, c_int32)
 TlsMissingCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
 LogCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t, c_uint32)
+EndsCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
 WebSocketOpenCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WebSocketMessageCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
 WebSocketControlCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_size_t)
@@ -578,6 +579,18 @@ class WsgiOptionsStruct(ctypes.Structure):
     ]
 
 
+class ResponseEndStruct(ctypes.Structure):
+    """``sk_response_end``."""
+
+    _fields_ = [
+        ("handle", c_uint32),
+        ("status", c_int32),
+        ("aborted", c_int32),
+        ("reserved", c_int32),
+        ("ended_ns", c_int64),
+    ]
+
+
 class LogPartStruct(ctypes.Structure):
     """``sk_log_part``."""
 
@@ -626,6 +639,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "sk_continuation_python": ContinuationPythonStruct,
     "sk_uv": UvStruct,
     "sk_wsgi_options": WsgiOptionsStruct,
+    "sk_response_end": ResponseEndStruct,
     "sk_log_part": LogPartStruct,
     "sk_ws_behavior": WebSocketBehaviorStruct,
 }
@@ -685,6 +699,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_req_header": (c_int32, (c_uint32, c_char_p, c_int32)),
     "sk_req_allowed_methods": (c_int32, (c_uint32,)),
     "sk_req_is_ancient": (c_int32, (c_uint32,)),
+    "sk_req_version": (c_int32, (c_uint32,)),
     "sk_req_parameter": (c_int32, (c_uint32, c_int32)),
     "sk_req_is_secure": (c_int32, (c_uint32,)),
     "sk_lend_by": (None, (c_void_p, c_void_p)),
@@ -719,6 +734,8 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_app_trust": (None, (c_void_p, c_char_p, c_size_t, c_uint32, c_uint32)),
     "sk_app_log": (None, (c_void_p, ctypes.POINTER(LogPartStruct), c_size_t, c_int32, LogCallback)),
     "sk_app_flush_log": (None, (c_void_p,)),
+    "sk_app_report_ends": (None, (c_void_p, EndsCallback)),
+    "sk_app_take_ends": (None, (c_void_p,)),
     "sk_app_name_requests": (None, (c_void_p, c_char_p, c_size_t)),
     "sk_app_add_field": (None, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t)),
     "sk_res_proxied_address": (c_int32, (c_uint32,)),

@@ -17,6 +17,7 @@ from ..http.response import Response
 from ..http.upgrade import UpgradeContext
 from ..native import OnMessage, abi, capabilities, lib, message_handler, request_handler
 from ..wire.headers import Text
+from ..wire.paths import parameter_names
 from .constants import OpCode
 from .options import WebSocketOptions
 from .order import call_at_once, call_in_turn, run_in_turn
@@ -37,7 +38,7 @@ class WebSocketRoute(UpgradeContext):
         pool: of its websockets.
         live: the open websockets, by handle.
         behavior: options and handlers; see :meth:`socketify.App.ws`.
-        names: of the parameters in the route's pattern.
+        path: the route's pattern.
         presence: keeps who is on topics.
 
     Raises:
@@ -52,11 +53,15 @@ class WebSocketRoute(UpgradeContext):
         pool: WebSocketPool,
         live: dict[int, Session],
         behavior: Mapping[str, Any],
-        names: tuple[str, ...],
+        path: str,
         presence: PresenceKeeper,
     ) -> None:
+        names = parameter_names(path)
         options = WebSocketOptions(behavior)
         handlers = options.handlers
+        tracing = request_handlers.tracing
+        if tracing is not None:
+            handlers = tracing.traced_handlers(handlers, path)
         own_message = handlers["message"]
         on_message = _ignore if own_message is None else own_message
         self._core = core
@@ -68,9 +73,9 @@ class WebSocketRoute(UpgradeContext):
         self.number = -1
         self._admission = options.admission()
         on_upgrade: tuple[Any, Optional[int]] = (abi.RequestCallback(), None)
-        if handlers["upgrade"] is not None or self._admission.is_limited:
+        if handlers["upgrade"] is not None or self._admission.is_limited or tracing is not None:
             # The native side refers to it, so it must be kept alive.
-            self._upgrade_callback = request_handlers.callback(self._upgrade, names)
+            self._upgrade_callback = request_handlers.callback(request_handlers.traced(self._upgrade, path), names)
             on_upgrade = request_handler(self._upgrade_callback)
         self._on_message = self._make_on_message(on_message)
         # A bound method must be stored, as the native side refers to it.

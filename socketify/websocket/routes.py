@@ -9,7 +9,6 @@ from typing import Any
 from ..core.core import Core
 from ..http.handlers import Handlers
 from ..native import lib
-from ..wire.paths import parameter_names
 from .pool import WebSocketPool
 from .presence import PresenceKeeper
 from .route import WebSocketRoute
@@ -50,8 +49,7 @@ class WebSocketRoutes:
             TypeError, ValueError: an argument is wrong; the message names the key.
 
         """
-        names = parameter_names(path)
-        route = WebSocketRoute(self._core, self._handlers, self.pool, self.live, behavior, names, self._presence)
+        route = WebSocketRoute(self._core, self._handlers, self.pool, self.live, behavior, path, self._presence)
         host, pattern = hostname.encode(), path.encode()
         self._routes.append(route)
 

@@ -41,6 +41,7 @@ class Session:
         "extras",
         "handle",
         "handlers",
+        "handshake",
         "inbox",
         "inbox_waiter",
         "is_paused",
@@ -67,6 +68,8 @@ class Session:
         self.handlers = _NO_HANDLERS
         self.user_data: Any = None
         self.uuid: Optional[str] = None
+        #: What a trace knows the handshake by.
+        self.handshake: Any = None
         #: Values of the properties that extensions added, once there is one.
         self.extras: Optional[dict[str, Any]] = None
         #: Whether a handler waits: others are called when it is done.

@@ -149,6 +149,7 @@ const Unit = enum {
                 "http/body.cpp",
                 "http/callback.cpp",
                 "http/connection.cpp",
+                "http/end_report.cpp",
                 "http/half_closed.cpp",
                 "http/head.cpp",
                 "http2/connection.cpp",

@@ -102,6 +102,14 @@ void sk_app_flush_log(sk_app *app) {
   }
 }
 
+void sk_app_report_ends(sk_app *app, sk_ends_fn callback) { observerOf(app).end_report = std::make_unique<EndReport>(callback); }
+
+void sk_app_take_ends(sk_app *app) {
+  if (app->observer && app->observer->end_report) {
+    app->observer->end_report->flush();
+  }
+}
+
 void sk_app_name_requests(sk_app *app, const char *field, size_t length) { observerOf(app).id_field.assign(field, length); }
 
 void sk_app_add_field(sk_app *app, const char *name, size_t name_length, const char *value, size_t length) {
@@ -177,6 +185,7 @@ int32_t sk_app_destroy(sk_app *app) {
     pumpLoop();
   }
   sk_app_flush_log(app);
+  sk_app_take_ends(app);
   delete app;
   return SK_OK;
 }

@@ -12,6 +12,12 @@ namespace sk {
 static_assert(SK_SCRATCH_BYTES >= 2 * SK_MAX_TARGET_BYTES + SK_MAX_HEADER_BYTES + 65536);
 static_assert(SK_MAX_HEADER_COUNT == uWS::HttpHead::MAX_FIELDS);
 
+namespace {
+
+constexpr int32_t HTTP_1_0 = 10, HTTP_1_1 = 11, HTTP_2 = 20;
+
+} // namespace
+
 extern "C" {
 
 int32_t sk_req_method(uint32_t handle) {
@@ -62,6 +68,14 @@ int32_t sk_req_parameter(uint32_t handle, int32_t index) {
 int32_t sk_req_is_ancient(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
   return request ? request->isAncient() : SK_STALE;
+}
+
+int32_t sk_req_version(uint32_t handle) {
+  uWS::HttpRequest *request = findRequest(handle);
+  if (!request) {
+    return SK_STALE;
+  }
+  return request->isAncient() ? HTTP_1_0 : slotAt(handle & (SLOT_COUNT - 1)).stream ? HTTP_2 : HTTP_1_1;
 }
 
 int32_t sk_req_is_secure(uint32_t handle) { return findRequest(handle) ? isSecure(slotAt(handle & (SLOT_COUNT - 1))) : SK_STALE; }

@@ -343,6 +343,8 @@ SK_API SK_UNCHECKED int32_t sk_req_header(uint32_t handle, const char *name, int
 SK_API int32_t sk_req_allowed_methods(uint32_t handle);
 /* 1 for HTTP/1.0, 0 for HTTP/1.1. */
 SK_API int32_t sk_req_is_ancient(uint32_t handle);
+/* The version, of which the last digit is the minor one: 10, 11, or 20 for HTTP/2. */
+SK_API int32_t sk_req_version(uint32_t handle);
 /* SK_ABSENT beyond the last parameter. */
 SK_API int32_t sk_req_parameter(uint32_t handle, int32_t index);
 /* 1 when the client speaks TLS, with us or with a trusted proxy. */

@@ -1,5 +1,5 @@
-/* The part of socketify.h that is about what an app looks at beside its handlers: proxies, names of requests, the access log.
- * Included by socketify.h, whose rules are these too. */
+/* The part of socketify.h that is about what an app looks at beside its handlers: proxies, names of requests, the access log, the
+ * ends of responses. Included by socketify.h, whose rules are these too. */
 #ifndef SOCKETIFY_OBSERVING_H
 #define SOCKETIFY_OBSERVING_H
 
@@ -17,6 +17,18 @@
 
 /* Lines of the access log, and how many; with none, that some have begun to wait for sk_app_flush_log. */
 typedef void (*sk_log_fn)(const char *lines, size_t length, uint32_t count);
+
+/* A response that ended. */
+typedef struct sk_response_end {
+  uint32_t handle;
+  int32_t status;   /* 0 when the client left before there was one */
+  int32_t aborted;  /* 1 when the client left, or the connection was cut, before it was complete */
+  int32_t reserved; /* 0 */
+  int64_t ended_ns; /* since 1970 */
+} sk_response_end;
+
+/* Responses that ended, as an array of sk_response_end; with none, that some have begun to wait for sk_app_take_ends. */
+typedef void (*sk_ends_fn)(const void *ends, size_t count);
 
 /* Parts of a line of the access log. What the client sent is escaped; what there is not is "-", or in JSON null. */
 enum {
@@ -69,6 +81,10 @@ SK_API void sk_app_trust(sk_app *app, const char *networks, size_t length, uint3
 SK_API void sk_app_log(sk_app *app, const sk_log_part *parts, size_t count, int32_t json, sk_log_fn callback);
 /* Calls back with the lines that wait, if any. */
 SK_API void sk_app_flush_log(sk_app *app);
+/* Reports the end of every response to a request that began, and every websocket that was opened. Before the first connection. */
+SK_API void sk_app_report_ends(sk_app *app, sk_ends_fn callback);
+/* Calls back with the ends that wait, if any. */
+SK_API void sk_app_take_ends(sk_app *app);
 /* Gives every request a name, unless it has one in the field of that name (lower case): the handler finds it there, and so does the
  * client in the response. Before the first connection. */
 SK_API void sk_app_name_requests(sk_app *app, const char *field, size_t length);

@@ -178,7 +178,7 @@ void App::onClose(HttpResponse *response) {
   if (pending) {
     busy--;
     if (observer) {
-      observer->end(slot);
+      observer->end(slot, true);
     }
     if (metrics) {
       metrics->abort(slot);

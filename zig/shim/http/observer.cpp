@@ -55,6 +55,8 @@ void Observer::begin(Slot &slot, HttpResponse *response, uWS::HttpRequest *reque
     }
   }
   nameRequest(record, request);
+  record.handle = request ? slot.request_handle : 0;
+  record.status = 0;
   if (log) {
     log->begin(record.line, slot, request, ends(slot, endpointsOf(response)), record.id);
   }
@@ -76,8 +78,12 @@ void Observer::nameRequest(Record &record, uWS::HttpRequest *request) {
 }
 
 void Observer::sent(const Slot &slot, int status, const Head &head) {
-  Record *record = log ? find(slot) : nullptr;
-  if (record) {
+  Record *record = findFollowed(slot);
+  if (!record) {
+    return;
+  }
+  record->status = status;
+  if (log) {
     log->sent(record->line, status, head);
   }
 }
@@ -89,9 +95,16 @@ void Observer::sent(const Slot &slot, uint64_t bytes) {
   }
 }
 
-void Observer::end(const Slot &slot) {
-  Record *record = log ? find(slot) : nullptr;
-  if (record) {
+void Observer::end(const Slot &slot, bool aborted) {
+  Record *record = findFollowed(slot);
+  if (!record) {
+    return;
+  }
+  uint32_t handle = std::exchange(record->handle, 0);
+  if (end_report && handle) {
+    end_report->add(handle, record->status, aborted);
+  }
+  if (log) {
     log->end(record->line);
   }
 }

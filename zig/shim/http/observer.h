@@ -4,6 +4,7 @@
 #define SK_HTTP_OBSERVER_H
 
 #include "http/access_log.h"
+#include "http/end_report.h"
 #include "http/engine.h"
 #include "http/slot_table.h"
 #include "proxy/forwarded.h"
@@ -22,6 +23,7 @@ public:
   /* The field with what a request is called, in lower case; empty when they have no names. */
   std::string id_field;
   std::unique_ptr<AccessLog> log;
+  std::unique_ptr<EndReport> end_report;
 
   /* A request of the connection begins, or one that cannot be read is about to be refused. */
   void begin(Slot &slot, HttpResponse *response, uWS::HttpRequest *request);
@@ -29,7 +31,7 @@ public:
   void sent(const Slot &slot, int status, const Head &head);
   void sent(const Slot &slot, uint64_t bytes);
   /* The response is complete, or never will be. */
-  void end(const Slot &slot);
+  void end(const Slot &slot, bool aborted = false);
   void forget(const Slot &slot) { records.erase(indexOf(slot)); }
 
   /* What proxies say of the connection's request, or nullptr. */
@@ -50,9 +52,14 @@ private:
     std::string host;
     std::string id;
     LogRecord line;
+    /* Of a request that began, until its response ends; else 0. */
+    uint32_t handle = 0;
+    int status = 0;
   };
 
   Record *find(const Slot &slot);
+  /* Where somebody asked what becomes of responses. */
+  Record *findFollowed(const Slot &slot) { return log || end_report ? find(slot) : nullptr; }
   void nameRequest(Record &record, uWS::HttpRequest *request);
 
   std::unordered_map<uint32_t, Record> records;
