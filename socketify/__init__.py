@@ -15,6 +15,7 @@ from .app.templates import Jinja2Template, MakoTemplate
 from .core.bridge import Loop
 from .core.limits import Limits
 from .core.options import AppListenOptions, AppOptions
+from .http.event_stream import EventStream
 from .http.files import sendfile
 from .http.request import Request
 from .http.response import Response
@@ -47,6 +48,7 @@ __all__ = [
     "BrokerCounters",
     "BrokerError",
     "CompressOptions",
+    "EventStream",
     "FormData",
     "HTTPError",
     "HandshakeFacts",

@@ -25,6 +25,11 @@ def named(target: Any, method: str, *values: Any) -> Any:
     return function(**dict(zip(names, values)))
 
 
+async def sse(res: Response, _req: Request) -> None:
+    async with named(res, "sse", 15.0, 100, 65536) as events:
+        await events.send("data")
+
+
 async def send_chunk(res: Response, _req: Request) -> None:
     assert await named(res, "send_chunk", b"chunk", 5) == (True, True)
 
@@ -113,6 +118,7 @@ HANDLERS: dict[str, tuple[Callable[..., Any], str]] = {
     "render": (lambda res, _req: (CALLED.add((Response, "render")), res.render("page", who="you"))[1], "page you"),
     "try_end": (lambda res, _req: named(res, "try_end", b"try_end", 7, False), "try_end"),
     "send_chunk": (send_chunk, "chunk"),
+    "sse": (sse, "retry: 100\n\ndata: data\n\n"),
     "get_text": (get_text, "a=%C3%A9"),
     "get_form_urlencoded": (get_form_urlencoded, '{"a": "\\u00e9"}'),
     "get_form": (get_form, "é"),

@@ -15,6 +15,7 @@ from ..native.abi import BAD_HEAD, END_CONNECTION, GONE, NO_BODY, OK
 from ..wire.cookies import set_cookie_field
 from ..wire.headers import LINES, Headers, Text, checked, field_name, field_value, flatten, join, status_line
 from .connection import ClientConnection
+from .event_stream import EventStream
 from .exchange import Exchange
 from .head import has_content_type
 from .request import Request
@@ -398,6 +399,20 @@ class Response(ClientConnection):
 
         """
         return await send_chunk(self.exchange_, self, as_view(self.exchange_, buffer), total_size)
+
+    def sse(self, heartbeat: float = 15.0, *, retry: Optional[int] = None, max_buffered: int = 65536) -> EventStream:
+        """Begin a stream of events, in a coroutine: ``async with res.sse() as events``; see :class:`socketify.EventStream`.
+
+        Args:
+            heartbeat: seconds of silence after which a comment is sent, which proxies and clients take for a sign of life.
+            retry: milliseconds after which clients connect again when the stream ended; None for their own, mostly 3 seconds.
+            max_buffered: bytes that may wait for the client before ``try_send`` refuses more.
+
+        Raises:
+            ValueError: an argument is out of range.
+
+        """
+        return EventStream(self, heartbeat, retry, max_buffered)
 
     async def drain(self) -> Response:
         """Wait until the kernel has taken everything that was written, or the client left."""

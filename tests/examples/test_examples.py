@@ -88,6 +88,15 @@ def _static_files(url: str) -> None:
     assert httpx.get(url + "/source", headers={"range": "bytes=0-2"}).text == '"""'
 
 
+def _sse(url: str) -> None:
+    assert "EventSource" in httpx.get(url).text
+    for name in ("Ann", "Bob"):
+        httpx.post(url + "/join", content=name)
+    with httpx.stream("GET", url + "/events", headers={"last-event-id": "1"}) as got:
+        lines = got.iter_lines()
+        assert [next(lines) for _ in range(4)] == ["retry: 1000", "", "id: 2", "data: Bob"]
+
+
 def _testing(url: str) -> None:
     assert httpx.post(url + "/notes", json="milk").json() == {"number": 1}
     done = subprocess.run(
@@ -136,6 +145,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "streaming": _streaming,
     "backpressure": _backpressure,
     "static_files": _static_files,
+    "sse": _sse,
     "testing": _testing,
     "templates": _templates,
     "error_handling": _error_handling,
