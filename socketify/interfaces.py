@@ -4,6 +4,7 @@ from . import asgi, loop, ssgi, wsgi
 from .asgi.lifespan import LifespanError
 from .asgi.protocol import ClientDisconnectedError
 from .core.bridge import Loop
+from .server import mounting as _mounting  # noqa: F401 - apps mount by it from now on
 from .server.asgi import ASGI
 from .server.base import InterfaceServer
 from .server.ssgi import SSGI

@@ -40,6 +40,7 @@ from ..websocket.routes import WebSocketRoutes
 from ..wire.headers import Headers
 from .extensions import AppExtension
 from .middleware import Middleware
+from .mount_methods import MountMethods
 from .observed import Observed, new_tracing
 from .routers import DecoratorRouter
 from .server_name_methods import ServerNameMethods
@@ -48,7 +49,7 @@ from .topic_methods import TopicMethods
 Function = TypeVar("Function", bound=LifecycleHandler)
 
 
-class App(Observed, TopicMethods, ServerNameMethods):
+class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
     """A web server and its routes.
 
     Args:

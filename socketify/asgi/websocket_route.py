@@ -26,7 +26,7 @@ _MAX_BACKPRESSURE = 16 * 1024 * 1024
 
 
 class ASGIWebSocketRoute:
-    """All websockets of an app go to one ASGI application.
+    """The websockets of an app below a path go to one ASGI application.
 
     Args:
         core: of the app.
@@ -34,6 +34,7 @@ class ASGIWebSocketRoute:
         build: makes the scope of a handshake.
         options: options of :meth:`socketify.App.ws`.
         topics: of the app.
+        path: the pattern of their paths; all of them by default.
 
     Raises:
         TypeError, ValueError: an option is wrong; the message names it.
@@ -47,6 +48,7 @@ class ASGIWebSocketRoute:
         build: ScopeBuilder,
         options: Mapping[str, Any],
         topics: Topics,
+        path: str = "/*",
     ) -> None:
         for key in HANDLERS:
             if key in options:
@@ -80,10 +82,15 @@ class ASGIWebSocketRoute:
             on_subscription=abi.WebSocketSubscriptionCallback(),
         )
         core.callbacks.append(self)
-        number = self._context.number = lib.sk_app_ws(core.alive(), b"", 0, b"/*", 2, ctypes.byref(self.struct))
-        if number < 0:
-            message = "cannot add the route: memory is exhausted"
-            raise MemoryError(message)
+        pattern = path.encode()
+
+        def add(native: int) -> None:
+            number = self._context.number = lib.sk_app_ws(native, b"", 0, pattern, len(pattern), ctypes.byref(self.struct))
+            if number < 0:
+                message = "cannot add the route: memory is exhausted"
+                raise MemoryError(message)
+
+        core.configure(add)
 
     # ---- events of the native side; nothing may be raised into it
 

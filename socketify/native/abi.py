@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0xF88DC43A41CC11ED
+DIGEST = 0x826EC329BBCDFF9E
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -668,7 +668,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_uv_give_way": (None, (c_void_p,)),
     "sk_uv_detach": (None, (c_void_p, c_int32)),
     "sk_wsgi_create": (c_void_p, (ctypes.POINTER(WsgiOptionsStruct),)),
-    "sk_wsgi_route": (None, (c_void_p, c_void_p)),
+    "sk_wsgi_route": (None, (c_void_p, c_char_p, c_size_t, c_void_p)),
     "sk_wsgi_destroy": (None, (c_void_p,)),
     "sk_app_create": (c_void_p, (ctypes.POINTER(AppOptionsStruct),)),
     "sk_app_route": (None, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_char_p, c_size_t, RequestCallback, c_void_p)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import sys
 from asyncio.events import _get_running_loop, _set_running_loop
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -70,10 +71,14 @@ class DirectRoute:
             message = "cannot create the native side of WSGI"
             raise MemoryError(message)
 
-    def route(self) -> None:
-        """Take all requests that no route took before."""
+    def route(self, paths: Sequence[str]) -> None:
+        """Take the requests whose paths match one of these patterns, and that no route took before."""
         self._core.callbacks.append(self)
-        self._core.configure(lambda app: lib.sk_wsgi_route(app, self._address))
+        for pattern in [path.encode() for path in paths]:
+            self._core.configure(partial(self._route, pattern))
+
+    def _route(self, pattern: bytes, native: int) -> None:
+        lib.sk_wsgi_route(native, pattern, len(pattern), self._address)
 
     def __del__(self) -> None:
         if self._address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..native import capabilities
@@ -16,8 +17,15 @@ if TYPE_CHECKING:
     from ..app.app import App
 
 
-def serve_http(app: App, application: Callable[..., Any], root_path: str, threads: int = 1, multiprocess: bool = False) -> None:
-    """Route all requests that no route took before to a WSGI application.
+def serve_http(
+    app: App,
+    application: Callable[..., Any],
+    root_path: str,
+    threads: int = 1,
+    multiprocess: bool = False,
+    paths: Sequence[str] = ("/*",),
+) -> None:
+    """Route requests that no route took before, all of them by default, to a WSGI application.
 
     Args:
         app: the app.
@@ -25,6 +33,7 @@ def serve_http(app: App, application: Callable[..., Any], root_path: str, thread
         root_path: where it is mounted.
         threads: 1 to call it in the loop's thread; more for a pool.
         multiprocess: whether other processes run it, too.
+        paths: the patterns of their paths.
 
     """
     core = app.core
@@ -38,10 +47,11 @@ def serve_http(app: App, application: Callable[..., Any], root_path: str, thread
         app.on_shutdown(pool.stop)
     if capabilities.c_api:
         take = loop_request(shared) if pool is None else threaded_request(shared, pool)
-        DirectRoute(shared, base, take, everything=pool is not None).route()
+        DirectRoute(shared, base, take, everything=pool is not None).route(paths)
         return
     build = environ_builder(base)
     if core.trusts_proxies or core.reads_proxy_headers:
         build = with_forwarded_scheme(build, scheme)
     callback = loop_callback(shared, build) if pool is None else threaded_callback(shared, pool, build)
-    core.route("*", "/*", callback)
+    for path in paths:
+        core.route("*", path, callback)

@@ -88,6 +88,13 @@ def _static_files(url: str) -> None:
     assert httpx.get(url + "/source", headers={"range": "bytes=0-2"}).text == '"""'
 
 
+def _mount(url: str) -> None:
+    assert httpx.get(url).text == "a native route"
+    assert httpx.get(url + "/api/users/7").json() == {"number": 7}
+    assert httpx.get(url + "/api/users/x").status_code == 422
+    assert httpx.get(url + "/admin/").text == "the admin's overview"
+
+
 def _sse(url: str) -> None:
     assert "EventSource" in httpx.get(url).text
     for name in ("Ann", "Bob"):
@@ -145,6 +152,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "streaming": _streaming,
     "backpressure": _backpressure,
     "static_files": _static_files,
+    "mount": _mount,
     "sse": _sse,
     "testing": _testing,
     "templates": _templates,

@@ -372,8 +372,8 @@ typedef struct sk_wsgi_options {
 
 /* NULL with an exception set. The root path is copied. */
 SK_API void *sk_wsgi_create(const sk_wsgi_options *options);
-/* Routes all requests that no route took before. */
-SK_API void sk_wsgi_route(sk_app *app, void *wsgi);
+/* Routes the requests of all methods whose path matches a pattern; see sk_app_route. */
+SK_API void sk_wsgi_route(sk_app *app, const char *pattern, size_t pattern_length, void *wsgi);
 /* After the apps it was routed to. */
 SK_API void sk_wsgi_destroy(void *wsgi);
 

@@ -17,7 +17,9 @@ void *sk_wsgi_create(const sk_wsgi_options *options) {
   return wsgi;
 }
 
-void sk_wsgi_route(sk_app *app, void *wsgi) { app->addRoute("", "*", "/*", static_cast<Wsgi *>(wsgi)); }
+void sk_wsgi_route(sk_app *app, const char *pattern, size_t pattern_length, void *wsgi) {
+  app->addRoute("", "*", {pattern, pattern_length}, static_cast<Wsgi *>(wsgi));
+}
 
 void sk_wsgi_destroy(void *wsgi) { delete static_cast<Wsgi *>(wsgi); }
 
