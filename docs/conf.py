@@ -30,8 +30,8 @@ include_patterns = ["docs/**", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.
 exclude_patterns = [".*", "bench", "fuzz", "socketify", "tests", "zig*"]
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 nitpicky = True
-# Quotes are those of code.
-smartquotes = False
+# Dashes only: quotes are those of code.
+smartquotes_action = "D"
 # What is documented elsewhere, and names that only say that what is returned is what was given.
 nitpick_ignore_regex = [
     ("py:.*", rf"_?({'|'.join(sorted(sys.stdlib_module_names))})(\..*)?"),
@@ -45,7 +45,6 @@ myst_heading_anchors = 4
 autodoc_default_options = {"members": True, "inherited-members": "BaseException, tuple, int"}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 python_use_unqualified_type_names = True
