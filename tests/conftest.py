@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import ssl
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, Callable
@@ -31,7 +33,13 @@ def the_threaded_websocket_client_speaks_tls_1_2(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("websockets.sync.client.ssl_module", SimpleNamespace(**names))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    if config.option.basetemp is None:
+        # Of this run alone: the folder that all runs of a user share is closed to other users whenever one begins, and tests
+        # that run as two users would find it so.
+        config.option.basetemp = tempfile.mkdtemp(prefix="socketify-")
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
     if sys.version_info < (3, 11):
         # The clients' transports of asyncio are not closed by these versions when a handshake fails.
         for what in (
