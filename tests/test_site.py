@@ -18,7 +18,13 @@ import socketify
 inventory = pytest.importorskip("sphinx.util.inventory", reason="the extra docs is not installed")
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["docs/index.html", "docs/websockets.html", "docs/deployment.html", "docs/benchmarks.html", "docs/reference/app.html"]
+PAGES = [
+    "docs/index.html",
+    "docs/websockets.html",
+    "docs/tutorial/rooms.html",
+    "docs/benchmarks.html",
+    "docs/reference/app.html",
+]
 
 
 def build(source: Path, target: Path) -> subprocess.CompletedProcess[str]:

@@ -75,8 +75,17 @@ def only_visitors_may_connect(url: str) -> None:
 
 
 def test_start(reader: Reader) -> None:
-    done = reader.follow(ROOT / "docs" / "start.md")
-    assert [each for each in done if each.endswith(".py")] == ["hello.py", "chat.py", "bare.py"]
+    written = []
+    for step in reader.steps(ROOT / "docs" / "start.md"):
+        if step.endswith(".py"):
+            written.append(step)
+        elif step.endswith("/say"):
+            with connect(f"ws://127.0.0.1:{reader.port}/chat") as chat:
+                chat.send("hello")
+                assert chat.recv(timeout=30) == "hello"
+                assert httpx.post(f"http://127.0.0.1:{reader.port}/say").text == "true"
+                assert chat.recv(timeout=30) == "the server says hello"
+    assert written == ["hello.py", "chat.py", "bare.py"]
 
 
 def test_tutorial(reader: Reader) -> None:
@@ -100,5 +109,7 @@ def test_tutorial(reader: Reader) -> None:
     assert [text.split()[:2] for text in reader.left_out] == [["pip", "install"]]
     files = {name for name in written if (reader.folder / name).is_file()}
     assert {name: (reader.folder / name).read_text() for name in files} == {
-        str(file.relative_to(POLL)): file.read_text() for file in POLL.rglob("*.*") if "__pycache__" not in file.parts
+        str(file.relative_to(POLL)): file.read_text()
+        for kind in ("*.py", "*/*.html", "*/*.css", "*/*.js")
+        for file in POLL.glob(kind)
     }

@@ -52,19 +52,21 @@ class Reader:
 
     def follow(self, page: Path) -> list[str]:
         """Do what a page says, in its order; returns the files that it wrote and the commands that it typed."""
-        done = []
+        return list(self.steps(page))
+
+    def steps(self, page: Path) -> Iterator[str]:
+        """Do the same, one after the other."""
         for block in _BLOCK.finditer(page.read_text()):
             name, language, text = block["name"], block["language"], block["text"]
             if language == "console":
                 for command, shown in _commands(text.replace(":8000", f":{self.port}")):
                     self._type(command, shown)
-                    done.append(command)
+                    yield command
             elif name is not None:
                 (self.folder / name).write_text(text)
-                done.append(name)
+                yield name
             else:
                 self.left_out.append(text)
-        return done
 
     def stop(self) -> None:
         """Stop the server as Ctrl-C does."""
