@@ -109,6 +109,21 @@ class Listener:
             return f"descriptor {config.fd}"
         return f"Unix socket {config.domain!r}" if config.domain is not None else f"{config.host or '*'}:{self.port}"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed."""
+        return self.fd >= 0
+
+    def duplicate(self) -> socket.socket:
+        """Return the socket as another one: when this one is closed, it listens on, with those who wait to be accepted."""
+        return socket.socket(fileno=os.dup(self.fd))
+
+    def take_file(self) -> SocketFile:
+        """Return the file of a Unix-domain socket, which is the caller's to remove from now on."""
+        file, self._file = self._file, None
+        assert file is not None
+        return file
+
     def close(self) -> None:
         """Close the descriptor, and remove the file of a Unix-domain socket."""
         fd, self.fd = self.fd, -1

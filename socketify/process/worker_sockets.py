@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterable
 
+from ..core.listeners import Listener
 from ..core.options import AppListenOptions
 from ..system.unix_sockets import SocketFile, bound_unix_socket
 from .binding import bound_socket
@@ -40,10 +41,11 @@ def _bound(config: AppListenOptions) -> socket.socket:
 class WorkerSockets:
     """Listens where an app listened, for workers: a worker's successor inherits the clients in its backlog.
 
-    Made while the app listens, so that no other process takes its ports; :meth:`begin` is called when the app has stopped.
+    Made while the app listens, so that no other process takes its ports, and none of its clients is lost.
 
     Args:
         places: where the app listens, with bound ports.
+        listeners: by which it does, in the same order; closed ones are opened again.
         workers: how many; each has its own socket of each port (SO_REUSEPORT), and they share the sockets of other kinds.
         backlog: connections that may wait in each.
 
@@ -52,33 +54,43 @@ class WorkerSockets:
 
     """
 
-    def __init__(self, places: list[AppListenOptions], workers: int, backlog: int) -> None:
+    def __init__(self, places: list[AppListenOptions], listeners: list[Listener], workers: int, backlog: int) -> None:
         self._backlog = backlog
         self._sockets: list[list[socket.socket]] = []
-        # Only one socket can have a path.
-        self._places = [place for place in places if place.domain is not None]
         self._files: list[SocketFile] = []
         shared = [socket.socket(fileno=os.dup(place.fd)) for place in places if place.fd is not None]
         try:
-            for _ in range(workers):
+            for index in range(workers):
                 mine = list(shared)
                 self._sockets.append(mine)
-                for place in places:
+                for place, listener in zip(places, listeners):
                     if place.domain is None and place.fd is None:
-                        mine.append(_bound(place))
-                        mine[-1].listen(backlog)
+                        # The app's clients are the first worker's.
+                        mine.append(listener.duplicate() if listener.is_open and index == 0 else self._listening(place))
+            for place, listener in zip(places, listeners):
+                if place.domain is not None:
+                    # Only one socket can have a path.
+                    made = self._take_path(place, listener)
+                    for mine in self._sockets:
+                        mine.append(made)
         except BaseException:
             self.close()
             raise
 
-    def begin(self) -> None:
-        """Take the paths of Unix-domain sockets, which the app had."""
-        for place in self._places:
-            made, file = bound_unix_socket(str(place.domain), place.permissions)
-            self._files.append(file)
-            made.listen(self._backlog)
-            for mine in self._sockets:
-                mine.append(made)
+    def _listening(self, place: AppListenOptions) -> socket.socket:
+        made = _bound(place)
+        made.listen(self._backlog)
+        return made
+
+    def _take_path(self, place: AppListenOptions, listener: Listener) -> socket.socket:
+        if listener.is_open:
+            made = listener.duplicate()
+            self._files.append(listener.take_file())
+            return made
+        made, file = bound_unix_socket(str(place.domain), place.permissions)
+        self._files.append(file)
+        made.listen(self._backlog)
+        return made
 
     def __len__(self) -> int:
         """Return among how many workers connections are spread; each needs one."""

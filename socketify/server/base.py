@@ -16,6 +16,7 @@ from ..app.app import App
 from ..asgi.lifespan import LifespanError
 from ..asgi.mount import serve_websockets
 from ..core.limits import Limits
+from ..core.listeners import Listener
 from ..core.options import AppListenOptions, AppOptions
 from ..loop.event_loop import new_event_loop
 from ..loop.loop_thread import forget_loop
@@ -98,6 +99,7 @@ class InterfaceServer(ABC):
         self._app_options = {"task_factory_max_items": task_factory_max_items, **app_options}
         # Where it listens, with the bound ports.
         self._listening: list[AppListenOptions] = []
+        self._listeners: list[Listener] = []
         # Tell where it listens, when the sockets that the workers share do.
         self._announcements: list[Callable[[], object]] = []
         self._thread: Optional[threading.Thread] = None
@@ -167,15 +169,13 @@ class InterfaceServer(ABC):
         # With a descriptor there is no port to record.
         place = port_or_options
         self._listening.append(place if isinstance(place, AppListenOptions) and place.fd is not None else bound[0])
+        self._listeners.append(self.native_app.core.listeners[-1])
         if handler is not None:
             handler(bound[0])
         return self
 
     def listen_for_workers(self, place: AppListenOptions, handler: Optional[ListenHandler]) -> None:
-        """Like :meth:`listen`, before ``run(workers)``: whoever connects when the handler is called is served by a worker.
-
-        What is open until then is closed in favour of the workers' sockets, with those who connected to it.
-        """
+        """Like :meth:`listen`, before ``run(workers)``, but the handler is called when the sockets of all workers listen."""
         bound: list[AppListenOptions] = []
         self.listen(place, bound.append)
         if handler is not None:
@@ -252,9 +252,8 @@ class InterfaceServer(ABC):
                 message = "a listener with options=1 is exclusive: workers cannot share it"
                 raise ValueError(message)
         limits = self._app_options.get("limits") or Limits()
-        sockets = WorkerSockets(self._listening, workers, limits.backlog)
+        sockets = WorkerSockets(self._listening, self._listeners, workers, limits.backlog)
         self.native_app.close()
-        sockets.begin()
 
         def work(_index: int, shares: frozenset[int]) -> None:
             # The parent's loop belongs to the parent, so the descriptors that the fork copied are not touched.

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 from app_servers import TLS
+from cli_command import children, wait_until
 from http2_client import Answer, Client
 from http2_frames import REFUSED_STREAM
 from server_programs import environment
@@ -18,10 +20,9 @@ from server_programs import environment
 pytestmark = pytest.mark.skipif(TLS is not None, reason="the program speaks no TLS")
 
 CLIENTS = 4
-REQUESTS = 400
+WORKERS = 2
 AT_A_TIME = 20
-RESTARTS = 4
-SECONDS_BETWEEN_RESTARTS = 0.5
+RESTARTS = 3
 #: Writes down the number of each request that it serves. Some answers take their time.
 PROGRAM = """
 import asyncio, os, sys
@@ -41,23 +42,47 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"x" * (number % 5 * 3000), "more_body": True})
     await send({"type": "http.response.body", "body": b"%d" % number})
 
-ASGI(app, lifespan=False).listen(0, lambda config: print(config.port, flush=True)).run(workers=2)
+ASGI(app, lifespan=False).listen(0, lambda config: print(config.port, flush=True)).run(workers=WORKERS)
 """
 
 
 class Load(threading.Thread):
-    """Asks for its numbers, many at a time; those that no server has taken are asked for again on another connection."""
+    """Asks for numbers, many at a time; those that no server has taken are asked for again on another connection.
 
-    def __init__(self, port: int, numbers: range) -> None:
+    Args:
+        port: of the server.
+        first: of its numbers, to which it adds CLIENTS for each further one.
+
+    """
+
+    def __init__(self, port: int, first: int) -> None:
         super().__init__()
         self._port = port
-        self._numbers = list(numbers)
+        self._next = first
+        self._again: list[int] = []
+        self._stopping = threading.Event()
+        #: How many numbers it has asked for.
+        self.asked = 0
         self.answered: Counter[int] = Counter()
         self.connections = 0
         self.failures: list[str] = []
 
+    def stop(self) -> None:
+        """Ask for no further numbers."""
+        self._stopping.set()
+
+    def _has_more(self) -> bool:
+        return bool(self._again) or not self._stopping.is_set()
+
+    def _take(self) -> int:
+        if self._again:
+            return self._again.pop()
+        number, self._next = self._next, self._next + CLIENTS
+        self.asked += 1
+        return number
+
     def run(self) -> None:
-        while self._numbers and not self.failures:
+        while self._has_more() and not self.failures:
             self.connections += 1
             try:
                 with Client(self._port) as client:
@@ -68,9 +93,9 @@ class Load(threading.Thread):
     def _use(self, client: Client) -> None:
         asked: dict[int, int] = {}
         is_there = True
-        while asked or (is_there and self._numbers and client.goaway is None):
-            while is_there and self._numbers and client.goaway is None and len(asked) < AT_A_TIME:
-                number = self._numbers.pop()
+        while asked or (is_there and self._has_more() and client.goaway is None):
+            while is_there and self._has_more() and client.goaway is None and len(asked) < AT_A_TIME:
+                number = self._take()
                 body = b"y" * (number % 4 * 2000)
                 # Its stream, also if it does not get that far.
                 asked[client.h2.get_next_available_stream_id()] = number
@@ -97,31 +122,38 @@ class Load(threading.Thread):
             return True
         if answer.reset is not None or self._is_told(client, stream):
             # Nobody has seen it.
-            self._numbers.append(number)
+            self._again.append(number)
             return True
         return False
 
     @staticmethod
     def _is_told(client: Client, stream: int) -> bool:
-        """Whether no server has the request: it said so, or the connection ended before it said anything at all."""
-        if client.goaway is None:
-            return client.lost and not client.h2.remote_settings.enable_connect_protocol
-        return stream > client.goaway[0]
+        """Whether the server has said that it does not serve the request. No connection ends without a word."""
+        return client.goaway is not None and stream > client.goaway[0]
+
+
+def has_others(supervisor: int, before: set[int]) -> bool:
+    now = set(children(supervisor))
+    return len(now) == WORKERS and now.isdisjoint(before)
 
 
 def test_no_request_is_lost_or_served_twice(tmp_path: Path) -> None:
     served = tmp_path / "served"
-    command = [sys.executable, "-c", PROGRAM, str(served)]
+    command = [sys.executable, "-c", PROGRAM.replace("WORKERS", str(WORKERS)), str(served)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
-        loads = [Load(port, range(each * REQUESTS, (each + 1) * REQUESTS)) for each in range(CLIENTS)]
+        loads = [Load(port, each) for each in range(CLIENTS)]
         try:
             for load in loads:
                 load.start()
             for _ in range(RESTARTS):
-                loads[0].join(SECONDS_BETWEEN_RESTARTS)
+                wait_until(lambda: len(children(process.pid)) == WORKERS)
+                before = set(children(process.pid))
                 process.send_signal(signal.SIGHUP)
+                wait_until(partial(has_others, process.pid, before))
+            for load in loads:
+                load.stop()
             for load in loads:
                 load.join(60)
                 assert not load.is_alive()
@@ -130,8 +162,7 @@ def test_no_request_is_lost_or_served_twice(tmp_path: Path) -> None:
             process.wait(30)
     failures = [failure for load in loads for failure in load.failures]
     assert not failures, failures[:10]
-    everything = dict.fromkeys(range(CLIENTS * REQUESTS), 1)
+    everything = dict.fromkeys((each + CLIENTS * number for each in range(CLIENTS) for number in range(loads[each].asked)), 1)
     assert sum((load.answered for load in loads), Counter()) == everything
+    assert all(load.connections > 1 for load in loads)
     assert Counter(int(each) for each in served.read_text().split()) == everything
-    # Connections were closed meanwhile.
-    assert sum(load.connections for load in loads) > CLIENTS

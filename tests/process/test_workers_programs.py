@@ -156,24 +156,34 @@ def test_a_function_is_served_by_several_workers(tmp_path: Path) -> None:
         assert process.wait(20) == -signal.SIGTERM
 
 
-def test_who_connects_as_soon_as_it_listens_is_served() -> None:
+SERVES = "socketify.serve(run, port=0, workers=2, on_listen=listening)"
+LISTENS = (
+    "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'here']\n"
+    "socketify.WSGI(application).listen(WHERE, listening).run(workers=2)"
+)
+
+
+@pytest.mark.parametrize("serves", [SERVES, LISTENS, LISTENS.replace("WHERE", "socketify.AppListenOptions(domain='socket')")])
+def test_who_connects_as_soon_as_it_listens_is_served(tmp_path: Path, serves: str) -> None:
     program = (
         "import socket, threading, socketify\n"
         "def listening(config):\n"
-        "    client = socket.create_connection(('127.0.0.1', config.port))\n"
+        "    client = socket.socket(socket.AF_UNIX if config.domain else socket.AF_INET)\n"
+        "    client.connect(config.domain or ('127.0.0.1', config.port))\n"
         "    client.sendall(b'GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n')\n"
         "    def tell():\n"
         "        try:\n            print(client.recv(1000), flush=True)\n"
         "        except OSError as error:\n            print(error, flush=True)\n"
         "    threading.Thread(target=tell).start()\n"
-        "def run(app):\n    app.get('/', lambda res, req: res.end('here'))\n"
-        "socketify.serve(run, port=0, workers=2, on_listen=listening)\n"
+        "def run(app):\n    app.get('/', lambda res, req: res.end('here'))\n" + serves.replace("WHERE", "0")
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as process:
         assert process.stdout is not None
         try:
             assert "here" in process.stdout.readline()
         finally:
             process.terminate()
             process.wait(20)
+    assert not list(tmp_path.iterdir())
