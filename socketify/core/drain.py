@@ -50,6 +50,8 @@ class Drain:
         began = asyncio.get_running_loop().time()
         patience = _PATIENCE_OF_REPLACED_SECONDS if replaced else _PATIENCE_SECONDS
         stage, seconds = abi.DRAIN_PATIENT, patience
+        # What waits where others accept is theirs, unless these stop as well.
+        lib.sk_app_accept_waiting(self._native, not replaced)
         while lib.sk_app_drain(self._native, stage) > 0:
             self._notify(stop.remaining() <= half)
             left = stop.remaining(reserved=True)

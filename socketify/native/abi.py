@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x826EC329BBCDFF9E
+DIGEST = 0xB920DF7E02B5113D
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -685,6 +685,7 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_app_tls_remove": (None, (c_void_p, c_char_p, c_size_t)),
     "sk_app_tls_on_missing": (None, (c_void_p, TlsMissingCallback)),
     "sk_app_tls_failures": (c_uint64, (c_void_p,)),
+    "sk_app_accept_waiting": (None, (c_void_p, c_int32)),
     "sk_app_drain": (c_int32, (c_void_p, c_int32)),
     "sk_app_limit_requests": (None, (c_void_p, c_uint64, DrainedCallback)),
     "sk_app_connections": (c_uint32, (c_void_p,)),

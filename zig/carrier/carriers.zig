@@ -89,6 +89,7 @@ pub const Carriers = struct {
 
 extern fn us_socket_context_close(ssl: c_int, context: *Context) void;
 extern fn us_socket_context_free(ssl: c_int, context: *Context) void;
+extern fn us_socket_has_input(socket: *const Socket) c_int;
 extern fn us_socket_context_for_each(context: *Context, visit: context_module.VisitCallback, user: ?*anyopaque) void;
 
 export fn carrier_create_context(
@@ -157,7 +158,7 @@ export fn carrier_begin(context: *Context, socket: *Socket, bytes: [*]u8, length
     return moved;
 }
 
-/// Who is not patient does not wait for what the peer may have sent before it knew.
+/// Who is not patient does not wait for what the peer may send before it knows, but serves what has arrived.
 export fn carrier_drain(context: *Context, patient: bool) void {
     var given = patient;
     us_socket_context_for_each(context, drainOne, &given);
@@ -167,7 +168,7 @@ fn drainOne(socket: *Socket, user: ?*anyopaque) callconv(.c) void {
     const patient: *bool = @ptrCast(user.?);
     const carrier: *Carrier = .of(socket);
     carrier.connection.shutdown(carrier_module.now());
-    if (!patient.*) carrier.connection.finishShutdown();
+    if (!patient.* and us_socket_has_input(socket) == 0) carrier.connection.finishShutdown();
     carrier.wake();
 }
 

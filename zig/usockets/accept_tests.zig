@@ -2,6 +2,7 @@
 const std = @import("std");
 const sys = @import("sys.zig");
 const test_server = @import("test_server.zig");
+const arrived = @import("arrived.zig");
 const listener_module = @import("listener.zig");
 const Listener = listener_module.Listener;
 const Context = @import("context.zig").Context;
@@ -90,6 +91,28 @@ test "who waits at a listener that closes is refused, and holds no descriptor" {
     }
 }
 
+test "who waits is accepted before a listener closes, and what they sent is known" {
+    const server = try Server.init();
+    defer server.deinit();
+    const listener = us_socket_context_listen(0, server.context, "127.0.0.1", 0, 0, 64).?;
+    server.turnUntilIdle();
+    var clients: [many]c_int = undefined;
+    try connectMany(@intCast(us_socket_local_port(0, @ptrCast(listener))), &clients);
+    arrived.us_socket_context_accept_waiting(server.context, 0);
+    us_listen_socket_close(0, listener);
+    try expectEqual(@as(u32, many), seen.opened);
+    try expectEqual(@as(c_int, 0), arrived.us_socket_has_input(seen.last.?));
+    for (clients) |fd| try expectEqual(@as(isize, 1), sys.send(fd, "x", 1, 0));
+    try expectEqual(@as(c_int, 1), arrived.us_socket_has_input(seen.last.?));
+    server.turnUntilIdle();
+    try expectEqual(@as(c_int, 0), arrived.us_socket_has_input(seen.last.?));
+    for (clients) |fd| {
+        var byte: [1]u8 = undefined;
+        try expect(readable(fd, 1000) and sys.recv(fd, &byte, 1, 0) == 1);
+        _ = sys.close(fd);
+    }
+}
+
 test "what waits at a descriptor that others accept from too is left to them" {
     const backlog = 64;
     const given = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec | sys.nonblock, 0);
@@ -101,6 +124,7 @@ test "what waits at a descriptor that others accept from too is left to them" {
     server.turnUntilIdle();
     var clients: [many]c_int = undefined;
     try connectMany(@intCast(us_socket_local_port(0, @ptrCast(listener))), &clients);
+    arrived.us_socket_context_accept_waiting(server.context, 0);
     us_listen_socket_close(0, listener);
     for (clients) |fd| {
         const accepted = sys.accept4(given, null, null, sys.cloexec);

@@ -169,8 +169,14 @@ fn look(context: *Context) void {
 pub fn acceptAll(listening: *Listener) void {
     const context = listening.context;
     if (context.isFull()) return listening.full();
+    accept(listening, accepts_per_turn);
+}
+
+/// At most so many, and as many as may be open.
+pub fn accept(listening: *Listener, count: u32) void {
+    const context = listening.context;
     var accepted: u32 = 0;
-    while (accepted < accepts_per_turn) : (accepted += 1) {
+    while (accepted < count) : (accepted += 1) {
         // The next event says whether somebody waits.
         if (context.isFull()) return;
         const fd = sys.accept4(listening.poll.fd, null, null, sys.cloexec | sys.nonblock);

@@ -45,6 +45,9 @@ pub const msg_trunc: c_int = 0x20;
 pub const msg_peek: c_int = 2;
 pub const msg_waitall: c_int = 0x100;
 
+/// How many bytes can be read.
+pub const fionread: c_ulong = 0x541B;
+
 pub const shut_rd: c_int = 0;
 pub const shut_wr: c_int = 1;
 pub const shut_rdwr: c_int = 2;
@@ -116,6 +119,7 @@ pub extern "c" fn getaddrinfo(host: ?[*:0]const u8, service: ?[*:0]const u8, hin
 pub extern "c" fn freeaddrinfo(list: *Addrinfo) void;
 pub extern "c" fn shutdown(fd: c_int, how: c_int) c_int;
 pub extern "c" fn close(fd: c_int) c_int;
+pub extern "c" fn ioctl(fd: c_int, request: c_ulong, out: *c_int) c_int;
 pub extern "c" fn fcntl(fd: c_int, command: c_int, ...) c_int;
 pub extern "c" fn unlink(path: [*:0]const u8) c_int;
 pub extern "c" fn getenv(name: [*:0]const u8) ?[*:0]const u8;

@@ -5,6 +5,7 @@
 
 comptime {
     _ = @import("address.zig");
+    _ = @import("arrived.zig");
     _ = @import("backend.zig");
     _ = @import("context.zig");
     _ = @import("linger.zig");

@@ -54,11 +54,18 @@ void us_socket_context_set_max_sockets(struct us_socket_context_t *context, unsi
 void us_socket_context_on_waiting(struct us_socket_context_t *context, void (*callback)(void *user, int reason, int waiting),
                                   void *user);
 void us_socket_context_close_listeners(struct us_socket_context_t *context);
+/* Accepts all that wait, as far as there is room, before the listeners are closed: they would be refused. `shared` also where other
+ * processes accept, too. */
+void us_socket_context_accept_waiting(struct us_socket_context_t *context, int shared);
+/* How many are open, those that shake hands among them. */
+unsigned int us_socket_context_count(struct us_socket_context_t *context);
 /* Calls back for every open socket; the callback may close any. */
 void us_socket_context_for_each(struct us_socket_context_t *context, void (*visit)(struct us_socket_t *, void *user), void *user);
 
 /* Whole seconds until the socket's time-out, 0 when none runs. */
 unsigned int us_socket_timeout_left(struct us_socket_t *s);
+/* Whether it will receive what its peer has sent already. */
+int us_socket_has_input(const struct us_socket_t *s);
 /* Stops and continues reading, without touching what is known of writing. */
 void us_socket_pause(struct us_socket_t *s);
 void us_socket_resume(struct us_socket_t *s);

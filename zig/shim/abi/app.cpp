@@ -56,6 +56,23 @@ bool mayHaveSent(Socket *socket, const Slot &slot) {
   return !left || left >= seconds || httpData(socket)->hasPartialHead();
 }
 
+/* Unless the client has sent what nobody has read yet: that is served. */
+void closeIdle(us_socket_t *s, void *user) {
+  auto *socket = reinterpret_cast<Socket *>(s);
+  uint32_t index = us_socket_tag(s);
+  bool patient = *static_cast<int32_t *>(user) == SK_DRAIN_PATIENT;
+  if (!us_socket_is_established(0, s)) {
+    /* Its handshake goes on: no request of it was taken. */
+    if (!patient && !us_socket_has_input(s)) {
+      socket->close();
+    }
+  } else if (index && isIdle(socket, slotAt(index)) && !(patient && mayHaveSent(socket, slotAt(index))) &&
+             !us_socket_has_input(s)) {
+    socket->shutdown();
+    socket->close();
+  }
+}
+
 } // namespace
 
 extern "C" {
@@ -136,33 +153,19 @@ int32_t sk_app_listen_fd(sk_app *app, int32_t fd, int32_t shared) {
 
 void sk_app_stop_listening(sk_app *app) { us_socket_context_close_listeners(app->context()); }
 
+void sk_app_accept_waiting(sk_app *app, int32_t shared) { us_socket_context_accept_waiting(app->context(), shared); }
+
 int32_t sk_app_drain(sk_app *app, int32_t stage) {
   us_socket_context_close_listeners(app->context());
   app->draining = true;
   app->admits_websockets = stage == SK_DRAIN_PATIENT;
-  us_socket_context_for_each(
-      app->context(),
-      [](us_socket_t *s, void *user) {
-        auto *socket = reinterpret_cast<Socket *>(s);
-        uint32_t index = us_socket_tag(s);
-        bool patient = *static_cast<int32_t *>(user) == SK_DRAIN_PATIENT;
-        if (!us_socket_is_established(0, s)) {
-          /* Its handshake goes on: no request of it was taken. */
-          if (!patient) {
-            socket->close();
-          }
-        } else if (index && isIdle(socket, slotAt(index)) && !(patient && mayHaveSent(socket, slotAt(index)))) {
-          socket->shutdown();
-          socket->close();
-        }
-      },
-      &stage);
+  us_socket_context_for_each(app->context(), closeIdle, &stage);
   drainConnections(*app, stage == SK_DRAIN_PATIENT);
   endAllWebSockets(*app);
   if (stage == SK_DRAIN_WEBSOCKETS) {
     closeEndedWebSockets(*app);
   }
-  return static_cast<int32_t>(app->connections);
+  return static_cast<int32_t>(app->connections ? app->connections : us_socket_context_count(app->context()));
 }
 
 /* By number, because a callback at the end of a connection may add a route. */

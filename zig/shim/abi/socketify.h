@@ -310,9 +310,12 @@ enum {
   /* And websockets whose close frame has left. */
   SK_DRAIN_WEBSOCKETS = 2
 };
-/* Stops listening, closes idle connections, ends websockets (1001), and lets the others end with their response (Connection:
- * close). To be called repeatedly, as hard or harder, until none is open. Returns how many are; on_drained is called when the last
- * of them closes. */
+/* Accepts all that wait, as far as there is room: those whom sk_app_drain finds there are refused. `shared` also at descriptors
+ * from which other processes accept, too. */
+SK_API void sk_app_accept_waiting(sk_app *app, int32_t shared);
+/* Stops listening, closes idle connections of which nothing is unread, ends websockets (1001), and lets the others end with their
+ * response (Connection: close). To be called repeatedly, as hard or harder, until none is open. Returns how many are, or, where
+ * none is, how many shake hands for one; on_drained is called when the last of them closes. */
 SK_API int32_t sk_app_drain(sk_app *app, int32_t stage);
 /* Calls back, once, after so many more requests. */
 SK_API void sk_app_limit_requests(sk_app *app, uint64_t count, sk_drained_fn callback);

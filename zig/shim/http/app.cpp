@@ -211,7 +211,8 @@ void App::connectionEnded() {
   if (metrics) {
     metrics->subtract(SK_METRIC_CONNECTIONS);
   }
-  if (draining && connections == 0) {
+  /* Who shakes hands still has no connection yet. */
+  if (draining && connections == 0 && us_socket_context_count(context()) == 0) {
     beforeCallback();
     options.on_drained();
   }
