@@ -83,6 +83,28 @@ class DomainRouter(Verbs):
         return self
 
 
+class _Preflights:
+    """Routes OPTIONS to those middlewares of a router that answer preflight requests, as :class:`socketify.cors.CORS` does.
+
+    Args:
+        route: adds a route.
+        middlewares: those with a method ``preflight`` are handlers of such requests.
+
+    """
+
+    def __init__(self, route: Callable[[str, str, Handler], object], middlewares: Sequence[Middleware]) -> None:
+        self._route = route
+        self._handlers = [each.preflight for each in middlewares if hasattr(each, "preflight")]
+        self._paths: set[str] = set()
+
+    def route(self, path: str) -> None:
+        """Route those for a path, once."""
+        if self._handlers and path not in self._paths:
+            self._paths.add(path)
+            for handler in self._handlers:
+                self._route("OPTIONS", path, handler)
+
+
 class MiddlewareRouter(Verbs):
     """Routes whose handlers run after the same middlewares.
 
@@ -95,9 +117,11 @@ class MiddlewareRouter(Verbs):
     def __init__(self, app: Verbs, *middlewares: Middleware) -> None:
         self._target = app
         self._middlewares = middlewares
+        self._preflights = _Preflights(app.route, middlewares)
 
     def route(self, method: str, path: str, handler: Handler) -> MiddlewareRouter:
         """Route requests of a method; ``*`` stands for all methods."""
+        self._preflights.route(path)
         self._target.route(method, path, middleware(*self._middlewares, handler) if self._middlewares else handler)
         return self
 
@@ -126,6 +150,7 @@ class DecoratorRouter:
         self._app = app
         self._prefix = _checked_prefix(prefix)
         self._middlewares = _one_by_one(middlewares)
+        self._preflights = _Preflights(app.route, self._middlewares)
 
     def router(self, prefix: str = "", *middlewares: Union[Middleware, Sequence[Middleware]]) -> DecoratorRouter:
         """Make a router below this one, behind its middlewares."""
@@ -141,6 +166,7 @@ class DecoratorRouter:
         full_path = self._full_path(path)
 
         def decorate(function: Function) -> Function:
+            self._preflights.route(full_path)
             self._app.route(method, full_path, middleware(*self._middlewares, function) if self._middlewares else function)
             return function
 

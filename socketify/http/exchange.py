@@ -14,7 +14,7 @@ from ..native.abi import BAD_HEAD, GONE, OK, STALE
 from ..native.collected_bytes import CollectedBytes
 from ..wire.event_streams import is_event_stream
 from .body_reader import BodyReader
-from .head import ResponseHead
+from .head import HeadHook, ResponseHead
 from .snapshot import Snapshot
 
 _dump: Callable[[int], int] = lib.sk_req_dump
@@ -210,6 +210,12 @@ class Exchange:
         self.dirty = True
         return True
 
+    def before_sending(self, hook: HeadHook) -> None:
+        """Call a function that may add fields when the head is sent, also that of an answer to an error; not if it is out."""
+        if self.handle and not self.head.is_out:
+            self.dirty = True
+            self.head.before_sending(hook)
+
     def encode(self, message: Any) -> bytes:
         """Return the bytes of a message; add the Content-Type of JSON where none was written."""
         data, is_json = self.core.encoded(message)
@@ -269,7 +275,7 @@ class Exchange:
         """Send a whole response in place of what was written before."""
         self.dirty = True
         self.head.status = status
-        self.head.fields = [b"Content-Type", content_type]
+        self.head.fields = [b"Content-Type", content_type, *self.head.added]
         self.end(None, text.encode(), 0)
 
     def cut(self, res: Any) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable, Optional
+
+#: Returns more fields, names and values in turn, for those that were written.
+HeadHook = Callable[[list[bytes]], list[bytes]]
 
 
 class ResponseHead:
     """What is sent before the body."""
 
-    __slots__ = ("fields", "is_out", "status")
+    __slots__ = ("_hooks", "added", "fields", "is_out", "status")
 
     def __init__(self) -> None:
         #: Whether it was sent.
@@ -16,11 +19,29 @@ class ResponseHead:
         self.status = b"200 OK"
         #: Names and values in turn.
         self.fields: list[bytes] = []
+        #: Those that hooks added, which an answer to an error has, too.
+        self.added: list[bytes] = []
+        self._hooks: Optional[list[HeadHook]] = None
+
+    def before_sending(self, hook: HeadHook) -> None:
+        """Call a function when the head is sent, whatever it will be that sends it."""
+        if self._hooks is None:
+            self._hooks = []
+        self._hooks.append(hook)
+
+    def complete(self) -> None:
+        """Let hooks add fields, each of them once. What one raises is raised; the others are called for what is sent then."""
+        while self._hooks:
+            added = self._hooks.pop(0)(self.fields)
+            self.fields += added
+            self.added += added
 
     def take(self) -> tuple[bytes, int]:
         """Return the head as the native side sends it, and its number of fields; empty if it was sent before."""
         if self.is_out:
             return b"", 0
+        if self._hooks:
+            self.complete()
         return b"\n".join([self.status, *self.fields]), len(self.fields) // 2
 
     def has_content_type(self) -> bool:

@@ -471,6 +471,7 @@ def _head_parts(
         if head.is_out and exchange.handle:
             message = "send: the head of the response was sent already"
             raise RuntimeError(message)
+        head.complete()
         given[0:0] = head.fields
         if status is _OK_LINE:
             status = head.status

@@ -57,6 +57,11 @@ def status_line(status: Union[int, str, bytes]) -> bytes:
     return line if len(line) > len(b"200") else line + b" "
 
 
+def is_token(text: str) -> bool:
+    """Return whether a text is a token (RFC 9110 section 5.6.2)."""
+    return text.isascii() and _NAME.fullmatch(text.encode()) is not None
+
+
 def field_name(name: Union[str, bytes]) -> bytes:
     """Return a field name (RFC 9110 section 5.1) as bytes.
 
