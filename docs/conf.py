@@ -6,6 +6,7 @@ reader finds. Its source is the whole repository, so that every link between pag
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ python_maximum_signature_line_length = 110
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
-html_title = "socketify"
+html_title = f"socketify {release}"
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
@@ -78,10 +79,21 @@ def navigation_of(text: str) -> str:
     return text
 
 
-def add_navigation(_: Sphinx, name: str, source: list[str]) -> None:
-    """Give the first page its tables of contents, which would be noise where it is read as it is."""
+def list_of_examples() -> str:
+    """Return a list of the programs in examples/, each with what it says of itself."""
+    lines = []
+    for program in sorted((ROOT / "examples").glob("*.py")):
+        first, *_ = (ast.get_docstring(ast.parse(program.read_text())) or "").splitlines()
+        lines.append(f"- [{program.name}](../examples/{program.name}): {first.partition(' Usage:')[0]}")
+    return "\n".join(lines)
+
+
+def complete(_: Sphinx, name: str, source: list[str]) -> None:
+    """Give pages what would be noise where they are read as they are, or would have to be kept up to date."""
     if name == root_doc:
         source[0] = navigation_of(source[0])
+    elif name == "docs/examples":
+        source[0] = f"{source[0]}\n{list_of_examples()}\n"
 
 
 def keep_sentences(_app: Sphinx, what: str, _name: str, _member: object, _options: object, lines: list[str]) -> None:
@@ -92,5 +104,5 @@ def keep_sentences(_app: Sphinx, what: str, _name: str, _member: object, _option
 
 def setup(app: Sphinx) -> None:
     """Tell Sphinx what is called when."""
-    app.connect("source-read", add_navigation)
+    app.connect("source-read", complete)
     app.connect("autodoc-process-docstring", keep_sentences, priority=400)
