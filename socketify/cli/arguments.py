@@ -31,7 +31,7 @@ _NEEDS = (
     ("worker_lifetime_jitter", "worker_lifetime"),
 )
 #: What a single worker has a supervisor for.
-_NEEDS_SUPERVISOR = ("metrics", "limit_max_requests", "timeout_worker", "max_rss", "worker_lifetime")
+_NEEDS_SUPERVISOR = ("metrics", "limit_max_requests", "timeout_worker", "timeout_start", "max_rss", "worker_lifetime")
 _MODE_MAX = 0o777
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 _TRUE = ("1", "true", "yes", "on", "t", "y")
@@ -205,6 +205,12 @@ def make_parser() -> argparse.ArgumentParser:
         type=at_least(0, SECONDS_MAX),
         metavar="SECONDS",
         help="a worker whose event loop does not run for so long is killed and replaced; 0 for no limit (default: 30)",
+    )
+    add(
+        "--timeout-start",
+        type=at_least(0, SECONDS_MAX),
+        metavar="SECONDS",
+        help="the same for one that does not serve after so long (default: 300)",
     )
     add("--max-rss", type=memory, metavar="BYTES", help="a worker with more memory is replaced; 512M and 2G are possible, too")
     add("--worker-lifetime", type=at_least(1, SECONDS_MAX), metavar="SECONDS", help="a worker is replaced after so long")

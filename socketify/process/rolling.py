@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import signal
 import time
 from typing import Callable, Optional
 
 from .worker import Worker
 
-logger = logging.getLogger("socketify")
-
-#: How long a new worker may take to serve before it counts as one that does not.
-_READY_SECONDS = 300.0
 #: A worker whose successor did not serve stays for so long at least, unless a restart of all is requested.
 _AGAIN_SECONDS = 30.0
 
@@ -69,7 +63,7 @@ class Rolling:
         self._old = [worker for worker in self._old if worker.is_due]
 
     def step(self) -> None:
-        """Let the worker leave whose successor serves; end a successor that takes too long, so that others may be started."""
+        """Let the worker leave whose successor serves."""
         successor = self._successor
         if successor is None:
             return
@@ -78,10 +72,6 @@ class Rolling:
             self._successor = None
             if has_predecessor:
                 self._old.pop(0).retire()
-        elif not successor.leaves and time.monotonic() - successor.began >= _READY_SECONDS:
-            logger.error("%s does not serve after %g s, and is ended", successor.name, _READY_SECONDS)
-            successor.leaves = True
-            successor.send(signal.SIGKILL)
 
     def begin(self) -> None:
         """Start the next successor."""

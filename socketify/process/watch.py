@@ -24,6 +24,8 @@ _STACKS_SECONDS = 1.0
 _STACKS_POLL_SECONDS = 0.05
 #: How long a worker has to log what is in flight.
 _REPORT_SECONDS = 1.0
+#: A start may take so much of the time between two looks: in the rest the supervisor did not run.
+_STEP_MAX_SECONDS = 1.0
 #: Who looks so many times later than it would has been stopped itself.
 _AWAY_FACTOR = 3
 #: A worker that is too large lives for so long all the same, as its successor may be as large.
@@ -42,8 +44,11 @@ class _Record:
     #: When it was asked for its stacks, and how much of these was there since.
     asked: Optional[float] = None
     written: int = 0
-    #: Whether it is killed then.
+    #: Whether it is killed then: as it is blocked, or does not serve.
     is_blocked: bool = False
+    is_late: bool = False
+    #: Seconds that it took so far to serve.
+    starting: float = 0.0
     #: When it was asked to report, and how many reports it had made before.
     report_asked: Optional[float] = None
     reports: int = 0
@@ -63,7 +68,7 @@ class Watch:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._watched: dict[int, _Record] = {}
-        self._looked = time.monotonic()
+        self._looked = self._seen = time.monotonic()
         #: Seconds between two beats; 0 for none.
         self.beat_seconds = min(_TICK_MAX_SECONDS, options.timeout / _BEATS_IN_TIMEOUT)
         every = [seconds for seconds in (self.beat_seconds, options.lifetime) if seconds]
@@ -98,10 +103,12 @@ class Watch:
     def look(self, workers: Iterable[Worker]) -> list[Worker]:
         """Kill the workers that are blocked; return those that are to be replaced."""
         now = time.monotonic()
+        passed, self._seen = min(now - self._seen, _STEP_MAX_SECONDS), now
         for worker in workers:
             record = self._watched[worker.pid]
             self._await_report(worker, record, now)
             self._await_stacks(worker, record, now)
+            self._look_for_start(worker, record, now, passed)
         if self._tick is None or now - self._looked < self._tick:
             return []
         # It was stopped itself, or could not run: the workers have had less time than the clock says.
@@ -110,6 +117,16 @@ class Watch:
         for worker in workers:
             self._look_for_beat(worker, self._watched[worker.pid], now, was_away)
         return [worker for worker in workers if self._is_due(worker, now)]
+
+    def _look_for_start(self, worker: Worker, record: _Record, now: float, passed: float) -> None:
+        """Look whether a worker takes too long to serve. While one begins, the supervisor looks many times in a second."""
+        limit = self._options.start_timeout
+        if worker.serves or worker.leaves or not limit:
+            return
+        record.starting += passed
+        if record.starting >= limit and record.asked is None and not worker.is_traced:
+            record.is_late = True
+            self._ask_for_stacks(worker, record, now)
 
     def _look_for_beat(self, worker: Worker, record: _Record, now: float, was_away: bool) -> None:
         beats = worker.memory.beats
@@ -141,19 +158,20 @@ class Watch:
             return
         record.asked = None
         text = worker.stacks.read()
-        if not record.is_blocked:
+        if not record.is_blocked and not record.is_late:
             logger.warning("%s is busy. What its threads are doing:\n%s", worker.name, text or "it does not say")
             return
-        record.is_blocked = False
+        is_late, record.is_late, record.is_blocked = record.is_late, False, False
         if waited > _AWAY_FACTOR * _STACKS_SECONDS:
             record.changed = now
             return
-        if worker.memory.beats != record.beats:
+        if worker.serves if is_late else worker.memory.beats != record.beats:
             return
         logger.error(
-            "%s has not answered for %g s: it is killed, and replaced%s",
+            "%s %s for %g s: it is killed, and replaced%s",
             worker.name,
-            round(now - record.changed, 1),
+            "has not served" if is_late else "has not answered",
+            round(record.starting if is_late else now - record.changed, 1),
             f". What its threads were doing:\n{text}" if text else ", and does not even say what it was doing",
         )
         worker.send(signal.SIGKILL)

@@ -78,6 +78,34 @@ def test_a_worker_that_is_blocked_is_replaced_and_the_log_says_by_what(blocks: A
     assert running.stop() == 0
 
 
+STARTS = """
+import os, time
+
+def wait_for_a_database():
+    time.sleep(600)
+
+def run(app):
+    app.get("/", lambda res, req: res.end(str(os.getpid())))
+    try:
+        os.remove("down")
+    except FileNotFoundError:
+        return
+    wait_for_a_database()
+"""
+
+
+def test_a_worker_that_hangs_as_it_starts_is_replaced_and_the_log_says_in_what(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "starts.py").write_text(STARTS)
+    (tmp_path / "down").touch()
+    # The other one has this time, too.
+    running = command("starts:run", "--workers", "2", "--timeout-start", "3", "--port", "0")
+    pid = running.wait_for(r"ERROR: worker [12] \(pid (\d+)\) has not served for \S+ s: it is killed, and replaced")
+    running.wait_for(r"starts.py\", line \d+ in wait_for_a_database\n")
+    running.wait_for(rf"worker [12] \(pid {pid}\) ended with signal 9 and is replaced in \S+ s")
+    assert httpx.get(running.url).status_code == 200
+    assert running.stop() == 0
+
+
 def test_a_worker_that_is_stopped_is_replaced(blocks: Any) -> None:
     running = blocks("blocks:run", "--workers", "2", "--timeout-worker", "1")
     stopped = children(running.process.pid)[0]
@@ -179,6 +207,7 @@ def test_a_worker_that_is_too_old_is_replaced_when_its_successor_serves(blocks: 
         ({"timeout": -1}, ValueError, "timeout must be 0, or from 1 to "),
         ({"timeout": float("nan")}, ValueError, "timeout must be 0, or from 1 to "),
         ({"timeout": 1e-6}, ValueError, "timeout must be 0, or from 1 to "),
+        ({"start_timeout": 0.5}, ValueError, "start_timeout must be 0, or from 1 to "),
         ({"lifetime": 0}, ValueError, "lifetime must be from 1 to "),
         ({"lifetime_jitter": 5}, ValueError, "lifetime_jitter needs lifetime"),
         ({"max_rss": 1.5}, TypeError, "max_rss must be int or None, not float"),
