@@ -1,4 +1,4 @@
-"""How Sphinx makes the site of these pages: ``python -m sphinx -W --keep-going -c docs -d .site/doctrees . .site/html``.
+"""How Sphinx makes the site of these pages: ``sphinx-build -W --keep-going -c docs -d .site/doctrees . .site/html``.
 
 Sphinx because it is kept well, reads the field's docstrings as they are, and is strict about links and about pages that no
 reader finds. Its source is the whole repository, so that every link between pages is the same here and where the code is shown.
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+# A tree without the library documents the package that is installed.
+if (ROOT / "socketify" / "native" / "libsocketify.so").exists():
+    sys.path.insert(0, str(ROOT))
 
 import socketify  # noqa: E402 - found by the line above
 
