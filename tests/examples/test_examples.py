@@ -95,6 +95,14 @@ def _mount(url: str) -> None:
     assert httpx.get(url + "/admin/").text == "the admin's overview"
 
 
+def _sessions(url: str) -> None:
+    with httpx.Client(base_url=url, follow_redirects=True) as client:
+        assert client.get("/").json() == {"name": None, "visits": 1}
+        assert client.post("/login", data={"name": "Ann"}).json() == {"name": "Ann", "visits": 2}
+        assert client.post("/logout").json() == {"name": None, "visits": 1}
+        assert client.post("/login").status_code == 400
+
+
 def _sse(url: str) -> None:
     assert "EventSource" in httpx.get(url).text
     for name in ("Ann", "Bob"):
@@ -153,6 +161,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "backpressure": _backpressure,
     "static_files": _static_files,
     "mount": _mount,
+    "sessions": _sessions,
     "sse": _sse,
     "testing": _testing,
     "templates": _templates,
