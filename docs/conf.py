@@ -1,4 +1,4 @@
-"""How Sphinx makes the site of these pages: ``sphinx-build -W --keep-going -c docs -d .site/doctrees . .site/html``.
+"""How Sphinx makes the site of these pages: ``sphinx-build -E -W --keep-going -c docs -d .site/doctrees . .site/html``.
 
 Sphinx because it is kept well, reads the field's docstrings as they are, and is strict about links and about pages that no
 reader finds. Its source is the whole repository, so that every link between pages is the same here and where the code is shown.
