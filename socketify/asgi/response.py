@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from typing import Callable, Optional
 
 from ..core.core import Core
-from ..native import abi, lib
+from ..native import abi, lib, placed
 from ..native import send as _send
 from ..native import stream as _stream
 from ..native.abi import BAD_HEAD, BAD_LENGTH, BUFFERED, GONE, KEEP_LENGTH, OK, TRIED_COMPLETE, TRIED_TAKEN, WHOLE_BODY_MAX
@@ -312,7 +312,7 @@ class ASGIResponse(ABC):
         head, fields, taken = self.head, self.fields, 0
         while True:
             piece = body[taken : taken + WHOLE_BODY_MAX]
-            result = lib.sk_res_try_end(self.handle, head, len(head), fields, piece, len(piece), len(body), KEEP_LENGTH)
+            result = lib.sk_res_try_end(self.handle, head, len(head), fields, placed(piece), len(piece), len(body), KEEP_LENGTH)
             if result <= GONE:
                 self.refused(result)
             self.phase = STREAM

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Callable
 
-from ..native import lib
+from ..native import lib, placed
 from ..native.abi import GONE, NO_OFFSET, TRIED_COMPLETE, TRIED_TAKEN
 from .exchange import Exchange
 
@@ -42,7 +42,7 @@ def try_end(exchange: Exchange, view: memoryview, total_size: int, flags: int) -
         # Only what the kernel may take now is copied out of a large body.
         piece = bytes(view[given : given + _PIECE_BYTES])
         block, fields = head.take()
-        result = lib.sk_res_try_end(exchange.handle, block, len(block), fields, piece, len(piece), total_size, flags)
+        result = lib.sk_res_try_end(exchange.handle, block, len(block), fields, placed(piece), len(piece), total_size, flags)
         if result == GONE:
             exchange.check_thread("try_end")
             exchange.mark_aborted()

@@ -22,7 +22,7 @@ from .handlers import (
     response_end,
     websocket_send,
 )
-from .lending import lent
+from .lending import lent, placed
 from .library import lib
 from .signatures import Begin, CarryOn, OnMessage, PrepareTask, Publish, PublishFrom, Send, SendMessage, SendWith, Write
 
@@ -46,6 +46,7 @@ __all__ = [
     "message_handler",
     "method",
     "parameter",
+    "placed",
     "prepare_task",
     "publish",
     "publish_from",

@@ -34,8 +34,8 @@ class CollectedBytes:
         if _new_bytes is not None:
             with contextlib.suppress(MemoryError, OverflowError):
                 self._whole = _new_bytes(None, length)
-        # The content is what an object of bytes ends with, before a zero.
-        self._address = id(self._whole) + bytes.__basicsize__ - 1
+                # The content is what an object of bytes ends with, before a zero.
+                self._address = id(self._whole) + bytes.__basicsize__ - 1
         self._filled = 0
         self._pieces: list[bytes] = []
 

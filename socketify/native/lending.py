@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Optional, Union
 
 from . import abi
 
-_Content = Union[bytes, "ctypes.Array[ctypes.c_char]"]
+Content = Union[bytes, ctypes.c_char_p]
+#: ctypes of PyPy converts the bytes of an argument one by one, which takes longer than finding their address from here on.
+_ADDRESSED_MIN = 64
+_ON_PYPY = sys.implementation.name == "pypy"
+
 _OwnerCallback = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 
 #: By identity, the objects that the native side refers to, and how often.
 _held: dict[int, list[Any]] = {}
 #: The objects that the current call may refer to.
-_offered: dict[int, _Content] = {}
+_offered: dict[int, bytes] = {}
 _library: Any = None
+#: What :func:`placed` was given last, which nothing else may refer to.
+_here = threading.local()
 
 
 def _retain(owner: int) -> None:
@@ -49,18 +56,39 @@ def lend_by(library: Any, addresses: Optional[tuple[int, int]]) -> None:
 
 
 @contextmanager
-def lent(data: bytes) -> Generator[_Content, None, None]:
+def lent(data: bytes) -> Generator[Content, None, None]:
     """Yield the bytes for a call within the block: the native side refers to them if they have to wait."""
-    if len(data) < abi.LENT_MIN:
+    length = len(data)
+    if length < _LEAST:
         yield data
         return
-    # Other interpreters may move bytes in memory.
-    content: _Content = data if sys.implementation.name == "cpython" else ctypes.create_string_buffer(data, len(data))
-    owner = id(content)
-    _offered[owner] = content
+    owner = id(data)
+    _offered[owner] = data
     try:
-        _library.sk_lend(owner, content, len(data))
+        content = _address(data)
+        if length >= abi.LENT_MIN:
+            _library.sk_lend(owner, content, length)
         yield content
     finally:
-        _library.sk_lend(None, None, 0)
+        if length >= abi.LENT_MIN:
+            _library.sk_lend(None, None, 0)
         _offered.pop(owner, None)
+
+
+def placed(data: bytes) -> Content:
+    """Return what a native function takes instead of bytes, so that ctypes copies none; it is good for the next call."""
+    if not _ON_PYPY:
+        return data
+    _here.placed = data
+    return _address(data)
+
+
+def _address(data: bytes) -> Content:
+    if not _ON_PYPY or not isinstance(data, bytes):
+        return data
+    # As its own ctypes finds it; the address stays the same as long as the object lives.
+    return ctypes.c_char_p(memoryview(data)._pypy_raw_address())  # type: ignore[attr-defined] # noqa: SLF001 - of PyPy alone
+
+
+#: Shorter ones are passed as they are.
+_LEAST = _ADDRESSED_MIN if _ON_PYPY else abi.LENT_MIN

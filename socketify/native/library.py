@@ -16,7 +16,7 @@ _SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
 def load_library() -> Any:
     """Load the library beside this file, or the one that ``SOCKETIFY_LIBRARY`` names, such as a build with checks.
 
-    Calls keep the interpreter lock (``ctypes.PyDLL``): nothing native blocks.
+    Calls keep the interpreter lock (``ctypes.PyDLL``): nothing native blocks. PyPy has no such class, and gives it up.
 
     Raises:
         ImportError: there is no such library, or it was built from other headers than this package; or another interpreter
@@ -27,7 +27,7 @@ def load_library() -> Any:
     if not path.exists():
         message = f"the native library is missing: {path} (in a source tree, run: python -m ziglang build)"
         raise ImportError(message)
-    library = ctypes.PyDLL(str(path))
+    library = getattr(ctypes, "PyDLL", ctypes.CDLL)(str(path))
     found = _digest(library)
     if found != abi.DIGEST:
         message = f"{path} has ABI {found:016x}, this package needs {abi.DIGEST:016x}: build it again"
@@ -46,7 +46,7 @@ def load_library() -> Any:
     return library
 
 
-def _digest(library: ctypes.PyDLL) -> int:
+def _digest(library: ctypes.CDLL) -> int:
     """Return the digest of the headers that a library was built from; 0 for a library that has no such number."""
     if not hasattr(library, "sk_abi_digest"):
         return 0

@@ -6,6 +6,8 @@ import contextlib
 import signal
 from typing import Any, Optional
 
+from .signal_wait import wait_for_signal
+
 #: What workers get, too.
 PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
 #: How many workers there are; the terminal sends these as well, to a job in the background that reads or writes.
@@ -37,11 +39,12 @@ class AwaitedSignals:
 
     def wait(self, seconds: Optional[float]) -> Optional[int]:
         """Return the next signal; None where there is none to obey within so many seconds, which are None for no limit."""
-        received = signal.sigwaitinfo(_AWAITED) if seconds is None else signal.sigtimedwait(_AWAITED, max(0.0, seconds))
-        # The kernel's own have a positive code.
-        if received is None or (received.si_signo in _COUNTS and received.si_code > 0):
+        received = wait_for_signal(_AWAITED, seconds)
+        if received is None:
             return None
-        return received.si_signo
+        number, code = received
+        # The kernel's own have a positive code.
+        return None if number in _COUNTS and code > 0 else number
 
     def begin_worker(self) -> None:
         """Let a process that was just forked be a worker."""

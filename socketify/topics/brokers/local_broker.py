@@ -8,13 +8,13 @@ import logging
 import os
 import socket
 import struct
-import sys
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 from urllib.parse import unquote
 
+from ...system.peer_user import peer_user
 from ..broker import Deliver, Publication
 from .local_directory import LocalDirectory
 from .local_frames import (
@@ -47,7 +47,6 @@ _RETRY_MAX_SECONDS = 5.0
 _FAREWELL_SECONDS = 0.8
 #: After which a process that did not answer a question is silent: it was stopped, or is busy.
 _SILENT_SECONDS = 0.2
-_CREDENTIALS = struct.Struct("3i")
 
 
 class LocalBroker:
@@ -441,11 +440,7 @@ class LocalBroker:
 
 def _is_of_this_user(connection: socket.socket) -> bool:
     """Return whether a connection is of this user, or of root."""
-    if sys.platform != "linux":
-        return True
-    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _pid, user, _group = _CREDENTIALS.unpack(found)
-    return user in (os.geteuid(), 0)
+    return peer_user(connection) in (os.geteuid(), 0)
 
 
 # Those of this process.
