@@ -132,6 +132,14 @@ def test_paused_server_answers_only_while_it_is_awake(directory: Path) -> None:
     assert server.process.returncode in {0, -signal.SIGTERM}
 
 
+def test_watched_server_logs_what_it_answers(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, str(BENCH / "serve" / "asgi.py"), "socketify", "hello", str(tmp_path)]
+    with Server(command, variables={"BENCH_LOG": str(log)}) as server:
+        measured = clients.run_wrk(server, clients.Load("one", 1), 0.2)
+    assert len(log.read_text().splitlines()) >= measured.requests > 0
+
+
 def test_program_that_does_not_start_says_why(directory: Path) -> None:
     with pytest.raises(BenchmarkError, match="KeyError"):
         programs.NATIVE_OURS[0].start(Environments(), "nonsense", directory)

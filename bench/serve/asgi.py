@@ -1,4 +1,7 @@
-"""Serves a raw ASGI application. Usage: python bench/serve/asgi.py SERVER BEHAVIOUR DIRECTORY PORT; 0 for any port."""
+"""Serves a raw ASGI application. Usage: python bench/serve/asgi.py SERVER BEHAVIOUR DIRECTORY PORT; 0 for any port.
+
+BENCH_LOG in the environment names a file for an access log; then socketify counts metrics and names requests as well.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,11 @@ def socketify(behaviour: str, directory: str, port: int) -> None:
     options = None
     if behaviour == "tls":
         options = AppOptions(cert_file_name=f"{directory}/server.pem", key_file_name=f"{directory}/server.key")
-    server = ASGI(find(behaviour, directory), options, lifespan=False)
+    log = os.environ.get("BENCH_LOG")
+    observed: dict[str, Any] = {"access_log": "combined", "access_log_file": log, "request_id": True} if log else {}
+    server = ASGI(find(behaviour, directory), options, lifespan=False, **observed)
+    if log:
+        server.native_app.metrics(None)
     server.listen(AppListenOptions(port=port, host="127.0.0.1"), lambda config: announce(config.port))
     server.run()
 
@@ -32,6 +39,7 @@ def uvicorn(behaviour: str, directory: str, port: int, parser: str = "httptools"
     from asgi_apps import find  # noqa: PLC0415
 
     files = {"ssl_certfile": f"{directory}/server.pem", "ssl_keyfile": f"{directory}/server.key"} if behaviour == "tls" else {}
+    log = os.environ.get("BENCH_LOG")
     server.run(
         find(behaviour, directory),
         host="127.0.0.1",
@@ -41,12 +49,23 @@ def uvicorn(behaviour: str, directory: str, port: int, parser: str = "httptools"
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         lifespan="off",
-        log_level="critical",
-        access_log=False,
+        log_level="info" if log else "critical",
+        log_config=_logging_to(log, server.config.LOGGING_CONFIG),
+        access_log=bool(log),
         timeout_keep_alive=75,
         backlog=4096,
         **files,
     )
+
+
+def _logging_to(log: str | None, usual: dict[str, Any]) -> dict[str, Any]:
+    """Gives a configuration of logging like the usual one, whose access log goes to a file."""
+    if log is None:
+        return usual
+    # What is said on standard output is read by the harness.
+    handlers = {name: {**each, "stream": "ext://sys.stderr"} for name, each in usual["handlers"].items()}
+    handlers["access"] = {"formatter": "access", "class": "logging.FileHandler", "filename": log}
+    return {**usual, "handlers": handlers}
 
 
 def h2corn(behaviour: str, directory: str, port: int) -> None:
@@ -145,7 +164,9 @@ def granian(package: str, interface: str, behaviour: str, directory: str, port: 
     server: Any = importlib.import_module(f"{package}.server").Server
 
     os.environ.update(BENCH_BEHAVIOUR=behaviour, BENCH_DIRECTORY=directory)
-    options: dict[str, Any] = {}
+    log = os.environ.get("BENCH_LOG")
+    usual = importlib.import_module(f"{package}.log").LOGGING_CONFIG
+    options: dict[str, Any] = {"log_dictconfig": _logging_to(log, usual)} if log else {}
     if behaviour == "tls":
         options.update(ssl_cert=Path(directory, "server.pem"), ssl_key=Path(directory, "server.key"))
     if behaviour == "static":
@@ -166,8 +187,8 @@ def granian(package: str, interface: str, behaviour: str, directory: str, port: 
         websockets=behaviour == "websocket",
         backlog=4096,
         backpressure=20_000,
-        log_enabled=False,
-        log_access=False,
+        log_enabled=bool(log),
+        log_access=bool(log),
         **options,
     ).serve()
 
