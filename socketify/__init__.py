@@ -15,6 +15,7 @@ from .app.templates import Jinja2Template, MakoTemplate
 from .core.bridge import Loop
 from .core.limits import Limits
 from .core.options import AppListenOptions, AppOptions
+from .core.response_compression import ResponseCompression
 from .http.event_stream import EventStream
 from .http.files import sendfile
 from .http.request import Request
@@ -62,6 +63,7 @@ __all__ = [
     "Request",
     "RequestTask",
     "Response",
+    "ResponseCompression",
     "SendStatus",
     "TaskFactory",
     "UploadFile",

@@ -12,7 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SHIM = "zig/shim/"
-CONTRACT = tuple(f"{SHIM}abi/socketify{part}.h" for part in ("", "_metrics", "_observing", "_python", "_websocket"))
+CONTRACT = tuple(
+    f"{SHIM}abi/socketify{part}.h" for part in ("", "_compression", "_metrics", "_observing", "_python", "_websocket")
+)
 TOOLS = ("bench", "build.zig", "fuzz", "hatch_build.py", "socketify", "tests", "zig")
 
 LINES_MAX = 500

@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from ..core.access_log import LogDestination
 from ..core.bridge import Loop
 from ..core.certificate_watch import CertificateWatch
+from ..core.compressing import compress
 from ..core.core import Core
 from ..core.lifecycle import Lifecycle
 from ..core.limits import Limits
@@ -21,6 +22,7 @@ from ..core.native_options import native_options
 from ..core.observing import USUAL_FORWARDED_HEADERS, FieldNames, TrustedProxies, new_access_log, observe
 from ..core.options import AppListenOptions, AppOptions, check_counts
 from ..core.outcome import ErrorHandler
+from ..core.response_compression import ResponseCompression, as_compression
 from ..core.server_names import ServerNames
 from ..core.stopping import LifecycleHandler
 from ..http.handlers import Handler, Handlers
@@ -84,6 +86,8 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
         access_log_file: where its lines go: a path, a :class:`logging.Logger`, or None for standard output.
         otel: whether requests and websockets are traced and measured through the API of OpenTelemetry, with the providers that
             the program has set: see ``docs/opentelemetry.md``.
+        compress_responses: True to compress responses for clients that accept it, or a :class:`ResponseCompression` that says
+            which and how; see ``res.compress``.
         debug: whether the 500 page shows the error; never in production.
         broker: what shares the topics of this app with other processes: a URL such as ``redis://localhost``, or a
             :class:`socketify.Broker`. None for the one in the environment variable SOCKETIFY_BROKER or, in a worker, the one
@@ -123,6 +127,7 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
         access_log: Optional[str] = None,
         access_log_file: LogDestination = None,
         otel: bool = False,
+        compress_responses: Union[bool, ResponseCompression] = False,
         debug: bool = False,
         broker: Union[str, Broker, None] = None,
         broker_required: bool = True,
@@ -142,6 +147,7 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
             message = f"limits must be a Limits, not {type(limits).__name__}"
             raise TypeError(message)
         fill_standard_descriptors()
+        compression = as_compression(compress_responses)
         log = new_access_log(access_log, access_log_file)
         tracing = new_tracing(otel)
         limits = limits or Limits()
@@ -162,6 +168,8 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
             observe(core, trusted_proxies, forwarded_headers, response_headers, request_id)
             if tracing is not None:
                 tracing.observe(core)
+            if compression is not None:
+                compress(core, compression)
             if log is not None:
                 log.observe(core)
                 self.lifecycle.on_reopen.append(log.reopen)
@@ -330,7 +338,7 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
             route: the prefix, as ``/static``.
             directory: must exist; nothing outside of it is served.
             index: name of the file that is served for a directory, as ``index.html``; None for none.
-            precompressed: whether ``name.br`` or ``name.gz`` is sent instead of ``name`` to clients that accept it.
+            precompressed: whether ``name.br``, ``name.zst`` or ``name.gz`` is sent to clients that accept it.
             cache_control: value of Cache-Control; None for none.
 
         Raises:

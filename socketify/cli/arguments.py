@@ -16,6 +16,7 @@ from ..native.abi import WS_IDLE_TIMEOUT_MAX, WS_IDLE_TIMEOUT_MIN, WS_LIFETIME_M
 from ..process.worker_options import RSS_MIN, SECONDS_MAX
 from ..server.serve import INTERFACES
 from ..wire.headers import field_name, field_value
+from .compression import add_compression, check_compression
 
 #: What ``--loop`` knows by name.
 EVENT_LOOPS = ("auto", "asyncio", "uvloop")
@@ -310,6 +311,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--timeout-keep-alive", type=at_least(0, 86400), default=10, metavar="SECONDS", help="default: %(default)s")
     add("--timeout-graceful-shutdown", type=at_least(0, 86400), default=30, metavar="SECONDS", help="default: %(default)s")
 
+    add_compression(parser, boolean)
+
     add = parser.add_argument_group("TLS").add_argument
     add("--ssl-keyfile", metavar="PATH", help="the private key, PEM")
     add("--ssl-certfile", metavar="PATH", help="the certificate and its chain, PEM")
@@ -428,6 +431,7 @@ def _check_together(parser: argparse.ArgumentParser, settings: argparse.Namespac
         if getattr(settings, name) is not None and getattr(settings, needed) is None:
             parser.error(f"--{name.replace('_', '-')} needs --{needed.replace('_', '-')}")
     _check_tls(parser, settings)
+    check_compression(parser, settings)
     if settings.access_log_file is not None and settings.access_logger is not None:
         parser.error("--access-log-file excludes --access-logger")
     _check_reload(parser, settings)

@@ -21,6 +21,7 @@ from ..server.detection import detect_interface
 from ..server.serve import make_server
 from ..websocket.constants import CompressOptions
 from .arguments import has_supervisor, make_parser
+from .compression import compression_of
 from .loading import LoadError, call_factory, load
 
 #: Between two looks at the TLS files.
@@ -66,6 +67,7 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "access_log": None if settings.access_log == "off" else settings.access_log,
         "access_log_file": _access_log_file(settings),
         "otel": settings.otel,
+        "compress_responses": compression_of(settings),
         "broker": settings.broker,
         "broker_required": settings.broker_required,
         "limits": Limits(
@@ -193,6 +195,7 @@ def _refuse_app_options(settings: argparse.Namespace) -> None:
         "server_",
         "date_",
         "broker",
+        "compress",
     )
     environment = {"broker": os.environ.get("SOCKETIFY_BROKER")}
     flags = [

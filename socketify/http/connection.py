@@ -62,6 +62,29 @@ class ClientConnection(OwnAttributes):
         self.exchange_.dirty = True
         self.exchange_.aborted = value
 
+    # ---- what it gets
+
+    @property
+    def compress(self) -> bool:
+        """Whether the response may be compressed, where the app does that; True at first.
+
+        What holds a secret together with what a client chose should not be: its length says how much both have in common.
+
+        Raises:
+            TypeError: it is set to what is no bool.
+            RuntimeError: it is set when the head was sent already.
+
+        """
+        return self.exchange_.compress
+
+    @compress.setter
+    def compress(self, may_compress: bool) -> None:
+        if not isinstance(may_compress, bool):
+            message = f"compress must be True or False, not {may_compress!r}"
+            raise TypeError(message)
+        if self.exchange_.may_change_head("compress"):
+            self.exchange_.let_compress(self, may_compress)
+
     # ---- what it sends
 
     def on_data(self: Self, handler: Callable[[Self, bytes, bool], Any]) -> Self:

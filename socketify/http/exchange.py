@@ -35,6 +35,7 @@ class Exchange:
     __slots__ = (
         "abort_handlers",
         "aborted",
+        "compress",
         "core",
         "dirty",
         "failed",
@@ -74,6 +75,8 @@ class Exchange:
         self.aborted = False
         #: Whether the request failed and that was reported: errors that follow from it are not reported again.
         self.failed = False
+        #: Whether the response may be compressed.
+        self.compress = True
         self.snapshot: Optional[Snapshot] = None
         self.request_extras: Optional[dict[str, Any]] = None
         self.response_extras: Optional[dict[str, Any]] = None
@@ -215,6 +218,12 @@ class Exchange:
         if self.handle and not self.head.is_out:
             self.dirty = True
             self.head.before_sending(hook)
+
+    def let_compress(self, res: Any, may_compress: bool) -> None:
+        """Let the response be compressed, or not."""
+        self.compress = may_compress
+        if lib.sk_res_compress(self.handle, may_compress) == GONE and self.is_elsewhere:
+            self.forward(res, self.let_compress, res, may_compress)
 
     def encode(self, message: Any) -> bytes:
         """Return the bytes of a message; add the Content-Type of JSON where none was written."""

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any, Optional, Union
 
 from ..native import lib
-from ..wire.conditional import Answer, Representation, accepted_encodings, answer
+from ..wire.conditional import Answer, Representation, answer
+from ..wire.content_codings import accepted_codings
 from .file_copy import is_in_memory
 from .file_pump import pump_file
 from .request import Request
@@ -23,7 +24,8 @@ from .sized_body import wait_writable
 #: Up to this size a file is read at once and sent with its head; larger ones are copied by the kernel.
 _SMALL_MAX = 128 * 1024
 #: In order of preference.
-_VARIANTS = (("br", ".br"), ("gzip", ".gz"))
+_VARIANTS = (("br", ".br"), ("zstd", ".zst"), ("gzip", ".gz"))
+_VARIANT_CODINGS = tuple(coding for coding, _ in _VARIANTS)
 _TEXT_TYPES = ("application/javascript", "application/json", "application/xml", "image/svg+xml", "application/manifest+json")
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -46,6 +48,11 @@ class OpenFile:
     representation: Representation
     encoding: Optional[str]
     varies: bool
+
+
+def accepted_variants(req: Request) -> set[str]:
+    """Return the codings of precompressed variants that a client accepts."""
+    return accepted_codings(req.get_header("accept-encoding"), _VARIANT_CODINGS)
 
 
 def open_file(path: str, encodings: Optional[set[str]] = None, root: Optional[str] = None) -> Optional[OpenFile]:
@@ -155,7 +162,7 @@ async def sendfile(
         path: of the file; 404 is the answer where it is missing or is not a regular file.
         content_type: None to guess it by the name.
         cache_control: value of Cache-Control, or None for none.
-        precompressed: whether ``path.br`` or ``path.gz`` is sent to clients that accept it.
+        precompressed: whether ``path.br``, ``path.zst`` or ``path.gz`` is sent to clients that accept it.
 
     Raises:
         TypeError: the path is no path.
@@ -164,7 +171,7 @@ async def sendfile(
     name = os.fspath(path)
     method = req.get_method()
     req.preserve()
-    encodings = accepted_encodings(req.get_header("accept-encoding")) if precompressed else None
+    encodings = accepted_variants(req) if precompressed else None
     opened = await asyncio.get_running_loop().run_in_executor(None, open_file, name, encodings)
     if opened is None:
         return res.send("Not Found", status=404)

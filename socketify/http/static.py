@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 from urllib.parse import quote, unquote_to_bytes
 
-from ..wire.conditional import accepted_encodings
-from .files import OpenFile, content_type_of, is_inside, open_file, open_regular, send_opened, variant_of
+from .files import OpenFile, accepted_variants, content_type_of, is_inside, open_file, open_regular, send_opened, variant_of
 from .request import Request
 from .response import Response
 
@@ -28,7 +27,7 @@ class StaticFiles:
         prefix: of the URL, without the final slash.
         directory: must exist.
         index: name of the file that is served for a directory, or None.
-        precompressed: whether ``name.br`` or ``name.gz`` is sent to clients that accept it.
+        precompressed: whether ``name.br``, ``name.zst`` or ``name.gz`` is sent to clients that accept it.
         cache_control: value of Cache-Control, or None for none.
 
     Raises:
@@ -61,7 +60,7 @@ class StaticFiles:
         url_path = req.get_url()[len(self._prefix) :]
         known = self._known.get(url_path)
         if known is not None:
-            encodings = accepted_encodings(req.get_header("accept-encoding")) if self._precompressed else None
+            encodings = accepted_variants(req) if self._precompressed else None
             opened = self._open_known(known, encodings)
             if opened is not None:
                 return send_opened(res, req, req.get_method(), opened, known[2], self._cache_control)
@@ -73,7 +72,7 @@ class StaticFiles:
 
     async def _serve(self, res: Response, req: Request, url_path: str, segments: list[str]) -> Response:
         req.preserve()
-        encodings = accepted_encodings(req.get_header("accept-encoding")) if self._precompressed else None
+        encodings = accepted_variants(req) if self._precompressed else None
         found = await asyncio.get_running_loop().run_in_executor(None, self._find, segments, encodings)
         if found is None:
             return res.send("Not Found", status=404)

@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0xB920DF7E02B5113D
+DIGEST = 0x5982E8AD046D6544
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -203,6 +203,14 @@ LOG_MICROSECONDS = 27
 LOG_DECIMAL_SECONDS = 28
 LOG_DECIMAL_MILLISECONDS = 29
 LOG_RESPONSE_FIELD = 30
+PLAN_SMALL = 1
+PLAN_BODILESS = 2
+PLAN_WEAK_MATCH = 4
+CODE_MORE = 0
+CODE_FLUSH = 1
+CODE_END = 2
+CODE_DROP = 3
+PLAN_CODED = 1
 WS_CONTINUATION = 0
 WS_TEXT = 1
 WS_BINARY = 2
@@ -298,6 +306,8 @@ WaitingCallback = ctypes.PYFUNCTYPE(None, c_int32, c_int32)
 TlsMissingCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
 LogCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t, c_uint32)
 EndsCallback = ctypes.PYFUNCTYPE(None, c_void_p, c_size_t)
+PlanCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_void_p, c_size_t, c_int32, c_int32)
+CodeCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
 WebSocketOpenCallback = ctypes.PYFUNCTYPE(None, c_uint32)
 WebSocketMessageCallback = ctypes.PYFUNCTYPE(c_int32, c_uint32, c_void_p, c_size_t, c_int32, c_int32)
 WebSocketControlCallback = ctypes.PYFUNCTYPE(None, c_uint32, c_size_t)
@@ -742,6 +752,9 @@ FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sk_res_proxied_address": (c_int32, (c_uint32,)),
     "sk_res_request_id": (c_int32, (c_uint32,)),
     "sk_res_proxy_tlvs": (c_int32, (c_uint32,)),
+    "sk_app_compress": (None, (c_void_p, c_uint64, PlanCallback, CodeCallback)),
+    "sk_compression_output": (c_int32, (c_char_p, c_size_t)),
+    "sk_res_compress": (c_int32, (c_uint32, c_int32)),
     "sk_zlib_load": (c_int32, (c_char_p,)),
     "sk_app_ws": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, ctypes.POINTER(WebSocketBehaviorStruct))),
     "sk_app_publish": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int32)),

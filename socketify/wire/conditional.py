@@ -116,18 +116,3 @@ def _range(asked: str, size: int) -> Answer:
     if last and int(last) < start:
         return whole
     return Answer(206, start, end - start + 1) if start < size else Answer(416)
-
-
-def accepted_encodings(field: Optional[str]) -> set[str]:
-    """Return the content codings that an Accept-Encoding field allows by name or by ``*`` (RFC 9110 section 12.5.3)."""
-    allowed: set[str] = set()
-    refused: set[str] = set()
-    for part in (field or "").split(","):
-        coding, _, parameters = part.partition(";")
-        coding = coding.strip().lower()
-        weight = re.fullmatch(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", parameters, re.IGNORECASE)
-        if coding:
-            (refused if weight is not None and float(weight[1]) == 0 else allowed).add(coding)
-    if "*" in allowed:
-        allowed |= {"br", "gzip"} - refused
-    return allowed - refused

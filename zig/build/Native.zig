@@ -95,7 +95,7 @@ pub fn abiUnit(native: Native) LazyPath {
     const run = b.addSystemCommand(&.{native.options.python});
     run.setName("compare socketify/native/abi.py with the headers");
     run.addFileArg(b.path("zig/build/generate_abi.py"));
-    for ([_][]const u8{ "", "_metrics", "_observing", "_python", "_websocket" }) |part| {
+    for ([_][]const u8{ "", "_compression", "_metrics", "_observing", "_python", "_websocket" }) |part| {
         run.addFileInput(b.path(b.fmt("zig/shim/abi/socketify{s}.h", .{part})));
     }
     run.addFileInput(b.path("socketify/native/abi.py"));
@@ -137,6 +137,7 @@ const Unit = enum {
         return switch (unit) {
             .http => &.{
                 "abi/app.cpp",
+                "abi/compression.cpp",
                 "abi/connection.cpp",
                 "abi/lending.cpp",
                 "abi/loop.cpp",
@@ -148,6 +149,8 @@ const Unit = enum {
                 "http/app.cpp",
                 "http/body.cpp",
                 "http/callback.cpp",
+                "http/coded_response.cpp",
+                "http/compression.cpp",
                 "http/connection.cpp",
                 "http/end_report.cpp",
                 "http/half_closed.cpp",

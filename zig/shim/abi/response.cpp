@@ -3,11 +3,11 @@
 #include "abi/socketify.h"
 #include "http/body.h"
 #include "http/callback.h"
+#include "http/coded_response.h"
 #include "http/connection.h"
 #include "http/send.h"
 #include "websocket/upgrade.h"
 
-#include <algorithm>
 #include <poll.h>
 
 namespace sk {
@@ -22,6 +22,8 @@ bool isReset(us_socket_t *s) {
 
 Head headOf(const char *head, int32_t length, int32_t fields) { return {{head, static_cast<size_t>(length)}, fields}; }
 
+auto pieceSender(const Slot &slot) { return slot.app->compression ? codePiece : sendPiece; }
+
 } // namespace
 
 extern "C" {
@@ -29,7 +31,11 @@ extern "C" {
 int32_t sk_res_send(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *body, size_t body_length,
                     int32_t flags) {
   Slot *slot = findHttpSlot(handle);
-  return slot ? sendResponse(*slot, headOf(head, head_length, fields), {body, body_length}, flags) : SK_GONE;
+  if (!slot) {
+    return SK_GONE;
+  }
+  auto send = slot->app->compression ? codeResponse : sendResponse;
+  return send(*slot, headOf(head, head_length, fields), {body, body_length}, flags);
 }
 
 int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data, size_t length) {
@@ -40,7 +46,7 @@ int32_t sk_res_write(uint32_t handle, const char *head, int32_t head_length, int
   if ((slot->flags & HEAD_SENT) && (head_length || (slot->flags & SIZED))) {
     return SK_BUSY;
   }
-  return sendPiece(*slot, headOf(head, head_length, fields), {data, length}, 0);
+  return pieceSender(*slot)(*slot, headOf(head, head_length, fields), {data, length}, 0);
 }
 
 int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, int32_t fields, const char *data, size_t length) {
@@ -51,7 +57,7 @@ int32_t sk_res_stream(uint32_t handle, const char *head, int32_t head_length, in
   if ((slot->flags & HEAD_SENT) && head_length) {
     return SK_BUSY;
   }
-  int32_t result = sendPiece(*slot, headOf(head, head_length, fields), {data, length}, SK_KEEP_LENGTH);
+  int32_t result = pieceSender(*slot)(*slot, headOf(head, head_length, fields), {data, length}, SK_KEEP_LENGTH);
   return result == SK_OK ? sk_res_flush(handle) : result;
 }
 
@@ -69,7 +75,7 @@ int32_t sk_res_flush(uint32_t handle) {
     return SK_GONE;
   }
   if (!slot->socket->getBufferedAmount()) {
-    return SK_OK;
+    return uncodedBytes(*slot) ? SK_BUFFERED : SK_OK;
   }
   if (!unread) {
     awaitReader(*slot);
@@ -83,42 +89,8 @@ int32_t sk_res_try_end(uint32_t handle, const char *head, int32_t head_length, i
   if (!slot) {
     return SK_GONE;
   }
-  if ((slot->flags & HEAD_SENT) && (head_length || !(slot->flags & SIZED))) {
-    return SK_BUSY;
-  }
-  Cork cork(slot->socket);
-  if (!(slot->flags & HEAD_SENT)) {
-    int32_t result = writeHead(*slot, headOf(head, head_length, fields), true, total_length, flags);
-    if (result != SK_OK) {
-      cork.release();
-      return result;
-    }
-  }
-  HttpData *state = httpData(slot->socket);
-  std::string_view piece(data, length);
-  piece = piece.substr(0, std::min<uint64_t>(piece.length(), slot->total_length - state->offset));
-  bool taken = true;
-  if (slot->flags & BODILESS) {
-    state->offset = slot->total_length;
-  } else if (!piece.empty()) {
-    auto [written, failed] = slot->socket->write(piece.data(), piece.length(), true);
-    state->offset += written;
-    countSent(*slot, written);
-    taken = written == piece.length() && !failed;
-  }
-  bool complete = state->offset >= slot->total_length;
-  if (complete) {
-    completeResponse(*slot);
-  }
-  cork.release();
-  if (complete) {
-    continueConnection(*slot);
-  } else if (!taken) {
-    awaitReader(*slot);
-  } else {
-    awaitHandler(*slot);
-  }
-  return SK_TRIED | (taken ? SK_TRIED_TAKEN : 0) | (complete ? SK_TRIED_COMPLETE : 0);
+  auto send = slot->app->compression ? codeTried : tryEnd;
+  return send(*slot, headOf(head, head_length, fields), {data, length}, total_length, flags);
 }
 
 int32_t sk_res_has_begun(uint32_t handle) {
@@ -155,7 +127,11 @@ int32_t sk_res_early_hints(uint32_t handle, const char *head, int32_t head_lengt
 
 int32_t sk_res_end_trailers(uint32_t handle, const char *head, int32_t head_length, int32_t fields) {
   Slot *slot = findHttpSlot(handle);
-  return slot ? sendTrailers(*slot, headOf(head, head_length, fields)) : SK_GONE;
+  if (!slot) {
+    return SK_GONE;
+  }
+  auto send = slot->app->compression ? codeTrailers : sendTrailers;
+  return send(*slot, headOf(head, head_length, fields));
 }
 
 int32_t sk_res_read_body(uint32_t handle) {
@@ -173,6 +149,10 @@ int32_t sk_res_want_writable(uint32_t handle) {
   Slot *slot = findHttpSlot(handle);
   if (!slot) {
     return SK_GONE;
+  }
+  if (slot->app->compression) {
+    wantWritable(*slot);
+    return SK_OK;
   }
   auto *response = static_cast<HttpResponse *>(slot->socket);
   response->onWritable([handle, response](uintmax_t) {
@@ -199,7 +179,7 @@ uint64_t sk_res_write_offset(uint32_t handle) {
 
 int64_t sk_res_buffered_bytes(uint32_t handle) {
   Slot *slot = findHttpSlot(handle);
-  return slot ? static_cast<int64_t>(slot->socket->getBufferedAmount()) : SK_ABSENT;
+  return slot ? static_cast<int64_t>(slot->socket->getBufferedAmount() + uncodedBytes(*slot)) : SK_ABSENT;
 }
 
 int32_t sk_res_cork(uint32_t handle) {

@@ -435,6 +435,10 @@ SK_API int32_t sk_res_tls_facts(uint32_t handle);
 
 #include "socketify_observing.h"
 
+/* ---- Compression ------------------------------------------------------------------------------------------------ */
+
+#include "socketify_compression.h"
+
 /* ---- WebSocket ---------------------------------------------------------------------------------------------------- */
 
 #include "socketify_websocket.h"

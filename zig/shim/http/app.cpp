@@ -194,6 +194,9 @@ void App::connectionClosed(Slot &slot) {
   if (observer) {
     observer->forget(slot);
   }
+  if (compression) {
+    compression->forget(slot);
+  }
   if (slot.request) {
     /* A handler is running for it: onRequest releases the slot when it is done with it. */
     slot.flags = 0;
@@ -259,6 +262,9 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   }
   if (metrics) {
     metrics->begin(slot, request->rawMethod());
+  }
+  if (compression) {
+    compression->begin(slot, *request);
   }
   Parameters parameters;
   Dispatch dispatch{&slot, request, !websockets.empty() && asksForWebSocket(*request), &parameters};

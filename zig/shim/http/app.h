@@ -4,6 +4,7 @@
 
 #include "abi/socketify.h"
 #include "http/added_fields.h"
+#include "http/compression.h"
 #include "http/engine.h"
 #include "http/handler.h"
 #include "http/metrics.h"
@@ -46,6 +47,7 @@ struct App {
   sk_drained_fn on_last_request = nullptr;
   std::unique_ptr<Observer> observer;
   std::unique_ptr<Metrics> metrics;
+  std::unique_ptr<Compression> compression;
   AddedFields added;
   /* It may have connections, or have had some. */
   bool listened = false;

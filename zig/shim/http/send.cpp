@@ -5,6 +5,7 @@
 #include "http/response.h"
 #include "http2/stream.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace sk {
@@ -131,6 +132,44 @@ int32_t sendPiece(Slot &slot, const Head &head, std::string_view data, int32_t f
     awaitReader(slot);
   }
   return SK_BUFFERED;
+}
+
+int32_t tryEnd(Slot &slot, const Head &head, std::string_view data, uint64_t total_length, int32_t flags) {
+  if ((slot.flags & HEAD_SENT) && (!head.block.empty() || !(slot.flags & SIZED))) {
+    return SK_BUSY;
+  }
+  Cork cork(slot.socket);
+  if (!(slot.flags & HEAD_SENT)) {
+    int32_t result = writeHead(slot, head, true, total_length, flags);
+    if (result != SK_OK) {
+      cork.release();
+      return result;
+    }
+  }
+  HttpData *state = httpData(slot.socket);
+  std::string_view piece = data.substr(0, std::min<uint64_t>(data.length(), slot.total_length - state->offset));
+  bool taken = true;
+  if (slot.flags & BODILESS) {
+    state->offset = slot.total_length;
+  } else if (!piece.empty()) {
+    auto [written, failed] = slot.socket->write(piece.data(), piece.length(), true);
+    state->offset += written;
+    countSent(slot, written);
+    taken = written == piece.length() && !failed;
+  }
+  bool complete = state->offset >= slot.total_length;
+  if (complete) {
+    completeResponse(slot);
+  }
+  cork.release();
+  if (complete) {
+    continueConnection(slot);
+  } else if (!taken) {
+    awaitReader(slot);
+  } else {
+    awaitHandler(slot);
+  }
+  return SK_TRIED | (taken ? SK_TRIED_TAKEN : 0) | (complete ? SK_TRIED_COMPLETE : 0);
 }
 
 int32_t sendTrailers(Slot &slot, const Head &fields) {

@@ -12,6 +12,8 @@ namespace sk {
 int32_t sendResponse(Slot &slot, const Head &head, std::string_view body, int32_t flags);
 /* A piece of a body that goes on. */
 int32_t sendPiece(Slot &slot, const Head &head, std::string_view data, int32_t flags);
+/* What fits of a body of a known length, see sk_res_try_end. */
+int32_t tryEnd(Slot &slot, const Head &head, std::string_view data, uint64_t total_length, int32_t flags);
 /* The end of a response whose head is out, with fields behind its body where it is chunked. */
 int32_t sendTrailers(Slot &slot, const Head &fields);
 /* 100 (Continue): the client shall send its body. */
