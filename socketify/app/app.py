@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from ..core.access_log import LogDestination
+from ..core.blocking import BlockingWatch
 from ..core.bridge import Loop
 from ..core.certificate_watch import CertificateWatch
 from ..core.compressing import compress
@@ -18,9 +19,10 @@ from ..core.core import Core
 from ..core.lifecycle import Lifecycle
 from ..core.limits import Limits
 from ..core.listeners import Listener
+from ..core.mistakes import check_takes
 from ..core.native_options import native_options
 from ..core.observing import USUAL_FORWARDED_HEADERS, FieldNames, TrustedProxies, new_access_log, observe
-from ..core.options import AppListenOptions, AppOptions, check_counts
+from ..core.options import AppListenOptions, AppOptions, check_counts, is_debug
 from ..core.outcome import ErrorHandler
 from ..core.response_compression import ResponseCompression, as_compression
 from ..core.server_names import ServerNames
@@ -88,7 +90,9 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
             the program has set: see ``docs/opentelemetry.md``.
         compress_responses: True to compress responses for clients that accept it, or a :class:`ResponseCompression` that says
             which and how; see ``res.compress``.
-        debug: whether the 500 page shows the error; never in production.
+        debug: for development, never in production: whether the 500 page shows the error, and the log says what blocks the
+            event loop, and which handler did not answer. None for what the environment variable SOCKETIFY_DEBUG says, which
+            ``--debug`` sets.
         broker: what shares the topics of this app with other processes: a URL such as ``redis://localhost``, or a
             :class:`socketify.Broker`. None for the one in the environment variable SOCKETIFY_BROKER or, in a worker, the one
             that its supervisor gives it; ``"none"`` for none.
@@ -128,7 +132,7 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
         access_log_file: LogDestination = None,
         otel: bool = False,
         compress_responses: Union[bool, ResponseCompression] = False,
-        debug: bool = False,
+        debug: Optional[bool] = None,
         broker: Union[str, Broker, None] = None,
         broker_required: bool = True,
     ) -> None:
@@ -152,10 +156,13 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
         tracing = new_tracing(otel)
         limits = limits or Limits()
         #: What the parts of the framework share; not for handlers.
+        debug = is_debug() if debug is None else debug
         self.core = core = Core(debug)
         core.app = weakref.ref(self)
         #: How it listens, is served and stops; for servers that run it.
         self.lifecycle = Lifecycle(core, lifespan, shutdown_timeout)
+        if debug:
+            self.lifecycle.services.append(BlockingWatch())
         self._backlog = limits.backlog
         self.handlers = Handlers(core, request_response_factory_max_items, tracing)
         self._loop = Loop(core)
@@ -398,6 +405,7 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
         if not callable(handler):
             message = f"an error handler must be callable as handler(error, res, req), not {handler!r}"
             raise TypeError(message)
+        check_takes(handler, "error handler", "error", "res", "req")
         self.core.outcome.handler = handler
         return handler
 

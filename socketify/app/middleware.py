@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Coroutine
 from typing import Any, Callable
 
+from ..core.mistakes import check_takes
 from ..http.request import Request
 from ..http.response import Response
 
@@ -29,7 +30,10 @@ def _accepting_data(function: Middleware) -> Middleware:
     if not callable(function):
         message = f"a middleware must be callable as (res, req, data=None), not {function!r}"
         raise TypeError(message)
-    return function if takes_data(function) else lambda res, req, _data: function(res, req)
+    if takes_data(function):
+        return function
+    check_takes(function, "middleware", "res", "req")
+    return lambda res, req, _data: function(res, req)
 
 
 def middleware(*functions: Middleware) -> Middleware:

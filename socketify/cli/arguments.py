@@ -11,7 +11,7 @@ from typing import Any, Callable, NoReturn, Optional, Union
 from .. import __version__
 from ..core.limits import Limits
 from ..core.observing import USUAL_FORWARDED_HEADERS
-from ..core.options import TLS_VERSIONS
+from ..core.options import TLS_VERSIONS, TRUE_WORDS
 from ..native.abi import WS_IDLE_TIMEOUT_MAX, WS_IDLE_TIMEOUT_MIN, WS_LIFETIME_MAX
 from ..process.worker_options import RSS_MIN, SECONDS_MAX
 from ..server.serve import INTERFACES
@@ -35,14 +35,13 @@ _NEEDS = (
 _NEEDS_SUPERVISOR = ("metrics", "limit_max_requests", "timeout_worker", "timeout_start", "max_rss", "worker_lifetime")
 _MODE_MAX = 0o777
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
-_TRUE = ("1", "true", "yes", "on", "t", "y")
 _FALSE = ("0", "false", "no", "off", "f", "n")
 
 
 def boolean(text: str) -> bool:
     """Read a flag's value."""
     word = text.lower()
-    if word in _TRUE:
+    if word in TRUE_WORDS:
         return True
     if word in _FALSE:
         return False
@@ -233,6 +232,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="LOOP",
         help="auto, asyncio, uvloop, or module:factory for what makes another event loop (default: %(default)s)",
     )
+    add("--debug", action="store_true", help="for development: errors in responses, and warnings about what blocks the loop")
     add("--reload", action="store_true", help="restart when a file changes (needs watchfiles)")
     add("--reload-dir", action="append", metavar="DIR", help="what to watch, several times (default: --app-dir)")
 

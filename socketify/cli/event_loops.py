@@ -30,7 +30,7 @@ def loop_factory(name: str, directory: str) -> Callable[[], asyncio.AbstractEven
         return new_asyncio_loop
     if name == "uvloop":
         if importlib.util.find_spec("uvloop") is None:
-            message = "--loop uvloop: the package is not installed"
+            message = '--loop uvloop needs the package uvloop: pip install "socketify[uvloop]"'
             raise LoadError(message)
         return new_uv_loop
     try:

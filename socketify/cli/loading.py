@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Callable
 
+from ..app.app import App
+
+#: How many applications are named at most.
+_NAMED_MAX = 3
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
@@ -38,9 +44,31 @@ def load(reference: str, directory: str = ".") -> Any:
         try:
             found = getattr(found, name)
         except AttributeError as error:
-            message = f"module {module_name!r} has no attribute {attribute!r}"
+            message = f"module {module_name!r} has no attribute {attribute!r}{_instead(sys.modules[module_name], attribute)}"
             raise LoadError(message) from error
     return found
+
+
+def _instead(module: ModuleType, attribute: str) -> str:
+    """Return what may have been meant: a name like it, or what the module has to offer."""
+    names = [name for name, value in vars(module).items() if not name.startswith("_") and _is_of(module, value)]
+    likely = difflib.get_close_matches(attribute, names, 1) or names[:_NAMED_MAX]
+    offered = " or ".join(f"{module.__name__}:{name}" for name in likely)
+    return f" in {module.__file__}; did you mean {offered}?" if offered else f" in {module.__file__}"
+
+
+def _is_of(module: ModuleType, value: Any) -> bool:
+    """Return whether a module made a value, which may be an application."""
+    if isinstance(value, (ModuleType, type)) or not (callable(value) or isinstance(value, App)):
+        return False
+    # Objects have the module of their class.
+    return not inspect.isroutine(value) or getattr(value, "__module__", None) == module.__name__
+
+
+def _like(module_name: str, folder: str) -> str:
+    """Return the name of a file in a folder that a module's name resembles."""
+    found = difflib.get_close_matches(module_name, [each.stem for each in Path(folder).glob("*.py")], 1)
+    return f"; did you mean {found[0]}?" if found else "; --app-dir names another folder"
 
 
 def _import(module_name: str, folder: str) -> Any:
@@ -55,6 +83,8 @@ def _import(module_name: str, folder: str) -> Any:
         if module_name.endswith((".py", "/")) or "/" in module_name:
             suggested = module_name[:-3] if module_name.endswith(".py") else module_name
             message += f"; modules are named without path and '.py', as in {suggested.strip('/').replace('/', '.')}:app"
+        else:
+            message += _like(module_name, folder)
         raise LoadError(message) from error
     except Exception as error:
         message = f"module {module_name!r} cannot be imported: {described(error)}"

@@ -93,7 +93,7 @@ def _yaml(text: str) -> Any:
     try:
         yaml = importlib.import_module("yaml")
     except ImportError as error:
-        message = "--log-config: a YAML file needs the package PyYAML"
+        message = "--log-config: a YAML file needs the package PyYAML: pip install PyYAML"
         raise LoadError(message) from error
     return yaml.safe_load(text)
 

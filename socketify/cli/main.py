@@ -59,6 +59,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         if settings.print_config:
             sys.stdout.write(json.dumps(_public_settings(settings), indent=2) + "\n")
             return 0
+        if settings.debug:
+            # Apps look there, also those that the program makes itself.
+            os.environ["SOCKETIFY_DEBUG"] = "1"
         configure_logging(settings.log_level, settings.log_config)
         check_backend()
         options = worker_options(settings)
@@ -248,7 +251,7 @@ def _load_environment(path: str) -> None:
     try:
         dotenv = importlib.import_module("dotenv")
     except ImportError as error:
-        message = "--env-file needs the package python-dotenv"
+        message = '--env-file needs the package python-dotenv: pip install "socketify[cli]"'
         raise LoadError(message) from error
     if not Path(path).is_file():
         message = f"--env-file: no such file: {path!r}"
@@ -263,7 +266,7 @@ def _print_completion(shell: str) -> int:
     try:
         shtab = importlib.import_module("shtab")
     except ImportError:
-        sys.stderr.write("socketify: --print-completion needs the package shtab\n")
+        sys.stderr.write('socketify: --print-completion needs the package shtab: pip install "socketify[cli]"\n')
         return CONFIGURATION_ERROR
     sys.stdout.write(shtab.complete(make_parser(), shell=shell) + "\n")
     return 0

@@ -35,7 +35,7 @@ def run_reloading(work: Callable[[], int], settings: argparse.Namespace) -> int:
     try:
         watchfiles = importlib.import_module("watchfiles")
     except ImportError as error:
-        message = "--reload needs the package watchfiles"
+        message = '--reload needs the package watchfiles: pip install "socketify[cli]"'
         raise LoadError(message) from error
     directories = settings.reload_dir or [settings.app_dir]
     stopped = 0

@@ -20,6 +20,7 @@ from ..native import abi, lib, request_handler
 from .counting import Counting
 from .listeners import Listener, listen_error
 from .live import LiveExchanges, NativeEvents
+from .mistakes import refuse_awaitable
 from .outcome import Outcome
 
 #: A function that sets up a native app; called with its address.
@@ -327,7 +328,11 @@ class Core:
                 return bytes(message), False
             if message is None:
                 return b"", False
-        text = self.dumps(message)
+        try:
+            text = self.dumps(message)
+        except Exception:
+            refuse_awaitable(message)
+            raise
         return text.encode() if isinstance(text, str) else text, True
 
     # ---- errors

@@ -19,6 +19,7 @@ from .bridge import Loop
 from .core import Core
 from .drain import Drain
 from .in_flight import describe_in_flight
+from .mistakes import check_takes
 from .stopping import LifecycleHandler, Stop, end_loop
 
 logger = logging.getLogger("socketify")
@@ -255,4 +256,5 @@ def _checked(handler: LifecycleHandler) -> LifecycleHandler:
     if not callable(handler):
         message = f"a start or shutdown handler must be callable without arguments, not {handler!r}"
         raise TypeError(message)
+    check_takes(handler, "handler")
     return handler

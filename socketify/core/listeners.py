@@ -9,6 +9,7 @@ from typing import Optional, Union
 
 from ..system.descriptors import answer_without_delay, listen_on
 from ..system.unix_sockets import SocketFile, bound_unix_socket
+from .mistakes import listen_failure
 from .options import AppListenOptions
 
 _EXCLUSIVE = 1
@@ -142,7 +143,4 @@ def listen_error(error: Union[OSError, UnicodeError], config: AppListenOptions) 
     if isinstance(error, socket.gaierror):
         return socket.gaierror(error.errno, f"cannot listen on {where}: no such host: {config.host!r}")
     number = error.errno or 0
-    message = f"cannot listen on {where}: {error.strerror or error}"
-    if number == errno.EADDRINUSE:
-        message = f"cannot listen on {where}: the address is taken"
-    return OSError(number, message)
+    return OSError(number, listen_failure(where, error))

@@ -193,6 +193,15 @@ class AppOptions:
         return self.client_certificate or (None if self.ca_file_name is None else "required")
 
 
+#: What an environment variable, or a flag, says for yes.
+TRUE_WORDS = ("1", "true", "yes", "on", "t", "y")
+
+
+def is_debug() -> bool:
+    """Return whether the environment asks for debugging."""
+    return os.environ.get("SOCKETIFY_DEBUG", "").lower() in TRUE_WORDS
+
+
 def check_counts(**counts: object) -> None:
     """Raise a ValueError for what is no int of 0 or more; the message names it."""
     for name, value in counts.items():

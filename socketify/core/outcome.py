@@ -91,6 +91,8 @@ class Outcome:
     def __init__(self, host: OutcomeHost, debug: bool) -> None:
         self._host = host
         self._debug = debug
+        #: Of responses that their handlers left unanswered: what describes them, by handle; None where nobody wants to know.
+        self.places: Optional[dict[int, str]] = {} if debug else None
         #: Called as ``handler(error, res, req)``; a response that it leaves unanswered is logged and gets the usual answer.
         self.handler: Optional[ErrorHandler] = None
         #: Called with every error that no handler answered for, before the client gets its answer; for tests of applications.
@@ -218,7 +220,11 @@ class Outcome:
     def _fail_dropped(self, handle: int) -> None:
         if lib.sk_res_has_begun(handle) < 0:
             return
-        message = "a handler returned without answering, and nothing holds its response"
+        place = self.places.pop(handle, "a handler") if self.places is not None else "a handler"
+        message = (
+            f"{place} returned without answering, and nothing holds its response: call res.end(...) or res.send(...), "
+            "or 'await' what does; who answers later holds res until then"
+        )
         self.fail_handle(RuntimeError(message), handle, "a response was dropped before it ended")
 
     def _note(self, error: BaseException) -> None:

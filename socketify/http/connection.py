@@ -91,7 +91,7 @@ class ClientConnection(OwnAttributes):
         """Call back with every piece of the request's body: ``handler(res, chunk, is_end)``."""
         exchange = self.exchange_
         if not exchange.handle:
-            exchange.refuse_late("on_data")
+            exchange.refuse_late_reading("on_data")
             return self
 
         def sink(chunk: bytes, last: bool) -> None:
@@ -105,10 +105,13 @@ class ClientConnection(OwnAttributes):
 
     async def get_data(self) -> BytesIO:
         """Return the request's body, or the part that arrived before the client left."""
+        return BytesIO(await self._read("get_data"))
+
+    async def _read(self, what: str) -> bytes:
         if not self.exchange_.handle:
-            self.exchange_.refuse_late("get_data")
-            return BytesIO()
-        return BytesIO(await read_whole(self.exchange_, self))
+            self.exchange_.refuse_late_reading(what)
+            return b""
+        return await read_whole(self.exchange_, self)
 
     async def get_text(self, encoding: str = "utf-8") -> Optional[str]:
         """Return the request's body as text, or None when the client left before all of it arrived.
@@ -117,7 +120,7 @@ class ClientConnection(OwnAttributes):
             BadRequestError: it is not of that encoding; unhandled, the client gets a 400.
 
         """
-        data = (await self.get_data()).getvalue()
+        data = await self._read("get_text")
         if self.aborted:
             return None
         try:
@@ -133,7 +136,7 @@ class ClientConnection(OwnAttributes):
             BadRequestError: it is not JSON: the serializer raised a ValueError; unhandled, the client gets a 400.
 
         """
-        data = (await self.get_data()).getvalue()
+        data = await self._read("get_json")
         if self.aborted:
             return None
         try:
@@ -149,7 +152,7 @@ class ClientConnection(OwnAttributes):
             BadRequestError: it is no such form; unhandled, the client gets a 400.
 
         """
-        data = (await self.get_data()).getvalue()
+        data = await self._read("get_form_urlencoded")
         if self.aborted:
             return None
         values: dict[str, str] = {}
@@ -171,7 +174,7 @@ class ClientConnection(OwnAttributes):
         """
         reader = FormReader(req.get_header("content-type"), max_files, max_file_size)
         if not self.exchange_.handle:
-            self.exchange_.refuse_late("get_form")
+            self.exchange_.refuse_late_reading("get_form")
             return None
         return await read_form(self.exchange_, self, reader)
 

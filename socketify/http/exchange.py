@@ -180,7 +180,13 @@ class Exchange:
     def refuse_late(self, what: str) -> None:
         """Raise a RuntimeError, as the response has ended; but not when the client left."""
         if not self.aborted:
-            message = f"{what}: the response has ended already"
+            message = f"{what}: the response has ended already: return after the answer, or ask res.has_responded() before"
+            raise RuntimeError(message)
+
+    def refuse_late_reading(self, what: str) -> None:
+        """Raise a RuntimeError, as the body of the request went with its response; but not when the client left."""
+        if not self.aborted:
+            message = f"{what}: the response has ended already, and the body of its request is gone: read it before the answer"
             raise RuntimeError(message)
 
     def mark_aborted(self) -> None:

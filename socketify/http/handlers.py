@@ -8,11 +8,13 @@ from collections.abc import Coroutine
 from typing import Any, Callable, Optional, Protocol
 
 from ..core.core import Core, route_place
+from ..core.mistakes import check_takes
 from ..core.own_class import own_class
 from ..core.references import count_references, references_of
 from ..native import ExchangeHandler, capabilities, lib
 from ..wire.paths import parameter_names
 from .exchange import Exchange
+from .noted import noted
 from .request import Request
 from .response import Response
 
@@ -94,7 +96,8 @@ class Handlers:
         if not callable(handler):
             message = f"handler must be callable as handler(res, req), not {handler!r}"
             raise TypeError(message)
-        handler = self.traced(handler, path)
+        check_takes(handler, "handler", "res", "req")
+        handler = self.traced(self._noted(handler), path)
         callback = self.callback(handler, names)
         core = self._core
         if not capabilities.members:
@@ -104,6 +107,11 @@ class Handlers:
         core.callbacks.append(native_handler)
         place = route_place(hostname, method, path)
         core.configure(lambda native: lib.sk_app_route_exchange(native, *place, native_handler))
+
+    def _noted(self, handler: Handler) -> Handler:
+        """Return the handler, or where the app is debugged one that notes for which response it is."""
+        places = self._core.outcome.places
+        return handler if places is None else noted(handler, places)
 
     def traced(self, handler: Handler, route: Optional[str]) -> Handler:
         """Return the handler, or one that does the same and is traced, where the app is."""

@@ -9,6 +9,7 @@ import os
 import socket
 from typing import Optional
 
+from ..core.mistakes import listen_failure
 from ..system.descriptors import listen_on
 from ..system.unix_sockets import SocketFile, bound_unix_socket
 from .binding import bound_socket
@@ -57,8 +58,7 @@ def open_sockets(
     try:
         return _listen(host or None, port, workers, backlog), None
     except OSError as error:
-        message = f"cannot listen on {host or '*'}:{port}: {error.strerror}"
-        raise type(error)(error.errno, message) from error
+        raise type(error)(error.errno, listen_failure(f"{host or '*'}:{port}", error)) from error
 
 
 def _listen(host: Optional[str], port: int, workers: int, backlog: int) -> list[list[socket.socket]]:
@@ -118,8 +118,7 @@ def _listen_unix(
             file.remove()
             raise
     except OSError as error:
-        message = f"cannot listen on Unix socket {path!r}: {error.strerror}"
-        raise type(error)(error.errno, message) from error
+        raise type(error)(error.errno, listen_failure(f"Unix socket {path!r}", error)) from error
     return opened, file
 
 

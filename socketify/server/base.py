@@ -27,6 +27,7 @@ from ..system.processes import exit_code
 from ..system.stop_signals import raise_again
 from ..system.worker import end_with_parent, succeeds
 from ..topics.broker import BrokerError
+from .detection import check_interface
 
 Self = TypeVar("Self", bound="InterfaceServer")
 logger = logging.getLogger("socketify")
@@ -76,6 +77,8 @@ class InterfaceServer(ABC):
         setup: Optional[Callable[[App], Any]] = None,
         **app_options: Any,
     ) -> None:
+        if isinstance(app, App):
+            check_interface(app, type(self).__name__)
         self._check_application(app)
         if websocket is not None and not isinstance(websocket, (bool, Mapping)) and not callable(websocket):
             message = f"websocket must be True, False, None, a dict or an ASGI application, not {websocket!r}"

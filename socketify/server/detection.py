@@ -6,10 +6,17 @@ import inspect
 from typing import Any, NamedTuple, NoReturn, Optional
 
 from ..app.app import App
+from ..core.mistakes import describe_function
 
 _SSGI_PARAMETERS = 8
 #: The interfaces of functions that are not awaited, by the number of parameters they need.
 _INTERFACES = {_SSGI_PARAMETERS: "ssgi", 3: "asgi", 2: "wsgi", 1: "socketify"}
+_ARGUMENTS = {
+    "asgi": ("scope", "receive", "send"),
+    "wsgi": ("environ", "start_response"),
+    "ssgi": ("type", "server_address", "remote_address", "method", "path", "query_string", "get_header", "res"),
+    "socketify": ("app",),
+}
 _CHOICE = "say which it has: --interface, or interface=, is one of asgi, wsgi, ssgi, socketify"
 
 
@@ -64,6 +71,32 @@ def detect_interface(app: Any) -> str:
         )
         raise TypeError(message)
     return _INTERFACES[arity.needed]
+
+
+def check_interface(app: Any, interface: str) -> None:
+    """Raise a TypeError for an application that cannot have the interface that it is said to have."""
+    name = "asgi" if interface == "asgi3" else interface
+    if isinstance(app, App) and name != "socketify":
+        message = (
+            f"this is a socketify.App, not an application of {name.upper()}: it is served as it is, "
+            "by app.run(), or on the command line without --interface"
+        )
+        raise TypeError(message)
+    if isinstance(app, App) or hasattr(app, "get_supported") or not callable(app):
+        return
+    names = _ARGUMENTS[name]
+    # Decorators pass for what they wrap, and may take other arguments.
+    arity = _arity(app) or _arity(_called(app))
+    if arity is None or arity.takes(len(names)) or hasattr(app, "__wrapped__"):
+        return
+    message = (
+        f"an application of the interface {name} is called as app({', '.join(names)}), which "
+        f"{describe_function(app)} does not take: it needs {_counted(arity.needed)}"
+    )
+    fitting = _INTERFACES.get(arity.needed)
+    if fitting is not None:
+        message += f", as those of {fitting} do"
+    raise TypeError(message)
 
 
 def _without_parameters(app: Any, arity: _Arity, is_async: bool) -> str:

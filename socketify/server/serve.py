@@ -10,7 +10,7 @@ from ..core.options import AppListenOptions, AppOptions
 from ..process.worker_options import WorkerOptions
 from .asgi import ASGI
 from .base import InterfaceServer, ListenHandler
-from .detection import detect_interface
+from .detection import check_interface, detect_interface
 from .ssgi import SSGI
 from .wsgi import WSGI
 
@@ -36,6 +36,7 @@ def make_server(app: Any, interface: str = "auto", *, websocket: Any = "auto", *
         message = f"interface must be one of {', '.join(INTERFACES)}, not {interface!r}"
         raise ValueError(message)
     name = detect_interface(app) if interface == "auto" else interface
+    check_interface(app, name)
     if name == "socketify":
         return _native_server(app, websocket, options)
     if websocket == "auto":

@@ -13,6 +13,7 @@ from ..ssgi import mount as ssgi
 from ..wsgi import mount as wsgi
 from ..wsgi.thread_pool import checked_threads
 from .base import InterfaceServer
+from .detection import check_interface
 
 #: The interfaces that this server offers to frameworks.
 SUPPORTED_INTERFACES = {"asgi": SPEC_VERSIONS["http"], "wsgi": "1.0", "ssgi": "1.0"}
@@ -87,6 +88,8 @@ def _handlers(app: Any) -> tuple[_Handler, _Handler]:
     """Return the handlers of requests and of websockets."""
     get_supported = getattr(app, "get_supported", None)
     if get_supported is None:
+        if isinstance(app, App):
+            check_interface(app, "ssgi")
         if not callable(app):
             message = f"app must be callable, or have get_supported, not {app!r}"
             raise TypeError(message)

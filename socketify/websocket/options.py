@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable, Optional
 
+from ..core.mistakes import check_takes
 from .admission import Admission
 from .compression import find_zlib
 from .constants import CompressOptions, is_compression
 from .session import Handler
 
-HANDLERS = ("upgrade", "open", "message", "drain", "ping", "pong", "close", "subscription", "presence")
+#: What each is called with.
+HANDLERS = {
+    "upgrade": ("res", "req", "socket_context"),
+    "open": ("ws",),
+    "message": ("ws", "message", "opcode"),
+    "drain": ("ws",),
+    "ping": ("ws", "message"),
+    "pong": ("ws", "message"),
+    "close": ("ws", "code", "message"),
+    "subscription": ("ws", "topic", "subscriptions", "subscriptions_before"),
+    "presence": ("ws",),
+}
 _PAYLOAD_MAX = 2**31 - 1
 
 
@@ -85,6 +97,8 @@ class WebSocketOptions:
             if handler is not None and not callable(handler):
                 message = f"{key} must be a function, not {handler!r}"
                 raise ValueError(message)
+            if handler is not None:
+                check_takes(handler, key, *HANDLERS[key])
         self._options: dict[str, Any] = {}
         for key, (default, wanted, is_right) in _OPTIONS.items():
             value = behavior.get(key, default)

@@ -234,7 +234,7 @@ def test_a_taken_port(command: Any) -> None:
         taken_port = taken.getsockname()[1]
         running = command("app:asgi", "--port", str(taken_port))
         assert running.process.wait(20) == 2
-    assert f"cannot listen on 127.0.0.1:{taken_port}: Address already in use" in running.said
+    assert f"cannot listen on 127.0.0.1:{taken_port}: the address is taken" in running.said
     assert len(running.said.splitlines()) == 1
     debugged = command("nowhere:app", "--port", "0", "--log-level", "debug")
     assert debugged.process.wait(20) == 2

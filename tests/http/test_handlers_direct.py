@@ -242,7 +242,7 @@ def test_an_app_that_was_closed_goes_with_its_handlers() -> None:
     app = App()
     gone = weakref.ref(app)
     app.get("/", lambda res, _req: res.end(str(gone())))
-    app.get("/own", app.close)
+    app.get("/own", app.trigger_error)
     app.close()
     del app
     gc.collect()

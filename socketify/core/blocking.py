@@ -1,0 +1,95 @@
+"""What blocks the event loop, found while it does. For development."""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import logging
+import sys
+import sysconfig
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Optional
+
+logger = logging.getLogger("socketify")
+
+#: How long the loop may do one thing.
+_SECONDS = 0.1
+#: Between two looks.
+_PAUSE_SECONDS = 0.05
+
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+_ASYNCIO = str(Path(asyncio.__file__).parent)
+#: Files that are no part of the program.
+_LIBRARIES = (_PACKAGE, "<", *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+#: Functions in which a loop runs; what called them waits for its end.
+_RUNNERS = {(_ASYNCIO, "run"), (_ASYNCIO, "run_forever"), (_ASYNCIO, "run_until_complete"), (_PACKAGE + "/core", "run")}
+
+
+class BlockingWatch:
+    """Looks from a thread whether an event loop turns, and warns with the line of the program that keeps it from turning.
+
+    While it looks, coroutines remember where they were made, which the warning about one that was never awaited says.
+    """
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._depth = 0
+
+    async def start(self) -> None:
+        """Start to look at the running loop."""
+        self._depth = sys.get_coroutine_origin_tracking_depth()
+        sys.set_coroutine_origin_tracking_depth(max(self._depth, 1))
+        arguments = (asyncio.get_running_loop(), threading.get_ident())
+        threading.Thread(target=self._look, args=arguments, name="socketify-debug", daemon=True).start()
+
+    async def stop(self, _seconds: float) -> None:
+        """Stop looking."""
+        self._ended.set()
+        sys.set_coroutine_origin_tracking_depth(self._depth)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, thread: int) -> None:
+        while not self._ended.wait(_PAUSE_SECONDS):
+            turned = threading.Event()
+            try:
+                loop.call_soon_threadsafe(turned.set)
+            except RuntimeError:
+                # It was closed.
+                return
+            if turned.wait(_SECONDS):
+                continue
+            place = blocking_place(sys._current_frames().get(thread))  # noqa: SLF001 - as its documentation says
+            if place is not None:
+                logger.warning(
+                    "the event loop is blocked at %s: meanwhile it serves nobody else; 'await' what waits, as asyncio.sleep "
+                    "and asynchronous clients do, or let a thread do it: await asyncio.to_thread(...)",
+                    place,
+                )
+            while not turned.wait(_PAUSE_SECONDS) and not self._ended.is_set():
+                """One warning is enough."""
+
+
+def blocking_place(frame: Optional[FrameType]) -> Optional[str]:
+    """Return file, line, function and text of what a loop's thread does for the program; None where it is not in it.
+
+    Args:
+        frame: the innermost one of the thread.
+
+    """
+    library: Optional[FrameType] = None
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if (str(Path(file).parent), frame.f_code.co_name) in _RUNNERS:
+            break
+        if not file.startswith(_LIBRARIES):
+            return _described(frame)
+        if library is None and not file.startswith((_PACKAGE, _ASYNCIO, "<")):
+            library = frame
+        frame = frame.f_back
+    return None if library is None else _described(library)
+
+
+def _described(frame: FrameType) -> str:
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    return f"{file}:{line} in {frame.f_code.co_name}: {linecache.getline(file, line).strip() or '?'}"

@@ -1,0 +1,65 @@
+"""What programs get wrong again and again, told where it is seen, with the way out."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import inspect
+from pathlib import Path
+from typing import Any, Callable
+
+
+def check_takes(function: Callable[..., Any], what: str, *names: str) -> None:
+    """Raise a TypeError for a function that cannot be called with so many arguments.
+
+    Args:
+        function: anything that can be called; what does not tell its parameters is right.
+        what: the name of its part, such as ``handler``.
+        names: of the arguments.
+
+    """
+    if hasattr(function, "__signature__"):
+        # It describes what is called behind a wrapper, more often than the wrapper.
+        return
+    try:
+        signature = inspect.signature(function, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*names)
+    except TypeError as error:
+        called = f"{what} is called as {what}({', '.join(names)})"
+        message = f"{called}, which {describe_function(function)} does not take: {error}"
+        raise TypeError(message) from None
+
+
+def describe_function(function: Callable[..., Any]) -> str:
+    """Return name, file and line of a function; what is known of them."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    called: Any = function if inspect.isroutine(function) else type(function).__call__
+    code = getattr(inspect.unwrap(called), "__code__", None)
+    return name if code is None else f"{name} ({Path(code.co_filename).name}, line {code.co_firstlineno})"
+
+
+def refuse_awaitable(message: object) -> None:
+    """Raise a TypeError for what would be sent if the program had awaited it."""
+    if not inspect.isawaitable(message):
+        return
+    name = getattr(message, "__qualname__", type(message).__qualname__).rpartition(".")[2]
+    if inspect.iscoroutine(message):
+        # This says what the warning about it would say.
+        message.close()
+    text = f"a {type(message).__name__} cannot be sent: 'await' is missing before {name}(...)"
+    raise TypeError(text)
+
+
+def listen_failure(where: str, error: OSError) -> str:
+    """Return what is said when a place cannot be listened on."""
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"cannot listen on {where}: the address is taken by another process, which 'ss -ltnp' names: "
+            "end that, or choose another port; port 0 picks one"
+        )
+    return f"cannot listen on {where}: {error.strerror or error}"
