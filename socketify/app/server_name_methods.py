@@ -42,7 +42,8 @@ class ServerNameMethods:
 
         Args:
             hostname: a name, or a wildcard as ``*.example.org``, which also covers deeper names that no nearer one covers.
-            options: TLS files of this name; None for those of the app. ``handshake_timeout`` is always the app's.
+            options: TLS files of this name; None for those of the app. ``handshake_timeout`` and
+                ``reload_interval`` are the app's, and another value is an error.
 
         Raises:
             OSError: a file cannot be read.

@@ -58,6 +58,11 @@ class ServerNames:
         if not self._core.is_secure:
             message = f"server name {hostname!r}: its certificate needs an app that has one itself: App(AppOptions(...))"
             raise RuntimeError(message)
+        # The clock of a handshake runs before the client says which name it wants.
+        of_app = self._options[""].handshake_timeout
+        if options.handshake_timeout not in (of_app, AppOptions.handshake_timeout):
+            message = f"server name {hostname!r}: handshake_timeout is an option of the app, where it is {of_app}"
+            raise ValueError(message)
         self._core.configure(lambda native: set_certificate(native, name, options))
         self._options[name] = options
 

@@ -160,6 +160,16 @@ def test_a_handler_may_close_the_app_in_a_handshake(serve: Callable[..., Any], f
     assert refuses_in_time(server)
 
 
+def test_a_handshake_timeout_that_nothing_would_follow(files: Files) -> None:
+    options = files.options(handshake_timeout=5)
+    app = App(options)
+    app.add_server_name("same.example.org", options)
+    app.add_server_name("usual.example.org", files.options("usual", "usual.example.org"))
+    with pytest.raises(ValueError, match=r"'a.example.org': handshake_timeout is an option of the app, where it is 5"):
+        app.add_server_name("a.example.org", files.options("a", "a.example.org", handshake_timeout=3))
+    app.close()
+
+
 def test_wrong_uses(files: Files) -> None:
     plain = App()
     secure = App(files.options())
