@@ -106,6 +106,10 @@ std::optional<std::string_view> takeBodyHere(Slot &slot) {
     std::string_view unread = httpData(slot.socket)->unread;
     if (request->hasBody() && !request->isChunked() && request->contentLength() <= unread.length()) {
       whole = unread.substr(0, request->contentLength());
+      if (slot.app->metrics) {
+        /* The parser may never get to it: a stream ends with its response. */
+        slot.app->metrics->add(SK_METRIC_RECEIVED_BYTES, whole->length());
+      }
     }
   } else if (slot.held && slot.held->complete) {
     whole = slot.held->bytes();
