@@ -16,6 +16,7 @@ from .core.bridge import Loop
 from .core.limits import Limits
 from .core.options import AppListenOptions, AppOptions
 from .core.response_compression import ResponseCompression
+from .http.etags import answer_unchanged, send_with_etag
 from .http.event_stream import EventStream
 from .http.files import sendfile
 from .http.request import Request
@@ -70,11 +71,13 @@ __all__ = [
     "WebSocket",
     "WorkerOptions",
     "__version__",
+    "answer_unchanged",
     "create_task",
     "current_app",
     "is_same_origin",
     "middleware",
     "publish",
+    "send_with_etag",
     "sendfile",
     "serve",
 ]

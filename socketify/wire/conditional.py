@@ -51,33 +51,78 @@ def answer(method: str, header: Header, what: Representation) -> Answer:
         what: the representation.
 
     """
-    match = header("if-match")
-    if match is not None:
-        if not _matches(match, what.etag, weakly=False):
-            return Answer(412)
-    else:
-        unmodified = _seconds(header("if-unmodified-since"))
-        if unmodified is not None and what.modified > unmodified:
-            return Answer(412)
-    none_match = header("if-none-match")
-    if none_match is not None:
-        if _matches(none_match, what.etag, weakly=True):
-            return Answer(304)
-    else:
-        since = _seconds(header("if-modified-since"))
-        if since is not None and what.modified <= since:
-            return Answer(304)
+    status = precondition(method, header, what.etag, what.modified)
+    if status:
+        return Answer(status)
     asked = header("range")
     if asked is not None and method == "GET" and _range_applies(header("if-range"), what):
         return _range(asked, what.size)
     return Answer(200, 0, what.size)
 
 
-def _matches(field: str, etag: str, *, weakly: bool) -> bool:
+def precondition(method: str, header: Header, etag: Optional[str], modified: Optional[int]) -> int:
+    """Evaluate the preconditions of a request in the order of section 13.2.2.
+
+    Args:
+        method: of the request.
+        header: returns a field's value by lower-case name, or None.
+        etag: the entity tag of what is there now, in quotes, weak or strong; None for none.
+        modified: when that was changed, in whole seconds since the epoch; None where it is not known.
+
+    Returns:
+        304 or 412; 0 where the request is to be done.
+
+    """
+    match = header("if-match")
+    if match is not None:
+        if not _matches(match, etag, weakly=False):
+            return 412
+    elif modified is not None:
+        unmodified = _seconds(header("if-unmodified-since"))
+        if unmodified is not None and modified > unmodified:
+            return 412
+    reads = method in ("GET", "HEAD")
+    none_match = header("if-none-match")
+    if none_match is not None:
+        if _matches(none_match, etag, weakly=True):
+            return 304 if reads else 412
+    elif modified is not None and reads:
+        since = _seconds(header("if-modified-since"))
+        if since is not None and modified <= since:
+            return 304
+    return 0
+
+
+def entity_tag(text: str, *, weak: bool = False) -> str:
+    """Return an entity tag (section 8.8.3) of a text, which may be one already.
+
+    Raises:
+        TypeError: it is no str.
+        ValueError: it holds blanks, quotes or control characters, or is not latin-1.
+
+    """
+    if not isinstance(text, str):
+        message = f"etag must be str, not {type(text).__name__}"
+        raise TypeError(message)
+    tag = text if _TAG.fullmatch(text) else f'"{text}"'
+    if not _TAG.fullmatch(tag):
+        message = f"etag must hold no blanks, quotes and control characters, and be latin-1, not {text!r}"
+        raise ValueError(message)
+    return f"W/{tag}" if weak and not tag.startswith("W/") else tag
+
+
+def _matches(field: str, etag: Optional[str], *, weakly: bool) -> bool:
+    """Compare (section 8.8.3.2); ``*`` stands for whatever is there."""
     if field.strip() == "*":
         return True
+    if etag is None or (etag.startswith("W/") and not weakly):
+        return False
     tags = _TAG.findall(field)
-    return any((tag[2:] if tag.startswith("W/") else tag) == etag for tag in tags if weakly or not tag.startswith("W/"))
+    return any(_opaque(tag) == _opaque(etag) for tag in tags if weakly or not tag.startswith("W/"))
+
+
+def _opaque(tag: str) -> str:
+    return tag[2:] if tag.startswith("W/") else tag
 
 
 def _seconds(date: Optional[str]) -> Optional[int]:
