@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from collections.abc import Coroutine
 from typing import Any, Callable, Optional
 
 from ..core.core import Core
@@ -41,6 +42,8 @@ class Exchange:
         "failed",
         "handle",
         "head",
+        "held",
+        "is_held",
         "is_sized",
         "names",
         "offset_base",
@@ -77,6 +80,9 @@ class Exchange:
         self.failed = False
         #: Whether the response may be compressed.
         self.compress = True
+        #: Whether a whole response waits for something, and what is sent then: handle, head, number of fields, body, flags.
+        self.is_held = False
+        self.held: Optional[tuple[int, bytes, int, bytes, int]] = None
         self.snapshot: Optional[Snapshot] = None
         self.request_extras: Optional[dict[str, Any]] = None
         self.response_extras: Optional[dict[str, Any]] = None
@@ -225,6 +231,49 @@ class Exchange:
             self.dirty = True
             self.head.before_sending(hook)
 
+    def hold(self, res: Any, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Let a whole response wait for a coroutine; if that fails, its error is answered instead. For hooks of the head.
+
+        Raises:
+            BaseException: what the coroutine raises before it waits.
+
+        """
+        failures: list[BaseException] = []
+        has_returned = False
+
+        async def held() -> None:
+            self.is_held = True
+            try:
+                await coroutine
+            except BaseException as error:
+                self._take_back()
+                if not has_returned:
+                    failures.append(error)
+                    return
+                raise
+            response = self._take_back()
+            if response is not None:
+                self.finish(_send(*response))
+
+        self.core.run_async(held(), res)
+        has_returned = True
+        if failures:
+            raise failures[0]
+
+    def _take_back(self) -> Optional[tuple[int, bytes, int, bytes, int]]:
+        """Hold no longer; return what was to be sent, if anything, and somebody waits for it still."""
+        response, self.held, self.is_held = self.held, None, False
+        if response is None or response[0] not in self.core.live:
+            return None
+        self.handle = response[0]
+        return response
+
+    def send_held(self, res: Any, head: bytes, fields: int, data: bytes, flags: int) -> None:
+        """Send a whole response when what it waits for is done. For its handler it has ended."""
+        self.keep(res)
+        self.held = (self.handle, head, fields, data, flags)
+        self.handle = 0
+
     def let_compress(self, res: Any, may_compress: bool) -> None:
         """Let the response be compressed, or not."""
         self.compress = may_compress
@@ -246,6 +295,9 @@ class Exchange:
             self.refuse_late("end")
             return
         head, fields = self.head.take()
+        if self.is_held and not self.head.is_out:
+            self.send_held(res, head, fields, data, flags)
+            return
         result = _send(self.handle, head, fields, data, flags)
         if result == GONE and self.is_elsewhere:
             self.forward(res, self.end, res, data, flags)

@@ -139,6 +139,10 @@ class Response(ClientConnection):
             if not handle:
                 exchange.refuse_late("send")
                 return self
+            if exchange.is_held:
+                checked(parts)
+                exchange.send_held(self, join(parts), len(parts) // 2, data, flags)
+                return self
             result = _send(handle, join(parts), len(parts) // 2, data, flags)
         if result == GONE and exchange.is_elsewhere:
             parts = parts or _head_parts(exchange, content_type, status, headers)

@@ -96,13 +96,12 @@ class Sessions:
     def _begin_stored(
         self, stored: StoredSessions, session: StoredSession, res: Response, req: Request, value: Optional[str]
     ) -> None:
-        exchange = res.exchange_
 
         def added(written: list[bytes]) -> list[bytes]:
-            return _fields(session, stored.write(session, value, self._renewal, exchange), written)
+            return _fields(session, stored.write(session, value, self._renewal, res), written)
 
         setattr(req, "session", session)  # noqa: B010
-        exchange.before_sending(added)
+        res.exchange_.before_sending(added)
 
 
 def _fields(session: UserSession, cookie: Optional[bytes], written: list[bytes]) -> list[bytes]:

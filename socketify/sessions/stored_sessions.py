@@ -8,9 +8,10 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Coroutine
 from typing import Any, Optional
 
-from ..http.exchange import Exchange
+from ..http.response import Response
 from .content import dump, load
 from .cookie import SessionCookie
 from .store import SessionStore
@@ -53,10 +54,10 @@ class StoredSession(UserSession):
         self.saved_at_ = saved_at
 
     async def save(self) -> None:
-        """Keep it now: to know that it is before the answer is sent.
+        """Keep it now; see :meth:`UserSession.save`.
 
         Raises:
-            Exception: what the store raises; without this the error is only logged.
+            Exception: what the store raises.
 
         """
         await super().save()
@@ -116,7 +117,7 @@ class StoredSessions:
         if former:
             await self._store.delete(_key(former))
 
-    def write(self, session: StoredSession, cookie: Optional[str], renewal: float, exchange: Exchange) -> Optional[bytes]:
+    def write(self, session: StoredSession, cookie: Optional[str], renewal: float, res: Response) -> Optional[bytes]:
         """Begin to save a session; return the value of Set-Cookie, None where the client's cookie is right.
 
         Raises:
@@ -127,13 +128,13 @@ class StoredSessions:
         is_old = session.accessed and time.time() - session.saved_at_ > renewal
         if not text:
             if session.id_:
-                self._begin(_key(session.id_), self.forget(session), exchange)
+                self._begin(_key(session.id_), self.forget(session), res)
             return self._cookie.field("") if cookie is not None else None
         if text != session.text_ or session.is_regenerated or is_old:
             former = session.id_ if session.is_regenerated else ""
             if former or not session.id_:
                 session.id_ = new_id()
-            self._begin(_key(session.id_), self._replace(session, former), exchange)
+            self._begin(_key(session.id_), self._replace(session, former), res)
         return self._cookie.field(session.id_) if is_old or session.id_ != cookie else None
 
     async def _replace(self, session: StoredSession, former: str) -> None:
@@ -141,15 +142,21 @@ class StoredSessions:
         if former:
             await self._store.delete(_key(former))
 
-    def _begin(self, key: str, coroutine: Any, exchange: Exchange) -> None:
-        """Begin to save at once, so that the store hears of it before the client gets its answer."""
+    def _begin(self, key: str, coroutine: Coroutine[Any, Any, None], res: Response) -> None:
+        """Save at once; the answer waits for that, and so do further requests of the same visitor."""
+        exchange = res.exchange_
         if exchange.is_elsewhere:
-            exchange.core.forward(self._save, key, coroutine, exchange)
-        else:
-            self._save(key, coroutine, exchange)
+            exchange.core.forward(exchange.core.run_async, coroutine, res)
+            return
+        saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def _save(self, key: str, coroutine: Any, exchange: Exchange) -> None:
-        saving = exchange.core.run_async(coroutine)
-        if not saving.done():
-            self._saving[key] = saving
-            saving.add_done_callback(lambda _: self._saving.pop(key, None) if self._saving.get(key) is saving else None)
+        async def save() -> None:
+            self._saving[key] = saved
+            try:
+                await coroutine
+            finally:
+                if self._saving.get(key) is saved:
+                    del self._saving[key]
+                saved.set_result(None)
+
+        exchange.hold(res, save())

@@ -53,10 +53,10 @@ class UserSession(MutableMapping[str, Any]):
         self.is_regenerated = True
 
     async def save(self) -> None:
-        """Keep it now, where it is kept on the server: to know that it is before the answer is sent.
+        """Keep it now, where it is kept on the server: before an answer that is written in pieces. Others wait by themselves.
 
         Raises:
-            Exception: what the store raises; without this the error is only logged.
+            Exception: what the store raises.
 
         """
         self.accessed = True
