@@ -14,6 +14,7 @@ from ..core.observing import USUAL_FORWARDED_HEADERS
 from ..core.options import TLS_VERSIONS, TRUE_WORDS
 from ..native.abi import WS_IDLE_TIMEOUT_MAX, WS_IDLE_TIMEOUT_MIN, WS_LIFETIME_MAX
 from ..process.worker_options import RSS_MIN, SECONDS_MAX
+from ..server.metrics_server import metrics_place
 from ..server.serve import INTERFACES
 from ..wire.headers import field_name, field_value
 from .compression import add_compression, check_compression
@@ -146,9 +147,11 @@ def memory(text: str) -> int:
 
 
 def place(text: str) -> tuple[str, int]:
-    """Read ``HOST:PORT``, ``[ADDRESS]:PORT``, or a port of this machine."""
-    host, _, port = text.rpartition(":")
-    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", at_least(0, 65535)(port)
+    """Read the place of a metrics port."""
+    try:
+        return metrics_place(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 class _Parser(argparse.ArgumentParser):

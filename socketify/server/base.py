@@ -20,6 +20,7 @@ from ..core.listeners import Listener
 from ..core.options import AppListenOptions, AppOptions
 from ..loop.event_loop import new_event_loop
 from ..loop.loop_thread import forget_loop
+from ..process.companion import Companion
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
 from ..process.worker_options import WorkerOptions
 from ..process.worker_sockets import ReservedPort, WorkerSockets
@@ -28,6 +29,7 @@ from ..system.stop_signals import raise_again
 from ..system.worker import end_with_parent, succeeds
 from ..topics.broker import BrokerError
 from .detection import check_interface
+from .metrics_server import metrics_place, open_metrics_port, serve_metrics
 
 Self = TypeVar("Self", bound="InterfaceServer")
 logger = logging.getLogger("socketify")
@@ -184,7 +186,14 @@ class InterfaceServer(ABC):
         if handler is not None:
             self._announcements.append(partial(handler, bound[0]))
 
-    def run(self, workers: int = 1, block: bool = True, *, worker_options: Optional[WorkerOptions] = None) -> None:
+    def run(
+        self,
+        workers: int = 1,
+        block: bool = True,
+        *,
+        worker_options: Optional[WorkerOptions] = None,
+        metrics: Union[int, str, None] = None,
+    ) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised again, as by :meth:`socketify.App.run`.
 
         Args:
@@ -192,10 +201,13 @@ class InterfaceServer(ABC):
             block: False to return as soon as it serves: from a thread, or from other processes for several workers.
             worker_options: how workers are watched, and when they are replaced: then one worker is a process of its own, too.
                 None for the defaults.
+            metrics: ``"HOST:PORT"``, or a port of this machine, where another process answers metrics, health and a status
+                page (``docs/metrics.md``): then one worker is a process of its own, too. None for nothing.
 
         Raises:
-            TypeError: worker_options is none.
-            ValueError: workers is not positive, or a listener was made exclusive and cannot be shared.
+            OSError: the metrics port is taken, or not permitted.
+            TypeError: worker_options is none, or metrics is neither int nor str.
+            ValueError: workers is not positive, or a listener was made exclusive and cannot be shared, or metrics is no place.
             RuntimeError: it is served already, or the application refused to start, or workers die one after the other.
             KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
 
@@ -209,8 +221,9 @@ class InterfaceServer(ABC):
         if self._thread is not None or self._supervisor:
             message = "it is served already"
             raise RuntimeError(message)
-        if workers > 1 or worker_options is not None:
-            self._run_workers(workers, block, worker_options)
+        if workers > 1 or worker_options is not None or metrics is not None:
+            place = None if metrics is None else metrics_place(metrics)
+            self._run_workers(workers, block, worker_options, place)
         elif block:
             self.native_app.run()
         else:
@@ -249,12 +262,17 @@ class InterfaceServer(ABC):
         for config in places:
             self.native_app.listen(config)
 
-    def _run_workers(self, workers: int, block: bool, options: Optional[WorkerOptions]) -> None:
-        for config in self._listening:
-            if config.options & 1:
-                message = "a listener with options=1 is exclusive: workers cannot share it"
-                raise ValueError(message)
+    def _check_shared(self) -> None:
+        if any(config.options & 1 for config in self._listening):
+            message = "a listener with options=1 is exclusive: workers cannot share it"
+            raise ValueError(message)
+
+    def _run_workers(
+        self, workers: int, block: bool, options: Optional[WorkerOptions], metrics: Optional[tuple[str, int]]
+    ) -> None:
+        self._check_shared()
         limits = self._app_options.get("limits") or Limits()
+        watched = None if metrics is None else open_metrics_port(*metrics)
         sockets = WorkerSockets(self._listening, self._listeners, workers, limits.backlog)
         self.native_app.close()
 
@@ -264,6 +282,9 @@ class InterfaceServer(ABC):
             self._take_place(sockets.of(shares))
             # Only the supervisor keeps them: when this worker stops, its successor gets its clients, or they are refused.
             sockets.close()
+            if watched is not None:
+                watched.close()
+                self.native_app.metrics(None)
             if succeeds():
                 self.native_app.topics.do_without_broker()
             try:
@@ -274,7 +295,10 @@ class InterfaceServer(ABC):
                 raise SystemExit(CONFIGURATION_ERROR) from error
 
         def supervise(on_ready: Optional[Callable[[], None]] = None) -> Supervisor:
-            supervisor = Supervisor(work, workers, on_ready, sockets.stop, options=options, sockets=len(sockets))
+            companion = None if watched is None else Companion("metrics", partial(serve_metrics, watched, sockets.close))
+            supervisor = Supervisor(
+                work, workers, on_ready, sockets.stop, options=options, sockets=len(sockets), companion=companion
+            )
             self._status = supervisor.run()
             sockets.stop()
             return supervisor
@@ -289,6 +313,8 @@ class InterfaceServer(ABC):
         finally:
             # A supervisor in another process has its own copies.
             sockets.close()
+            if watched is not None:
+                watched.close()
         if self._status:
             raise RuntimeError(_WORKERS_FAILED)
         raise_again(supervisor.caught)

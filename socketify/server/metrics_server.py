@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Callable
+from typing import Callable, Union
 
 from ..app.app import App
 from ..app.observed import answer_health, answer_metrics
@@ -15,7 +15,10 @@ from ..loop.loop_thread import forget_loop
 from ..metrics.memory import metrics_memory
 from ..metrics.status import status_event, status_page
 from ..metrics.totals import Totals
+from ..wire.authority import split_authority
 
+_PORT_MAX = 65535
+_LOCAL = "127.0.0.1"
 #: Connections that may wait.
 _BACKLOG = 128
 _EXCLUSIVE = 1
@@ -26,6 +29,25 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+
+def metrics_place(given: Union[int, str]) -> tuple[str, int]:
+    """Return the host and port of a metrics port: ``HOST:PORT``, ``[ADDRESS]:PORT``, or a port of this machine alone.
+
+    Raises:
+        TypeError: it is neither int nor str.
+        ValueError: it is none of these.
+
+    """
+    if not isinstance(given, (int, str)) or isinstance(given, bool):
+        message = f"metrics must be HOST:PORT or a port, not {type(given).__name__}"
+        raise TypeError(message)
+    text = str(given)
+    host, port = split_authority(text if ":" in text else f":{text}")
+    if port is None or port > _PORT_MAX:
+        message = f"metrics must be HOST:PORT or a port, from 0 to {_PORT_MAX}, not {given!r}"
+        raise ValueError(message)
+    return host or _LOCAL, port
 
 
 def open_metrics_port(host: str, port: int) -> Listener:

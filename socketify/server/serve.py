@@ -89,6 +89,7 @@ def serve(
     on_listen: Optional[ListenHandler] = None,
     options: Optional[AppOptions] = None,
     worker_options: Optional[WorkerOptions] = None,
+    metrics: Union[int, str, None] = None,
     **more: Any,
 ) -> None:
     """Serve an application until SIGINT or SIGTERM.
@@ -103,6 +104,8 @@ def serve(
         on_listen: called with the bound :class:`AppListenOptions`, when clients can connect.
         options: TLS files.
         worker_options: how workers are watched, and when they are replaced; see :meth:`.InterfaceServer.run`.
+        metrics: where metrics, health and a status page are answered, as ``"127.0.0.1:9100"``; see
+            :meth:`.InterfaceServer.run`. An :class:`.App` object has :meth:`.App.metrics` instead.
         **more: options of the interface's server; see :func:`.make_server`.
 
     Raises:
@@ -110,7 +113,8 @@ def serve(
         TypeError, ValueError: an argument is wrong; the message names it.
 
     """
-    for name, is_given in (("workers", workers != 1), ("worker_options", worker_options is not None)):
+    given = {"workers": workers != 1, "worker_options": worker_options is not None, "metrics": metrics is not None}
+    for name, is_given in given.items():
         if isinstance(app, App) and is_given:
             message = f"{name}: an App serves with one process; a function run(app) can be served with several"
             raise ValueError(message)
@@ -118,11 +122,11 @@ def serve(
         more["options"] = options
     server = make_server(app, interface, **more)
     place = AppListenOptions(domain=uds) if uds is not None else AppListenOptions(port=port, host=host)
-    if isinstance(server, App) or (workers == 1 and worker_options is None):
+    if isinstance(server, App) or not (given["workers"] or given["worker_options"] or given["metrics"]):
         server.listen(place, on_listen)
     else:
         server.listen_for_workers(place, on_listen)
     if isinstance(server, App):
         server.run()
     else:
-        server.run(workers, worker_options=worker_options)
+        server.run(workers, worker_options=worker_options, metrics=metrics)

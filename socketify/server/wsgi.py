@@ -55,8 +55,15 @@ class WSGI(InterfaceServer):
     def _serve_http(self, app: App) -> None:
         mount.serve_http(app, self.app, self._root_path, self._threads, self._multiprocess)
 
-    def run(self, workers: int = 1, block: bool = True, *, worker_options: Optional[WorkerOptions] = None) -> None:
+    def run(
+        self,
+        workers: int = 1,
+        block: bool = True,
+        *,
+        worker_options: Optional[WorkerOptions] = None,
+        metrics: Union[int, str, None] = None,
+    ) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`; see :meth:`.InterfaceServer.run`."""
         # A supervisor may add workers, and replaces them: two serve then for a while.
-        self._multiprocess = self._multiprocess or workers > 1 or worker_options is not None
-        super().run(workers, block, worker_options=worker_options)
+        self._multiprocess = self._multiprocess or workers > 1 or worker_options is not None or metrics is not None
+        super().run(workers, block, worker_options=worker_options, metrics=metrics)

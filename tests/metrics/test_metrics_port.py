@@ -12,8 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
+from broker_servers import free_port
 from cli_command import Command, children, wait_until
 from prometheus_client.parser import text_string_to_metric_families as parse
+from server_programs import Program
+
+from socketify import ASGI, WSGI, App, serve
 
 PROGRAM = """
 import asyncio, os
@@ -181,13 +185,11 @@ def test_its_process_is_replaced(served: Served) -> None:
     assert served.command.stop() == 0
 
 
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [("nine", "must be an int, not 'nine'"), ("127.0.0.1:70000", "must be from 0 to 65535, not 70000")],
-)
-def test_places_that_are_none(tmp_path: Path, value: str, message: str) -> None:
+@pytest.mark.parametrize("value", ["nine", "127.0.0.1:70000"])
+def test_places_that_are_none(tmp_path: Path, value: str) -> None:
     command = Command(tmp_path, "program:run", "--metrics", value)
     assert command.process.wait(20) == 2
+    message = f"metrics must be HOST:PORT or a port, from 0 to 65535, not {value!r}"
     assert message in command.said
 
 
@@ -199,3 +201,57 @@ def test_a_place_that_is_taken(served: Served, tmp_path: Path) -> None:
     assert command.process.wait(20) == 2
     assert f"cannot listen on {place}: the address is taken" in command.said
     assert served.command.stop() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_program_has_a_metrics_port(workers: int) -> None:
+    port = free_port()
+    text = (
+        "import os, socketify\n"
+        "def run(app):\n    app.get('/', lambda res, req: res.end(str(os.getpid())))\n"
+        f"socketify.serve(run, port=0, workers={workers}, metrics='127.0.0.1:{port}',\n"
+        "    on_listen=lambda config: print(config.port))\n"
+    )
+    with Program(text) as running:
+        assert httpx.get(running.url, timeout=20).status_code == 200
+        ours = f"http://127.0.0.1:{port}"
+        wait_until(lambda: httpx.get(ours + "/readyz", timeout=20).status_code == 200)
+        samples = {
+            (each.name, *each.labels.values()): each.value
+            for family in parse(httpx.get(ours + "/metrics", timeout=20).text)
+            for each in family.samples
+        }
+        assert samples["socketify_workers", "serving"] == workers
+        assert samples["socketify_requests_total", "GET", "2xx", "/"] == 1
+        assert len(children(running.process.pid)) == workers + 1
+        running.stop()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(ours)
+
+
+@pytest.mark.parametrize("interface", [ASGI, WSGI])
+def test_an_interface_server_has_one(interface: Any) -> None:
+    port = free_port()
+    server = interface(lambda *_: None).listen(0)
+    server.run(block=False, metrics=port)
+    assert httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=20).status_code == 200
+    server.close()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/readyz")
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [("nowhere", ValueError), ("a:b", ValueError), (70000, ValueError), (True, TypeError), (1.5, TypeError)]
+)
+def test_what_is_no_place_for_metrics(value: Any, error: type[Exception]) -> None:
+    server = WSGI(lambda *_: [])
+    with pytest.raises(error, match="metrics must be HOST:PORT or a port"):
+        server.run(metrics=value)
+    server.close()
+
+
+def test_an_app_has_a_path_instead() -> None:
+    app = App()
+    with pytest.raises(ValueError, match=r"^metrics: an App serves with one process"):
+        serve(app, port=0, metrics=9100)
+    app.close()
