@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from socketify import App, OpCode, Request, Response, SendStatus, WebSocket
+from socketify import App, HTTPError, OpCode, Request, Response, SendStatus, WebSocket
 
 CALLED: set[tuple[type, str]] = set()
 KINDS = (Request, Response, WebSocket)
@@ -23,6 +23,12 @@ def named(target: Any, method: str, *values: Any) -> Any:
     names = [name for name, each in inspect.signature(function).parameters.items() if each.kind is not each.VAR_KEYWORD]
     CALLED.add((kind, method))
     return function(**dict(zip(names, values)))
+
+
+async def stream_form(res: Response, req: Request) -> None:
+    with pytest.raises(HTTPError):  # it is urlencoded
+        named(res, "stream_form", req, 1, 1)
+    res.end("no parts")
 
 
 async def sse(res: Response, _req: Request) -> None:
@@ -122,6 +128,7 @@ HANDLERS: dict[str, tuple[Callable[..., Any], str]] = {
     "get_text": (get_text, "a=%C3%A9"),
     "get_form_urlencoded": (get_form_urlencoded, '{"a": "\\u00e9"}'),
     "get_form": (get_form, "é"),
+    "stream_form": (stream_form, "no parts"),
     "run_async": (run_async, "run"),
     "on_writable": (on_writable, "0"),
     "cork": (cork, "corked"),

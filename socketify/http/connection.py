@@ -13,11 +13,13 @@ from ..native import lib
 from ..native.abi import GONE
 from ..wire.addresses import address_text
 from ..wire.errors import BadRequestError
-from ..wire.forms import FormData, FormReader, parse_urlencoded
+from ..wire.forms import FormData, FormReader, MultipartEvents, parse_urlencoded
 from ..wire.handshake_facts import HandshakeFacts, read_handshake_facts
 from ..wire.proxy_protocol import read_tlvs
 from .body_reader import BodyReader
+from .body_stream import BodyStream
 from .exchange import Exchange
+from .form_stream import FormStream
 from .request import Request
 from .request_body import read_form, read_whole
 
@@ -177,6 +179,24 @@ class ClientConnection(OwnAttributes):
             self.exchange_.refuse_late_reading("get_form")
             return None
         return await read_form(self.exchange_, self, reader)
+
+    def stream_form(self, req: Request, *, max_parts: int = 1000, max_part_size: Optional[int] = None) -> FormStream:
+        """Return the parts of a multipart form as they arrive; nothing is kept: ``async for part in res.stream_form(req)``.
+
+        Args:
+            req: the request, for its Content-Type.
+            max_parts: of the form, 1000 at most; more are answered with 413.
+            max_part_size: bytes of each; larger ones are answered with 413. None for no limit but the body's.
+
+        Raises:
+            HTTPError: 400 or 415 for what is no such form; unhandled, the client gets that status.
+            RuntimeError: the body is being read already, or the response has ended.
+
+        """
+        events = MultipartEvents(req.get_header("content-type"))
+        if not self.exchange_.handle and not self.exchange_.aborted:
+            self.exchange_.refuse_late("stream_form")
+        return FormStream(BodyStream(self.exchange_, self), events, max_parts, max_part_size)
 
     # ---- its leaving
 

@@ -6,7 +6,7 @@ import asyncio
 import codecs
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Any, Callable, Optional, Union
@@ -143,6 +143,68 @@ def _text_of(name: str, value: Union[bytes, bytearray], charset: str) -> str:
         raise BadRequestError(message) from error
 
 
+def _parser_of(options: Mapping[str, str]) -> Any:
+    """Return the parser of a multipart form.
+
+    Args:
+        options: parameters of its Content-Type.
+
+    Raises:
+        BadRequestError: they name no boundary.
+
+    """
+    if not options.get("boundary"):
+        raise BadRequestError("the multipart form has no boundary")
+    return multipart.PushMultipartParser(options["boundary"], max_segment_count=_COUNT_MAX)
+
+
+def _malformed(error: Exception) -> HTTPError:
+    status = 413 if isinstance(error, multipart.ParserLimitReached) else 400
+    return HTTPError(status, f"the multipart form is malformed: {error}")
+
+
+class MultipartEvents:
+    """Reads a multipart form piece by piece.
+
+    Args:
+        content_type: the field of the request, or None.
+
+    Raises:
+        HTTPError: 415 for what is no such form, 400 where the boundary is missing.
+
+    """
+
+    def __init__(self, content_type: Optional[str]) -> None:
+        kind, options = multipart.parse_options_header(content_type or "")
+        if kind != "multipart/form-data":
+            raise HTTPError(415, "the body is no multipart form")
+        self._parser = _parser_of(options)
+
+    def feed(self, chunk: bytes) -> Iterator[Any]:
+        """Return what a piece holds: for each part what the parser says of it, then bytes, and None at its end.
+
+        Raises:
+            HTTPError: it is malformed, or has too many parts.
+
+        """
+        try:
+            yield from self._parser.parse(chunk)
+        except multipart.MultipartError as error:
+            raise _malformed(error) from error
+
+    def end(self) -> None:
+        """Take note that nothing follows.
+
+        Raises:
+            BadRequestError: the form is not complete.
+
+        """
+        try:
+            self._parser.close()
+        except multipart.MultipartError as error:
+            raise _malformed(error) from error
+
+
 class FormReader:
     """Takes the body of a form piece by piece; an error in it is raised by :meth:`finish`.
 
@@ -167,10 +229,10 @@ class FormReader:
         self.feed: Callable[[bytes], None] = self._feed_urlencoded
         if kind == "multipart/form-data":
             self.feed = self._feed_multipart
-            if options.get("boundary"):
-                self._parser = multipart.PushMultipartParser(options["boundary"], max_segment_count=_COUNT_MAX)
-            else:
-                self._error = BadRequestError("the multipart form has no boundary")
+            try:
+                self._parser = _parser_of(options)
+            except HTTPError as error:
+                self._error = error
         elif kind != "application/x-www-form-urlencoded":
             self._error = HTTPError(415, "the body is no form")
 
@@ -187,8 +249,7 @@ class FormReader:
             for event in self._parser.parse(chunk):
                 self._take(event)
         except multipart.MultipartError as error:
-            status = 413 if isinstance(error, multipart.ParserLimitReached) else 400
-            self._error = HTTPError(status, f"the multipart form is malformed: {error}")
+            self._error = _malformed(error)
         except HTTPError as error:
             self._error = error
 
