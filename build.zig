@@ -45,6 +45,7 @@ fn addLibrary(b: *std.Build, native: Native) void {
     b.installArtifact(library);
     b.getInstallStep().dependOn(&b.addInstallFile(native.engine.license, "share/licenses/uWebSockets/LICENSE").step);
 
+    if (!native.options.into_source) return;
     // The source tree can only use a library for the machine it is on.
     const target = native.options.target.result;
     const host = b.graph.host.result;

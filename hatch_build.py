@@ -23,22 +23,47 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# Oldest C libraries and systems that the library runs with; the same floor as `zig build` has by itself.
-FLOORS = {"gnu": "2.17", "musl": "1.1", "macos": "11.0"}
-MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+# What Zig calls an architecture: what wheels call it, and the oldest glibc that it runs with; `zig build` has the same floors.
+GNU = {
+    "x86_64": ("x86_64", "2.17"),
+    "aarch64": ("aarch64", "2.17"),
+    "powerpc64le": ("ppc64le", "2.17"),
+    "s390x": ("s390x", "2.17"),
+    "riscv64": ("riscv64", "2.31"),
+}
+MUSL_FLOOR = "1.2"
+# What systems call an architecture, where Zig calls it otherwise.
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "ppc64le": "powerpc64le"}
+# Functions that musl has since later versions than 1.2.0.
+NEWER_THAN_MUSL = (
+    "_Fork",
+    "gettid",
+    "reallocarray",
+    "qsort_r",
+    "pthread_getname_np",
+    "statx",
+    "preadv2",
+    "pwritev2",
+    "renameat2",
+)
 
 
 def host_target() -> str:
-    """Returns the Zig target of this machine, with the oldest C library that is supported."""
+    """Returns the Zig target of this machine, with the oldest C library that is supported.
+
+    Raises RuntimeError where socketify does not run.
+    """
     machine = platform.machine().lower()
     architecture = MACHINES.get(machine, machine)
-    if sys.platform == "darwin":
-        return f"{architecture}-macos.{FLOORS['macos']}"
     if sys.platform != "linux":
-        raise RuntimeError(f"socketify does not run on {sys.platform} yet: Linux and macOS only")
+        raise RuntimeError(f"socketify does not run on {sys.platform} yet: Linux only (docs/platforms.md says what is missing)")
+    if sys.maxsize < 1 << 32:
+        raise RuntimeError(f"socketify needs a 64-bit Python: {sys.executable} is a 32-bit program")
+    if architecture not in GNU:
+        raise RuntimeError(f"socketify does not run on {machine} yet: {', '.join(tag for tag, _ in GNU.values())} only")
     if "musl" in (sysconfig.get_config_var("HOST_GNU_TYPE") or ""):
         return f"{architecture}-linux-musl"
-    return f"{architecture}-linux-gnu.{FLOORS['gnu']}"
+    return f"{architecture}-linux-gnu.{GNU[architecture][1]}"
 
 
 def platform_tag(target: str) -> str:
@@ -46,19 +71,15 @@ def platform_tag(target: str) -> str:
 
     Raises ValueError for a target that has no tag.
     """
-    if match := re.fullmatch(r"(\w+)-linux-gnu(?:\.(\d+)\.(\d+))?", target):
-        architecture, major, minor = match.groups()
-        if major is None:
-            raise ValueError(f"{target}: name the oldest glibc, for example {target}.{FLOORS['gnu']}")
-        return f"manylinux_{major}_{minor}_{architecture}"
-    if match := re.fullmatch(r"(\w+)-linux-musl", target):
-        return f"musllinux_{FLOORS['musl'].replace('.', '_')}_{match[1]}"
-    if match := re.fullmatch(r"(\w+)-macos(?:\.(\d+)\.(\d+))?", target):
-        architecture, major, minor = match.groups()
-        if major is None:
-            raise ValueError(f"{target}: name the oldest macOS, for example {target}.{FLOORS['macos']}")
-        return f"macosx_{major}_{minor}_{'arm64' if architecture == 'aarch64' else architecture}"
-    raise ValueError(f"{target}: no wheel tag is known for this target")
+    match = re.fullmatch(r"(\w+)-linux-(gnu|musl)(?:\.(\d+)\.(\d+))?", target)
+    if match is None or match[1] not in GNU:
+        raise ValueError(f"{target}: no wheel tag is known for this target")
+    tag, floor = GNU[match[1]]
+    if match[2] == "musl":
+        return f"musllinux_{MUSL_FLOOR.replace('.', '_')}_{tag}"
+    if match[3] is None:
+        raise ValueError(f"{target}: name the oldest glibc, for example {target}.{floor}")
+    return f"manylinux_{match[3]}_{match[4]}_{tag}"
 
 
 def check_glibc(library: Path, target: str) -> None:
@@ -74,6 +95,37 @@ def check_glibc(library: Path, target: str) -> None:
         raise RuntimeError(f"{library.name} needs glibc {newest}, but is built for {promised}")
 
 
+def check_musl(library: Path, target: str) -> None:
+    """Raises RuntimeError when the library needs a newer musl than its tag promises."""
+    if not target.endswith("-musl"):
+        return
+    # Names of needed functions are plain text in the library's string table, as musl gives them no versions.
+    content = library.read_bytes()
+    newer = [name for name in NEWER_THAN_MUSL if b"\0%s\0" % name.encode() in content]
+    if newer:
+        raise RuntimeError(f"{library.name} needs {', '.join(newer)}, but is built for musl {MUSL_FLOOR}")
+
+
+def can_write(folder: Path) -> bool:
+    """Returns whether files can be made in a folder, which is made for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def cache_folder() -> Path | None:
+    """Returns the folder that Zig keeps what it compiled in; None where the environment names none."""
+    named = os.environ.get("ZIG_GLOBAL_CACHE_DIR")
+    if named:
+        return Path(named)
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"], "zig")
+    return Path(os.environ["HOME"], ".cache", "zig") if os.environ.get("HOME") else None
+
+
 class ZigBuildHook(BuildHookInterface[Any]):
     """Runs ``python -m ziglang build`` before a wheel is packed."""
 
@@ -87,12 +139,12 @@ class ZigBuildHook(BuildHookInterface[Any]):
         self.temporary = tempfile.TemporaryDirectory(prefix="socketify-build-")
         prefix = Path(self.temporary.name)
         self.build(target, prefix)
-        suffix = "dylib" if "-macos" in target else "so"
-        library = prefix / "lib" / f"libsocketify.{suffix}"
+        library = prefix / "lib" / "libsocketify.so"
         check_glibc(library, target)
+        check_musl(library, target)
         if version == "editable":
             return
-        build_data["force_include"][str(library)] = f"socketify/native/libsocketify.{suffix}"
+        build_data["force_include"][str(library)] = "socketify/native/libsocketify.so"
         engine_license = prefix / "share" / "licenses" / "uWebSockets" / "LICENSE"
         build_data["force_include"][str(engine_license)] = "socketify/native/uWebSockets.LICENSE.txt"
 
@@ -112,6 +164,13 @@ class ZigBuildHook(BuildHookInterface[Any]):
             command.append(f"-Dcpu={cpu}")
         if engine := os.environ.get("SOCKETIFY_UWEBSOCKETS"):
             command.append(f"-Duwebsockets={Path(engine).resolve()}")
-        status = subprocess.run(command, cwd=self.root, stdout=sys.stderr, check=False).returncode
+        root, environment = Path(self.root), dict(os.environ)
+        if not can_write(root):
+            # What is compiled is not kept then.
+            command += ["--cache-dir", str(prefix / "cache"), "-Dinto-source=false"]
+        cache = cache_folder()
+        if cache is None or not can_write(cache):
+            environment["ZIG_GLOBAL_CACHE_DIR"] = str(prefix / "global-cache")
+        status = subprocess.run(command, cwd=root, env=environment, stdout=sys.stderr, check=False).returncode
         if status != 0:
             raise RuntimeError(f"the native library could not be built: zig build ended with status {status}")

@@ -15,7 +15,7 @@ SHIM = "zig/shim/"
 CONTRACT = tuple(
     f"{SHIM}abi/socketify{part}.h" for part in ("", "_compression", "_metrics", "_observing", "_python", "_websocket")
 )
-TOOLS = ("bench", "build.zig", "fuzz", "hatch_build.py", "socketify", "tests", "zig")
+TOOLS = ("bench", "build.zig", "fuzz", "hatch_build.py", "socketify", "tests", "tools", "zig")
 
 LINES_MAX = 500
 LINE_MAX = {".py": 128, ".zig": 132, ".cpp": 132, ".h": 132}

@@ -121,7 +121,7 @@ NOBODY = 65534
 def test_what_permissions_forbid_is_read_when_they_permit_it(tmp_path: Path) -> None:
     files = Files(tmp_path)
     given = files.issue("server", "localhost", "before.test")
-    for folder in (tmp_path, *tmp_path.parents[:3]):
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
         if folder.stat().st_uid == os.getuid() and folder != Path("/tmp"):
             folder.chmod(0o755)
     key = Path(given["key_file_name"])

@@ -12,7 +12,7 @@ from typing import Any, Callable, Optional
 
 import pytest
 from app_servers import read_all
-from capabilities import lack
+from capabilities import counts_references, lack, tells_of_ignored_exceptions
 from outcome_errors import ENDS, end_in, failures
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -290,6 +290,7 @@ def test_a_stop_is_no_failure(serve: Callable[..., Any], caplog: Any) -> None:
     assert failures(caplog) == []
 
 
+@tells_of_ignored_exceptions
 @pytest.mark.parametrize("by_address", [False, True], ids=["ctypes", "C API"])
 def test_what_cannot_even_be_told_is_a_500(
     serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, by_address: bool
@@ -314,6 +315,7 @@ def test_what_cannot_even_be_told_is_a_500(
 # ---- responses that nobody ends
 
 
+@counts_references
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("how", ["write", "try_end"])
 @pytest.mark.parametrize("answer_errors", [False, True], ids=["", "with an error handler"])
@@ -350,6 +352,7 @@ def test_a_response_that_is_begun_and_forgotten_is_cut(
         assert failures(caplog) == ["RuntimeError"] * count
 
 
+@counts_references
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_response_that_only_its_own_abort_handler_refers_to_is_dropped(
     serve: Callable[..., Any], caplog: Any, asynchronous: bool

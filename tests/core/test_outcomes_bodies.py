@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Callable
 
 import pytest
+from capabilities import tells_of_ignored_exceptions
 from outcome_errors import ENDS, end_in, failures
 from wsgi_server import served
 
@@ -151,6 +152,7 @@ def test_interfaces(caplog: Any, interface: Any, application: Any, options: Any)
         assert upload(server.connect).endswith(str(SIZE).encode())
 
 
+@tells_of_ignored_exceptions
 def test_a_callback_that_cannot_even_be_entered_cuts_the_connection(
     serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

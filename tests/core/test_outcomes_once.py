@@ -9,6 +9,7 @@ import time
 from typing import Any, Callable
 
 import pytest
+from capabilities import counts_references
 from outcome_errors import failures
 from wsgi_server import served
 
@@ -183,6 +184,7 @@ def test_a_bug_behind_the_clients_leaving_is_logged(
 # ---- nobody holds it
 
 
+@counts_references
 @pytest.mark.parametrize("reads", [False, True])
 @pytest.mark.parametrize("begun", [False, True])
 def test_who_only_hears_of_the_clients_leaving_holds_no_response(

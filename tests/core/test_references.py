@@ -22,7 +22,7 @@ def test_each_holder_counts(others: int) -> None:
 def test_an_interpreter_that_does_not_count_says_of_no_object_that_nobody_else_holds_it() -> None:
     program = """
 import sys
-del sys.getrefcount
+vars(sys).pop('getrefcount', None)
 from socketify.core.references import count_references, references_of
 alone = object()
 print(any(count_references(alone) == references_of(holders) for holders in range(1, 5)))

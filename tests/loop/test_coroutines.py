@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from begun_coroutines import Place, setting, spares, warm
+from capabilities import counts_references
 
 from socketify.loop.coroutines import StoppedError
 
@@ -271,6 +272,7 @@ def test_one_begins_while_another_runs(run: Any, inner_waits: bool, outer_waits:
     run(scenario)
 
 
+@counts_references
 def test_nothing_is_kept_of_what_has_ended(run: Any) -> None:
     class Request:
         pass
@@ -301,6 +303,7 @@ def test_nothing_is_kept_of_what_has_ended(run: Any) -> None:
     run(scenario)
 
 
+@counts_references
 def test_a_task_that_is_dropped_closes_what_waits() -> None:
     events: list[Any] = []
 

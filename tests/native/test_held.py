@@ -227,7 +227,8 @@ def test_more_than_2_gib(path: str) -> None:
                 got += count
         assert got > SIZE
         resident = int(Path(f"/proc/{server.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        assert resident < 200 << 20
+        # PyPy fills the bytes, so that they are in memory once.
+        assert resident < (200 << 20) + (SIZE if sys.implementation.name == "pypy" else 0)
     finally:
         server.kill()
         server.wait()

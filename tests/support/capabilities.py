@@ -15,3 +15,13 @@ def lack(monkeypatch: pytest.MonkeyPatch, **less: bool) -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("socketify.") and getattr(module, "capabilities", None) is capabilities:
             monkeypatch.setattr(module, "capabilities", believed)
+
+
+#: For tests of what happens as soon as nothing refers to an object any more.
+counts_references = pytest.mark.skipif(
+    not hasattr(sys, "getrefcount"), reason="only the next collection finds out that nothing refers to an object"
+)
+#: For tests of what an exception does that ctypes cannot pass on.
+tells_of_ignored_exceptions = pytest.mark.skipif(
+    sys.implementation.name == "pypy", reason="ctypes of PyPy prints what it ignores, and calls no hook"
+)

@@ -13,9 +13,14 @@ checks: bool,
 address_checker: ?[]const u8,
 /// Runs the programs of the build that are written in it.
 python: []const u8,
+/// The library is put where `import socketify` finds it, too.
+into_source: bool,
 
 pub fn init(b: *std.Build) Options {
     const target = b.resolveTargetQuery(targetQuery(b));
+    if (target.result.ptrBitWidth() < 64) {
+        std.process.fatal("socketify needs a 64-bit processor: what processes count in common are words of 64 bits", .{});
+    }
     const asan = b.option(bool, "asan", "AddressSanitizer by the system's clang++, with all other checks") orelse false;
     const clang = b.option([]const u8, "clang", "The clang++ for -Dasan (default: clang++)") orelse "clang++";
     const checks = b.option(bool, "checks", "Zig's safety checks, assertions and UndefinedBehaviorSanitizer") orelse asan;
@@ -27,16 +32,24 @@ pub fn init(b: *std.Build) Options {
         .target = target,
         .optimize = optimize,
         .strip = b.option(bool, "strip", "Leave debug information out (default: unless debug, checks or asan)") orelse release,
-        .lto = b.option(bool, "lto", "Link-time optimization (default: for Linux, unless debug, checks or asan)") orelse
-            (release and target.result.os.tag == .linux),
+        .lto = b.option(bool, "lto", "Link-time optimization (default: on x86-64 and arm64, unless debug, checks or asan)") orelse
+            (release and linksWhole(target.result)),
         .checks = checks,
         .address_checker = if (asan) clang else null,
         .python = b.option([]const u8, "python", "Checks abi.py, and downloads the engine (default: python3)") orelse "python3",
+        .into_source = b.option(bool, "into-source", "Put the library into the source tree, too (default: true)") orelse true,
     };
 }
 
-/// The oldest C library that what is built for GNU/Linux runs with: manylinux2014.
-const glibc_floor: std.SemanticVersion = .{ .major = 2, .minor = 17, .patch = 0 };
+/// Where the linker optimizes what it links. For the others it lacks what they need, such as the kind of their floats.
+fn linksWhole(target: std.Target) bool {
+    return target.os.tag == .linux and (target.cpu.arch == .x86_64 or target.cpu.arch == .aarch64);
+}
+
+/// The oldest C library that what is built for GNU/Linux runs with: manylinux2014, or the first that wheels are made for.
+fn glibcFloor(arch: std.Target.Cpu.Arch) std.SemanticVersion {
+    return .{ .major = 2, .minor = if (arch == .riscv64) 31 else 17, .patch = 0 };
+}
 
 /// Without -Dtarget and -Dcpu, the library is made to be given away: for every CPU of this machine's architecture, and
 /// every C library of its kind since the floor.
@@ -55,7 +68,7 @@ fn targetQuery(b: *std.Build) std.Target.Query {
     if (os == .linux and abi == .gnu) {
         query.os_tag = os;
         query.abi = abi;
-        query.glibc_version = glibc_floor;
+        query.glibc_version = glibcFloor(query.cpu_arch orelse host.cpu.arch);
     }
     return query;
 }

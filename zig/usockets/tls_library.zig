@@ -135,11 +135,13 @@ pub fn load(path: [*:0]const u8) LoadResult {
 
 fn bind(library: *anyopaque) LoadResult {
     // Before all others: an older library lacks some of them, and its age is what to report.
-    const version: *const fn () callconv(.c) c_ulong = @ptrCast(std.c.dlsym(library, "OpenSSL_version_num") orelse return .too_old);
+    const found_version = std.c.dlsym(library, "OpenSSL_version_num") orelse return .too_old;
+    // Functions begin at multiples of an instruction's size.
+    const version: *const fn () callconv(.c) c_ulong = @ptrCast(@alignCast(found_version));
     if (version() < version_three) return .too_old;
     var found: Functions = undefined;
     inline for (comptime std.meta.fieldNames(Functions)) |name| {
-        @field(found, name) = @ptrCast(std.c.dlsym(library, name) orelse return .incomplete);
+        @field(found, name) = @ptrCast(@alignCast(std.c.dlsym(library, name) orelse return .incomplete));
     }
     openssl = found;
     loaded = true;

@@ -1,0 +1,110 @@
+"""What the build hook says of machines, of wheels for them, and of libraries that need too much."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("hatchling")
+
+ROOT = Path(__file__).resolve().parents[1]
+SPEC = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+assert SPEC is not None
+assert SPEC.loader is not None
+hook: Any = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(hook)
+
+
+@pytest.mark.parametrize(
+    ("machine", "c_library", "target", "tag"),
+    [
+        ("x86_64", "gnu", "x86_64-linux-gnu.2.17", "manylinux_2_17_x86_64"),
+        ("AMD64", "gnu", "x86_64-linux-gnu.2.17", "manylinux_2_17_x86_64"),
+        ("aarch64", "gnu", "aarch64-linux-gnu.2.17", "manylinux_2_17_aarch64"),
+        ("aarch64", "musl", "aarch64-linux-musl", "musllinux_1_2_aarch64"),
+        ("riscv64", "gnu", "riscv64-linux-gnu.2.31", "manylinux_2_31_riscv64"),
+        ("ppc64le", "gnu", "powerpc64le-linux-gnu.2.17", "manylinux_2_17_ppc64le"),
+        ("ppc64le", "musl", "powerpc64le-linux-musl", "musllinux_1_2_ppc64le"),
+        ("s390x", "gnu", "s390x-linux-gnu.2.17", "manylinux_2_17_s390x"),
+    ],
+)
+def test_linux_machines(monkeypatch: pytest.MonkeyPatch, machine: str, c_library: str, target: str, tag: str) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: f"{machine}-pc-linux-{c_library}")
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert hook.host_target() == target
+    assert hook.platform_tag(target) == tag
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "maxsize", "said"),
+    [
+        ("win32", "AMD64", 2**63 - 1, "does not run on win32 yet: Linux only"),
+        ("darwin", "arm64", 2**63 - 1, "does not run on darwin yet: Linux only"),
+        ("linux", "armv7l", 2**31 - 1, "needs a 64-bit Python"),
+        # Such a Python runs on a kernel that calls itself a 64-bit one, too.
+        ("linux", "x86_64", 2**31 - 1, "is a 32-bit program"),
+        ("linux", "loongarch64", 2**63 - 1, "does not run on loongarch64 yet: x86_64, aarch64, ppc64le, s390x, riscv64 only"),
+    ],
+)
+def test_what_is_refused(monkeypatch: pytest.MonkeyPatch, system: str, machine: str, maxsize: int, said: str) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(sys, "maxsize", maxsize)
+    with pytest.raises(RuntimeError, match=said):
+        hook.host_target()
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("x86_64-linux-gnu", "name the oldest glibc, for example x86_64-linux-gnu.2.17"),
+        ("riscv64-linux-gnu", "for example riscv64-linux-gnu.2.31"),
+        ("aarch64-macos.11.0", "no wheel tag"),
+        ("x86-linux-gnu.2.17", "no wheel tag"),
+        ("x86_64-windows-gnu", "no wheel tag"),
+    ],
+)
+def test_targets_without_a_tag(target: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        hook.platform_tag(target)
+
+
+def test_a_library_that_needs_too_much(tmp_path: Path) -> None:
+    library = tmp_path / "libsocketify.so"
+    library.write_bytes(b"\x7fELF\0malloc\0GLIBC_2.17\0statx\0GLIBC_2.28\0")
+    with pytest.raises(RuntimeError, match=r"needs glibc \(2, 28\), but is built for \(2, 17\)"):
+        hook.check_glibc(library, "x86_64-linux-gnu.2.17")
+    hook.check_glibc(library, "x86_64-linux-gnu.2.28")
+    with pytest.raises(RuntimeError, match=r"needs statx, but is built for musl 1\.2"):
+        hook.check_musl(library, "x86_64-linux-musl")
+    library.write_bytes(b"\x7fELF\0malloc\0statx64\0")
+    hook.check_musl(library, "x86_64-linux-musl")
+
+
+def test_what_is_not_writable_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    assert hook.can_write(tmp_path / "new" / "folder")
+    assert not hook.can_write(tmp_path / "file" / "folder")
+    for name in ("ZIG_GLOBAL_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert hook.cache_folder() is None
+    monkeypatch.setenv("HOME", "/home/x")
+    assert hook.cache_folder() == Path("/home/x/.cache/zig")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert hook.cache_folder() == Path("/cache/zig")
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", "/zig")
+    assert hook.cache_folder() == Path("/zig")
+
+
+def test_every_target_of_the_wheels_has_a_tag() -> None:
+    listed = subprocess.run([sys.executable, "tools/wheels.py", "--list"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tags = [hook.platform_tag(target) for target in listed.stdout.split()]
+    assert len(set(tags)) == len(tags) == 10
