@@ -17,6 +17,7 @@ from ..native import abi, lib
 from ..system.worker_name import NameWorker
 from ..wire.errors import HTTPError
 from ..wire.headers import status_line
+from .error_page import error_page
 from .live import LiveExchanges
 
 logger = logging.getLogger("socketify")
@@ -26,6 +27,7 @@ logger.addFilter(NameWorker())
 ErrorHandler = Callable[[BaseException, Any, Any], Any]
 
 _TEXT = b"text/plain; charset=utf-8"
+_HTML = b"text/html; charset=utf-8"
 _FAILED = "a handler failed"
 
 
@@ -42,6 +44,9 @@ class AnsweredExchange(Protocol):
 
     def preserve(self) -> None:
         """Copy the request's contents, while they can be read."""
+
+    def asks_for(self, content_type: str) -> bool:
+        """Return whether the request names a content type that its client takes; False where it cannot be read any more."""
 
     def answer(self, status: bytes, content_type: bytes, text: str) -> None:
         """Send a whole response in place of what was written before."""
@@ -260,7 +265,10 @@ class Outcome:
                 exchange.cut(res)
                 return
             status, text = self._page(error)
-            exchange.answer(status, _TEXT, text)
+            content_type = _TEXT
+            if self._debug and not isinstance(error, StoppedError) and exchange.asks_for("text/html"):
+                content_type, text = _HTML, error_page(error, text)
+            exchange.answer(status, content_type, text)
         except BaseException:  # see the class
             logger.exception("an error could not be answered")
             lib.sk_res_fail(handle)

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, Callable, Optional
 
 from ..core.core import Core
+from ..native import header as _header
 from ..native import lib
 from ..native import send as _send
 from ..native.abi import BAD_HEAD, GONE, OK, STALE
@@ -337,6 +338,17 @@ class Exchange:
             raise RuntimeError(message)
         if result == GONE:
             self.mark_aborted()
+
+    def asks_for(self, content_type: str) -> bool:
+        """Return whether Accept names a content type; False where the request cannot be read any more."""
+        if self.snapshot is not None:
+            field = next((value for name, value in self.snapshot.headers if name == "accept"), None)
+        else:
+            try:
+                field = _header(self.request_handle or self.handle, "accept")
+            except RuntimeError:
+                return False
+        return content_type in (field or "").lower()
 
     def answer(self, status: bytes, content_type: bytes, text: str) -> None:
         """Send a whole response in place of what was written before."""
