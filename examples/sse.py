@@ -10,7 +10,7 @@ new EventSource("/events").onmessage = event =>
   document.querySelector("ul").append(Object.assign(document.createElement("li"), {textContent: event.data}));
 </script>"""
 app = App()
-names = []
+names: list[str] = []
 changed = asyncio.Condition()
 
 

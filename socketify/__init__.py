@@ -35,7 +35,7 @@ from .wire.errors import BadRequestError, HTTPError
 from .wire.forms import FormData, UploadFile
 from .wire.handshake_facts import HandshakeFacts
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ASGI",

@@ -1,7 +1,10 @@
-"""Programs written against the API pass mypy --strict."""
+"""Programs written against the API pass mypy and pyright: one with all types, strictly, and the examples as they are."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,9 +87,49 @@ app.run()
 """
 
 
-def test_a_program_passes_strict_checks(tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
+ROOT = Path(__file__).parents[1]
+#: Of any version; what has no types is a program's own matter.
+LENIENT = ("--config-file", "", "--check-untyped-defs", "--ignore-missing-imports", "--python-version", "3.10")
+STRICT = {"typeCheckingMode": "strict", "reportUnusedVariable": False, "extraPaths": [str(ROOT)]}
+
+with_mypy = pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="mypy is not installed")
+# Where there is no Node.js, it would download one.
+with_pyright = pytest.mark.skipif(
+    importlib.util.find_spec("pyright") is None or shutil.which("node") is None, reason="pyright or Node.js is not installed"
+)
+
+
+def said_by(*command: str) -> tuple[str, int]:
+    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False, cwd=ROOT)
+    return done.stdout, done.returncode
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
     (tmp_path / "program.py").write_text(PROGRAM)
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(tmp_path / "program.py")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
-    assert (done.stdout, done.returncode) == ("", 0)
+    return tmp_path / "program.py"
+
+
+@with_mypy
+def test_a_program_passes_strict_checks_of_mypy(program: Path) -> None:
+    assert said_by("mypy", "--strict", "--no-error-summary", str(program)) == ("", 0)
+
+
+@with_mypy
+def test_examples_pass_mypy() -> None:
+    files = [str(each) for each in sorted((ROOT / "examples").rglob("*.py"))]
+    assert said_by("mypy", *LENIENT, "--no-error-summary", *files) == ("", 0)
+
+
+@with_pyright
+def test_a_program_passes_strict_checks_of_pyright(program: Path) -> None:
+    settings = program.with_name("pyrightconfig.json")
+    settings.write_text(json.dumps(STRICT))
+    said, status = said_by("pyright", "--project", str(settings), "--pythonpath", sys.executable)
+    assert status == 0, said
+
+
+@with_pyright
+def test_examples_pass_pyright() -> None:
+    said, status = said_by("pyright", "--pythonpath", sys.executable)
+    assert status == 0, said

@@ -9,7 +9,9 @@ Message = dict[str, Any]
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+#: Called as ``app(scope, receive, send)``: frameworks describe these in ways that exclude each other, as mappings of any kind,
+#: or as typed dicts.
+ASGIApplication = Callable[[Any, Any, Any], Awaitable[Any]]
 
 
 class ClientDisconnectedError(OSError):
