@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x5982E8AD046D6544
+DIGEST = 0x7FD218DF86C3B2A5
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -571,6 +571,7 @@ class WsgiOptionsStruct(ctypes.Structure):
         ("application", c_void_p),
         ("base", c_void_p),
         ("field_key", c_void_p),
+        ("add_facts", c_void_p),
         ("root_path", c_char_p),
         ("root_path_length", c_size_t),
         ("turn_ns", c_int64),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..native import abi, lib
 from ..native.abi import WSGI_DONE, WSGI_LEFT, WSGI_OVER, WSGI_STARTED
-from .environ import Environ, field_key
+from .environ import Environ, add_proxy_facts, field_key
 from .exchange import PIECE_BYTES
 from .file import FileWrapper
 from .head import Head
@@ -43,6 +43,7 @@ class DirectRoute:
             "application": None if everything else application.function,
             "base": base,
             "field_key": _passed_on,
+            "add_facts": add_proxy_facts if application.core.reads_proxy_headers else None,
             "new_input": BytesIO,
             "file_wrapper": FileWrapper,
             "on_request": on_request,

@@ -6,6 +6,7 @@ import sys
 from typing import Any, Callable, Optional
 from urllib.parse import unquote_to_bytes
 
+from ..http.connection import proxy_facts
 from ..http.ends import split_ends
 from ..native import scope_text as _scope_text
 from ..native import sent_target as _sent_target
@@ -24,6 +25,9 @@ from .input import NO_INPUT
 Environ = dict[str, Any]
 #: Returns the flags of the request (SCOPE_*) and its environ, inside the request callback.
 EnvironBuilder = Callable[[int], tuple[int, Environ]]
+
+#: The key of what a header of the PROXY protocol said, as :func:`socketify.wire.proxy_protocol.read_tlvs` returns it.
+PROXY_FACTS = "socketify.proxy_protocol"
 
 _KNOWN_NAMES_MAX = 1024
 _ROOM = 3
@@ -172,6 +176,24 @@ def with_forwarded_scheme(build: EnvironBuilder, scheme: str) -> EnvironBuilder:
         flags, environ = build(handle)
         if flags & SCOPE_OTHER_SCHEME:
             environ["wsgi.url_scheme"] = other
+        return flags, environ
+
+    return build_behind_proxy
+
+
+def add_proxy_facts(handle: int, environ: Environ) -> None:
+    """Add what a header of the PROXY protocol said to the environ of a request, if there was one."""
+    facts = proxy_facts(handle)
+    if facts is not None:
+        environ[PROXY_FACTS] = facts
+
+
+def with_proxy_facts(build: EnvironBuilder) -> EnvironBuilder:
+    """Let environs have what a header of the PROXY protocol said."""
+
+    def build_behind_proxy(handle: int) -> tuple[int, Environ]:
+        flags, environ = build(handle)
+        add_proxy_facts(handle, environ)
         return flags, environ
 
     return build_behind_proxy

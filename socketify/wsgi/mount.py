@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from ..native import capabilities
 from .application import WSGIApplication
 from .direct import DirectRoute
-from .environ import base_environ, environ_builder, with_forwarded_scheme
+from .environ import base_environ, environ_builder, with_forwarded_scheme, with_proxy_facts
 from .loop_exchange import loop_callback, loop_request
 from .thread_pool import ThreadPool
 from .threaded_exchange import threaded_callback, threaded_request
@@ -52,6 +52,8 @@ def serve_http(
     build = environ_builder(base)
     if core.trusts_proxies or core.reads_proxy_headers:
         build = with_forwarded_scheme(build, scheme)
+    if core.reads_proxy_headers:
+        build = with_proxy_facts(build)
     callback = loop_callback(shared, build) if pool is None else threaded_callback(shared, pool, build)
     for path in paths:
         core.route("*", path, callback)

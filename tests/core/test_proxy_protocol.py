@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from app_servers import TLS, ASGIServer, read_all
 from websockets.sync.client import connect
+from wsgi_server import both, served
 
 from socketify import WSGI, App, AppListenOptions
 
@@ -176,6 +177,26 @@ def test_the_facts_of_tls(serve: Any) -> None:
     own = "http" if TLS is None else "https"
     for begin, said in ((header(0x21, 0x11, V4), {}), (b"PROXY UNKNOWN\r\n", {}), (b"", None)):
         assert json.loads(ask(server.port, begin).partition(b"\r\n\r\n")[2]) == [own, said]
+
+
+@both
+def test_wsgi_has_facts(threads: int) -> None:
+    seen: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.append(environ.get("socketify.proxy_protocol"))
+        start_response("204 No Content", [])
+        return []
+
+    with served(
+        app, threads=threads, accept_proxy_protocol="optional", options=None if TLS is None else TLS.options()
+    ) as server:
+        # The same request is asked for more than once, on connections of which only some have a header.
+        for begin in (*[header(0x21, 0x11, V4 + FACTS)] * 3, header(0x21, 0x11, V4), b"PROXY UNKNOWN\r\n", b""):
+            ask(server.port, begin)
+    assert [each["authority"] for each in seen[:3]] == ["shop.example"] * 3
+    assert seen[0]["tls"]["client_name"] == "Ann, Lee"
+    assert seen[3:] == [{}, {}, None]
 
 
 def test_asgi_has_ends_and_facts(serve_asgi: Any) -> None:

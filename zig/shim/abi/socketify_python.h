@@ -350,6 +350,7 @@ typedef struct sk_wsgi_options {
   const void *application;      /* called with environ and start_response; NULL to hand all requests to on_request */
   const void *base;             /* dict: what all environs have in common */
   const void *field_key;        /* gives the key of a field's name, or None for fields that are not passed on */
+  const void *add_facts;        /* (handle, environ): adds what a header of the PROXY protocol said; NULL where there is none */
   const char *root_path;        /* where the application is mounted, in latin-1; NULL when no path can be below it */
   size_t root_path_length;      /* 0 for no mount point */
   int64_t turn_ns;              /* after so long a response lets others have their turn */

@@ -22,7 +22,7 @@ Ref interned(const char *text) { return Ref(python.intern(text)); }
 } // namespace
 
 Environs::Environs(const sk_wsgi_options &options)
-    : base(options.base), field_key(options.field_key),
+    : base(options.base), field_key(options.field_key), add_facts(options.add_facts),
       root_path(options.root_path ? std::string(options.root_path, options.root_path_length) : std::string()),
       has_root_path(options.root_path_length != 0), request_method(interned("REQUEST_METHOD")),
       query_string(interned("QUERY_STRING")), request_uri(interned("REQUEST_URI")), path_info(interned("PATH_INFO")),
@@ -37,6 +37,16 @@ Environs::Environs(const sk_wsgi_options &options)
 }
 
 Ref Environs::build(const Slot &slot, uWS::HttpRequest &request) {
+  uint32_t handle = handleOf(slot);
+  Ref environ = make(slot, request);
+  if (!environ || !add_facts) {
+    return environ;
+  }
+  Ref number(python.from_unsigned_long(handle));
+  return number && callWith(add_facts, number.get(), environ.get()) ? std::move(environ) : Ref();
+}
+
+Ref Environs::make(const Slot &slot, uWS::HttpRequest &request) {
   std::string_view endpoints = endsOf(slot);
   bool other_scheme = isSecure(slot) != slot.app->secure;
   std::string_view fields = request.fieldLines();

@@ -47,6 +47,7 @@ private:
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
 
+  Ref make(const Slot &slot, uWS::HttpRequest &request);
   bool setAll(Object *environ, std::string_view endpoints, uWS::HttpRequest &request, std::string_view prefix);
   bool setLine(Object *environ, uWS::HttpRequest &request, std::string_view prefix);
   bool setId(Object *environ, const Slot &slot);
@@ -58,6 +59,7 @@ private:
 
   Object *base;
   Object *field_key;
+  Object *add_facts;
   std::string root_path;
   bool has_root_path;
   bool complete;
