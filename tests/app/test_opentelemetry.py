@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any, Callable
 
 import httpx
@@ -17,8 +18,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 from server_programs import environment
 from spans import Recorder, global_recorder
 from websocket_client import open_
+from wsgi_server import served
 
-from socketify import App, HTTPError, OpCode, middleware
+from socketify import SSGI, App, HTTPError, OpCode, middleware
 
 TRACE, PARENT = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
 TRACEPARENT = f"00-{TRACE:032x}-{PARENT:016x}-01"
@@ -371,6 +373,74 @@ def test_websockets(traced: Callable[..., Server], recorder: Recorder) -> None:
         assert client.recv(20) == "same"
     recorder.one("message /quiet")
     assert sorted(each.name for each in recorder.spans()) == ["GET /quiet", "message /quiet"]
+
+
+def test_a_handshake_that_waits_and_messages_that_are_iterated(traced: Callable[..., Server], recorder: Recorder) -> None:
+    async def upgrade(res: Any, req: Any, context: Any) -> None:
+        key, extensions = req.get_header("sec-websocket-key"), req.get_header("sec-websocket-extensions")
+        await asyncio.sleep(0)
+        res.upgrade(key, None, extensions, context, current_span())
+
+    async def opened(ws: Any) -> None:
+        ws.send(ws.get_user_data(), OpCode.TEXT)
+        async for message in ws:
+            ws.send(f"{message} {current_span()}", OpCode.TEXT)
+
+    server = traced(lambda app: app.ws("/", {"upgrade": upgrade, "open": opened}))
+    with open_(server) as client:
+        assert client.recv(20) == "GET /"
+        client.send("one")
+        assert client.recv(20) == "one open /"
+    handshake, session = recorder.one("GET /"), recorder.one("open /")
+    assert [each.context for each in session.links] == [handshake.context]
+    assert (session.end_time or 0) >= (handshake.end_time or 0)
+    assert session.status.status_code == StatusCode.UNSET
+
+
+def test_files_redirections_and_early_answers(traced: Callable[..., Server], recorder: Recorder, tmp_path: Path) -> None:
+    (tmp_path / "large.txt").write_bytes(b"x" * 3_000_000)
+
+    def build(app: App) -> None:
+        app.static("/files", tmp_path)
+        app.get("/old", lambda res, _req: res.redirect("/new"))
+        app.get("/domain", lambda res, _req: res.end("here"))
+
+    server = traced(build)
+    assert len(fetch(server, "/files/large.txt").content) == 3_000_000
+    assert fetch(server, "/files/nothing.txt").status_code == 404
+    assert fetch(server, "/old").status_code == 302
+    sent, missing = recorder.wait_for("GET /files/*", 2)
+    assert [dict(each.attributes or {})["http.response.status_code"] for each in (sent, missing)] == [200, 404]
+    assert missing.status.status_code == StatusCode.UNSET
+    assert dict(recorder.one("GET /old").attributes or {})["http.response.status_code"] == 302
+
+
+def test_a_stop_ends_all_spans(recorder: Recorder) -> None:
+    arrived = threading.Event()
+
+    async def never(_res: Any, _req: Any) -> None:
+        arrived.set()
+        await asyncio.sleep(3600)
+
+    server = Server(lambda app: app.get("/never", never), otel=True, shutdown_timeout=0.2)
+    with server.connect() as connection:
+        connection.sendall(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert arrived.wait(20)
+        server.stop()
+    span = recorder.one("GET /never")
+    assert dict(span.attributes or {})["error.type"] == "aborted"
+    assert not span.events
+    for point in recorder.points("http.server.active_requests"):
+        assert point.value == 0
+
+
+def test_ssgi(recorder: Recorder) -> None:
+    def application(_type: str, _server: Any, _client: Any, *_more: Any) -> None:
+        _more[-1].send(current_span())
+
+    with served(application, SSGI, otel=True) as server:
+        assert server.ask("/deep/er").body == b"GET /*"
+    assert dict(recorder.one("GET /*").attributes or {})["url.path"] == "/deep/er"
 
 
 def test_a_refused_handshake(traced: Callable[..., Server], recorder: Recorder) -> None:
