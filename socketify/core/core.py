@@ -77,8 +77,8 @@ class Core:
         self.template: Any = None
         self.is_secure = False
         self.trusts_proxies = False
-        #: Requests have names, which logs say.
-        self.names_requests = False
+        #: The field that has the names of requests, which logs say; empty where they have none.
+        self.request_id_field = ""
         #: Connections begin with a header of the PROXY protocol.
         self.reads_proxy_headers = False
         #: Everything that native code calls must live as long as the native app.

@@ -54,7 +54,7 @@ def observe(
         core.configure(partial(_add_field, name, value))
     if request_id is not False:
         key = field_name(REQUEST_ID_FIELD if request_id is True else request_id).lower()
-        core.names_requests = True
+        core.request_id_field = key.decode()
         core.configure(lambda native: lib.sk_app_name_requests(native, key, len(key)))
 
 

@@ -69,7 +69,7 @@ class OutcomeHost(Protocol):
     live: LiveExchanges
     loop: Optional[asyncio.AbstractEventLoop]
     thread: int
-    names_requests: bool
+    request_id_field: str
     #: Makes a response for a handle that has none.
     new_response: Callable[[int], Any]
 
@@ -247,7 +247,7 @@ class Outcome:
         logger.error("the error handler failed, called for %r", error, exc_info=failure)
 
     def _request_id(self, res: Optional[ExchangeOwner]) -> str:
-        handle = res.exchange_.handle if res is not None and self._host.names_requests else 0
+        handle = res.exchange_.handle if res is not None and self._host.request_id_field else 0
         length = lib.sk_res_request_id(handle) if handle else 0
         return bytes(scratch_view()[:length]).decode("latin-1") if length > 0 else ""
 

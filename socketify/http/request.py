@@ -109,6 +109,11 @@ class Request(OwnAttributes):
                 return value
         return None
 
+    def get_request_id(self) -> Optional[str]:
+        """Return the name of the request, which logs and the response have too; None without ``App(request_id=...)``."""
+        field = self.exchange_.core.request_id_field
+        return self.get_header(field) if field else None
+
     def get_headers(self) -> dict[str, str]:
         """Return all fields by lower-case name; repeated ones are joined by commas, cookies by semicolons."""
         headers: dict[str, str] = {}

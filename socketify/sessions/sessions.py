@@ -77,6 +77,19 @@ class Sessions:
             self._begin_stored(self._stored, self._stored.new(), res, req, value)
         return data or True
 
+    def of(self, req: Request) -> UserSession:
+        """Return ``req.session``, as type checkers can follow it.
+
+        Raises:
+            RuntimeError: this middleware does not stand before the handler.
+
+        """
+        session = getattr(req, "session", None)
+        if not isinstance(session, UserSession):
+            message = "the request has no session: Sessions must be among the middlewares of its route"
+            raise RuntimeError(message)
+        return session
+
     async def _load(self, stored: StoredSessions, res: Response, req: Request, value: Any, data: Any) -> Any:
         self._begin_stored(stored, await stored.read(value), res, req, value)
         return data or True

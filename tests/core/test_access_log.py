@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
+import httpx
 import pytest
 from app_servers import TLS, connected, read_all
 
@@ -244,6 +246,20 @@ def test_each_request_of_a_connection_has_its_own_name(serve: Any) -> None:
     answers = server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + request()).decode()
     names = re.findall(r"\r\nx-trace: ([0-9a-f]{32})\r\n", answers)
     assert len(set(names)) == 4
+
+
+def test_handlers_ask_for_it_by_what_it_is(serve: Any) -> None:
+    async def later(res: Response, req: Request) -> None:
+        await asyncio.sleep(0)
+        res.send(req.get_request_id())
+
+    def build(app: App) -> None:
+        app.get("/", lambda res, req: res.send([req.get_request_id()])).get("/later", later)
+
+    named, unnamed = serve(build, request_id="X-Trace"), serve(build)
+    assert httpx.get(named.url, headers={"X-Trace": "mine"}).json() == ["mine"]
+    assert httpx.get(named.url + "/later", headers={"X-Trace": "mine"}).text == "mine"
+    assert httpx.get(unnamed.url, headers={"X-Trace": "mine"}).json() == [None]
 
 
 def test_the_applications_find_it(serve_asgi: Any) -> None:

@@ -236,6 +236,19 @@ def test_data_of_other_middlewares_is_passed_on() -> None:
         assert client.get("/").text == "Ann 0"
 
 
+def test_typed() -> None:
+    sessions = Sessions(SECRET)
+
+    def run(app: App) -> None:
+        MiddlewareRouter(app, sessions).get("/", lambda res, req: res.send(dict(sessions.of(req))))
+        app.get("/without", lambda res, req: res.send(dict(sessions.of(req))))
+
+    with TestClient(run) as client:
+        assert client.get("/").json() == {}
+        with pytest.raises(RuntimeError, match="among the middlewares"):
+            client.get("/without")
+
+
 def test_websockets() -> None:
     sessions = Sessions(store=MemoryStore())
 
