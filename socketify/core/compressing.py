@@ -12,7 +12,7 @@ from .coders import Coder, new_coder
 from .core import Core
 from .response_compression import ResponseCompression
 
-#: Heads that were seen before; longer ones are mostly seen once.
+#: Heads that were seen before, with what was accepted; longer ones are mostly seen once.
 _KNOWN_MAX = 512
 _KNOWN_BYTES_MAX = 1024
 #: No receipt is negative.
@@ -52,7 +52,7 @@ class Coders:
         try:
             block = ctypes.string_at(head or 0, head_length)
             field = ctypes.string_at(accepts or 0, accepts_length).decode("latin-1")
-            decide = self._plan_known if head_length <= _KNOWN_BYTES_MAX else self._plan
+            decide = self._plan_known if head_length + accepts_length <= _KNOWN_BYTES_MAX else self._plan
             planned = decide(block, field, flags)
             if planned is None:
                 return receipt

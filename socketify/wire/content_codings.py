@@ -6,6 +6,8 @@ import re
 from typing import Callable, NamedTuple, Optional
 
 IDENTITY = "identity"
+#: What is looked for; a field may name thousands of others.
+_NAMES = frozenset(("zstd", "br", "gzip", "x-gzip", IDENTITY, "*"))
 _WEIGHT = re.compile(r"\s*q\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*", re.IGNORECASE)
 #: What is about the bytes that are sent, and would be wrong for others (RFC 9530, RFC 3230, RFC 1864).
 _OF_THE_BYTES = frozenset((b"content-range", b"content-digest", b"repr-digest", b"digest", b"content-md5"))
@@ -14,7 +16,7 @@ _OF_IDENTITY = frozenset((b"content-length", b"accept-ranges"))
 
 
 def weights(field: Optional[str]) -> dict[str, float]:
-    """Return the weights of the codings that an Accept-Encoding field names (RFC 9110 section 12.5.3).
+    """Return the weights of the codings that an Accept-Encoding field names and that are known here (RFC 9110 section 12.5.3).
 
     A weight that is none counts as 1. Of a coding that is named twice, the first weight counts; ``x-gzip`` is ``gzip``.
     """
@@ -22,7 +24,7 @@ def weights(field: Optional[str]) -> dict[str, float]:
     for part in (field or "").split(","):
         coding, _, parameters = part.partition(";")
         name = coding.strip().lower()
-        if name:
+        if name in _NAMES:
             weight = _WEIGHT.fullmatch(parameters)
             found.setdefault("gzip" if name == "x-gzip" else name, 1.0 if weight is None else float(weight[1]))
     return found
