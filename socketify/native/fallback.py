@@ -11,12 +11,14 @@ from collections.abc import Coroutine
 from typing import Any, Callable, Optional, TypeVar, cast
 
 from . import abi
+from .cffi_calls import cffi_calls
 from .lending import lent
-from .library import lib
+from .library import lib, library_path
 from .signatures import OnMessage
 
 #: What an int of C counts to.
 _HEAD_BYTES_MAX = 2**31 - 1
+_by_cffi = cffi_calls(str(library_path()))
 _Twin = TypeVar("_Twin", bound=Callable[..., Any])
 
 
@@ -139,6 +141,8 @@ def _with_head(function: Callable[..., int], handle: int, head: Optional[bytes],
 @_refusing
 def send(handle: int, head: Optional[bytes], fields: int, body: bytes, flags: int) -> int:
     """Send a whole response."""
+    if _by_cffi is not None and type(body) is bytes and len(body) < abi.LENT_MIN:
+        return _with_head(_by_cffi.res_send, handle, head, fields, body, len(body), flags)
     with lent(body) as content:
         return _with_head(lib.sk_res_send, handle, head, fields, content, len(body), flags)
 
@@ -146,6 +150,8 @@ def send(handle: int, head: Optional[bytes], fields: int, body: bytes, flags: in
 @_refusing
 def write(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
     """Send a piece of a body of unknown length."""
+    if _by_cffi is not None and type(data) is bytes and len(data) < abi.LENT_MIN:
+        return _with_head(_by_cffi.res_write, handle, head, fields, data, len(data))
     with lent(data) as content:
         return _with_head(lib.sk_res_write, handle, head, fields, content, len(data))
 
@@ -153,6 +159,8 @@ def write(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
 @_refusing
 def stream(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
     """Send a piece of a body whose length may be among the fields."""
+    if _by_cffi is not None and type(data) is bytes and len(data) < abi.LENT_MIN:
+        return _with_head(_by_cffi.res_stream, handle, head, fields, data, len(data))
     with lent(data) as content:
         return _with_head(lib.sk_res_stream, handle, head, fields, content, len(data))
 
@@ -160,6 +168,8 @@ def stream(handle: int, head: Optional[bytes], fields: int, data: bytes) -> int:
 @_refusing
 def send_message(handle: int, data: bytes, flags: int) -> int:
     """Send a message or fragment."""
+    if _by_cffi is not None and type(data) is bytes and len(data) < abi.LENT_MIN:
+        return int(_by_cffi.ws_send(handle, data, len(data), flags))
     with lent(data) as content:
         return int(lib.sk_ws_send(handle, content, len(data), flags))
 
@@ -174,7 +184,7 @@ def request_callback(function: Callable[[int], int]) -> Any:
     def on_request(handle: int, receipt: int) -> int:
         return receipt + abi.PASSED_ON if function(handle) else receipt
 
-    return abi.RequestCallback(on_request)
+    return abi.RequestCallback(on_request) if _by_cffi is None else _by_cffi.request_callback(on_request)
 
 
 def message_callback(function: OnMessage) -> Any:

@@ -13,6 +13,11 @@ from . import abi
 _SUFFIX = ".dylib" if sys.platform == "darwin" else ".so"
 
 
+def library_path() -> Path:
+    """Return where the library is: beside this file, or what ``SOCKETIFY_LIBRARY`` names."""
+    return Path(os.environ.get("SOCKETIFY_LIBRARY") or Path(__file__).with_name("libsocketify" + _SUFFIX))
+
+
 def load_library() -> Any:
     """Load the library beside this file, or the one that ``SOCKETIFY_LIBRARY`` names, such as a build with checks.
 
@@ -23,7 +28,7 @@ def load_library() -> Any:
             of this process (``concurrent.interpreters``) uses it.
 
     """
-    path = Path(os.environ.get("SOCKETIFY_LIBRARY") or Path(__file__).with_name("libsocketify" + _SUFFIX))
+    path = library_path()
     if not path.exists():
         message = f"the native library is missing: {path} (in a source tree, run: python -m ziglang build)"
         raise ImportError(message)

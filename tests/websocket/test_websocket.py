@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+from capabilities import counts_references
 from websocket_client import HANDSHAKE, KEY, open_
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
@@ -253,6 +254,7 @@ def test_wrong_behaviors_name_the_key(behavior: dict[str, Any], named: str) -> N
     app.close()
 
 
+@counts_references
 def test_pool_objects_are_new_for_every_connection(serve: Any) -> None:
     def build(app: App) -> None:
         def extension(request: Any, response: Any, ws: Any) -> None:
