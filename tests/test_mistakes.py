@@ -59,6 +59,12 @@ async def asgi(scope, receive, send):
     pass
 
 
+def wsgi(environ, start_response):
+    time.sleep(0.4)
+    start_response("200 OK", [])
+    return [b"slow"]
+
+
 def made(app):
     app.post("/not-awaited", not_awaited)
 
@@ -218,6 +224,13 @@ def test_the_flag_debugs_apps_that_do_not_say(command: Any, tmp_path: Path) -> N
             assert httpx.get(running.url + "/blocking", timeout=20).text == "slow"
             assert "blocked" not in running.said
         assert running.stop() == 0
+
+
+def test_a_wsgi_application_may_block(main: str, command: Any) -> None:
+    running = command("main:wsgi", "--port", "0", "--debug")
+    assert httpx.get(running.url, timeout=20).text == "slow"
+    assert running.stop() == 0
+    assert "blocked" not in running.said
 
 
 async def asgi(_scope: Any, _receive: Any, _send: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Optional, Union
 
 from ..app.app import App
+from ..core.blocking import BlockingWatch
 from ..core.options import AppOptions
 from ..process.worker_options import WorkerOptions
 from ..wsgi import mount
@@ -53,6 +54,8 @@ class WSGI(InterfaceServer):
         super().__init__(app, options, websocket, websocket_options, task_factory_max_items, lifespan, **keywords)
 
     def _serve_http(self, app: App) -> None:
+        # Its applications are made to block: threads and workers are for that.
+        app.lifecycle.services[:] = [each for each in app.lifecycle.services if not isinstance(each, BlockingWatch)]
         mount.serve_http(app, self.app, self._root_path, self._threads, self._multiprocess)
 
     def run(
