@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
+import sys
+import termios
 import time
 from typing import Any, Callable
 
 import pytest
 from app_servers import TLS
 from http2_client import Client
-from http2_frames import ENHANCE_YOUR_CALM, NO_ERROR
+from http2_frames import DATA, ENHANCE_YOUR_CALM, NO_ERROR, PROTOCOL_ERROR, frame
 from server_programs import Program
 
 from socketify import App, Limits, Request, Response
@@ -103,6 +106,28 @@ def test_a_response_that_waits_for_another_one_longer_than_write_timeout(serve: 
         assert len(client.answers[large].body) < 30_000_000
         assert len(client.wait(large).body) == 30_000_000
         assert len(client.wait(small).body) == 200_000
+
+
+def unread(client: Client) -> int:
+    room = bytearray(4)
+    fcntl.ioctl(client.socket.fileno(), termios.FIONREAD, room)
+    return int.from_bytes(room, sys.byteorder)
+
+
+def test_what_waits_is_not_lost_where_the_connection_ends_with_an_error(serve: Callable[..., Any]) -> None:
+    server = serve(routes, http="auto")
+    with Client(server.port, opens_windows=False, receive_bytes=65536) as client:
+        client.h2.update_settings({4: 2**31 - 1})
+        client.h2.increment_flow_control_window(2**30)
+        stream = client.request("/large")
+        before = -1
+        while (now := unread(client)) != before:
+            # As much as the system takes.
+            before = now
+            time.sleep(0.1)
+        client.socket.sendall(frame(DATA, 0, 0, b"on no stream"))
+        client.receive_all()
+        assert client.goaway == (stream, PROTOCOL_ERROR)
 
 
 def test_responses_of_requests_without_priority_share(serve: Callable[..., Any]) -> None:

@@ -300,7 +300,7 @@ pub const Carrier = struct {
         if (carrier.connection.phase != .failed) carrier.socket.set(Flags.lingers, true);
         _ = carrier.flush();
         const rest = carrier.connection.waiting();
-        if (rest.len > 0 and carrier.socket.tls == null) carrier.socket.keepUnsent(rest);
+        if (rest.len > 0) carrier.socket.keepUnsent(rest);
         us_socket_shutdown(0, carrier.socket);
         _ = carrier.socket.close(0, null);
     }

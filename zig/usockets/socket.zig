@@ -225,6 +225,10 @@ pub const Socket = extern struct {
 
     /// Bytes that the caller knows to be sent, but that the kernel did not take.
     pub fn keepUnsent(socket: *Socket, data: []const u8) void {
+        if (socket.tls) |session| {
+            if (session.keep(data)) socket.poll.add(socket.context.loop, sys.epollout) else socket.cut();
+            return;
+        }
         if (socket.unsent == null) socket.unsent = sys.create(Pending, 0);
         if (socket.unsent) |unsent| {
             if (unsent.bytes.len == 0) unsent.* = .{};

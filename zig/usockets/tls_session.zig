@@ -32,6 +32,7 @@ pub const Session = struct {
     fd: c_int,
     /// Ciphertext that waits for the kernel.
     pending: Pending = .{},
+    pending_limit: usize = pending_max,
     /// Until the handshake is done, the context knows nothing of the socket.
     handshaking: bool = true,
     /// The kernel has nothing more to read in this turn.
@@ -146,6 +147,20 @@ pub const Session = struct {
         return taken;
     }
 
+    /// The last bytes, which wait behind what waits already. False where they are lost.
+    pub fn keep(session: *Session, data: []const u8) bool {
+        session.pending_limit = std.math.maxInt(usize);
+        var rest = data;
+        while (rest.len > 0 and !session.failed) {
+            const result = openssl.SSL_write(session.ssl, rest.ptr, @intCast(@min(record_bytes, rest.len)));
+            if (result <= 0) {
+                session.failed = true;
+                openssl.ERR_clear_error();
+            } else rest = rest[@intCast(result)..];
+        }
+        return !session.failed;
+    }
+
     pub fn flush(session: *Session) bool {
         if (session.pending.flush(session.fd)) return true;
         session.failed = true;
@@ -243,7 +258,7 @@ fn bioWrite(bio: *Bio, data: ?[*]const u8, length: c_int) callconv(.c) c_int {
             }
         }
     }
-    if (rest.len > 0) session.pending.appendWithin(rest, pending_max) catch return -1;
+    if (rest.len > 0) session.pending.appendWithin(rest, session.pending_limit) catch return -1;
     return length;
 }
 
