@@ -68,9 +68,12 @@ def waiting(app: Any) -> None:
     """Holds all responses until it is told to send them; ``/count`` tells how many there are."""
     held: list[Any] = []
 
+    def left(_res: Any) -> None:
+        """Does nothing: the client has left."""
+
     def hold(res: Any, _req: Any) -> None:
         # It is still wanted, so the framework does not answer for it.
-        res.on_aborted(lambda _res: None)
+        res.on_aborted(left)
         held.append(res)
 
     def release(res: Any, _req: Any) -> None:

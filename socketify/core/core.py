@@ -19,7 +19,7 @@ from ..loop.loop_thread import LoopThread, scratch_view
 from ..native import abi, lib, request_handler
 from .counting import Counting
 from .listeners import Listener, listen_error
-from .live import LiveExchanges, NativeEvents
+from .live import LiveExchanges, LiveReference, NativeEvents
 from .mistakes import refuse_awaitable
 from .outcome import Outcome
 
@@ -63,6 +63,8 @@ class Core:
         #: Returns the app, for its handlers; the core does not keep it alive.
         self.app: Callable[[], Any] = _no_app
         self.outcome = Outcome(self, debug)
+        #: Called with the reference to a response that nothing else refers to any more; the same object for all of them.
+        self.on_dropped = self._on_dropped
         #: How websockets publish if that goes to other processes, too: topic, message, opcode, whether to compress.
         self.publish: Optional[Callable[[str, Any, Any, bool], bool]] = None
         #: Gets what they have published to this process: topic, data, flags (WS_*).
@@ -351,6 +353,10 @@ class Core:
         except BaseException as another:  # native code is the caller
             self.fail(another)
         self.outcome.fail_handle(error, handle, what)
+
+    def _on_dropped(self, reference: LiveReference) -> None:
+        if self.live.pop(reference.handle, None) is not None:
+            self.outcome.drop(reference.handle)
 
     # ---- coroutines and tasks
 

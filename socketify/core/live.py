@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from typing import Any, Callable, Optional, Protocol
 
 from ..native.collected_bytes import CollectedBytes
@@ -29,6 +30,31 @@ class LiveExchange(Protocol):
 
     def on_writable(self) -> None:
         """Continue, as the kernel has taken everything that was written."""
+
+
+_referent = weakref.ref.__call__
+
+
+class LiveReference(weakref.ref):  # type: ignore[type-arg]
+    """What :data:`LiveExchanges` has of an exchange that ends with its response, which is held weakly.
+
+    Called, it returns the exchange, or None when nothing refers to the response any more.
+    """
+
+    __slots__ = ("handle",)
+
+    #: Of the response.
+    handle: int
+
+    def __call__(self) -> Optional[Any]:
+        """Return the exchange."""
+        response = _referent(self)
+        return None if response is None else response.exchange_
+
+    @property
+    def response(self) -> Optional[Any]:
+        """The response, if it is there."""
+        return _referent(self)
 
 
 class FailureReport(Protocol):

@@ -210,7 +210,7 @@ class ClientConnection(OwnAttributes):
             exchange.refuse_late("on_aborted")
             return self
         exchange.dirty = True
-        exchange.abort_handlers.append(handler)
+        exchange.abort_handlers += (handler,)
         exchange.follow(self)
         return self
 

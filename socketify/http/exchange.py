@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import weakref
 from collections.abc import Coroutine
 from typing import Any, Callable, Optional
 
 from ..core.core import Core
+from ..core.live import LiveReference
 from ..native import header as _header
 from ..native import lib
 from ..native import send as _send
@@ -88,10 +88,10 @@ class Exchange:
         self.request_extras: Optional[dict[str, Any]] = None
         self.response_extras: Optional[dict[str, Any]] = None
         #: The response, once its events are followed.
-        self.response: Optional[weakref.ref[Any]] = None
+        self.response: Optional[LiveReference] = None
         self.head = ResponseHead()
         self.reader: Optional[BodyReader] = None
-        self.abort_handlers: list[Callable[[Any], Any]] = []
+        self.abort_handlers: tuple[Callable[[Any], Any], ...] = ()
         #: Whether the body was begun with its whole size, and what its offset is counted from.
         self.is_sized = False
         self.offset_base = 0
@@ -152,18 +152,9 @@ class Exchange:
             return
         self.dirty = True
 
-        def drop(_: weakref.ref[Any]) -> None:
-            if live.pop(handle, None) is not None:
-                core.outcome.drop(handle)
-
-        reference = self.response = weakref.ref(res, drop)
-
-        def exchange_of() -> Any:
-            # The callbacks of its events may hold the response, so the exchange is not held on their account.
-            held = reference()
-            return None if held is None else held.exchange_
-
-        live[handle] = exchange_of
+        # The callbacks of its events may hold the response, so the exchange is not held on their account.
+        reference = self.response = live[handle] = LiveReference(res, core.on_dropped)
+        reference.handle = handle
 
     def keep(self, res: Any) -> None:
         """Hold a response until its events have happened, as nothing else may hold it."""
@@ -287,7 +278,7 @@ class Exchange:
         head = self.head
         if is_json and self.handle and not head.is_out and not head.has_content_type():
             self.dirty = True
-            head.fields += (b"Content-Type", b"application/json")
+            head.add(b"Content-Type", b"application/json")
         return data
 
     def end(self, res: Any, data: bytes, flags: int) -> None:
@@ -443,7 +434,7 @@ class Exchange:
             self.on_abort()
 
     def _followed(self) -> Any:
-        return None if self.response is None else self.response()
+        return None if self.response is None else self.response.response
 
 
 def elsewhere(what: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from collections.abc import Sequence
+from typing import Any, Callable, Optional, Union
 
 #: Returns more fields, names and values in turn, for those that were written.
 HeadHook = Callable[[list[bytes]], list[bytes]]
@@ -17,11 +18,18 @@ class ResponseHead:
         #: Whether it was sent.
         self.is_out = False
         self.status = b"200 OK"
-        #: Names and values in turn.
-        self.fields: list[bytes] = []
+        #: Names and values in turn; a list from the first one on.
+        self.fields: Union[list[bytes], tuple[()]] = ()
         #: Those that hooks added, which an answer to an error has, too.
-        self.added: list[bytes] = []
+        self.added: Union[list[bytes], tuple[()]] = ()
         self._hooks: Optional[list[HeadHook]] = None
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """Add a field."""
+        if self.fields:
+            self.fields.extend((name, value))
+        else:
+            self.fields = [name, value]
 
     def before_sending(self, hook: HeadHook) -> None:
         """Call a function when the head is sent, whatever it will be that sends it."""
@@ -32,9 +40,9 @@ class ResponseHead:
     def complete(self) -> None:
         """Let hooks add fields, each of them once. What one raises is raised; the others are called for what is sent then."""
         while self._hooks:
-            added = self._hooks.pop(0)(self.fields)
-            self.fields += added
-            self.added += added
+            added = self._hooks.pop(0)([*self.fields])
+            self.fields = [*self.fields, *added]
+            self.added = [*self.added, *added]
 
     def take(self) -> tuple[bytes, int]:
         """Return the head as the native side sends it, and its number of fields; empty if it was sent before."""
@@ -49,7 +57,7 @@ class ResponseHead:
         return has_content_type(self.fields)
 
 
-def has_content_type(parts: list[Any]) -> bool:
+def has_content_type(parts: Sequence[Any]) -> bool:
     """Return whether a list of names and values has a Content-Type among its names."""
     for name in parts[::2]:
         text = name.decode("latin-1") if isinstance(name, bytes) else name

@@ -68,7 +68,7 @@ class Response(ClientConnection):
         encoded = field_name(key)
         value_encoded = field_value(encoded, value)
         if self.exchange_.may_change_head("write_header"):
-            self.exchange_.head.fields += (encoded, value_encoded)
+            self.exchange_.head.add(encoded, value_encoded)
         return self
 
     def set_cookie(self, name: str, value: str, options: Optional[Mapping[str, Any]] = None) -> Response:
@@ -237,7 +237,7 @@ class Response(ClientConnection):
                 if not exchange.dirty:
                     head, fields = _JSON_HEAD, 1
                 elif not exchange.head.is_out and not exchange.head.has_content_type():
-                    exchange.head.fields += (b"Content-Type", _JSON)
+                    exchange.head.add(b"Content-Type", _JSON)
         flags = END_CONNECTION if end_connection else 0
         if exchange.dirty:
             exchange.end(self, data, flags)

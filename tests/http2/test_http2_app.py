@@ -26,6 +26,8 @@ def routes(app: App) -> None:
     app.get("/empty", lambda res, _req: res.write_status(204).end_without_body())
     app.get("/raises", raises)
     app.get("/waits", waits)
+    app.post("/pieces", pieces)
+    app.get("/resume", lambda res, _req: (PAUSED[0].resume(), res.end("resumed")))
     app.get("/cut", lambda res, _req: res.write("some").close())
 
 
@@ -33,6 +35,25 @@ async def echo(res: Response, req: Request) -> None:
     kind = req.get_header("content-type") or "none"
     body = await res.get_data()
     res.write_header("x-kind", kind).end(body.getvalue())
+
+
+PAUSED: list[Response] = []
+PIECES: list[int] = []
+
+
+def pieces(res: Response, _req: Request) -> None:
+    """Takes one piece of the body each time that it is resumed."""
+    PIECES.clear()
+    PAUSED[:] = [res.pause()]
+
+    def take(res: Response, piece: bytes, last: bool) -> None:
+        PIECES.append(len(piece))
+        if last:
+            res.end(str(sum(PIECES)))
+        else:
+            res.pause()
+
+    res.on_data(take)
 
 
 def facts(res: Response, req: Request) -> None:
@@ -170,6 +191,20 @@ def test_the_same_port_speaks_http_1_1(serve: Callable[..., Any]) -> None:
     server = serve(routes, http="auto")
     answer = server.exchange(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_handler_that_pauses_again_gets_no_more_than_a_piece(client: Client) -> None:
+    stream = client.request("/pieces", "POST", body=b"x" * 60_000)
+    # All of it has arrived, and waits.
+    assert client.get("/").body == b"Hello"
+    assert sum(PIECES) == 0
+    for _ in range(4):
+        before = len(PIECES)
+        client.get("/resume")
+        client.get("/")
+        assert len(PIECES) == before + 1
+        assert PIECES[-1] <= 16_384
+    assert client.wait(stream).body == b"60000"
 
 
 @pytest.mark.skipif("SOCKETIFY_TEST_TLS" in os.environ, reason="the preface tells only in clear")

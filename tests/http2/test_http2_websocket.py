@@ -23,6 +23,7 @@ def routes(app: App) -> None:
             "close": lambda _ws, code, _message: CLOSED.append(code),
         },
     )
+    app.ws("/declined", {"upgrade": lambda res, _req, _context: res.write_header("x-why", "full").end("no"), "message": print})
     app.get("/", lambda res, _req: res.end("Hello"))
 
     def publish(res: Any, _req: Any) -> None:
@@ -132,6 +133,14 @@ def test_what_is_no_websocket_is_refused(client: Client) -> None:
     stream = client.open(head)
     client.wait_for(lambda: client.answers[stream].head)
     assert client.answers[stream].status == 501
+
+
+def test_an_upgrade_handler_that_answers_with_200_has_opened_no_websocket(client: Client) -> None:
+    """It would say that to the client (RFC 8441 section 5), which hears of no other status than this in HTTP/1.1, either."""
+    websocket = WebSocketStream(client, "/declined")
+    assert client.wait(websocket.stream).body == b"no"
+    assert websocket.answer.status == 403
+    assert websocket.answer.field("x-why") == "full"
 
 
 def test_websockets_may_be_added_while_a_connection_is_open(serve: Callable[..., Any]) -> None:

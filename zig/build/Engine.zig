@@ -21,12 +21,12 @@ const parser_headers = [_][]const u8{ "HttpParser.h", "ChunkedEncoding.h", "Http
 
 /// Listed one by one, so that a copy that is not complete is reported by the name of what it lacks.
 const headers = [_][]const u8{
-    "App.h",             "BloomFilter.h",         "ClientApp.h",          "HttpContext.h",
-    "HttpContextData.h", "HttpResponse.h",        "HttpResponseData.h",   "HttpRouter.h",
-    "Loop.h",            "LoopData.h",            "MessageParser.h",      "MoveOnlyFunction.h",
-    "Multipart.h",       "PerMessageDeflate.h",   "QueryParser.h",        "TopicTree.h",
-    "Utilities.h",       "WebSocket.h",           "WebSocketContext.h",   "WebSocketContextData.h",
-    "WebSocketData.h",   "WebSocketExtensions.h", "WebSocketHandshake.h",
+    "App.h",                 "BloomFilter.h",        "ClientApp.h",            "HttpContext.h",
+    "HttpContextData.h",     "HttpResponse.h",       "HttpResponseData.h",     "HttpRouter.h",
+    "Loop.h",                "LoopData.h",           "MessageParser.h",        "Multipart.h",
+    "PerMessageDeflate.h",   "QueryParser.h",        "TopicTree.h",            "Utilities.h",
+    "WebSocket.h",           "WebSocketContext.h",   "WebSocketContextData.h", "WebSocketData.h",
+    "WebSocketExtensions.h", "WebSocketHandshake.h",
 };
 
 /// What the parser's own headers include besides each other.

@@ -66,6 +66,9 @@ void carrier_drain(us_socket_context_t *carriers, bool patient);
 /* What was given to carrier_begin for the connection that carries a stream. */
 void *carrier_user(us_socket_t *stream);
 
+/* Whether it began with an extended CONNECT (RFC 8441), which any 2xx would accept. */
+int carrier_is_extended(const us_socket_t *stream);
+
 /* A head, or with status 0 the trailers, which end the stream. */
 void carrier_head(us_socket_t *stream, unsigned int status, const carrier_field *fields, size_t count);
 }

@@ -55,32 +55,6 @@ pub const Carriers = struct {
     callbacks: Callbacks,
     timeouts: Timeouts,
     shared: *connection_module.Context,
-    /// Streams that nobody has, for the next requests.
-    spare: ?*Stream = null,
-    spare_count: u32 = 0,
-
-    const spare_max = 256;
-
-    pub fn takeStream(carriers: *Carriers) ?*Stream {
-        const stream = carriers.spare orelse return allocator.create(Stream) catch null;
-        carriers.spare = stream.next;
-        carriers.spare_count -= 1;
-        return stream;
-    }
-
-    pub fn giveStream(carriers: *Carriers, stream: *Stream) void {
-        if (carriers.spare_count == spare_max) return allocator.destroy(stream);
-        stream.next = carriers.spare;
-        carriers.spare = stream;
-        carriers.spare_count += 1;
-    }
-
-    fn freeStreams(carriers: *Carriers) void {
-        while (carriers.spare) |stream| {
-            carriers.spare = stream.next;
-            allocator.destroy(stream);
-        }
-    }
 
     pub fn of(context: *Context) *Carriers {
         return @ptrCast(@alignCast(sys.extOf(Context, context)));
@@ -117,6 +91,7 @@ export fn carrier_create_context(
         sys.free(context);
         return null;
     };
+    shared.spare.owner_bytes = @sizeOf(Stream);
     context.* = .{ .loop = loop };
     context.next = loop.contexts;
     if (context.next) |next| next.prev = context;
@@ -140,7 +115,6 @@ export fn carrier_create_context(
 export fn carrier_free_context(context: *Context) void {
     const shared = Carriers.of(context).shared;
     us_socket_context_close(0, context);
-    Carriers.of(context).freeStreams();
     us_socket_context_free(0, context);
     shared.destroy();
 }
@@ -174,6 +148,10 @@ fn drainOne(socket: *Socket, user: ?*anyopaque) callconv(.c) void {
 
 export fn carrier_user(socket: *Socket) ?*anyopaque {
     return Carrier.of(socket.origin.carried.carrier).user;
+}
+
+export fn carrier_is_extended(socket: *Socket) c_int {
+    return @intFromBool(!socket.closed() and Stream.ofSocket(socket).extended);
 }
 
 export fn carrier_head(socket: *Socket, status: c_uint, fields: ?[*]const Field, count: usize) void {

@@ -18,11 +18,10 @@ const allocator = std.heap.c_allocator;
 /// How often the output may be filled by what is sent at once, so that it starves no other connection.
 const outputs_per_send = 8;
 
+/// It lies behind what the connection knows of the stream.
 pub const Stream = struct {
     carried: carried.Carried,
     socket: *Socket,
-    /// What the connection knows of it.
-    http2: *Http2Stream,
     /// What arrived while the socket was paused, and that nothing follows.
     held: std.ArrayList(u8) = .empty,
     held_end: bool = false,
@@ -36,12 +35,16 @@ pub const Stream = struct {
     next: ?*Stream = null,
     previous: ?*Stream = null,
 
-    pub fn of(http2: *Http2Stream) *Stream {
-        return @ptrCast(@alignCast(http2.user.?));
+    pub fn of(known: *Http2Stream) *Stream {
+        return known.behind(Stream);
     }
 
     pub fn ofSocket(socket: *Socket) *Stream {
         return @fieldParentPtr("carried", socket.origin.carried);
+    }
+
+    fn http2(stream: *Stream) *Http2Stream {
+        return Http2Stream.before(Stream, stream);
     }
 
     fn carrier(stream: *const Stream) *Carrier {
@@ -65,7 +68,7 @@ pub const Stream = struct {
             const asks_head = owner.connection.context.request.asksHead();
             return carriers.callbacks.on_refused(socket, @intCast(@backingInt(event.refusal)), asks_head);
         }
-        const content = if (event.ends) null else owner.connection.bodyHere(&owner.input, stream.http2);
+        const content = if (event.ends) null else owner.connection.bodyHere(&owner.input, stream.http2());
         const request: carriers_module.Request = .{
             .head = event.head.?,
             .content = if (content) |bytes| bytes.ptr else null,
@@ -76,15 +79,11 @@ pub const Stream = struct {
         carriers.callbacks.on_request(socket, &request);
     }
 
-    fn open(owner: *Carrier, http2: *Http2Stream) ?*Stream {
+    fn open(owner: *Carrier, opened: *Http2Stream) ?*Stream {
         const carriers = owner.carriers();
-        const stream = carriers.takeStream() orelse return null;
-        stream.* = .{ .carried = .{ .operations = &operations, .carrier = owner.socket }, .socket = undefined, .http2 = http2 };
-        stream.socket = carried.open(carriers.streams, &stream.carried, carriers.stream_ext_bytes) orelse {
-            carriers.giveStream(stream);
-            return null;
-        };
-        http2.user = stream;
+        const stream: *Stream = .of(opened);
+        stream.* = .{ .carried = .{ .operations = &operations, .carrier = owner.socket }, .socket = undefined };
+        stream.socket = carried.open(carriers.streams, &stream.carried, carriers.stream_ext_bytes) orelse return null;
         stream.next = owner.first;
         if (stream.next) |next| next.previous = stream;
         owner.first = stream;
@@ -98,8 +97,12 @@ pub const Stream = struct {
     }
 
     pub fn arrive(stream: *Stream, bytes: []u8, ends: bool) void {
-        const waits = stream.extended and !stream.http2.flags.head_sent;
-        if (!waits and !stream.socket.has(Flags.paused) and stream.held.items.len == 0) return stream.deliver(bytes, ends);
+        const waits = stream.extended and !stream.http2().flags.head_sent;
+        const is_held = waits or stream.socket.has(Flags.paused) or stream.held.items.len > 0;
+        if (is_held) stream.hold(bytes, ends) else stream.deliver(bytes, ends);
+    }
+
+    fn hold(stream: *Stream, bytes: []const u8, ends: bool) void {
         stream.held.appendSlice(allocator, bytes) catch {
             _ = stream.socket.close(0, null);
             return;
@@ -107,34 +110,42 @@ pub const Stream = struct {
         stream.held_end = ends;
     }
 
-    /// The stream may be gone afterwards.
+    /// Piece by piece, as whoever gets one may pause; what is left waits then. The stream may be gone afterwards.
     fn deliver(stream: *Stream, bytes: []u8, ends: bool) void {
         const owner = stream.carrier();
         const carriers = owner.carriers();
-        // Before it can be gone: the peer is told with what the turn sends.
-        owner.connection.consumed(stream.http2, bytes.len);
-        if (stream.socket.context == carriers.streams) {
-            carriers.callbacks.on_body(stream.socket, bytes.ptr, bytes.len, ends);
-        } else deliverRaw(stream.socket, bytes, ends);
-        owner.wake();
+        defer owner.wake();
+        var socket = stream.socket;
+        var rest = bytes;
+        while (true) {
+            const piece = rest[0..@min(rest.len, codes.frame_payload_usual)];
+            rest = rest[piece.len..];
+            const is_last = ends and rest.len == 0;
+            // Before it can be gone: the peer is told with what the turn sends.
+            owner.connection.consumed(stream.http2(), piece.len);
+            if (socket.context == carriers.streams) {
+                carriers.callbacks.on_body(socket, piece.ptr, piece.len, is_last);
+            } else socket = deliverRaw(socket, piece, is_last) orelse return;
+            if (socket.closed() or rest.len == 0) return;
+            if (socket.has(Flags.paused)) return stream.hold(rest, ends);
+        }
     }
 
     /// For who parses the bytes in place, and writes before and behind them.
-    fn deliverRaw(first: *Socket, bytes: []u8, ends: bool) void {
+    fn deliverRaw(first: *Socket, piece: []const u8, ends: bool) ?*Socket {
         const padding = loop_module.padding_bytes;
         var socket = first;
-        var rest = bytes;
-        var copy: [codes.frame_payload_usual + 2 * padding]u8 = undefined;
-        while (rest.len > 0) {
-            const piece = rest[0..@min(rest.len, codes.frame_payload_usual)];
-            rest = rest[piece.len..];
+        if (piece.len > 0) {
+            var copy: [codes.frame_payload_usual + 2 * padding]u8 = undefined;
             @memcpy(copy[padding..][0..piece.len], piece);
-            socket = socket.context.on_data.?(socket, copy[padding..].ptr, @intCast(piece.len)) orelse return;
-            if (socket.closed()) return;
+            socket = socket.context.on_data.?(socket, copy[padding..].ptr, @intCast(piece.len)) orelse return null;
+            if (socket.closed()) return null;
         }
-        if (!ends or socket.has(Flags.ended)) return;
-        socket.set(Flags.ended, true);
-        _ = socket.context.on_end.?(socket);
+        if (ends and !socket.has(Flags.ended)) {
+            socket.set(Flags.ended, true);
+            socket = socket.context.on_end.?(socket) orelse return null;
+        }
+        return socket;
     }
 
     /// There is room for what it has to send.
@@ -153,9 +164,9 @@ pub const Stream = struct {
         const connection = stream.carrier().connection;
         // Where the stream is over its socket learns it otherwise.
         if (status == 0) {
-            connection.beginTrailers(stream.http2) catch return;
+            connection.beginTrailers(stream.http2()) catch return;
             stream.socket.set(Flags.shut_down, true);
-        } else connection.beginHead(stream.http2, status) catch return;
+        } else connection.beginHead(stream.http2(), status) catch return;
         for (fields) |field| connection.field(field.name[0..field.name_length], field.value[0..field.value_length]);
         connection.finishHead(status == 0) catch return;
         if (stream.extended and status >= 200) stream.socket.scheduleRead();
@@ -187,7 +198,7 @@ pub const Stream = struct {
         for (pieces, texts[0..pieces.len]) |piece, *text| text.* = piece.base[0..piece.len];
         owner.wake();
         const taken = stream.give(texts[0..pieces.len]);
-        if (socket.has(Flags.write_failed) and !stream.http2.flags.waiting) {
+        if (socket.has(Flags.write_failed) and !stream.http2().flags.waiting) {
             stream.relieved = true;
             owner.relieves = true;
         }
@@ -199,9 +210,9 @@ pub const Stream = struct {
         const owner = stream.carrier();
         var taken: usize = 0;
         for (0..outputs_per_send) |_| {
-            const given = owner.connection.data(stream.http2, texts, false) catch return taken;
+            const given = owner.connection.data(stream.http2(), texts, false) catch return taken;
             taken += given;
-            if (given == 0 or !stream.http2.flags.waiting) return taken;
+            if (given == 0 or !stream.http2().flags.waiting) return taken;
             skip(texts, given);
             if (!owner.connection.isFull() or !owner.flush()) return taken;
         }
@@ -219,13 +230,13 @@ pub const Stream = struct {
 
     fn awaitWritable(socket: *Socket) void {
         const stream: *Stream = .ofSocket(socket);
-        stream.carrier().connection.wait(stream.http2);
+        stream.carrier().connection.wait(stream.http2());
         stream.carrier().wake();
     }
 
     fn shutdown(socket: *Socket) void {
         const stream: *Stream = .ofSocket(socket);
-        stream.carrier().connection.finish(stream.http2) catch {};
+        stream.carrier().connection.finish(stream.http2()) catch {};
         stream.carrier().wake();
     }
 
@@ -239,7 +250,7 @@ pub const Stream = struct {
 
     fn receive(socket: *Socket) void {
         const stream: *Stream = .ofSocket(socket);
-        if (stream.extended and !stream.http2.flags.head_sent) return;
+        if (stream.extended and !stream.http2().flags.head_sent) return;
         var held = stream.held;
         const ends = stream.held_end;
         if (held.items.len == 0 and !ends) return;
@@ -256,12 +267,12 @@ pub const Stream = struct {
     fn closed(socket: *Socket) void {
         const stream: *Stream = .ofSocket(socket);
         const owner = stream.carrier();
-        const is_ended = stream.http2.flags.local_ended;
-        owner.connection.reset(stream.http2, if (stream.opening) .refused_stream else if (is_ended) .no_error else .internal_error);
-        owner.connection.release(stream.http2);
+        const known = stream.http2();
+        const is_ended = known.flags.local_ended;
+        owner.connection.reset(known, if (stream.opening) .refused_stream else if (is_ended) .no_error else .internal_error);
         stream.unlink(owner);
         stream.held.deinit(allocator);
-        owner.carriers().giveStream(stream);
+        owner.connection.release(known);
         if (owner.socket.closed()) return owner.free();
         owner.hurry();
     }

@@ -8,9 +8,10 @@ const Line = field.Line;
 
 /// A table cannot be larger: an entry's lengths have 16 bits.
 pub const bytes_max = 1 << 16;
+const bytes_min = 256;
+const entries_min = 8;
 
 pub const DynamicTable = struct {
-    /// Both are allocated with the first entry.
     entries: []Entry = &.{},
     bytes: []u8 = &.{},
     /// Of entries ever added; the newest has one less as its number.
@@ -87,8 +88,7 @@ pub const DynamicTable = struct {
         const size = line.size();
         table.evict(size);
         if (size > table.size_max) return;
-        if (table.entries.len == 0) try table.allocate(allocator);
-        if (table.bytes.len - table.end < line.bytes.len) table.compact();
+        try table.reserve(allocator, line.bytes.len);
         @memcpy(table.bytes[table.end..][0..line.bytes.len], line.bytes);
         table.entryOf(table.added).* = .{
             .at = table.end,
@@ -103,18 +103,36 @@ pub const DynamicTable = struct {
         table.count += 1;
     }
 
-    fn allocate(table: *DynamicTable, allocator: Allocator) Allocator.Error!void {
-        const count = std.math.ceilPowerOfTwoAssert(u32, @max(1, table.capacity / field.entry_overhead));
-        const entries = try allocator.alloc(Entry, count);
-        errdefer allocator.free(entries);
-        // Half as much again, so that the bytes of a line are moved twice at most.
-        table.bytes = try allocator.alloc(u8, table.capacity + table.capacity / 2);
-        table.entries = entries;
+    /// Room for a line behind the others. What is allocated grows with what is there, as most connections repeat few fields.
+    fn reserve(table: *DynamicTable, allocator: Allocator, length: usize) Allocator.Error!void {
+        if (table.count == table.entries.len) try table.growEntries(allocator);
+        if (table.bytes.len - table.end >= length) return;
+        // Half as much again as there can be, so that the bytes of a line are moved twice at most.
+        const full = table.capacity + table.capacity / 2;
+        const needed = table.end - table.begin + length;
+        var size = table.bytes.len;
+        while (size < full and needed > size - size / 3) size = @min(full, @max(bytes_min, size * 2));
+        const before = table.bytes;
+        if (size > before.len) table.bytes = try allocator.alloc(u8, size);
+        table.moveTo(table.bytes, before);
+        if (size > before.len) allocator.free(before);
     }
 
-    fn compact(table: *DynamicTable) void {
+    fn growEntries(table: *DynamicTable, allocator: Allocator) Allocator.Error!void {
+        const before = table.entries;
+        const entries = try allocator.alloc(Entry, @max(entries_min, before.len * 2));
+        for (0..table.count) |index| {
+            const number = table.added -% 1 -% @as(u32, @intCast(index));
+            entries[number & (entries.len - 1)] = table.entryOf(number).*;
+        }
+        table.entries = entries;
+        allocator.free(before);
+    }
+
+    /// The lines to the beginning.
+    fn moveTo(table: *DynamicTable, bytes: []u8, before: []const u8) void {
         const moved = table.begin;
-        std.mem.copyForwards(u8, table.bytes, table.bytes[table.begin..table.end]);
+        std.mem.copyForwards(u8, bytes, before[table.begin..table.end]);
         table.begin = 0;
         table.end -= moved;
         for (0..table.count) |index| table.entryOf(table.added -% 1 -% @as(u32, @intCast(index))).at -= moved;
@@ -139,10 +157,31 @@ test "entries are evicted in the order in which they came, and one that is too l
         if (number > 2) try std.testing.expect(table.size + 44 > 128);
     }
     try std.testing.expectEqual(@as(?Line, null), table.at(2));
+    // It was allocated for what was there.
+    try std.testing.expect(table.bytes.len <= 192 and table.entries.len == entries_min);
     table.setMax(50);
     try std.testing.expectEqual(@as(u32, 1), table.count);
     @memset(&text, 'a');
     try table.add(allocator, .{ .bytes = &text, .name_bytes = 1, .kind = .regular }, 0);
     try std.testing.expectEqual(@as(u32, 0), table.count);
     try std.testing.expectEqual(@as(u32, 0), table.size);
+}
+
+test "a table grows with what is there, and stays the same" {
+    const allocator = std.testing.allocator;
+    var table: DynamicTable = .init(4096);
+    defer table.deinit(allocator);
+    var text: [64]u8 = undefined;
+    for (0..300) |number| {
+        const bytes = try std.fmt.bufPrint(&text, "n: {d}\r\n", .{number});
+        try table.add(allocator, .{ .bytes = bytes, .name_bytes = 1, .kind = .regular }, @intCast(number));
+        if (number == 4) try std.testing.expect(table.bytes.len == bytes_min and table.entries.len == entries_min);
+        for (0..table.count) |index| {
+            const entry = table.entryOf(table.added -% 1 -% @as(u32, @intCast(index)));
+            try std.testing.expectEqual(number - index, entry.hash);
+            const value = try std.fmt.parseInt(usize, table.lineOf(entry).value(), 10);
+            try std.testing.expectEqual(number - index, value);
+        }
+    }
+    try std.testing.expect(table.bytes.len <= 4096 + 2048 and table.entries.len <= 128);
 }

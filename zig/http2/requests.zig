@@ -74,6 +74,7 @@ fn finish(connection: *Connection, id: u32, block: []const u8, event: *Event) bo
     });
     const outcome = request.finish(connection.block_ends);
     if (!opens) return trailers(connection, id, outcome, event);
+    connection.closed.open(id, connection.last_seen);
     connection.last_seen = id;
     if (connection.shutdown_phase == .final) {
         // It will try elsewhere; nothing tells it again (section 6.8).

@@ -1,5 +1,7 @@
 //! The streams of a connection that are not closed, and what is remembered of those that are (RFC 9113 section 5.1).
 const std = @import("std");
+const builtin = @import("builtin");
+const assert = std.debug.assert;
 const Allocator = std.mem.Allocator;
 const Priority = @import("priority.zig").Priority;
 const Stall = @import("limits.zig").Stall;
@@ -16,8 +18,6 @@ pub const Stream = struct {
     /// Neighbours among the streams of their urgency that are ready to be written, or among those that are spare.
     next: ?*Stream = null,
     previous: ?*Stream = null,
-    /// What the owner knows the stream by.
-    user: ?*anyopaque = null,
     /// Of the request: what was declared and has not arrived; without a declaration, what may still come.
     content_left: u64 = 0,
     /// Where the header of its last frame stands in the output.
@@ -25,6 +25,17 @@ pub const Stream = struct {
     stall: Stall = .{},
     priority: Priority = .{},
     flags: Flags = .{},
+
+    /// What its owner has of it, as many bytes as `Spare` allocates behind each.
+    pub fn behind(stream: *Stream, Owner: type) *Owner {
+        comptime assert(@alignOf(Owner) <= @alignOf(Stream));
+        return @ptrFromInt(@intFromPtr(stream) + @sizeOf(Stream));
+    }
+
+    /// The stream that it is behind.
+    pub fn before(Owner: type, owner: *Owner) *Stream {
+        return @ptrFromInt(@intFromPtr(owner) - @sizeOf(Stream));
+    }
 
     pub const Flags = packed struct(u16) {
         /// The peer has ended its side: half-closed (remote).
@@ -130,25 +141,36 @@ pub const Streams = struct {
 pub const Spare = struct {
     first: ?*Stream = null,
     count: u32 = 0,
+    /// Behind each, for its owner. Set before the first one is taken.
+    owner_bytes: usize = 0,
 
-    const count_max = 256;
+    /// None in libraries with checks: AddressSanitizer finds who uses what was freed.
+    const count_max = if (std.debug.runtime_safety and !builtin.is_test) 0 else 256;
 
     pub fn deinit(spare: *Spare, allocator: Allocator) void {
         while (spare.first) |stream| {
             spare.first = stream.next;
-            allocator.destroy(stream);
+            spare.destroy(allocator, stream);
         }
     }
 
     pub fn take(spare: *Spare, allocator: Allocator) Allocator.Error!*Stream {
-        const stream = spare.first orelse return allocator.create(Stream);
+        const stream = spare.first orelse {
+            const memory = try allocator.alignedAlloc(u8, .of(Stream), @sizeOf(Stream) + spare.owner_bytes);
+            return @ptrCast(memory.ptr);
+        };
         spare.first = stream.next;
         spare.count -= 1;
         return stream;
     }
 
+    fn destroy(spare: *const Spare, allocator: Allocator, stream: *Stream) void {
+        const memory: [*]align(@alignOf(Stream)) u8 = @ptrCast(stream);
+        allocator.free(memory[0 .. @sizeOf(Stream) + spare.owner_bytes]);
+    }
+
     pub fn give(spare: *Spare, allocator: Allocator, stream: *Stream) void {
-        if (spare.count == count_max) return allocator.destroy(stream);
+        if (spare.count == count_max) return spare.destroy(allocator, stream);
         stream.next = spare.first;
         spare.first = stream;
         spare.count += 1;
@@ -160,10 +182,15 @@ pub const Spare = struct {
 pub const Closed = struct {
     ring: [remembered]u32 = @splat(0),
     next: u32 = 0,
-    /// The greatest identifier that was forgotten.
-    forgotten: u32 = 0,
+    /// The last ranges of identifiers that the peer has passed over; the first of a range is 0 for none.
+    skipped: [ranges]Range = @splat(.{}),
+    next_range: u32 = 0,
 
     const remembered = 64;
+    /// Hardly any client skips one at all.
+    const ranges = 8;
+
+    const Range = struct { first: u32 = 0, last: u32 = 0 };
 
     pub const Fate = enum {
         /// The peer has sent its END_STREAM or RST_STREAM.
@@ -177,15 +204,28 @@ pub const Closed = struct {
     pub fn remember(closed: *Closed, id: u32, peer_finished: bool) void {
         const place = &closed.ring[closed.next % remembered];
         closed.next +%= 1;
-        closed.forgotten = @max(closed.forgotten, place.* >> 1);
         place.* = id << 1 | @intFromBool(peer_finished);
     }
 
+    /// A stream was opened, and `before` was the last one.
+    pub fn open(closed: *Closed, id: u32, before: u32) void {
+        const first = if (before == 0) 1 else before + 2;
+        if (id == first) return;
+        closed.skipped[closed.next_range % ranges] = .{ .first = first, .last = id - 2 };
+        closed.next_range +%= 1;
+    }
+
+    /// Of one that was used or skipped, and is not there.
     pub fn fateOf(closed: *const Closed, id: u32) Fate {
         const keys: @Vector(remembered, u32) = closed.ring;
         const found = keys >> @splat(1) == @as(@Vector(remembered, u32), @splat(id));
         const mask: @Int(.unsigned, remembered) = @bitCast(found);
-        if (mask == 0) return if (id <= closed.forgotten) .by_us else .never_opened;
+        if (mask == 0) {
+            for (closed.skipped) |range| {
+                if (range.first <= id and id <= range.last) return .never_opened;
+            }
+            return .by_us;
+        }
         return if (closed.ring[@ctz(mask)] & 1 != 0) .by_peer else .by_us;
     }
 };
@@ -230,13 +270,16 @@ test "streams are found while others come and go" {
 
 test "closed streams are remembered for a while" {
     var closed: Closed = .{};
+    closed.open(5, 0);
     closed.remember(5, true);
+    closed.open(7, 5);
     closed.remember(7, false);
     try std.testing.expectEqual(Closed.Fate.by_peer, closed.fateOf(5));
     try std.testing.expectEqual(Closed.Fate.by_us, closed.fateOf(7));
     try std.testing.expectEqual(Closed.Fate.never_opened, closed.fateOf(3));
+    closed.open(101, 7);
     for (0..64) |index| closed.remember(@intCast(2 * index + 101), true);
     try std.testing.expectEqual(Closed.Fate.by_us, closed.fateOf(5));
-    try std.testing.expectEqual(Closed.Fate.by_us, closed.fateOf(3));
-    try std.testing.expectEqual(Closed.Fate.never_opened, closed.fateOf(9));
+    // What never was is known for longer than what was.
+    for ([_]u32{ 1, 3, 9, 99 }) |id| try std.testing.expectEqual(Closed.Fate.never_opened, closed.fateOf(id));
 }

@@ -1,10 +1,11 @@
 //! Memory of carried sockets that were closed, for the next ones: each request of HTTP/2 needs one.
 const std = @import("std");
+const builtin = @import("builtin");
 const sys = @import("sys.zig");
 const Socket = @import("socket.zig").Socket;
 
-/// As many as one turn usually opens and closes.
-const count_max = 256;
+/// As many as one turn usually opens and closes. None in libraries with checks: AddressSanitizer finds who uses what was freed.
+const count_max = if (std.debug.runtime_safety and !builtin.is_test) 0 else 256;
 
 pub const Spare = extern struct {
     first: ?*Socket = null,

@@ -11,6 +11,7 @@
 #include "QueryParser.h"
 
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -211,7 +212,7 @@ struct HttpParser {
   const HttpLimits *limits = &defaultLimits();
   /* Bytes that arrived behind the request that is being handled. */
   std::string_view unread;
-  HttpEnds ends;
+  std::unique_ptr<HttpEnds> ends;
 
   /* The engine's entry: {error, FULLPTR} for a refused request; what a handler returned if it is not `user`, and then
    * this object may be freed; else {0, user}. */

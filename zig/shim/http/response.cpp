@@ -1,5 +1,6 @@
 #include "http/response.h"
 
+#include "Carrier.h"
 #include "http/body.h"
 #include "http/connection.h"
 #include "http/half_closed.h"
@@ -11,6 +12,7 @@ namespace sk {
 
 namespace {
 
+constexpr int FORBIDDEN = 403;
 /* Heads up to this size are composed on the stack. */
 constexpr size_t STACK_HEAD_BYTES = 4096;
 
@@ -130,6 +132,10 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
   HeadFacts facts = inspect(head);
   if (!facts.valid) {
     return SK_BAD_HEAD;
+  }
+  if (slot.stream && facts.status / 100 == 2 && carrier_is_extended(raw(slot.socket))) {
+    /* No websocket was opened, which the status would say. */
+    facts.status = FORBIDDEN;
   }
   if ((flags & SK_KEEP_LENGTH) && facts.has_length && keepLength(slot, facts, sized, length, flags) == SK_BAD_LENGTH) {
     return SK_BAD_LENGTH;

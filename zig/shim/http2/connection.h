@@ -5,6 +5,7 @@
 #include "http/engine.h"
 #include "http/slot_table.h"
 
+#include <memory>
 #include <string_view>
 
 namespace sk {
@@ -13,7 +14,7 @@ namespace sk {
 struct Connection {
   App *app;
   uWS::ProxyParser proxyParser;
-  uWS::HttpEnds ends;
+  std::unique_ptr<uWS::HttpEnds> ends;
 };
 
 /* Of the connection that carries a stream. */

@@ -37,7 +37,12 @@ void findLocalPath(us_socket_t *s, std::string &out) {
 
 /* All streams of a connection have the same. */
 uWS::HttpEnds &knownEndsOf(Socket *socket) {
-  return us_socket_is_carried(raw(socket)) ? connectionOf(raw(socket)).ends : httpData(socket)->ends;
+  std::unique_ptr<uWS::HttpEnds> &ends =
+      us_socket_is_carried(raw(socket)) ? connectionOf(raw(socket)).ends : httpData(socket)->ends;
+  if (!ends) {
+    ends = std::make_unique<uWS::HttpEnds>();
+  }
+  return *ends;
 }
 
 } // namespace
