@@ -303,11 +303,12 @@ def test_a_client_that_leaves(traced: Callable[..., Server], recorder: Recorder)
 
 
 def test_metrics(traced: Callable[..., Server], recorder: Recorder) -> None:
-    release = asyncio.Event()
+    waiters: list[Any] = []
 
     async def wait(res: Any, _req: Any) -> None:
+        waiters.append(asyncio.get_running_loop().create_future())
         res.write("waiting")
-        await release.wait()
+        await waiters[0]
         res.end()
 
     server = traced(lambda app: app.get("/measured/:id", lambda res, _req: res.end("ok")).get("/wait", wait))
@@ -320,7 +321,7 @@ def test_metrics(traced: Callable[..., Server], recorder: Recorder) -> None:
         (point,) = recorder.points("http.server.active_requests", **active)
         assert point.value == before + 1
         assert server.app is not None
-        server.app.loop.loop.call_soon_threadsafe(release.set)
+        server.app.loop.loop.call_soon_threadsafe(waiters[0].set_result, None)
     recorder.wait_for("GET /wait")
     (point,) = recorder.points("http.server.active_requests", **active)
     assert point.value == before
