@@ -204,7 +204,6 @@ def test_a_slow_client_bounds_what_waits(serve: Callable[..., Any], seen: Seen) 
     with server.connect() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         seen.wait_for("True")
-        assert "taken" not in seen.notes
         connection.settimeout(20)
         received = b""
         while part := connection.recv(1 << 20):
