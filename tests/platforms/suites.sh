@@ -1,7 +1,7 @@
 # What runs on interpreters and machines other than the usual one: sourced by .ci/run and by the scripts beside it.
 
 # Packages without a wheel for PyPy: they would be compiled, by compilers that may not be there.
-NOT_FOR_PYPY='sslyze|uvloop|ujson|kosoku|litestar|shtab|watchfiles|hiredis|brotli|backports'
+NOT_FOR_PYPY='sslyze|uvloop|ujson|kosoku|litestar|shtab|watchfiles|hiredis|brotli|backports|opentelemetry'
 # One has no wheel for every version of CPython.
 NOT_FOR_ALL='sslyze'
 
