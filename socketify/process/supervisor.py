@@ -440,12 +440,14 @@ def supervise(
         target: called in each worker.
         workers: how many.
         on_ready: called once, when all of them serve.
-        options: how they are watched, and when they are replaced; None for the defaults.
+        options: how they are watched, and when they are replaced; None for the defaults, but without a start_timeout, as a
+            target that serves no app never announces that it serves.
 
     Returns:
         The exit status.
 
     """
+    options = options or WorkerOptions(start_timeout=0)
     return Supervisor(lambda _index, _sockets: target(), workers, on_ready, options=options).run()
 
 
