@@ -114,7 +114,8 @@ class EventStream:
         if self._timer is not None:
             self._timer.cancel()
             # The response is freed with the last reference to it, not when garbage is collected.
-            self._res.exchange_.abort_handlers.remove(self._on_left)
+            exchange = self._res.exchange_
+            exchange.abort_handlers = tuple(each for each in exchange.abort_handlers if each != self._on_left)
         if error is None:
             if not self._res.has_responded():
                 self._res.end()
