@@ -42,7 +42,7 @@ class RequestTrace:
 
     """
 
-    __slots__ = ("attributes", "began_ns", "context", "error_type", "span")
+    __slots__ = ("attributes", "began_ns", "context", "error", "span")
 
     def __init__(self, span: Span, attributes: Attributes, began_ns: int, parent: Context) -> None:
         self.span = span
@@ -50,8 +50,8 @@ class RequestTrace:
         self.began_ns = began_ns
         #: Current where the request is handled.
         self.context = trace.set_span_in_context(span, parent)
-        #: Of what a handler raised.
-        self.error_type: Optional[str] = None
+        #: Type and description of what a handler raised.
+        self.error: Optional[tuple[str, str]] = None
 
     def enter_route(self, route: str) -> None:
         """Take note of the route of a request that another one passed on."""
@@ -122,7 +122,7 @@ class Telemetry:
             yield
             return
         if not isinstance(error, HTTPError) or error.status_code >= _SERVER_ERROR:
-            request.error_type = record_error(request.span, error)
+            request.error = record_error(request.span, error)
         token = attach(request.context)
         try:
             yield
@@ -152,19 +152,15 @@ class Telemetry:
     def _end(self, request: RequestTrace, status: int, aborted: bool, ended_ns: int) -> None:
         span = request.span
         measured = request.select(_MEASURED)
-        error_type = None
         if status:
             measured["http.response.status_code"] = status
             span.set_attribute("http.response.status_code", status)
-        if status >= _SERVER_ERROR or not status or (aborted and request.error_type):
-            error_type = request.error_type or (str(status) if status else "aborted")
+        # An error handler may have made another answer of what a handler raised; or it was raised after the answer.
+        if status >= _SERVER_ERROR or not status or (aborted and request.error):
+            error_type, description = request.error or (str(status) if status else "aborted", None)
             measured["error.type"] = error_type
             span.set_attribute("error.type", error_type)
-            if request.error_type is None:
-                span.set_status(Status(StatusCode.ERROR))
-        elif request.error_type:
-            # The error handler made something else of it.
-            span.set_status(Status(StatusCode.OK))
+            span.set_status(Status(StatusCode.ERROR, description))
         try:
             self._active.add(-1, request.select(_ACTIVE))
             self._duration.record(max(0, ended_ns - request.began_ns) / _NANOSECONDS, measured, request.context)
@@ -180,13 +176,12 @@ def span_name(attributes: Attributes) -> str:
     return f"{name} {attributes['http.route']}" if "http.route" in attributes else name
 
 
-def record_error(span: Span, error: BaseException) -> str:
-    """Record what a handler raised, and return its type as the conventions want it."""
+def record_error(span: Span, error: BaseException) -> tuple[str, str]:
+    """Record what a handler raised, and return its type as the conventions want it, and a description."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     span.record_exception(error)
-    span.set_status(Status(StatusCode.ERROR, f"{name}: {error}"))
-    return name
+    return name, f"{name}: {error}"
 
 
 def call_in(context: Context, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
 from ..core.telemetry import Telemetry, call_in, record_error
 from ..loop.coroutines import StoppedError
@@ -78,5 +78,7 @@ async def _end_after(span: Span, coroutine: Coroutine[Any, Any, Any], session: S
 
 def _fail(span: Span, error: BaseException) -> None:
     if not isinstance(error, StoppedError):
-        span.set_attribute("error.type", record_error(span, error))
+        error_type, description = record_error(span, error)
+        span.set_attribute("error.type", error_type)
+        span.set_status(Status(StatusCode.ERROR, description))
     span.end()

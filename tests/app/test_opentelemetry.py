@@ -238,14 +238,23 @@ def test_an_error_that_the_error_handler_answered_is_none_of_the_server(
     def fails(_res: Any, _req: Any) -> None:
         raise LookupError("nobody")
 
-    def build(app: App) -> None:
-        app.on_error(lambda _error, res, _req: res.send("nobody", status=404))
-        app.get("/", fails)
+    def fails_late(res: Any, _req: Any) -> None:
+        res.end("done")
+        raise LookupError("late")
 
-    assert fetch(traced(build)).status_code == 404
-    span = recorder.one("GET /")
-    assert span.status.status_code != StatusCode.ERROR
-    assert [each.name for each in span.events] == ["exception"]
+    def build(app: App) -> None:
+        app.on_error(lambda _error, res, _req: None if res.has_responded() else res.send("nobody", status=404))
+        app.get("/", fails)
+        app.get("/late", fails_late)
+
+    server = traced(build)
+    assert fetch(server).status_code == 404
+    assert fetch(server, "/late").text == "done"
+    for name in ("GET /", "GET /late"):
+        span = recorder.one(name)
+        assert span.status.status_code == StatusCode.UNSET
+        assert "error.type" not in dict(span.attributes or {})
+        assert [each.name for each in span.events] == ["exception"]
 
 
 def test_no_route_and_unknown_methods(traced: Callable[..., Server], recorder: Recorder) -> None:
