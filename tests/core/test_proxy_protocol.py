@@ -122,6 +122,8 @@ REFUSED = [
     b"PROXY TCP4 192.0.2.7 192.0.2.9 4711\r\n",
     b"PROXY TCP4 192.0.2.7 192.0.2.9 4711 80 5\r\n",
     b"PROXY TCP4  192.0.2.7 192.0.2.9 4711 80\r\n",
+    b"PROXY TCP4 192.0.2.7\0 192.0.2.9 4711 80\r\n" + REQUEST,
+    b"PROXY TCP6 ::1 ::1\0x 4711 80\r\n" + REQUEST,
     b"PROXY TCP4 192.0.2.7 192.0.2.9 65536 80\r\n",
     b"PROXY TCP4 192.0.2.7 192.0.2.9 04711 80\r\n",
     b"PROXY TCP4 192.0.2.7 192.0.2.9 -1 80\r\n",
@@ -144,6 +146,14 @@ def test_what_is_no_header_is_refused(server: Any, mode: Any) -> None:
             with contextlib.suppress(ConnectionResetError):
                 answer = connection.recv(12)
             assert answer == (b"HTTP/1.1 400" if TLS is None else b""), begin
+
+
+@pytest.mark.parametrize("begin", [b"P", b"PROXY UNKNOWN", SIGNATURE, header(0x21, 0x11, V4)[:-1]])
+def test_a_peer_that_leaves_within_a_header_is_not_waited_for(server: Any, begin: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server(True).port), 8) as connection:
+        connection.sendall(begin)
+        connection.shutdown(socket.SHUT_WR)
+        assert read_all(connection) == b""
 
 
 @pytest.mark.parametrize("begin", [b"", b"\r\n"])

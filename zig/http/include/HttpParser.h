@@ -302,6 +302,7 @@ private:
       }
       if (header.step == ProxyStep::MORE) {
         stash.assign(input.data, input.length);
+        partial = !stash.empty();
         return {0, call.user};
       }
       input.data += header.length;

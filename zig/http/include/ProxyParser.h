@@ -185,7 +185,8 @@ private:
 
   static bool takeAddress(int family, std::string_view text, std::string &packed) {
     char terminated[INET6_ADDRSTRLEN], bytes[16];
-    if (text.length() >= sizeof(terminated)) {
+    /* What follows a NUL would not be looked at. */
+    if (text.length() >= sizeof(terminated) || text.find('\0') != std::string_view::npos) {
       return false;
     }
     *std::copy(text.begin(), text.end(), terminated) = 0;
