@@ -141,7 +141,8 @@ pub const Loop = extern struct {
         if (loop.collected) {
             loop.collected = false;
         } else if (loop.uring) |uring| uring.wait(waits) else loop.epoll.wait(if (waits) -1 else 0);
-        loop.now_tick = sys.monotonicTick();
+        // Where nothing was waited for it is the same.
+        if (waits) loop.now_tick = sys.monotonicTick();
         loop.turn += 1;
         Timer.runLazy(loop);
         if (loop.uring) |uring| uring.dispatch() else loop.epoll.dispatch(loop);
@@ -151,7 +152,7 @@ pub const Loop = extern struct {
             timeout.sweep(loop);
         }
         Socket.deliverScheduled(loop);
-        Socket.freeClosed(loop);
+        if (loop.closed != null) Socket.freeClosed(loop);
         loop.on_post(loop);
         if (loop.uring) |uring| uring.flush();
         loop.running = false;

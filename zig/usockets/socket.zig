@@ -342,7 +342,8 @@ pub const Socket = extern struct {
         return written;
     }
 
-    fn sendDirectly(socket: *Socket, pieces: []const sys.Iovec, more: bool) usize {
+    /// Inline, as most responses are sent here.
+    inline fn sendDirectly(socket: *Socket, pieces: []const sys.Iovec, more: bool) usize {
         const flags = sys.msg_nosignal | if (more) sys.msg_more else @as(c_int, 0);
         const message: sys.Msghdr = .{ .iov = pieces.ptr, .iovlen = pieces.len };
         while (true) {

@@ -38,6 +38,7 @@ std::unique_ptr<MessageHandler> messageHandlerOf(const sk_ws_behavior &behavior)
 Observer &observerOf(sk_app *app) {
   if (!app->observer) {
     app->observer = std::make_unique<Observer>();
+    app->watched = true;
   }
   return *app->observer;
 }

@@ -18,6 +18,7 @@ int32_t sk_app_metrics(sk_app *app, void *memory, uint32_t blocks, sk_active_fn 
     return SK_BUSY;
   }
   app->metrics = std::make_unique<Metrics>(words + size_t{number} * SK_METRICS_WORDS, on_active);
+  app->watched = true;
   us_socket_context_tls_count_failures(app->context(), app->metrics->address(SK_METRIC_TLS_FAILURES));
   return static_cast<int32_t>(number);
 }

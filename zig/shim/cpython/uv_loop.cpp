@@ -158,19 +158,25 @@ void UvLoop::closed() {
   }
 }
 
-int UvLoop::timeout() const {
+int UvLoop::timeout() {
   for (const void *each : others) {
     if (as<int(const void *)>(uv.is_active)(each)) {
       return 0;
     }
   }
+  /* With a timer, the clock counts; where there was one there will be one, and is asked for once. */
   auto ask = as<int(const void *)>(uv.backend_timeout);
-  int found = ask(uv.loop);
-  if (found <= 0) {
-    return found;
+  auto update = as<void(void *)>(uv.update_time);
+  if (timed) {
+    update(uv.loop);
   }
-  as<void(void *)>(uv.update_time)(uv.loop);
-  return ask(uv.loop);
+  int found = ask(uv.loop);
+  if (found > 0 && !timed) {
+    update(uv.loop);
+    found = ask(uv.loop);
+  }
+  timed = found > 0;
+  return found;
 }
 
 void UvLoop::run() {

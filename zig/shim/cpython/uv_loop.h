@@ -35,7 +35,7 @@ private:
   void beforeWait();
   void serve();
   /* How long libuv would wait: not at all while it has something to do. */
-  int timeout() const;
+  int timeout();
   void lead();
   void follow();
   void run();
@@ -62,6 +62,8 @@ private:
   int open_handles = 0;
   /* Wake-ups for the native loop minus those for libuv, within bounds. */
   int balance = 0;
+  /* Libuv had a timer when it was last asked how long to wait. */
+  bool timed = false;
   int skipped = 0;
   uint64_t asked_at = 0;
 };

@@ -67,7 +67,10 @@ struct Message {
   }
 
 private:
-  bool isText() const { return uWS::protocol::isValidUtf8(reinterpret_cast<const unsigned char *>(data.data()), data.length()); }
+  /* Out of the way of str, which most text is. */
+  [[gnu::noinline]] bool isText() const {
+    return uWS::protocol::isValidUtf8(reinterpret_cast<const unsigned char *>(data.data()), data.length());
+  }
 };
 
 /* The status, borrowed, or null: then Python shall see to it, unless an exception is set. */

@@ -98,7 +98,7 @@ void AccessLog::begin(LogRecord &record, const Slot &slot, const uWS::HttpReques
   record.begun = true;
   record.status = 0;
   record.bytes = 0;
-  record.began_ns = monotonicNs();
+  record.began_ns = slot.app->clock.begun();
 }
 
 void AccessLog::sent(LogRecord &record, int status, const Head &head) {
@@ -117,11 +117,11 @@ void AccessLog::sent(LogRecord &record, int status, const Head &head) {
   });
 }
 
-void AccessLog::end(LogRecord &record) {
+void AccessLog::end(LogRecord &record, int64_t now_ns) {
   if (!std::exchange(record.begun, false)) {
     return;
   }
-  uint64_t microseconds = static_cast<uint64_t>(monotonicNs() - record.began_ns) / 1000;
+  uint64_t microseconds = static_cast<uint64_t>(now_ns - record.began_ns) / 1000;
   bool first = lines.empty();
   size_t gap = 0, field = 0, from = 0;
   for (const Part &part : parts) {

@@ -38,7 +38,7 @@ public:
   /* The head of its response is out. */
   void sent(LogRecord &record, int status, const Head &head);
   /* It ended, with a status if a head was out. */
-  void end(LogRecord &record);
+  void end(LogRecord &record, int64_t now_ns);
   /* Hands over the lines that wait. */
   void flush();
 

@@ -177,16 +177,23 @@ void App::onClose(HttpResponse *response) {
   slot.flags = 0;
   if (pending) {
     busy--;
-    if (observer) {
-      observer->end(slot, true);
-    }
-    if (metrics) {
-      metrics->abort(slot);
+    if (watched) {
+      noteEnd(slot, true);
     }
     beforeCallback();
     options.on_abort(handle);
   }
   connectionClosed(slot);
+}
+
+void App::noteEnd(const Slot &slot, bool aborted) {
+  int64_t now_ns = metrics || observer->log ? clock.read() : 0;
+  if (observer) [[unlikely]] {
+    observer->end(slot, aborted, now_ns);
+  }
+  if (metrics) {
+    metrics->end(slot, aborted, now_ns);
+  }
 }
 
 void App::connectionClosed(Slot &slot) {
@@ -257,11 +264,13 @@ bool App::admit(Slot &slot, uWS::HttpRequest *request) {
 void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
   Slot &slot = slotAt(us_socket_tag(raw(response)));
   beginRequest(slot, response, request);
-  if (observer) {
-    observer->begin(slot, response, request);
-  }
-  if (metrics) {
-    metrics->begin(slot, request->rawMethod());
+  if (watched) [[unlikely]] {
+    if (observer) {
+      observer->begin(slot, response, request);
+    }
+    if (metrics) {
+      metrics->begin(slot, request->rawMethod(), clock.begun());
+    }
   }
   if (compression) {
     compression->begin(slot, *request);
@@ -273,7 +282,7 @@ void App::onRequest(HttpResponse *response, uWS::HttpRequest *request) {
 
   dispatching = true;
   bool admitted = admit(slot, request);
-  if (observer) {
+  if (watched && observer) [[unlikely]] {
     observer->putHost(slot, *request);
   }
   auto host = hosts.empty() ? hosts.end() : findHost(hostNameOf(request));

@@ -4,6 +4,7 @@
 
 #include "abi/socketify.h"
 #include "http/added_fields.h"
+#include "http/clock.h"
 #include "http/compression.h"
 #include "http/engine.h"
 #include "http/handler.h"
@@ -45,8 +46,11 @@ struct App {
   /* Requests until `on_last_request` is called; 0 for never. */
   uint64_t requests_left = 0;
   sk_drained_fn on_last_request = nullptr;
+  /* Who looks at every request, and whether there is anybody: most apps pay for no more than that. */
+  bool watched = false;
   std::unique_ptr<Observer> observer;
   std::unique_ptr<Metrics> metrics;
+  TurnClock clock;
   std::unique_ptr<Compression> compression;
   AddedFields added;
   /* It may have connections, or have had some. */
@@ -79,6 +83,9 @@ struct App {
   std::string_view commonFields();
   std::string_view dateField();
   std::string_view serverField() const { return server_field; }
+
+  /* Tells those who watch that a response is complete, or never will be. */
+  void noteEnd(const Slot &slot, bool aborted);
 
   /* Called when a connection's slot dies; `slot` is released here. */
   void connectionClosed(Slot &slot);

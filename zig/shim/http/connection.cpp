@@ -67,10 +67,10 @@ void refuse(us_socket_t *s, unsigned int error) {
       }
       observer->sent(slot, statusOfPage(page), {});
       composeFor(slot);
-      observer->end(slot);
+      observer->end(slot, false, observer->log ? slot.app->clock.read() : 0);
     }
     if (slot.app->metrics) {
-      slot.app->metrics->refuse(slot, statusOfPage(page));
+      slot.app->metrics->refuse(slot, statusOfPage(page), slot.app->clock.read());
     }
     if (slot.stream) {
       writeStreamPage(slot, page.substr(page.rfind('\n') + 1));

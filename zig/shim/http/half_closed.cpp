@@ -25,7 +25,8 @@ void askWhetherItReads(Slot &slot) {
   }
   us_socket_keep_alive(raw(slot.socket), KEEP_ALIVE_IDLE, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_PROBES);
   if (!(slot.flags & HEAD_SENT)) {
-    if (!std::exchange(slot.version_begun, true)) {
+    if (!slot.version_begun) {
+      slot.version_begun = true;
       writeAll(slot.socket, FIRST_BYTE);
     }
   } else if (!(slot.flags & (SIZED | BODILESS | ANCIENT | TUNNEL))) {
@@ -34,7 +35,8 @@ void askWhetherItReads(Slot &slot) {
 }
 
 std::string_view withoutWhatWasSent(Slot &slot, std::string_view text) {
-  if (std::exchange(slot.version_begun, false)) {
+  if (slot.version_begun) {
+    slot.version_begun = false;
     text.remove_prefix(FIRST_BYTE.length());
   }
   return text;

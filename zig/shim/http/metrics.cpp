@@ -1,12 +1,12 @@
 #include "http/metrics.h"
 
 #include "http/callback.h"
-#include "http/clock.h"
 
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
@@ -18,12 +18,14 @@ namespace sk {
 namespace {
 
 constexpr uint64_t NS_PER_US = 1000;
-constexpr int STATUS_SERVER_ERROR = 5, STATUS_CLIENT_ERROR = 4;
+constexpr uint32_t STATUS_SERVER_ERROR = 5;
+constexpr uint8_t STATUS_CLIENT_ERROR = 4;
 
 constexpr size_t BOUNDS = SK_METRICS_BUCKETS - 1;
 
-constexpr std::array<uint64_t, BOUNDS> readBounds(std::string_view text) {
-  std::array<uint64_t, BOUNDS> bounds{};
+/* The last bucket has none: nothing is above. */
+constexpr std::array<uint64_t, SK_METRICS_BUCKETS> readBounds(std::string_view text) {
+  std::array<uint64_t, SK_METRICS_BUCKETS> bounds{};
   size_t index = 0;
   for (char each : text) {
     if (each == ' ') {
@@ -35,6 +37,7 @@ constexpr std::array<uint64_t, BOUNDS> readBounds(std::string_view text) {
   for (uint64_t &each : bounds) {
     each *= NS_PER_US;
   }
+  bounds[BOUNDS] = UINT64_MAX;
   return bounds;
 }
 
@@ -52,19 +55,49 @@ constexpr std::array<std::string_view, SK_METRICS_METHOD_COUNT> readMethods(std:
   return methods;
 }
 
+/* Of a number's highest bit: the first bucket that it may be in. It is in that or the next one, as every bound is at least twice
+ * the one before. */
+constexpr std::array<uint8_t, 64> findFirstBuckets() {
+  std::array<uint8_t, 64> first{};
+  for (size_t bit = 0; bit < first.size(); bit++) {
+    while (first[bit] < BOUNDS && BOUNDS_NS[first[bit]] < uint64_t{1} << bit) {
+      first[bit]++;
+    }
+  }
+  return first;
+}
+
+constexpr auto FIRST_BUCKETS = findFirstBuckets();
+
+constexpr uint32_t bucketOf(uint64_t took_ns) {
+  uint32_t first = FIRST_BUCKETS[static_cast<size_t>(std::bit_width(took_ns | 1) - 1)];
+  return first + (took_ns > BOUNDS_NS[first]);
+}
+
+constexpr bool bucketsEndAtBounds() {
+  for (size_t i = 0; i < BOUNDS; i++) {
+    if (bucketOf(BOUNDS_NS[i]) != i || bucketOf(BOUNDS_NS[i] + 1) != i + 1) {
+      return false;
+    }
+  }
+  return bucketOf(0) == 0 && bucketOf(INT64_MAX) == BOUNDS;
+}
+
+static_assert(bucketsEndAtBounds());
+
 constexpr auto METHODS = readMethods(SK_METRICS_METHODS);
 static_assert(METHODS.back() == "other");
 
-uint8_t numberOfMethod(std::string_view method) {
-  uint8_t number = 0;
+static_assert(METHODS.front() == "GET");
+
+/* Of others than GET; not inline, as most are that. */
+[[gnu::noinline]] uint8_t numberOfMethod(std::string_view method) {
+  uint8_t number = 1;
   while (number < METHODS.size() - 1 && METHODS[number] != method) {
     number++;
   }
   return number;
 }
-
-/* Never 0. */
-int64_t clockNs() { return monotonicNs() + 1; }
 
 /* The records of all threads, each of which has slots of its own. As with the slots, the size costs address space only. */
 void *allRecords(size_t record_bytes) {
@@ -113,57 +146,51 @@ uint32_t Metrics::claim(uint64_t *memory, uint32_t blocks) {
   return 0;
 }
 
-void Metrics::begin(const Slot &slot, std::string_view method) {
+void Metrics::begin(const Slot &slot, std::string_view method, int64_t now_ns) {
   CountedRequest &record = records[indexOf(slot)];
-  record = {clockNs(), SK_METRICS_ROUTE_NONE, numberOfMethod(method), 0};
+  uint8_t number = 0;
+  if (method != METHODS.front()) [[unlikely]] {
+    number = numberOfMethod(method);
+  }
+  record = {now_ns, SK_METRICS_ROUTE_NONE, number, STATUS_CLIENT_ERROR};
   add(SK_METRIC_IN_FLIGHT);
   if (words[SK_METRIC_ASLEEP]) {
     wake();
   }
 }
 
-void Metrics::end(const Slot &slot) {
+void Metrics::end(const Slot &slot, bool aborted, int64_t now_ns) {
   CountedRequest &record = records[indexOf(slot)];
   if (!record.began_ns) {
     return;
   }
-  auto took = static_cast<uint64_t>(clockNs() - record.began_ns);
+  auto took = static_cast<uint64_t>(now_ns - record.began_ns);
   record.began_ns = 0;
   subtract(SK_METRIC_IN_FLIGHT);
-  count(record);
+  if (aborted) {
+    add(SK_METRIC_ABORTED);
+  }
+  count(record.route, record.method, record.status);
   observe(SK_METRICS_DURATIONS + record.route * SK_METRICS_HISTOGRAM, took);
 }
 
-void Metrics::abort(const Slot &slot) {
-  if (records[indexOf(slot)].began_ns) {
-    add(SK_METRIC_ABORTED);
-    end(slot);
-  }
-}
-
-void Metrics::count(const CountedRequest &record) {
-  /* The access log has 499 for a client that left before its answer had begun. */
-  uint32_t status = std::clamp<uint32_t>(record.status ? record.status : STATUS_CLIENT_ERROR, 1, STATUS_SERVER_ERROR);
-  uint32_t row = record.route * SK_METRICS_METHOD_COUNT + record.method;
-  add(SK_METRICS_REQUESTS + row * SK_METRICS_STATUS_COUNT + status - 1);
+void Metrics::count(uint32_t route, uint32_t method, uint32_t status) {
+  uint32_t row = route * SK_METRICS_METHOD_COUNT + method;
+  add(SK_METRICS_REQUESTS + row * SK_METRICS_STATUS_COUNT + std::min(status, STATUS_SERVER_ERROR) - 1);
 }
 
 void Metrics::observe(uint32_t histogram, uint64_t took_ns) {
-  uint32_t bucket = 0;
-  while (bucket < BOUNDS && took_ns > BOUNDS_NS[bucket]) {
-    bucket++;
-  }
-  add(histogram + bucket);
+  add(histogram + bucketOf(took_ns));
   add(histogram + SK_METRICS_BUCKETS, took_ns);
 }
 
-void Metrics::refuse(const Slot &slot, int status) {
+void Metrics::refuse(const Slot &slot, int status, int64_t now_ns) {
   add(status == 408 ? SK_METRIC_REFUSED_TIMEOUT : SK_METRIC_REFUSED_REQUEST);
   if (records[indexOf(slot)].began_ns) {
     sent(slot, status);
-    end(slot);
+    end(slot, false, now_ns);
   } else {
-    count({0, SK_METRICS_ROUTE_NONE, SK_METRICS_METHOD_COUNT - 1, static_cast<uint8_t>(status / 100)});
+    count(SK_METRICS_ROUTE_NONE, SK_METRICS_METHOD_COUNT - 1, static_cast<uint32_t>(status) / 100);
   }
 }
 

@@ -95,7 +95,7 @@ void Observer::sent(const Slot &slot, uint64_t bytes) {
   }
 }
 
-void Observer::end(const Slot &slot, bool aborted) {
+void Observer::end(const Slot &slot, bool aborted, int64_t now_ns) {
   Record *record = findFollowed(slot);
   if (!record) {
     return;
@@ -105,7 +105,7 @@ void Observer::end(const Slot &slot, bool aborted) {
     end_report->add(handle, record->status, aborted);
   }
   if (log) {
-    log->end(record->line);
+    log->end(record->line, now_ns);
   }
 }
 

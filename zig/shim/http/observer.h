@@ -31,7 +31,7 @@ public:
   void sent(const Slot &slot, int status, const Head &head);
   void sent(const Slot &slot, uint64_t bytes);
   /* The response is complete, or never will be. */
-  void end(const Slot &slot, bool aborted = false);
+  void end(const Slot &slot, bool aborted, int64_t now_ns);
   void forget(const Slot &slot) { records.erase(indexOf(slot)); }
 
   /* What proxies say of the connection's request, or nullptr. */

@@ -60,6 +60,9 @@ void leaveNow(Slot &slot) {
 }
 
 void countSent(const Slot &slot, uint64_t bytes) {
+  if (!slot.app->watched) [[likely]] {
+    return;
+  }
   if (slot.app->observer) {
     slot.app->observer->sent(slot, bytes);
   }
@@ -165,12 +168,14 @@ int32_t writeHead(Slot &slot, const Head &head, bool sized, uint64_t length, int
     slot.flags |= BODILESS;
   }
   slot.flags |= HEAD_SENT;
-  if (slot.app->observer) {
-    slot.app->observer->sent(slot, facts.status, head);
-    composeFor(slot);
-  }
-  if (slot.app->metrics) {
-    slot.app->metrics->sent(slot, facts.status);
+  if (slot.app->watched) [[unlikely]] {
+    if (Observer *observer = slot.app->observer.get()) {
+      observer->sent(slot, facts.status, head);
+      composeFor(slot);
+    }
+    if (slot.app->metrics) {
+      slot.app->metrics->sent(slot, facts.status);
+    }
   }
   slot.total_length = length;
   if (framing == Framing::Sized) {
@@ -213,11 +218,8 @@ void completeResponse(Slot &slot) {
   slot.flags &= static_cast<uint16_t>(~(PENDING | USER_PAUSED));
   invalidateHandles(slot);
   slot.app->busy--;
-  if (slot.app->observer) {
-    slot.app->observer->end(slot);
-  }
-  if (slot.app->metrics) {
-    slot.app->metrics->end(slot);
+  if (slot.app->watched) [[unlikely]] {
+    slot.app->noteEnd(slot, false);
   }
 }
 

@@ -27,8 +27,8 @@ bool offer(const Dispatch &dispatch, const Chain &chain) {
   return false;
 }
 
-void countRoute(const Dispatch &dispatch, RouteLabel &label) {
-  if (Metrics *metrics = dispatch.slot->app->metrics.get()) {
+[[gnu::always_inline]] inline void countRoute(const Dispatch &dispatch, RouteLabel &label) {
+  if (Metrics *metrics = dispatch.slot->app->metrics.get()) [[unlikely]] {
     metrics->take(*dispatch.slot, label);
   }
 }

@@ -69,9 +69,9 @@ struct Slot {
   uint32_t next_free;
   uint32_t request_handle; /* under which `request` can be read, also after the response ended */
   uint16_t flags;
-  Kind kind : 7;
-  bool stream : 1;    /* Http: of a connection of HTTP/2, for one request */
-  bool version_begun; /* Http: the first byte of the response left before its head */
+  Kind kind;
+  bool stream : 1;        /* Http: of a connection of HTTP/2, for one request */
+  bool version_begun : 1; /* Http: the first byte of the response left before its head */
 };
 static_assert(sizeof(Slot) <= 64);
 

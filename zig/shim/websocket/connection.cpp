@@ -32,7 +32,7 @@ void onMessage(WebSocket *socket, std::string_view message, uWS::OpCode opcode) 
     assembled.clear();
   }
   WebSocketRoute &route = routeOf(socket);
-  if (Metrics *metrics = route.app->metrics.get()) {
+  if (Metrics *metrics = route.app->metrics.get()) [[unlikely]] {
     metrics->messageReceived(message.length());
   }
   route.on_message->handle(slotOf(socket), message, opcode);

@@ -48,7 +48,7 @@ int32_t sendMessage(Slot &slot, std::string_view data, int flags) {
   } else {
     status = socket->send(data, static_cast<uWS::OpCode>(opcode), false, false);
   }
-  if (Metrics *metrics = slot.app->metrics.get()) {
+  if (Metrics *metrics = slot.app->metrics.get()) [[unlikely]] {
     metrics->messageSent(data.length(), fin, status == WebSocket::DROPPED);
   }
   if (!fin && status != WebSocket::DROPPED) {

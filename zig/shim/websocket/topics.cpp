@@ -91,14 +91,21 @@ void createTopicTree(App &app) {
         return sendBatched(subscriber, message, flags & TopicTree::FIRST, flags & TopicTree::LAST);
       });
   uWS::Loop::get()->addPostHandler(tree, [&app, tree](uWS::Loop *) {
-    if (app.topic_watch && tree->drainableSubscribers) {
+    if (!tree->drainableSubscribers) {
+      return;
+    }
+    if (app.topic_watch) {
       /* Other processes get it first, so that both send at the same time; and what they have sent is the same packet's. */
       us_wakeup_loop(currentLoop());
     } else {
       tree->drain();
     }
   });
-  uWS::Loop::get()->addPreHandler(tree, [tree](uWS::Loop *) { tree->drain(); });
+  uWS::Loop::get()->addPreHandler(tree, [tree](uWS::Loop *) {
+    if (tree->drainableSubscribers) {
+      tree->drain();
+    }
+  });
 }
 
 int32_t publish(App &app, uWS::Subscriber *sender, std::string_view topic, std::string_view data, int32_t flags) {

@@ -161,11 +161,11 @@ int64_t upgradeResponse(Slot &slot, WebSocketRoute &route, const Handshake &hand
   }
   if (Observer *observer = slot.app->observer.get()) {
     observer->sent(slot, slot.stream ? STREAM_OPENED : SWITCHING_PROTOCOLS, handshake.head);
-    observer->end(slot);
+    observer->end(slot, false, slot.app->clock.read());
   }
   if (Metrics *metrics = slot.app->metrics.get()) {
     metrics->sent(slot, slot.stream ? STREAM_OPENED : SWITCHING_PROTOCOLS);
-    metrics->end(slot);
+    metrics->end(slot, false, slot.app->clock.read());
     metrics->add(SK_METRIC_WEBSOCKETS);
     metrics->add(SK_METRIC_WS_OPENED);
   }
