@@ -16,7 +16,7 @@ from app_servers import http_1_only
 from content_codings import decoded
 
 import socketify.core.compressing as compressing_module
-from socketify import App, Request, Response
+from socketify import App, Limits, Request, Response
 from socketify.core.coders import new_coder
 from socketify.native import abi
 
@@ -137,6 +137,19 @@ def test_what_a_client_does_not_read_is_not_compressed(serve: Callable[..., Any]
                 given = watched.given
         # What the buffers of both kernels hold.
         assert 0 < given < len(content) / 2
+
+
+def test_a_client_that_reads_nothing_is_cut(serve: Callable[..., Any], watched: type[Watched]) -> None:
+    """Also where the kernel took the last piece as a whole, so that nothing coded waits."""
+    content = os.urandom(20_000_000).hex()
+    server = serve(
+        lambda app: app.get("/", lambda res, _req: res.send(content)), compress_responses=True, limits=Limits(write_timeout=1)
+    )
+    with server.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n")
+        assert connection.recv(1)
+        wait_for(lambda: not watched.living)
+        assert watched.given < len(content)
 
 
 @pytest.mark.parametrize("path", ["/whole", "/large", "/stream"])

@@ -31,6 +31,7 @@ void goOnWhenWritable(Slot &slot) {
     return true;
   });
   us_socket_await_writable(raw(response));
+  awaitReader(slot);
 }
 
 /* Adds what its coder shall get later. False when there is no memory, and the response was cut. */

@@ -3,6 +3,7 @@
 #include "http/app.h"
 #include "http/body.h"
 #include "http/callback.h"
+#include "http/coded_response.h"
 #include "http/half_closed.h"
 #include "http/head.h"
 #include "http/response.h"
@@ -241,7 +242,7 @@ us_socket_t *onTimeout(us_socket_t *s) {
     awaitReader(slot);
     return s;
   }
-  if ((slot.flags & PENDING) && !response->getBufferedAmount() && handlerActs(slot)) {
+  if ((slot.flags & PENDING) && !response->getBufferedAmount() && !uncodedBytes(slot) && handlerActs(slot)) {
     callTimeoutHandler(slot);
     return s;
   }
