@@ -108,3 +108,31 @@ def test_every_target_of_the_wheels_has_a_tag() -> None:
     listed = subprocess.run([sys.executable, "tools/wheels.py", "--list"], cwd=ROOT, capture_output=True, text=True, check=True)
     tags = [hook.platform_tag(target) for target in listed.stdout.split()]
     assert len(set(tags)) == len(tags) == 10
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_build_without_a_home_or_in_a_tree_that_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool
+) -> None:
+    root, prefix = tmp_path / "a tree", tmp_path / "prefix"
+    root.mkdir()
+    asked: list[Any] = []
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        asked.append((command, options["env"].get("ZIG_GLOBAL_CACHE_DIR")))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(hook.subprocess, "run", run)
+    # Root may write anywhere.
+    monkeypatch.setattr(hook, "can_write", lambda folder: writable)
+    for name in ("ZIG_GLOBAL_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    build = hook.ZigBuildHook(str(root), {}, None, None, str(tmp_path), "wheel").build
+    build("x86_64-linux-gnu.2.17", prefix)
+    monkeypatch.delenv("HOME")
+    build("x86_64-linux-gnu.2.17", prefix)
+    (command, with_home), (_, without_home) = asked
+    assert with_home == (None if writable else str(prefix / "global-cache"))
+    assert without_home == str(prefix / "global-cache")
+    assert ("--cache-dir" in command) is ("-Dinto-source=false" in command) is not writable

@@ -18,6 +18,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -64,11 +65,14 @@ def build(kind: str, output: Path, target: str | None = None) -> Path:
     environment = {**os.environ, "SOURCE_DATE_EPOCH": source_date()}
     if target is not None:
         environment["SOCKETIFY_TARGET"] = target
-    command = [sys.executable, "-m", "hatchling", "build", "--target", kind, "--directory", str(output)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{kind} for {target or 'all machines'}: hatchling ended with status {done.returncode}")
-    return output / Path(done.stdout.strip().splitlines()[-1]).name
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output) as folder:
+        command = [sys.executable, "-m", "hatchling", "build", "--target", kind, "--directory", folder]
+        status = subprocess.run(command, cwd=ROOT, env=environment, stdout=sys.stderr, check=False).returncode
+        if status != 0:
+            raise SystemExit(f"{kind} for {target or 'all machines'}: hatchling ended with status {status}")
+        (made,) = Path(folder).iterdir()
+        return made.replace(output / made.name)
 
 
 def check_content(wheel: Path) -> None:

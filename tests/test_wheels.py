@@ -1,0 +1,69 @@
+"""``tools/wheels.py``: what it packs. A stand-in for the compiler saves the minutes that compiling takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("hatchling")
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPILER = """
+import pathlib, sys
+prefix = pathlib.Path(sys.argv[sys.argv.index("--prefix") + 1])
+target = next(each for each in sys.argv if each.startswith("-Dtarget="))
+licenses = prefix / "share" / "licenses" / "uWebSockets"
+licenses.mkdir(parents=True)
+(prefix / "lib").mkdir()
+(prefix / "lib" / "libsocketify.so").write_text(target)
+(licenses / "LICENSE").write_text("a licence")
+"""
+
+
+def build(tmp_path: Path, *arguments: str) -> str:
+    compiler = tmp_path / "compiler" / "ziglang"
+    compiler.mkdir(parents=True, exist_ok=True)
+    (compiler / "__init__.py").touch()
+    (compiler / "__main__.py").write_text(COMPILER)
+    environment = {**os.environ, "PYTHONPATH": str(compiler.parent)}
+    command = [sys.executable, "tools/wheels.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "tag"),
+    [("aarch64-linux-musl", "musllinux_1_2_aarch64"), ("powerpc64le-linux-gnu.2.17", "manylinux_2_17_ppc64le")],
+)
+def test_a_wheel_has_its_tag_and_is_the_same_each_time(tmp_path: Path, target: str, tag: str) -> None:
+    said = build(tmp_path, "--target", target, "--output", str(tmp_path / "first"))
+    again = build(tmp_path, "--target", target, "--output", str(tmp_path / "second"))
+    (wheel,) = (tmp_path / "first").iterdir()
+    assert wheel.name.endswith(f"-py3-none-{tag}.whl")
+    digest = said.split()[0]
+    assert re.fullmatch("[0-9a-f]{64}", digest)
+    assert again.split()[0] == digest
+    with zipfile.ZipFile(wheel) as archive:
+        assert archive.read("socketify/native/libsocketify.so").decode() == f"-Dtarget={target}"
+        assert archive.read("socketify/native/uWebSockets.LICENSE.txt").decode() == "a licence"
+        metadata = next(name for name in archive.namelist() if name.endswith("/WHEEL"))
+        assert f"Tag: py3-none-{tag}\n" in archive.read(metadata).decode()
+
+
+def test_the_source_distribution_has_all_that_is_kept() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("it is the source distribution")
+    kept = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    text = (ROOT / "pyproject.toml").read_text()
+    included = re.search(r"sdist\]\ninclude = \[(.*?)\]", text, re.DOTALL)
+    assert included is not None
+    # hatchling adds the project file itself.
+    named = {*re.findall(r'"/([^"]+)"', included[1]), "pyproject.toml"}
+    assert {name.partition("/")[0] for name in kept if not name.startswith(".")} == named
