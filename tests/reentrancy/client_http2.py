@@ -68,7 +68,7 @@ def websocket(port: int, path: str, callback: str) -> str:
             is_empty = answer.ended and not answer.body
             if is_empty or answer.status != 200 or answer.field("content-length") is not None:
                 client.wait(stream)
-                return f"{answer.status} {answer.body.decode()}"
+                return f"{answer.status} {answer.body.decode()}" if answer.ended else "cut"
             return _converse(client, stream, callback)
         except (EOFError, ConnectionError):
             return "cut"
