@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 import pytest
+from capabilities import counts_references
 from websockets.sync.client import connect
 from wsgi_server import Served, served
 
@@ -78,6 +79,7 @@ def generated(_environ: Any, start_response: Any) -> Any:
     yield b"$"
 
 
+@counts_references
 @pytest.mark.parametrize("app", [plain, computed, written, cyclic, generated])
 def test_references_stay_as_many_as_they_were(app: Any) -> None:
     shared: list[Any] = [NO_INPUT, FileWrapper, app, sys.stderr, "$", LookupError, asyncio._set_running_loop]
@@ -96,6 +98,7 @@ def test_references_stay_as_many_as_they_were(app: Any) -> None:
     assert grown < REQUESTS / 20
 
 
+@pytest.mark.skipif(not hasattr(sys, "getallocatedblocks"), reason="the interpreter does not tell how much it has in use")
 @pytest.mark.parametrize("app", [wrong, raising])
 def test_errors_leave_nothing(app: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL")
