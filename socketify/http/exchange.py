@@ -44,7 +44,7 @@ class Exchange:
         "handle",
         "head",
         "held",
-        "is_held",
+        "holds",
         "is_sized",
         "names",
         "offset_base",
@@ -81,8 +81,8 @@ class Exchange:
         self.failed = False
         #: Whether the response may be compressed.
         self.compress = True
-        #: Whether a whole response waits for something, and what is sent then: handle, head, number of fields, body, flags.
-        self.is_held = False
+        #: What a whole response waits for, counted, and what is sent then: handle, head, number of fields, body, flags.
+        self.holds = 0
         self.held: Optional[tuple[int, bytes, int, bytes, int]] = None
         self.snapshot: Optional[Snapshot] = None
         self.request_extras: Optional[dict[str, Any]] = None
@@ -226,24 +226,31 @@ class Exchange:
     def hold(self, res: Any, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Let a whole response wait for a coroutine; if that fails, its error is answered instead. For hooks of the head.
 
+        In other threads than the app's it is begun soon, before what they send after this.
+
         Raises:
             BaseException: what the coroutine raises before it waits.
 
         """
+        if self.is_elsewhere:
+            self.core.forward(self._hold_forwarded, res, coroutine)
+            return
         failures: list[BaseException] = []
         has_returned = False
 
         async def held() -> None:
-            self.is_held = True
+            self.holds += 1
             try:
                 await coroutine
             except BaseException as error:
+                self.holds -= 1
                 self._take_back()
                 if not has_returned:
                     failures.append(error)
                     return
                 raise
-            response = self._take_back()
+            self.holds -= 1
+            response = None if self.holds else self._take_back()
             if response is not None:
                 self.finish(_send(*response))
 
@@ -252,9 +259,17 @@ class Exchange:
         if failures:
             raise failures[0]
 
+    def _hold_forwarded(self, res: Any, coroutine: Coroutine[Any, Any, Any]) -> None:
+        try:
+            self.hold(res, coroutine)
+        except BaseException as error:  # the loop is the caller
+            self.core.fail(error, res)
+            # The answer that the other thread sends comes too late.
+            self.failed = True
+
     def _take_back(self) -> Optional[tuple[int, bytes, int, bytes, int]]:
-        """Hold no longer; return what was to be sent, if anything, and somebody waits for it still."""
-        response, self.held, self.is_held = self.held, None, False
+        """Return what was to be sent, if anything, and somebody waits for it still; it is not held any more."""
+        response, self.held = self.held, None
         if response is None or response[0] not in self.core.live:
             return None
         self.handle = response[0]
@@ -287,7 +302,7 @@ class Exchange:
             self.refuse_late("end")
             return
         head, fields = self.head.take()
-        if self.is_held and not self.head.is_out:
+        if self.holds and not self.head.is_out:
             self.send_held(res, head, fields, data, flags)
             return
         result = _send(self.handle, head, fields, data, flags)
@@ -296,7 +311,7 @@ class Exchange:
         else:
             self.finish(result)
 
-    def send_parts(self, head: bytes, fields: int, data: bytes, flags: int) -> None:
+    def send_parts(self, res: Any, head: bytes, fields: int, data: bytes, flags: int) -> None:
         """Send a whole response that another thread composed.
 
         Raises:
@@ -310,6 +325,9 @@ class Exchange:
         if self.head.is_out:
             message = "send: the head of the response was sent already"
             raise RuntimeError(message)
+        if self.holds:
+            self.send_held(res, head, fields, data, flags)
+            return
         result = _send(self.handle, head, fields, data, flags)
         if result == BAD_HEAD:
             message = "the native side refused the head of the response"
@@ -389,7 +407,7 @@ class Exchange:
 
     def on_abort(self) -> None:
         """Handle that the client left."""
-        self.core.kept.pop(self.handle, None)
+        self.core.kept.pop(self.held[0] if self.held is not None else self.handle, None)
         res = self._followed()
         self.mark_aborted()
         reader = self.reader

@@ -139,14 +139,14 @@ class Response(ClientConnection):
             if not handle:
                 exchange.refuse_late("send")
                 return self
-            if exchange.is_held:
+            if exchange.holds:
                 checked(parts)
                 exchange.send_held(self, join(parts), len(parts) // 2, data, flags)
                 return self
             result = _send(handle, join(parts), len(parts) // 2, data, flags)
         if result == GONE and exchange.is_elsewhere:
             parts = parts or _head_parts(exchange, content_type, status, headers)
-            exchange.forward(self, exchange.send_parts, join(parts), len(parts) // 2, data, flags)
+            exchange.forward(self, exchange.send_parts, self, join(parts), len(parts) // 2, data, flags)
             return self
         if result == BAD_HEAD and parts is not None:
             checked(parts)

@@ -144,13 +144,9 @@ class StoredSessions:
 
     def _begin(self, key: str, coroutine: Coroutine[Any, Any, None], res: Response) -> None:
         """Save at once; the answer waits for that, and so do further requests of the same visitor."""
-        exchange = res.exchange_
-        if exchange.is_elsewhere:
-            exchange.core.forward(exchange.core.run_async, coroutine, res)
-            return
-        saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def save() -> None:
+            saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._saving[key] = saved
             try:
                 await coroutine
@@ -159,4 +155,4 @@ class StoredSessions:
                     del self._saving[key]
                 saved.set_result(None)
 
-        exchange.hold(res, save())
+        res.exchange_.hold(res, save())

@@ -14,7 +14,7 @@ import pytest
 
 from socketify import App, MiddlewareRouter
 from socketify.sessions import MemoryStore, Sessions
-from socketify.testing import AsyncTestClient, TestClient
+from socketify.testing import TestClient
 
 SECRET, OTHER = "a" * 32, "b" * 40
 HTTPS = "https://testserver"
@@ -272,110 +272,6 @@ def test_websockets() -> None:
         with client.websocket_connect("/ws"):
             pass
         assert client.get("/all").json() == {"sockets": 1}
-
-
-class SlowStore(MemoryStore):
-    """Saves when it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may_save: Optional[asyncio.Event] = None
-        self.fails = False
-
-    async def save(self, key: str, content: bytes, seconds: int) -> None:
-        if self.may_save is not None:
-            await self.may_save.wait()
-        if self.fails:
-            message = "the store is away"
-            raise ConnectionError(message)
-        await super().save(key, content, seconds)
-
-
-def slow(app: App, store: SlowStore) -> None:
-    build(app, Sessions(store=store))
-
-    def stream(res: Any, req: Any) -> None:
-        req.session["streamed"] = True
-        res.write("a piece")
-        res.end()
-
-    app.router("", Sessions(store=store)).get("/stream")(stream)
-
-
-def test_the_answer_waits_for_what_is_saved() -> None:
-    async def main() -> None:
-        store = SlowStore()
-        store.may_save = asyncio.Event()
-        async with AsyncTestClient(lambda app: slow(app, store), HTTPS) as client:
-            paths = ("/count", "/later", "/nested", "/stream")
-            asked = [asyncio.ensure_future(client.get(path)) for path in paths]
-            # What is streamed begins at once, and so does what has nothing to save.
-            assert (await asked.pop()).text == "a piece"
-            assert (await client.get("/untouched")).text == "untouched"
-            assert not any(each.done() for each in (asked[0], asked[2]))
-            store.may_save.set()
-            assert [(await each).status_code for each in asked] == [200] * 3
-            assert (await client.get("/all")).json()
-
-    asyncio.run(main())
-
-
-def test_a_request_waits_for_what_the_one_before_saves() -> None:
-    async def main() -> None:
-        store = SlowStore()
-        async with AsyncTestClient(lambda app: slow(app, store), HTTPS) as client:
-            await client.get("/count")
-            store.may_save = asyncio.Event()
-            await client.get("/stream")
-            asked = asyncio.ensure_future(client.get("/all"))
-            await client.get("/untouched", headers={"Cookie": "session=none"})
-            assert not asked.done()
-            store.may_save.set()
-            assert (await asked).json() == {"visits": 1, "streamed": True}
-
-    asyncio.run(main())
-
-
-def test_a_client_that_leaves_meanwhile() -> None:
-    async def main() -> None:
-        store = SlowStore()
-        store.may_save = asyncio.Event()
-        async with AsyncTestClient(lambda app: slow(app, store), HTTPS) as client:
-            with pytest.raises(httpx.ReadTimeout):
-                await client.get("/count", timeout=httpx.Timeout(10, read=0.05))
-            store.may_save.set()
-            assert (await client.get("/count")).json()["visits"] == 1
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("at_once", [True, False])
-def test_what_cannot_be_saved_is_no_answer(at_once: bool) -> None:
-    async def main() -> None:
-        store = SlowStore()
-        store.fails = True
-        store.may_save = None if at_once else asyncio.Event()
-        async with AsyncTestClient(lambda app: slow(app, store), HTTPS, raise_server_exceptions=False) as client:
-            for path in ("/count", "/nested"):
-                asked = asyncio.ensure_future(client.get(path))
-                await client.get("/untouched")
-                if store.may_save is not None:
-                    store.may_save.set()
-                assert (await asked).status_code == 500
-            store.fails = False
-            assert (await client.get("/count")).json()["visits"] == 1
-
-    asyncio.run(main())
-
-
-def test_a_store_that_fails() -> None:
-    store = SlowStore()
-    store.fails = True
-    with client_of(Sessions(store=store)) as client:
-        with pytest.raises(ConnectionError):
-            client.get("/login?user=Ann")
-        store.fails = False
-        assert client.get("/all").json() == {}
 
 
 def test_memory_is_bounded() -> None:
