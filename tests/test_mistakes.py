@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 import socket
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import httpx
 import pytest
 
 from socketify import ASGI, SSGI, WSGI, App, Response, middleware
+from socketify.core.blocking import blocking_place
 
 PROGRAM = """
 import asyncio
@@ -226,6 +230,22 @@ def test_the_flag_debugs_apps_that_do_not_say(command: Any, tmp_path: Path) -> N
         assert running.stop() == 0
 
 
+def test_a_loop_that_waits_is_not_blocked() -> None:
+    loop = asyncio.SelectorEventLoop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        assert thread.ident is not None
+        frame = None
+        while frame is None or frame.f_code.co_name != "select":
+            frame = sys._current_frames().get(thread.ident)
+        assert blocking_place(frame) is None
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(20)
+        loop.close()
+
+
 def test_a_wsgi_application_may_block(main: str, command: Any) -> None:
     running = command("main:wsgi", "--port", "0", "--debug")
     assert httpx.get(running.url, timeout=20).text == "slow"
@@ -239,6 +259,10 @@ async def asgi(_scope: Any, _receive: Any, _send: Any) -> None:
 
 def with_one(res: Response) -> None:
     res.end("x")
+
+
+def with_three(res: Response, _req: Any, data: str) -> None:
+    res.end(data)
 
 
 class Handlers:
@@ -272,6 +296,9 @@ def test_handlers_with_the_wrong_arguments(handler: Any, name: str) -> None:
         if name == "with_one":
             with pytest.raises(TypeError, match=r"middleware is called as middleware\(res, req\), "):
                 middleware(handler)
+        if name == ".*<lambda>":
+            with pytest.raises(TypeError, match=r"middleware is called as middleware\(res, req, data\), "):
+                middleware(lambda res, req, data, more: None)
     finally:
         app.close()
 
@@ -305,10 +332,48 @@ def test_handlers_that_take_anything_or_do_not_tell(serve: Any) -> None:
         def __call__(self, res: Response, _req: Any) -> None:
             res.end("x")
 
-    server = serve(
-        lambda app: app.get("/a", wrapper).get("/b", Opaque()).get("/c", functools.partial(lambda x, res, _: res.end(x), "x"))
-    )
-    assert [httpx.get(server.url + path).text for path in ("/a", "/b", "/c")] == ["x"] * 3
+    class Static:
+        @staticmethod
+        def __call__(res: Response, _req: Any) -> None:
+            res.end("x")
+
+    class OfClass:
+        @classmethod
+        def __call__(cls, res: Response, _req: Any) -> None:
+            res.end("x")
+
+    class Proxy:
+        """Refers to a function that is there when it is called."""
+
+        def __getattr__(self, name: str) -> Any:
+            message = f"nothing is behind it yet: {name}"
+            raise RuntimeError(message)
+
+        def __call__(self, res: Response, _req: Any) -> None:
+            res.end("x")
+
+    @functools.wraps(with_three)
+    def narrow(res: Response, req: Any) -> None:
+        with_three(res, req, "x")
+
+    handlers: list[Any] = [
+        wrapper,
+        Opaque(),
+        functools.partial(lambda x, res, _: res.end(x), "x"),
+        Static(),
+        OfClass(),
+        Proxy(),
+        middleware(Static()),
+        middleware(lambda _res, _req: "x", narrow),
+        middleware(lambda _res, _req: "x", functools.partial(with_three)),
+    ]
+
+    def add(app: App) -> None:
+        for number, handler in enumerate(handlers):
+            app.get(f"/{number}", handler)
+
+    server = serve(add)
+    assert [httpx.get(f"{server.url}/{number}").text for number in range(len(handlers))] == ["x"] * len(handlers)
 
 
 @pytest.mark.parametrize("server", [ASGI, WSGI, SSGI])

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Coroutine
 from typing import Any, Callable
 
-from ..core.mistakes import check_takes
+from ..core.mistakes import check_takes, find_called
 from ..http.request import Request
 from ..http.response import Response
 
@@ -16,14 +16,19 @@ _WITH_DATA = 3
 
 
 def takes_data(function: Middleware) -> bool:
-    """Return whether a function is ``(res, req, data)`` and not just ``(res, req)``."""
+    """Return whether a function is ``(res, req, data)`` and not just ``(res, req)``.
+
+    Of a decorated one that takes any number of arguments, what it is made of tells.
+    """
     try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
+        for follows in (False, True):
+            parameters = inspect.signature(find_called(function), follow_wrapped=follows).parameters.values()
+            if not any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
+                return sum(each.kind in _POSITIONAL for each in parameters) >= _WITH_DATA
+    except Exception:
+        # A proxy raises what it likes while nothing is behind it.
         return False
-    if any(each.kind is inspect.Parameter.VAR_POSITIONAL for each in parameters):
-        return True
-    return sum(each.kind in _POSITIONAL for each in parameters) >= _WITH_DATA
+    return True
 
 
 def _accepting_data(function: Middleware) -> Middleware:
@@ -31,6 +36,7 @@ def _accepting_data(function: Middleware) -> Middleware:
         message = f"a middleware must be callable as (res, req, data=None), not {function!r}"
         raise TypeError(message)
     if takes_data(function):
+        check_takes(function, "middleware", "res", "req", "data")
         return function
     check_takes(function, "middleware", "res", "req")
     return lambda res, req, _data: function(res, req)
@@ -47,7 +53,7 @@ def middleware(*functions: Middleware) -> Middleware:
         chain can be part of another one, or called by hand.
 
     Raises:
-        TypeError: something is not callable.
+        TypeError: something is not callable, or not with these arguments.
         ValueError: there is none.
 
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import linecache
 import logging
+import selectors
 import sys
 import sysconfig
 import threading
@@ -21,6 +22,8 @@ _PAUSE_SECONDS = 0.05
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _ASYNCIO = str(Path(asyncio.__file__).parent)
+#: What a loop is made of: one that is there waits, for events, or for the interpreter.
+_LOOP = (_PACKAGE, _ASYNCIO, selectors.__file__, "<")
 #: Files that are no part of the program.
 _LIBRARIES = (_PACKAGE, "<", *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 #: Functions in which a loop runs; what called them waits for its end.
@@ -84,7 +87,7 @@ def blocking_place(frame: Optional[FrameType]) -> Optional[str]:
             break
         if not file.startswith(_LIBRARIES):
             return _described(frame)
-        if library is None and not file.startswith((_PACKAGE, _ASYNCIO, "<")):
+        if library is None and not file.startswith(_LOOP):
             library = frame
         frame = frame.f_back
     return None if library is None else _described(library)

@@ -18,12 +18,13 @@ def check_takes(function: Callable[..., Any], what: str, *names: str) -> None:
         names: of the arguments.
 
     """
-    if hasattr(function, "__signature__"):
-        # It describes what is called behind a wrapper, more often than the wrapper.
-        return
     try:
-        signature = inspect.signature(function, follow_wrapped=False)
-    except (TypeError, ValueError):
+        if hasattr(function, "__signature__"):
+            # It describes what is called behind a wrapper, more often than the wrapper.
+            return
+        signature = inspect.signature(find_called(function), follow_wrapped=False)
+    except Exception:
+        # A proxy raises what it likes while nothing is behind it.
         return
     try:
         signature.bind(*names)
@@ -31,6 +32,12 @@ def check_takes(function: Callable[..., Any], what: str, *names: str) -> None:
         called = f"{what} is called as {what}({', '.join(names)})"
         message = f"{called}, which {describe_function(function)} does not take: {error}"
         raise TypeError(message) from None
+
+
+def find_called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a callable, or what it calls without passing itself, which :func:`inspect.signature` takes for a method."""
+    call = inspect.getattr_static(type(function), "__call__", None)
+    return call.__get__(function, type(function)) if isinstance(call, (classmethod, staticmethod)) else function
 
 
 def describe_function(function: Callable[..., Any]) -> str:

@@ -6,7 +6,7 @@ import inspect
 from typing import Any, NamedTuple, NoReturn, Optional
 
 from ..app.app import App
-from ..core.mistakes import describe_function
+from ..core.mistakes import describe_function, find_called
 
 _SSGI_PARAMETERS = 8
 #: The interfaces of functions that are not awaited, by the number of parameters they need.
@@ -134,7 +134,7 @@ def _called(app: Any) -> Any:
 
 def _arity(app: Any) -> Optional[_Arity]:
     try:
-        parameters = list(inspect.signature(app).parameters.values())
+        parameters = list(inspect.signature(find_called(app)).parameters.values())
     except (TypeError, ValueError):
         return None
     kinds = inspect.Parameter

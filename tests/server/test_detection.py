@@ -120,6 +120,12 @@ class WSGIClass:
         return iter([b"wsgi"])
 
 
+class StaticCall:
+    @staticmethod
+    async def __call__(scope: Any, receive: Any, send: Any) -> None:
+        await asgi(scope, receive, send)
+
+
 class Site:
     async def method(self, scope: Any, receive: Any, send: Any) -> None:
         await asgi(scope, receive, send)
@@ -177,6 +183,7 @@ APPLICATIONS: list[tuple[str, Any]] = [
     ("asgi", Site().method),
     ("asgi", Site.static),
     ("asgi", Site.of_class),
+    ("asgi", StaticCall()),
     ("asgi", metrics()),
     ("asgi", decorated(asgi)),
     ("asgi", decorated(InSlot(asgi)._run)),
