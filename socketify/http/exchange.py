@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from ..core.core import Core
 from ..core.live import LiveReference
@@ -18,6 +18,9 @@ from ..wire.event_streams import is_event_stream
 from .body_reader import BodyReader
 from .head import HeadHook, ResponseHead
 from .snapshot import Snapshot
+
+#: Is called with the response when the client has left.
+AbortHandler = Callable[[Any], Any]
 
 _dump: Callable[[int], int] = lib.sk_req_dump
 
@@ -35,14 +38,14 @@ class Exchange:
 
     # `dirty`, `handle`, `request_handle` and `passes_on` are read and written by native code where they lie.
     __slots__ = (
-        "abort_handlers",
+        "_abort_handlers",
+        "_head",
         "aborted",
         "compress",
         "core",
         "dirty",
         "failed",
         "handle",
-        "head",
         "held",
         "holds",
         "is_sized",
@@ -89,9 +92,9 @@ class Exchange:
         self.response_extras: Optional[dict[str, Any]] = None
         #: The response, once its events are followed.
         self.response: Optional[LiveReference] = None
-        self.head = ResponseHead()
+        self._head: Optional[ResponseHead] = None
         self.reader: Optional[BodyReader] = None
-        self.abort_handlers: tuple[Callable[[Any], Any], ...] = ()
+        self._abort_handlers: Union[AbortHandler, tuple[AbortHandler, ...]] = ()
         #: Whether the body was begun with its whole size, and what its offset is counted from.
         self.is_sized = False
         self.offset_base = 0
@@ -175,6 +178,16 @@ class Exchange:
 
     # ---- the client
 
+    @property
+    def abort_handlers(self) -> tuple[AbortHandler, ...]:
+        """What is called when the client leaves, in this order. One alone, which is usual, is kept without a tuple."""
+        kept = self._abort_handlers
+        return (kept,) if callable(kept) else kept
+
+    @abort_handlers.setter
+    def abort_handlers(self, handlers: tuple[AbortHandler, ...]) -> None:
+        self._abort_handlers = handlers[0] if len(handlers) == 1 else handlers
+
     def refuse_late(self, what: str) -> None:
         """Raise a RuntimeError, as the response has ended; but not when the client left."""
         if not self.aborted:
@@ -197,9 +210,16 @@ class Exchange:
     # ---- the response
 
     @property
+    def head(self) -> ResponseHead:
+        """Status and fields; made when they are asked for first, as those who wait may be many."""
+        if self._head is None:
+            self._head = ResponseHead()
+        return self._head
+
+    @property
     def has_begun(self) -> bool:
         """Whether the head of the response is out."""
-        return self.head.is_out
+        return self._head is not None and self._head.is_out
 
     def may_change_head(self, what: str) -> bool:
         """Return whether status and fields can be set; they cannot when the client left.
