@@ -70,7 +70,7 @@ def send_with_etag(
     """Send an answer with an ETag made of its bytes; a client that has it already gets 304 and no body.
 
     The handler does its work all the same: what is saved is the way to the client. Methods other than GET and HEAD get an
-    answer without an ETag.
+    answer without an ETag, and so does every method where another status than 2xx was written (section 13.2.1).
 
     Args:
         res: the response.
@@ -85,7 +85,7 @@ def send_with_etag(
     """
     data, is_json = res.exchange_.core.encoded(message)
     pairs = list(headers.items() if isinstance(headers, Mapping) else headers or ())
-    if req.get_method() in ("GET", "HEAD"):
+    if req.get_method() in ("GET", "HEAD") and res.exchange_.head.status.startswith(b"2"):
         tag = f'"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'
         if precondition("GET", req.get_header, tag, None):
             for name, value in pairs:

@@ -10,6 +10,8 @@ from typing import Callable, Optional
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 _RANGE = re.compile(r"bytes[ \t]*=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*", re.IGNORECASE)
+#: No size has as many.
+_DIGITS_MAX = 20
 
 Header = Callable[[str], Optional[str]]
 
@@ -131,7 +133,7 @@ def _seconds(date: Optional[str]) -> Optional[int]:
         return None
     try:
         parsed = parsedate_to_datetime(date)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=timezone.utc)
@@ -154,10 +156,15 @@ def _range(asked: str, size: int) -> Answer:
         return whole
     first, last, suffix = match.groups()
     if suffix is not None:
-        length = min(int(suffix), size)
+        length = min(_number(suffix), size)
         return Answer(206, size - length, length) if length else Answer(416)
-    start = int(first)
-    end = min(int(last), size - 1) if last else size - 1
-    if last and int(last) < start:
+    start = _number(first)
+    end = min(_number(last), size - 1) if last else size - 1
+    if last and _number(last) < start:
         return whole
     return Answer(206, start, end - start + 1) if start < size else Answer(416)
+
+
+def _number(digits: str) -> int:
+    """Return a number, or of a very long one another that is beyond every size: Python refuses to read such."""
+    return int(digits.lstrip("0")[:_DIGITS_MAX] or "0")

@@ -37,6 +37,7 @@ def build(app: App) -> None:
     app.get("/made", lambda res, req: res.send(made))
     app.get("/json", lambda res, req: send_with_etag(res, req, {"a": 1}, headers={"Cache-Control": "no-cache", "X-Own": "1"}))
     app.post("/json", lambda res, req: send_with_etag(res, req, {"a": 1}))
+    app.get("/missing", lambda res, req: send_with_etag(res.write_status(404), req, "none"))
     app.get("/text", lambda res, req: send_with_etag(res, req, "é", headers=[(b"Vary", b"Accept")]))
     app.get("/html", lambda res, req: send_with_etag(res, req, "<p>", "text/html"))
     app.get("/written", lambda res, req: send_with_etag(res.write_header("Content-Type", "a/b"), req, [1]))
@@ -97,6 +98,11 @@ def test_of_the_bytes(url: str, path: str) -> None:
     assert httpx.get(url + path, headers={"If-None-Match": '"other"'}).status_code == 200
     head = httpx.head(url + path)
     assert (head.status_code, head.headers["etag"]) == (200, first.headers["etag"])
+
+
+def test_errors_are_no_versions(url: str) -> None:
+    got = httpx.get(url + "/missing", headers={"If-None-Match": "*"})
+    assert (got.status_code, got.text, got.headers.get("etag")) == (404, "none", None)
 
 
 def test_fields(url: str) -> None:
