@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable
 from typing import Any, Callable, Optional, Union
@@ -13,9 +14,11 @@ from .wire.headers import is_token
 #: ``*``, one origin, several, or a function that decides.
 Origins = Union[str, Iterable[str], Callable[[str], bool]]
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\sA-Z]+|null")
+# As browsers send it: names of other scripts are encoded (xn--), and ports that go without saying are left out.
+_ORIGIN = re.compile(r"(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://(?:(?![/?#@A-Z])[!-~])+|null")
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _REFUSED = 403
+_WAITS = "origins must be a function that does not wait: what it would decide later counts as yes"
 
 
 class CORS:
@@ -33,8 +36,9 @@ class CORS:
         max_age: seconds for which browsers keep the answer to a preflight request.
 
     Raises:
-        TypeError: an argument has the wrong type.
-        ValueError: credentials with ``"*"`` for origins; an origin has a path or is none; a method or field is no token.
+        TypeError: an argument has the wrong type; the function waits.
+        ValueError: credentials with ``"*"`` for origins; an origin has a path or is none; a method or field is no token, or a
+            method is in lower case.
 
     """
 
@@ -48,6 +52,8 @@ class CORS:
         credentials: bool = False,
         max_age: int = 600,
     ) -> None:
+        if inspect.iscoroutinefunction(origins):
+            raise TypeError(_WAITS)
         self._may = origins if callable(origins) else _checked_origins(origins).__contains__
         #: Whether every origin may, so that answers do not depend on it.
         self._is_open = not callable(origins) and self._may("*")
@@ -58,6 +64,11 @@ class CORS:
             message = f"max_age must be an int of 0 or more, in seconds, not {max_age!r}"
             raise ValueError(message)
         self._methods = _tokens("methods", methods)
+        for each in self._methods:
+            # They are case-sensitive, and browsers send the usual ones in upper case (Fetch standard, section 2.2.1).
+            if each.upper() in _METHODS and each not in _METHODS:
+                message = f"methods must be as they are sent, as {each.upper()!r}, not {each!r}"
+                raise ValueError(message)
         self._takes_all_headers = headers == "*"
         self._headers = () if self._takes_all_headers else _tokens("headers", headers)
         self._lower_headers = {each.lower() for each in self._headers}
@@ -115,7 +126,14 @@ class CORS:
         """Return the fields for an origin; none where it may not."""
         if self._is_open:
             return [b"Access-Control-Allow-Origin", b"*"]
-        if origin is None or not self._may(origin):
+        if origin is None:
+            return []
+        decided = self._may(origin)
+        if inspect.isawaitable(decided):
+            if inspect.iscoroutine(decided):
+                decided.close()
+            raise TypeError(_WAITS)
+        if not decided:
             return []
         return [b"Access-Control-Allow-Origin", origin.encode("latin-1"), *self._credentials]
 
@@ -144,7 +162,10 @@ def _checked_origins(origins: Union[str, Iterable[str]]) -> frozenset[str]:
             message = 'origins="*" stands alone'
             raise ValueError(message)
         if each != "*" and _ORIGIN.fullmatch(each) is None:
-            message = f"origins must be as 'https://app.example', in lower case and without a path, not {each!r}"
+            message = (
+                "origins must be as browsers send them, as 'https://app.example', in lower case and ASCII, without a path and "
+                f"without the usual port, not {each!r}"
+            )
             raise ValueError(message)
     return frozenset(named)
 

@@ -128,7 +128,9 @@ def test_preflights_that_are_refused(url: str, question: dict[str, str], reason:
 def test_other_options(url: str) -> None:
     assert httpx.options(url + "/options").text == "my options"
     assert httpx.options(url + "/any", headers={"Origin": HERE}).text == "OPTIONS"
-    assert httpx.options(url + "/").status_code in (404, 405)
+    got = httpx.options(url + "/")
+    assert (got.status_code, got.headers["allow"]) == (405, "GET, HEAD, PUT")
+    assert httpx.options(url + "/none").status_code == 404
 
 
 def test_every_origin(serve: Callable[..., Any], tmp_path: Path) -> None:
@@ -154,6 +156,35 @@ def test_a_function_decides(serve: Callable[..., Any], tmp_path: Path) -> None:
     assert cors_fields(httpx.get(url, headers={"Origin": "https://a.test"})) == {}
 
 
+async def waits(_origin: str) -> bool:
+    return False
+
+
+def test_who_would_decide_later_lets_nobody(serve: Callable[..., Any], tmp_path: Path, caplog: Any) -> None:
+    def decide(origin: str) -> Any:
+        return waits(origin)
+
+    cors = CORS(decide, credentials=True)
+    url = serve(lambda app: build(app, cors, tmp_path)).url
+    for got in (httpx.get(url, headers={"Origin": THERE}), asked(url, THERE)):
+        assert (got.status_code, cors_fields(got)) == (500, {})
+    assert "a function that does not wait" in caplog.text
+
+
+def test_what_no_route_takes(serve: Callable[..., Any]) -> None:
+    def routes(app: App) -> None:
+        api = app.router("/api", CORS(HERE))
+        api.get("/data")(lambda res, req: res.send([1]))
+        api.any("/*")(lambda res, req: res.send("nothing here", status=404))
+
+    url = serve(routes).url
+    for method, path in (("GET", "/api/none"), ("PUT", "/api/data")):
+        got = httpx.request(method, url + path, headers={"Origin": HERE})
+        assert (got.status_code, cors_fields(got)) == (404, {"allow-origin": HERE})
+    assert asked(url + "/api/none").status_code == 204
+    assert cors_fields(httpx.get(url + "/none", headers={"Origin": HERE})) == {}
+
+
 def test_an_error_handler_answers_with_the_fields(serve: Callable[..., Any], tmp_path: Path) -> None:
     def routes(app: App) -> None:
         build(app, CORS(HERE), tmp_path)
@@ -173,6 +204,11 @@ def test_an_error_handler_answers_with_the_fields(serve: Callable[..., Any], tmp
         ({"origins": "app.example"}, ValueError, "as 'https"),
         ({"origins": "https://App.example"}, ValueError, "lower case"),
         ({"origins": [7]}, TypeError, "origins"),
+        ({"origins": "https://bücher.example"}, ValueError, "ASCII"),
+        ({"origins": HERE + ":443"}, ValueError, "usual port"),
+        ({"origins": "http://localhost:80"}, ValueError, "usual port"),
+        ({"origins": waits}, TypeError, "does not wait"),
+        ({"origins": HERE, "methods": ["put"]}, ValueError, "'PUT'"),
         ({"origins": HERE, "methods": "PUT"}, TypeError, "several"),
         ({"origins": HERE, "methods": ["P T"]}, ValueError, "tokens"),
         ({"origins": HERE, "headers": ["a:b"]}, ValueError, "tokens"),
