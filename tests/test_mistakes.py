@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from socketify import ASGI, SSGI, WSGI, App, Response, middleware
+from socketify import ASGI, SSGI, WSGI, App, AppListenOptions, Response, middleware
 from socketify.core.blocking import blocking_place
 
 PROGRAM = """
@@ -138,6 +138,21 @@ def test_a_port_that_is_taken(main: str, command: Any) -> None:
     assert "port 0 picks one" in running.said
     assert in_index(running.said)
     assert in_index(str(caught.value))
+
+
+def test_a_path_that_is_taken(main: str, command: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(path)
+        other.listen()
+        running = command(main, "--uds", path)
+        assert running.process.wait(20) == 2
+        with pytest.raises(OSError, match="cannot listen on Unix socket") as caught:
+            ASGI(asgi).listen(AppListenOptions(domain=path))
+    for said in (running.said, str(caught.value)):
+        assert in_index(said)
+        assert "'ss -lxp' names: end that, or choose another path" in said
+        assert "port" not in said
 
 
 @pytest.mark.parametrize("flag", ["--reload", "--env-file=x", "--print-completion=bash", "--loop=uvloop"])

@@ -143,4 +143,4 @@ def listen_error(error: Union[OSError, UnicodeError], config: AppListenOptions) 
     if isinstance(error, socket.gaierror):
         return socket.gaierror(error.errno, f"cannot listen on {where}: no such host: {config.host!r}")
     number = error.errno or 0
-    return OSError(number, listen_failure(where, error))
+    return OSError(number, listen_failure(where, error, is_path=config.domain is not None))

@@ -62,11 +62,19 @@ def refuse_awaitable(message: object) -> None:
     raise TypeError(text)
 
 
-def listen_failure(where: str, error: OSError) -> str:
-    """Return what is said when a place cannot be listened on."""
+def listen_failure(where: str, error: OSError, *, is_path: bool = False) -> str:
+    """Return what is said when a place cannot be listened on.
+
+    Args:
+        where: the place.
+        error: what the system said.
+        is_path: whether it is that of a Unix-domain socket.
+
+    """
     if error.errno == errno.EADDRINUSE:
+        command, other = ("ss -lxp", "another path") if is_path else ("ss -ltnp", "another port; port 0 picks one")
         return (
-            f"cannot listen on {where}: the address is taken by another process, which 'ss -ltnp' names: "
-            "end that, or choose another port; port 0 picks one"
+            f"cannot listen on {where}: the address is taken by another process, which '{command}' names: "
+            f"end that, or choose {other}"
         )
     return f"cannot listen on {where}: {error.strerror or error}"

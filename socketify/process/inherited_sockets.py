@@ -118,7 +118,7 @@ def _listen_unix(
             file.remove()
             raise
     except OSError as error:
-        raise type(error)(error.errno, listen_failure(f"Unix socket {path!r}", error)) from error
+        raise type(error)(error.errno, listen_failure(f"Unix socket {path!r}", error, is_path=True)) from error
     return opened, file
 
 
