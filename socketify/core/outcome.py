@@ -223,7 +223,7 @@ class Outcome:
             return
 
     def _fail_dropped(self, handle: int) -> None:
-        if lib.sk_res_has_begun(handle) < 0:
+        if lib.sk_res_has_begun(handle) == abi.GONE:
             return
         place = self.places.pop(handle, "a handler") if self.places is not None else "a handler"
         message = (

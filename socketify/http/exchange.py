@@ -384,7 +384,8 @@ class Exchange:
         self.dirty = True
         self.head.status = status
         self.head.fields = [b"Content-Type", content_type, *self.head.added]
-        self.end(None, text.encode(), 0)
+        # What clients send as JSON, and names of files, may hold surrogates, which UTF-8 cannot say.
+        self.end(None, text.encode(errors="backslashreplace"), 0)
 
     def cut(self, res: Any) -> None:
         """Close the connection; abort handlers are called."""

@@ -14,6 +14,7 @@ class HTTPError(Exception):
         message: text of the answer, which the client may see; None for the standard reason phrase.
 
     Raises:
+        TypeError: the message is no str.
         ValueError: the status is not that of an error.
 
     """
@@ -25,6 +26,9 @@ class HTTPError(Exception):
         if message is None:
             known = status_code in HTTPStatus._value2member_map_
             message = HTTPStatus(status_code).phrase if known else str(status_code)
+        elif not isinstance(message, str):
+            text = f"message of an error must be str, not {message!r}: res.send(..., status={status_code}) sends anything"
+            raise TypeError(text)
         super().__init__(message)
         #: The status of the answer.
         self.status_code = status_code

@@ -38,6 +38,37 @@ def once(ask: Callable[[bytes], bytes], caplog: Any, late: threading.Event) -> N
 # ---- told once
 
 
+class Names(logging.Handler):
+    """Keeps the names of errors, and so nothing alive that they refer to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            self.names.append(type(record.exc_info[1]).__name__)
+
+
+def test_an_error_whose_answer_fails_as_well(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    logger, log = logging.getLogger("socketify"), Names()
+    monkeypatch.setattr(logger, "handlers", [log])
+    monkeypatch.setattr(logger, "propagate", False)
+
+    def refuse(_written: list[bytes]) -> list[bytes]:
+        raise LookupError
+
+    def handler(res: Response, _req: Request) -> None:
+        for _ in range(2):
+            res.exchange_.before_sending(refuse)
+        res.end()
+
+    server = serve(lambda app: app.get("/", handler).get("/good", lambda res, _req: res.end("good")))
+    assert server.exchange(GET).startswith(STATUS_500)
+    assert server.exchange(GOOD).endswith(b"good")
+    assert log.names == ["LookupError", "LookupError"], "what ended was not dropped"
+
+
 @pytest.mark.parametrize("handled", [False, True], ids=["logged", "told the error handler"])
 @pytest.mark.parametrize("kind", ["handler", "task"])
 def test_a_handler_that_raises_after_its_time_out(

@@ -66,4 +66,21 @@ def test_an_error_handler_comes_first(serve: Callable[..., Any]) -> None:
 def test_what_is_no_error_status() -> None:
     with pytest.raises(ValueError, match="200"):
         HTTPError(200)
+    with pytest.raises(TypeError, match="message of an error must be str"):
+        HTTPError(422, {"field": "missing"})  # type: ignore[arg-type]
     assert isinstance(BadRequestError("x"), ValueError)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_surrogates(serve: Callable[..., Any], caplog: Any, debug: bool) -> None:
+    async def handler(res: Response, req: Request) -> None:
+        accept = req.get_header("accept")
+        name = await res.get_json()
+        raise HTTPError(409, f"there is a {name} for {accept} already")
+
+    url = serve(lambda app: app.post("/", handler), debug=debug).url
+    for accept in ("text/html", "*/*"):
+        got = httpx.post(url, content=b'"\\udcff"', headers={"Accept": accept})
+        assert got.status_code == 409
+        assert "there is a \\udcff for" in got.text
+    assert "could not be answered" not in caplog.text
