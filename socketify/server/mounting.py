@@ -59,8 +59,8 @@ def _below_forwarded_root(application: ASGIApplication, prefix: str) -> ASGIAppl
 
     async def below(scope: Scope, receive: Receive, send: Send) -> None:
         root = scope.get("root_path")
-        if root is not None and root != prefix:
-            scope["root_path"] = root + prefix
+        if root is not None:
+            scope["root_path"] = prefix if _begins(prefix, root) else root + prefix
         await application(scope, receive, send)
 
     return below
@@ -70,12 +70,21 @@ def _below_forwarded_script(application: Any, prefix: str) -> Any:
     """Return the application for such an app, see :func:`_below_forwarded_root`."""
 
     def below(environ: dict[str, Any], start_response: Any) -> Any:
-        if environ["SCRIPT_NAME"] != prefix:
-            environ["SCRIPT_NAME"] += prefix
+        script = environ["SCRIPT_NAME"]
+        if _begins(prefix, script):
+            environ["SCRIPT_NAME"] = prefix
+            environ["PATH_INFO"] = environ["PATH_INFO"][len(prefix) - len(script) :]
+        else:
+            environ["SCRIPT_NAME"] = script + prefix
             environ["PATH_INFO"] = environ["PATH_INFO"][len(prefix) :]
         return application(environ, start_response)
 
     return below
+
+
+def _begins(prefix: str, root: str) -> bool:
+    """Return whether the mount point begins with what proxies say: then they took nothing off, as for every application."""
+    return f"{prefix}/".startswith(f"{root}/")
 
 
 mount_by(mount_application)

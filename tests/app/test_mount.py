@@ -180,6 +180,28 @@ def test_a_proxy_that_takes_a_part_off(serve: Callable[..., Any]) -> None:
     assert httpx.get(server.url + "/a/x").text == "asgi GET /a /a/x  "
 
 
+@pytest.mark.parametrize(
+    ("said", "path", "expected"),
+    [
+        ("/a", "/a/x", "asgi GET /a /a/x  "),
+        ("/w", "/w/x", "wsgi GET /w /x  "),
+        ("/deep", "/deep/down/x", "wsgi GET /deep/down /x  "),
+        ("/deep/down", "/deep/down", "wsgi GET /deep/down   "),
+        ("/high", "/high/up/x", "asgi GET /high/up /high/up/x  "),
+        ("/dee", "/deep/down/x", "wsgi GET /dee/deep/down /x  "),
+    ],
+)
+def test_a_proxy_that_says_where_it_is_and_takes_nothing_off(
+    serve: Callable[..., Any], said: str, path: str, expected: str
+) -> None:
+    def routes(app: App) -> None:
+        build(app)
+        app.mount("/high/up", scope_of, lifespan="off")
+
+    server = serve(routes, trusted_proxies="*", forwarded_headers="x-forwarded-prefix")
+    assert httpx.get(server.url + path, headers={"X-Forwarded-Prefix": said}).text == expected
+
+
 def test_errors_go_to_the_error_handler(serve: Callable[..., Any]) -> None:
     async def fail(_scope: Any, _receive: Any, _send: Any) -> None:
         message = "of the application"
