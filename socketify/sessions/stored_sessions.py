@@ -50,6 +50,8 @@ class StoredSession(UserSession):
         super().__init__(load(text) if text else {}, is_new=not text)
         self._sessions = sessions
         self.id_ = session_id if text else ""
+        #: Under which it is in the store; empty for none.
+        self.kept_id_ = self.id_
         self.text_ = text
         self.saved_at_ = saved_at
 
@@ -102,18 +104,22 @@ class StoredSessions:
         return StoredSession(self, session_id, text, saved_at)
 
     async def keep(self, session: StoredSession) -> None:
-        """Save a session, if it was changed, or has not been saved for long."""
+        """Save a session, unless another request ended it meanwhile: what is logged out stays so."""
         text = dump(session.values_())
         session.id_ = session.id_ or new_id()
+        key = _key(session.id_)
+        if session.id_ == session.kept_id_ and await self._store.load(key) is None:
+            return
         session.text_, session.saved_at_ = text, time.time()
         session.is_regenerated = False
         content = json.dumps([session.saved_at_, text], ensure_ascii=False).encode()
-        await self._store.save(_key(session.id_), content, self._max_age)
+        await self._store.save(key, content, self._max_age)
+        session.kept_id_ = session.id_
 
     async def forget(self, session: StoredSession) -> None:
         """Delete what was saved of a session; it has no id then."""
         former, session.id_ = session.id_, ""
-        session.text_ = ""
+        session.text_ = session.kept_id_ = ""
         if former:
             await self._store.delete(_key(former))
 

@@ -210,3 +210,40 @@ def test_a_store_that_fails() -> None:
             client.get("/login")
         store.fails = False
         assert client.get("/all").json() == {}
+
+
+@pytest.mark.parametrize("end", ["/logout", "/login"])
+def test_a_request_that_takes_longer_does_not_bring_back_what_was_ended(end: str) -> None:
+    async def main() -> None:
+        has_begun, may_end = asyncio.Event(), asyncio.Event()
+
+        def run(app: App) -> None:
+            slow(app, store)
+
+            async def long(res: Any, req: Any) -> None:
+                req.session["long"] = True
+                has_begun.set()
+                await may_end.wait()
+                res.end("long")
+
+            def logout(res: Any, req: Any) -> None:
+                req.session.clear()
+                res.end("out")
+
+            MiddlewareRouter(app, Sessions(store=store)).get("/long", long).get("/logout", logout)
+
+        store = SlowStore()
+        async with AsyncTestClient(run, HTTPS) as client:
+            await client.get("/count")
+            before = {"Cookie": f"session={client.cookies['session']}"}
+            client.cookies.clear()
+            asked = asyncio.ensure_future(client.get("/long", headers=before))
+            await has_begun.wait()
+            assert (await client.get(end, headers=before)).status_code == 200
+            client.cookies.clear()
+            may_end.set()
+            assert (await asked).text == "long"
+            client.cookies.clear()
+            assert (await client.get("/all", headers=before)).json() == {}
+
+    asyncio.run(main())
