@@ -33,7 +33,7 @@ _NEEDS = (
     ("worker_lifetime_jitter", "worker_lifetime"),
 )
 #: What a single worker has a supervisor for.
-_NEEDS_SUPERVISOR = ("metrics", "limit_max_requests", "timeout_worker", "timeout_start", "max_rss", "worker_lifetime")
+NEEDS_SUPERVISOR = ("metrics", "limit_max_requests", "timeout_worker", "timeout_start", "max_rss", "worker_lifetime")
 _MODE_MAX = 0o777
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
 _FALSE = ("0", "false", "no", "off", "f", "n")
@@ -382,13 +382,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--date-header", type=boolean, default=True, metavar="BOOL", help="send Date (default: %(default)s)")
     add(
         "--access-log",
-        default="off",
         metavar="FORMAT",
-        help="a line for each response: off, common, combined, json, json:FIELD,..., or atoms as %%(h)s or %%h (default: off)",
+        help="a line for each response: off, common, combined, json, json:FIELD,..., or atoms as %%(h)s or %%h "
+        "(default: off; combined with one of the next two)",
     )
-    add("--metrics", type=place, metavar="HOST:PORT", help="answer metrics, health and a status page there")
     add("--access-log-file", metavar="PATH", help="its file, opened anew on SIGUSR1; - for standard output (the default)")
     add("--access-logger", metavar="NAME", help="the logger that gets its lines instead")
+    add("--metrics", type=place, metavar="HOST:PORT", help="answer metrics, health and a status page there")
     add("--log-config", metavar="PATH", help="a dictConfig of logging as JSON, YAML or TOML")
     add("--log-level", choices=("debug", "info", "warning", "error", "critical"), default="info", help="default: %(default)s")
     add("--print-config", action="store_true", help="show what would be used and leave")
@@ -446,14 +446,14 @@ def _check_reload(parser: argparse.ArgumentParser, settings: argparse.Namespace)
         return
     if settings.workers > 1:
         parser.error("--reload excludes --workers")
-    for name in _NEEDS_SUPERVISOR:
+    for name in NEEDS_SUPERVISOR:
         if getattr(settings, name) is not None:
             parser.error(f"--reload excludes --{name.replace('_', '-')}")
 
 
 def has_supervisor(settings: argparse.Namespace) -> bool:
     """Return whether workers serve, who have a supervisor."""
-    return settings.workers > 1 or any(getattr(settings, name) for name in _NEEDS_SUPERVISOR)
+    return settings.workers > 1 or any(getattr(settings, name) for name in NEEDS_SUPERVISOR)
 
 
 def _check_tls(parser: argparse.ArgumentParser, settings: argparse.Namespace) -> None:

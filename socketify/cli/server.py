@@ -20,7 +20,7 @@ from ..server.base import InterfaceServer
 from ..server.detection import detect_interface
 from ..server.serve import make_server
 from ..websocket.constants import CompressOptions
-from .arguments import has_supervisor, make_parser
+from .arguments import NEEDS_SUPERVISOR, has_supervisor, make_parser
 from .compression import compression_of
 from .loading import LoadError, call_factory, load
 
@@ -65,7 +65,7 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
         "response_headers": settings.header,
         "request_id": settings.request_id,
         "access_log": None if settings.access_log == "off" else settings.access_log,
-        "access_log_file": _access_log_file(settings),
+        "access_log_file": None if settings.access_log == "off" else _access_log_file(settings),
         "otel": settings.otel,
         "compress_responses": compression_of(settings),
         "broker": settings.broker,
@@ -197,13 +197,13 @@ def _refuse_app_options(settings: argparse.Namespace) -> None:
         "broker",
         "compress",
     )
-    environment = {"broker": os.environ.get("SOCKETIFY_BROKER")}
+    # An app looks for some in the environment itself, and what is off at first needs no change.
+    also = {"broker": os.environ.get("SOCKETIFY_BROKER"), "access_log": "off"}
     flags = [
         f"--{name.replace('_', '-')}"
         for name, value in sorted(vars(settings).items())
-        if name.startswith(prefixes) and not name.startswith("limit_max_requests")
-        # An app looks for some in the environment itself.
-        if value not in (defaults.get_default(name), environment.get(name))
+        if name.startswith(prefixes) and not name.startswith(NEEDS_SUPERVISOR)
+        if value not in (defaults.get_default(name), also.get(name))
     ]
     if flags:
         message = f"{settings.app} is an App, which has its options already: {', '.join(flags)} cannot change it"
