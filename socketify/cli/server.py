@@ -92,13 +92,12 @@ def app_options(settings: argparse.Namespace) -> dict[str, Any]:
 def worker_options(settings: argparse.Namespace) -> WorkerOptions:
     """Return how workers are watched, and when they are replaced."""
     timeout = WorkerOptions.timeout if settings.timeout_worker is None else settings.timeout_worker
-    start_timeout = WorkerOptions.start_timeout if settings.timeout_start is None else settings.timeout_start
     return WorkerOptions(
         timeout,
         settings.max_rss,
         settings.worker_lifetime,
         settings.worker_lifetime_jitter,
-        start_timeout=start_timeout,
+        start_timeout=settings.timeout_start,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import signal
@@ -440,14 +441,16 @@ def supervise(
         target: called in each worker.
         workers: how many.
         on_ready: called once, when all of them serve.
-        options: how they are watched, and when they are replaced; None for the defaults, but without a start_timeout, as a
-            target that serves no app never announces that it serves.
+        options: how they are watched, and when they are replaced; None for the defaults. Without a start_timeout there is no
+            such limit, as a target that serves no app never announces that it serves.
 
     Returns:
         The exit status.
 
     """
-    options = options or WorkerOptions(start_timeout=0)
+    options = options or WorkerOptions()
+    if options.start_timeout is None:
+        options = dataclasses.replace(options, start_timeout=0)
     return Supervisor(lambda _index, _sockets: target(), workers, on_ready, options=options).run()
 
 

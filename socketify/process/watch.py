@@ -24,6 +24,8 @@ _STACKS_SECONDS = 1.0
 _STACKS_POLL_SECONDS = 0.05
 #: How long a worker has to log what is in flight.
 _REPORT_SECONDS = 1.0
+#: How long a worker may take to serve, unless the options say otherwise.
+_START_SECONDS = 300.0
 #: A start may take so much of the time between two looks: in the rest the supervisor did not run.
 _STEP_MAX_SECONDS = 1.0
 #: Who looks so many times later than it would has been stopped itself.
@@ -121,6 +123,7 @@ class Watch:
     def _look_for_start(self, worker: Worker, record: _Record, now: float, passed: float) -> None:
         """Look whether a worker takes too long to serve. While one begins, the supervisor looks many times in a second."""
         limit = self._options.start_timeout
+        limit = _START_SECONDS if limit is None else limit
         if worker.serves or worker.leaves or not limit:
             return
         record.starting += passed

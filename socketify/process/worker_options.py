@@ -20,6 +20,7 @@ class WorkerOptions:
         timeout: seconds after which a worker whose event loop does not run is killed and replaced, and what its threads were
             doing is logged; at least 1, or 0 for no limit. It counts from when the worker serves.
         start_timeout: seconds that a worker may take until it serves; then the same happens. At least 1, or 0 for no limit.
+            None for 300; in ``socketify.workers.supervise`` for no limit: its target may serve no app, which says when it does.
         max_rss: bytes of resident memory; a worker that has more is replaced when its successor serves. None for no limit.
         lifetime: seconds after which a worker is replaced, when its successor serves. None for no limit.
         lifetime_jitter: up to so many seconds more, so that not all are replaced at the same time; None for a tenth of the
@@ -35,11 +36,12 @@ class WorkerOptions:
     max_rss: Optional[int] = None
     lifetime: Optional[float] = None
     lifetime_jitter: Optional[float] = None
-    start_timeout: float = 300.0
+    start_timeout: Optional[float] = None
 
     def __post_init__(self) -> None:
         _check_seconds("timeout", self.timeout, 1, may_be_zero=True)
-        _check_seconds("start_timeout", self.start_timeout, 1, may_be_zero=True)
+        if self.start_timeout is not None:
+            _check_seconds("start_timeout", self.start_timeout, 1, may_be_zero=True)
         if self.lifetime is not None:
             _check_seconds("lifetime", self.lifetime, 1)
         if self.lifetime_jitter is not None:

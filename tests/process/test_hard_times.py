@@ -159,3 +159,29 @@ def test_a_successor_that_hangs_is_ended_and_those_who_serve_stay(tmp_path: Path
         wait_until(lambda: not set(before) & set(children(running.process.pid)))
         assert int(httpx.get(running.url, timeout=20).text) in children(running.process.pid)
         running.stop()
+
+
+def test_a_target_that_serves_no_app_is_given_all_the_time_it_wants(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, time\n"
+        "import socketify.process.watch as watch\n"
+        "from socketify import WorkerOptions\n"
+        "from socketify.workers import supervise\n"
+        "watch._START_SECONDS = 0.2\n"
+        "def work():\n"
+        "    time.sleep(1)\n"
+        "    print('worked', flush=True)\n"
+        "    os.kill(os.getppid(), signal.SIGTERM)\n"
+        "supervise(work, 1, options=WorkerOptions(timeout=10))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "has not served" not in done.stderr
+    assert done.stdout.split()[:1] == ["worked"], done.stderr
