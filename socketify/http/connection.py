@@ -19,7 +19,7 @@ from ..wire.proxy_protocol import read_tlvs
 from .body_reader import BodyReader
 from .body_stream import BodyStream
 from .exchange import Exchange
-from .form_stream import FormStream
+from .form_stream import FormStream, check_form_limits
 from .request import Request
 from .request_body import read_form, read_whole
 
@@ -190,9 +190,11 @@ class ClientConnection(OwnAttributes):
 
         Raises:
             HTTPError: 400 or 415 for what is no such form; unhandled, the client gets that status.
+            ValueError: max_parts or max_part_size is out of range.
             RuntimeError: the body is being read already, or the response has ended.
 
         """
+        check_form_limits(max_parts, max_part_size)
         events = MultipartEvents(req.get_header("content-type"))
         if not self.exchange_.handle and not self.exchange_.aborted:
             self.exchange_.refuse_late("stream_form")

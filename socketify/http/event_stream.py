@@ -174,7 +174,7 @@ class EventStream:
         Raises:
             asyncio.CancelledError: the client left, or the app stops; it ends the block, see the class.
             TypeError, ValueError: an argument cannot be sent.
-            RuntimeError: outside of the block.
+            RuntimeError: before the block.
 
         """
         if self._encoded(data, event, id, retry):

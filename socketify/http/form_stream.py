@@ -6,10 +6,27 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Optional
 
 from ..wire.errors import BadRequestError, HTTPError
-from ..wire.forms import MultipartEvents
+from ..wire.forms import PARTS_MAX, MultipartEvents
 from .body_stream import BodyStream
 
 _READ_BYTES_MAX = 1024 * 1024
+
+
+def check_form_limits(max_parts: int, max_part_size: Optional[int]) -> None:
+    """Check what a form may have.
+
+    Raises:
+        ValueError: one of both is out of range; the message names it.
+
+    """
+    if not isinstance(max_parts, int) or isinstance(max_parts, bool) or not 1 <= max_parts <= PARTS_MAX:
+        message = f"max_parts must be an int from 1 to {PARTS_MAX}, not {max_parts!r}"
+        raise ValueError(message)
+    if max_part_size is not None and (
+        not isinstance(max_part_size, int) or isinstance(max_part_size, bool) or max_part_size < 0
+    ):
+        message = f"max_part_size must be an int of 0 or more, in bytes, or None, not {max_part_size!r}"
+        raise ValueError(message)
 
 
 class FormPart:

@@ -167,6 +167,9 @@ class LoopApplication(ServedApplication):
         return await asyncio.shield(self._beginning)
 
     async def _begin(self) -> int:
+        if self._is_over:
+            # It was closed before this task began.
+            raise RuntimeError(_ENDED)
         app = self._listen()
         served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._notify_served(app, lambda: served.set_result(None))

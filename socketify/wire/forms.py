@@ -17,7 +17,8 @@ from .form_parser import load_parser
 
 multipart = load_parser()
 
-_COUNT_MAX = 1000
+#: Of a form, whatever its kind.
+PARTS_MAX = 1000
 _FIELD_BYTES_MAX = 1024 * 1024
 _MEMORY_BYTES = 256 * 1024
 #: Content-Types of fields whose octets are not text.
@@ -118,7 +119,7 @@ def parse_urlencoded(data: bytes, encoding: str = "utf-8") -> list[tuple[str, st
     """
     try:
         text = data.decode("ascii")
-        return parse_qsl(text, keep_blank_values=True, encoding=encoding, errors="strict", max_num_fields=_COUNT_MAX)
+        return parse_qsl(text, keep_blank_values=True, encoding=encoding, errors="strict", max_num_fields=PARTS_MAX)
     except ValueError as error:
         message = f"the body is no urlencoded form: {error}"
         raise BadRequestError(message) from error
@@ -155,7 +156,7 @@ def _parser_of(options: Mapping[str, str]) -> Any:
     """
     if not options.get("boundary"):
         raise BadRequestError("the multipart form has no boundary")
-    return multipart.PushMultipartParser(options["boundary"], max_segment_count=_COUNT_MAX)
+    return multipart.PushMultipartParser(options["boundary"], max_segment_count=PARTS_MAX)
 
 
 def _malformed(error: Exception) -> HTTPError:

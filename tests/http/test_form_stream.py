@@ -205,6 +205,10 @@ def test_a_client_that_leaves(serve: Callable[..., Any]) -> None:
 
 def test_mistakes(serve: Callable[..., Any]) -> None:
     async def twice(res: Response, req: Request) -> None:
+        wrong: dict[str, Any]
+        for wrong in ({"max_parts": 0}, {"max_parts": 1001}, {"max_parts": "1"}, {"max_part_size": -1}, {"max_part_size": 1.5}):
+            with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be an int"):
+                res.stream_form(req, **wrong)
         res.stream_form(req)
         with pytest.raises(RuntimeError, match="already"):
             res.stream_form(req)

@@ -411,6 +411,13 @@ def test_async_without_with() -> None:
         await client.aclose()
         with pytest.raises(RuntimeError):
             await client.get("/")
+        client = AsyncTestClient(routes)
+        entered = asyncio.ensure_future(client.__aenter__())
+        await asyncio.sleep(0)
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="closed"):
+            await entered
+        assert client.port == 0, "it never listened"
 
     asyncio.run(main())
 
