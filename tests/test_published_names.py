@@ -248,6 +248,7 @@ MODULES = {
     "socketify.helpers": "DecoratorRouter MiddlewareRouter async_middleware in_directory middleware sendfile static_route"
     " sync_middleware",
     "socketify.loop": "Loop",
+    "socketify.socketify": "App AppExtension AppRequest AppResponse CompressOptions OpCode SendStatus WebSocket",
     "socketify.ssgi": "SSGI SSGIHttpResponse SSGIWebSocket",
     "socketify.status_codes": "status_codes",
     "socketify.tasks": "RequestTask TaskFactory create_task",
