@@ -38,6 +38,14 @@ class SessionCookie:
         if same_site == "none" and not secure:
             message = "same_site='none' needs secure=True: browsers refuse such a cookie otherwise"
             raise ValueError(message)
+        if str(name).startswith("__Host-") and not (secure and path == "/" and domain is None):
+            message = (
+                "a cookie that is named __Host-... needs secure=True, path='/' and no domain: browsers refuse it otherwise"
+            )
+            raise ValueError(message)
+        if str(name).startswith("__Secure-") and not secure:
+            message = "a cookie that is named __Secure-... needs secure=True: browsers refuse it otherwise"
+            raise ValueError(message)
         self.name = name
         self._options: dict[str, Any] = {
             "path": path,

@@ -40,7 +40,7 @@ class CookieSessions:
         except ImportError as error:
             message = 'sessions in a cookie need the package itsdangerous: pip install "socketify[sessions]"'
             raise ImportError(message, name="itsdangerous") from error
-        for each in secrets:
+        for each in secrets or ("",):
             if not isinstance(each, (str, bytes)) or len(each) < _SECRET_MIN:
                 message = (
                     f"a secret has {_SECRET_MIN} characters or more: python -c 'import secrets; print(secrets.token_hex())'"

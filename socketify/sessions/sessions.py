@@ -16,6 +16,7 @@ from .user_session import UserSession
 _FORTNIGHT = 14 * 24 * 3600
 #: The part of its life after which a session that is used gets a new one.
 _RENEWAL = 10
+_OF_STORES = ("load", "save", "delete")
 
 
 class Sessions:
@@ -36,7 +37,7 @@ class Sessions:
         same_site: ``lax``: not with what other sites' pages send, but for links; ``strict``; or ``none``.
 
     Raises:
-        TypeError: both a secret and a store are given, or none.
+        TypeError: both a secret and a store are given, or none; or one of them is none.
         ValueError: an argument is wrong; the message names it.
         ImportError: itsdangerous is not installed, which signs cookies.
 
@@ -56,6 +57,14 @@ class Sessions:
     ) -> None:
         if (secret is None) == (store is None):
             message = "Sessions needs a secret, for sessions in a cookie, or a store: one of both"
+            raise TypeError(message)
+        if store is not None and (
+            isinstance(store, type) or not all(callable(getattr(store, each, None)) for each in _OF_STORES)
+        ):
+            message = f"store must be an object with the coroutines {', '.join(_OF_STORES)}, as MemoryStore() is, not {store!r}"
+            raise TypeError(message)
+        if secret is not None and not isinstance(secret, (str, bytes, list, tuple)):
+            message = f"secret must be str or bytes, or a list of them, not {type(secret).__name__}"
             raise TypeError(message)
         self._name = cookie
         self._renewal = max_age / _RENEWAL if isinstance(max_age, int) else 0.0
