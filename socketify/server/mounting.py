@@ -13,7 +13,7 @@ from ..system.worker import worker_index
 from ..wsgi import mount as wsgi_mount
 from ..wsgi.thread_pool import checked_threads
 from .base import LIFESPAN_MODES
-from .detection import detect_interface
+from .detection import check_interface, detect_interface
 
 _INTERFACES = ("auto", "asgi", "wsgi")
 
@@ -38,6 +38,7 @@ def mount_application(
         raise ValueError(message)
     checked_threads(threads)
     found = detect_interface(application) if interface == "auto" else interface
+    check_interface(application, found)
     paths = (prefix, prefix + "/*") if prefix else asgi_mount.ALL_PATHS
     behind_proxy = bool(prefix) and app.core.trusts_proxies
     if found == "wsgi":

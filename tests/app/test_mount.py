@@ -227,6 +227,8 @@ def test_errors_go_to_the_error_handler(serve: Callable[..., Any]) -> None:
         (("/a", lambda app: None), {}, TypeError, "ASGI or a WSGI"),
         (("/a", App()), {}, TypeError, "ASGI or a WSGI"),
         (("/a", scope_of), {"interface": "ssgi"}, ValueError, "interface"),
+        (("/a", scope_of), {"interface": "wsgi"}, TypeError, "of the interface wsgi is called as app"),
+        (("/a", App()), {"interface": "asgi"}, TypeError, "this is a socketify.App"),
         (("/a", scope_of), {"lifespan": "never"}, ValueError, "lifespan"),
         (("/a", environ_of), {"threads": 0}, ValueError, "threads"),
         (("/a", scope_of), {"websocket_options": {"nonsense": 1}}, ValueError, "nonsense"),
