@@ -322,7 +322,7 @@ class Exchange:
             self.refuse_late("end")
             return
         head, fields = self.head.take()
-        if self.holds and not self.head.is_out:
+        if self.holds and not self.head.is_out and not self.is_elsewhere:
             self.send_held(res, head, fields, data, flags)
             return
         result = _send(self.handle, head, fields, data, flags)

@@ -139,7 +139,7 @@ class Response(ClientConnection):
             if not handle:
                 exchange.refuse_late("send")
                 return self
-            if exchange.holds:
+            if exchange.holds and not exchange.is_elsewhere:
                 checked(parts)
                 exchange.send_held(self, join(parts), len(parts) // 2, data, flags)
                 return self
