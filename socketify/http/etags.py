@@ -27,7 +27,8 @@ def answer_unchanged(
 ) -> bool:
     """Answer a request whose client has what it asks for, or wants to change what another one has changed meanwhile.
 
-    Otherwise the answer of the handler gets the fields ETag and Last-Modified, by which clients ask the next time.
+    Otherwise the answer of the handler to GET and HEAD gets the fields ETag and Last-Modified, by which clients ask the next
+    time. Where it changes something they would name what was there before (section 9.3.4).
 
     Args:
         res: the response.
@@ -50,11 +51,13 @@ def answer_unchanged(
         raise TypeError(message)
     tag = None if etag is None else entity_tag(etag, weak=weak)
     seconds = _seconds(modified)
-    status = precondition(req.get_method(), req.get_header, tag, seconds)
-    if tag is not None:
-        res.write_header("ETag", tag)
-    if seconds is not None:
-        res.write_header("Last-Modified", formatdate(seconds, usegmt=True))
+    method = req.get_method()
+    status = precondition(method, req.get_header, tag, seconds)
+    if status or method in ("GET", "HEAD"):
+        if tag is not None:
+            res.write_header("ETag", tag)
+        if seconds is not None:
+            res.write_header("Last-Modified", formatdate(seconds, usegmt=True))
     if not status:
         return False
     if status == 304:
