@@ -11,24 +11,33 @@ new EventSource("/events").onmessage = event =>
 </script>"""
 app = App()
 names: list[str] = []
-changed = asyncio.Condition()
+waiting: set[asyncio.Event] = set()
 
 
 async def events(res, req):
     async with res.sse(retry=1000) as stream:
-        seen = int(stream.last_event_id or 0)
-        while True:
-            while seen < len(names):
-                seen += 1
-                await stream.send(names[seen - 1], id=str(seen))
-            async with changed:
-                await changed.wait()
+        # What a client says may be anything, or be about names of a server before this one.
+        last = stream.last_event_id or ""
+        seen = int(last) if last.isdecimal() and len(last) < 10 else 0
+        if seen > len(names):
+            seen = 0
+        joined = asyncio.Event()
+        waiting.add(joined)
+        try:
+            while True:
+                while seen < len(names):
+                    seen += 1
+                    await stream.send(names[seen - 1], id=str(seen))
+                joined.clear()
+                await joined.wait()
+        finally:
+            waiting.discard(joined)
 
 
 async def join(res, req):
     names.append(await res.get_text())
-    async with changed:
-        changed.notify_all()
+    for each in waiting:
+        each.set()
     res.send({"number": len(names)}, status=201)
 
 

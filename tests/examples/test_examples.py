@@ -110,6 +110,11 @@ def _sse(url: str) -> None:
     with httpx.stream("GET", url + "/events", headers={"last-event-id": "1"}) as got:
         lines = got.iter_lines()
         assert [next(lines) for _ in range(4)] == ["retry: 1000", "", "id: 2", "data: Bob"]
+        httpx.post(url + "/join", content="Eve")
+        assert [next(lines) for _ in range(3)] == ["", "id: 3", "data: Eve"]
+    for other in ("none", "99", "9" * 5000):
+        with httpx.stream("GET", url + "/events", headers={"last-event-id": other}) as got:
+            assert "data: Ann" in got.iter_lines()
 
 
 def _testing(url: str) -> None:
