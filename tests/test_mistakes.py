@@ -89,6 +89,7 @@ def in_index(message: str) -> bool:
 @pytest.fixture
 def main(tmp_path: Path) -> str:
     (tmp_path / "main.py").write_text(PROGRAM)
+    (tmp_path / "flasks.py").write_text("from flask import Flask, request\n\napplication = Flask('x')\n")
     return "main:app"
 
 
@@ -102,6 +103,9 @@ STARTS = [
     ),
     (["main"], "'main' must be module:attribute, as in main:app"),
     (["main:ap"], "module 'main' has no attribute 'ap' in FILE; did you mean main:app?"),
+    (["main:wit"], "module 'main' has no attribute 'wit' in FILE; did you mean main:with_one?"),
+    (["flasks:app"], "module 'flasks' has no attribute 'app' in FOLDER/flasks.py; did you mean flasks:application?"),
+    (["flasks:xyz"], "module 'flasks' has no attribute 'xyz' in FOLDER/flasks.py; did you mean flasks:application or "),
     (["main:xyz"], "module 'main' has no attribute 'xyz' in FILE; did you mean main:app or main:twice or main:not_awaited?"),
     (
         ["main:app", "--interface", "asgi"],
@@ -121,7 +125,12 @@ def test_starts(main: str, command: Any, tmp_path: Path, arguments: list[str], s
     running = command(*arguments, "--port", "0")
     assert running.process.wait(20) == 2
     line = str(LINES["async def asgi(scope, receive, send):"])
-    said = said.replace("FOLDER", repr(str(tmp_path))).replace("FILE", str(tmp_path / "main.py")).replace("LINE", line)
+    said = (
+        said.replace("FOLDER/", f"{tmp_path}/")
+        .replace("FOLDER", repr(str(tmp_path)))
+        .replace("FILE", str(tmp_path / "main.py"))
+        .replace("LINE", line)
+    )
     assert said in running.said
     assert len(running.said.splitlines()) == 1
     assert in_index(running.said)

@@ -14,6 +14,8 @@ from ..app.app import App
 
 #: How many applications are named at most.
 _NAMED_MAX = 3
+#: What applications are mostly called: others may be imported objects.
+_USUAL_NAMES = ("app", "application", "run")
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
@@ -52,7 +54,9 @@ def load(reference: str, directory: str = ".") -> Any:
 def _instead(module: ModuleType, attribute: str) -> str:
     """Return what may have been meant: a name like it, or what the module has to offer."""
     names = [name for name, value in vars(module).items() if not name.startswith("_") and _is_of(module, value)]
-    likely = difflib.get_close_matches(attribute, names, 1) or names[:_NAMED_MAX]
+    begin = [name for name in names if name.startswith(attribute)]
+    usual = sorted(names, key=lambda name: name not in _USUAL_NAMES)
+    likely = difflib.get_close_matches(attribute, names, 1) or (begin or usual)[:_NAMED_MAX]
     offered = " or ".join(f"{module.__name__}:{name}" for name in likely)
     return f" in {module.__file__}; did you mean {offered}?" if offered else f" in {module.__file__}"
 
