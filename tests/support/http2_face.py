@@ -339,7 +339,8 @@ class _Conversation:
             self._flush()
 
     async def linger(self) -> None:
-        """End, but read what the client sends that does not know yet."""
+        """End, but read what the client sends that does not know yet; the server need not wait for that."""
+        self._server.close()
         if self.client.lost:
             return
         self.client.transport.write_eof()
@@ -421,17 +422,23 @@ class _Answer:
         conversation, request = self._conversation, self._request
         await conversation.deliver(head.switching_text(request) if request.method != b"CONNECT" else head.text(), 0)
         sending = asyncio.ensure_future(conversation.tunnel())
+        last: Any = None
         try:
-            while True:
+            while last is None:
                 for event in events:
                     if isinstance(event, h2.events.DataReceived):
                         await conversation.deliver(event.data, event.flow_controlled_length)
                     elif isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset)):
-                        return False
-                events = await conversation.events()
+                        last = event
+                if last is None:
+                    events = await conversation.events()
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
+        if isinstance(last, h2.events.StreamEnded):
+            # What arrives at a closed socket resets it, and takes the last message from a client that has not read it yet.
+            await conversation.linger()
+        return False
 
 
 @functools.cache
