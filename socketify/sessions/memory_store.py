@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from typing import Optional
@@ -24,23 +25,28 @@ class MemoryStore:
             raise ValueError(message)
         self._max_sessions = max_sessions
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        # Apps of several threads may share it.
+        self._lock = threading.Lock()
 
     async def load(self, key: str) -> Optional[bytes]:
         """Return what was saved; None where nothing was, or where its time is over."""
-        end, content = self._kept.get(key, (0.0, b""))
-        if end <= time.monotonic():
-            self._kept.pop(key, None)
-            return None
-        self._kept.move_to_end(key)
-        return content
+        with self._lock:
+            end, content = self._kept.get(key, (0.0, b""))
+            if end <= time.monotonic():
+                self._kept.pop(key, None)
+                return None
+            self._kept.move_to_end(key)
+            return content
 
     async def save(self, key: str, content: bytes, seconds: int) -> None:
         """Keep a content for so many seconds."""
-        self._kept[key] = (time.monotonic() + seconds, content)
-        self._kept.move_to_end(key)
-        while len(self._kept) > self._max_sessions:
-            self._kept.popitem(last=False)
+        with self._lock:
+            self._kept[key] = (time.monotonic() + seconds, content)
+            self._kept.move_to_end(key)
+            while len(self._kept) > self._max_sessions:
+                self._kept.popitem(last=False)
 
     async def delete(self, key: str) -> None:
         """Forget what was saved."""
-        self._kept.pop(key, None)
+        with self._lock:
+            self._kept.pop(key, None)

@@ -46,7 +46,11 @@ class ServedApplication:
 
     def _listen(self) -> App:
         server = self._make()
-        app = self._app = server if isinstance(server, App) else server.native_app
+        app = server if isinstance(server, App) else server.native_app
+        if app.core.loop is not None:
+            message = "the App is served already: an App is served once; close the client that serves it, or make another App"
+            raise RuntimeError(message)
+        self._app = app
         try:
             app.core.outcome.on_unhandled = self._failures.add
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import threading
 import time
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
@@ -289,6 +291,35 @@ def test_memory_is_bounded() -> None:
         assert await store.load("c") is None
 
     asyncio.run(main())
+
+
+def test_memory_of_several_threads() -> None:
+    store = MemoryStore(max_sessions=1)
+    failures: list[BaseException] = []
+
+    async def use(name: str) -> None:
+        for _ in range(20_000):
+            await store.save(name, b"", 10)
+            await store.load("a")
+            await store.delete("b")
+
+    def run(name: str) -> None:
+        try:
+            asyncio.run(use(name))
+        except BaseException as error:
+            failures.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=run, args=(name,)) for name in "aabb"]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert failures == []
 
 
 @pytest.mark.parametrize(

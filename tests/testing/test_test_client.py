@@ -101,6 +101,8 @@ def test_an_app_object_is_served_once() -> None:
     app = App()
     routes(app)
     with TestClient(app) as client:
+        with pytest.raises(RuntimeError, match="is served already"), TestClient(app):
+            pass
         assert client.get("/").text == "Hello, World!"
     with pytest.raises(RuntimeError, match="an App is served once"):
         TestClient(app)
