@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -41,6 +42,10 @@ def the_threaded_websocket_client_sends_no_pings(monkeypatch: pytest.MonkeyPatch
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        # A run in the background of a shell ignores them, and so would the programs that tests start.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if config.option.basetemp is None:
         # Of this run alone: the folder that all runs of a user share is closed to other users whenever one begins, and tests
         # that run as two users would find it so.
