@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+_SHORT = (",", ":")
+
 
 def dump(values: dict[str, Any]) -> str:
     """Return values as JSON.
@@ -14,10 +16,16 @@ def dump(values: dict[str, Any]) -> str:
 
     """
     try:
-        return json.dumps(values, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(values, separators=_SHORT, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         message = f"a session holds what JSON can hold: {error}"
         raise type(error)(message) from error
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Text of clients may hold surrogates, which JSON can only escape.
+        return json.dumps(values, separators=_SHORT)
+    return text
 
 
 def load(text: str) -> dict[str, Any]:

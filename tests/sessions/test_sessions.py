@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import threading
@@ -211,6 +212,21 @@ def test_they_end(new: Callable[..., Sessions], monkeypatch: pytest.MonkeyPatch)
         passed = 230
         cookies = {"Cookie": f"session={client.cookies.get('session') or first}"}
         assert client.get("/all", headers=cookies).json() == {}
+
+
+def test_any_text(new: Callable[..., Sessions]) -> None:
+    def run(app: App) -> None:
+        async def keep(res: Any, req: Any) -> None:
+            req.session["text"] = await res.get_json()
+            res.end("kept")
+
+        routes = MiddlewareRouter(app, new())
+        routes.post("/keep", keep).get("/", lambda res, req: res.send(ascii(req.session["text"])))
+
+    with TestClient(run, HTTPS) as client:
+        for text in ("é", "\U0001f600", "\ud800", '";,\\', "\x00\n"):
+            assert client.post("/keep", content=json.dumps(text)).text == "kept"
+            assert client.get("/").text == ascii(text)
 
 
 def test_what_cannot_be_kept(new: Callable[..., Sessions]) -> None:
