@@ -55,6 +55,7 @@ def build(app: App, cors: CORS, folder: Path) -> None:
     routes.get("/varies", lambda res, req: res.write_header("Vary", "accept, ORIGIN").end("v"))
     routes.get("/own", lambda res, req: res.write_header("Access-Control-Allow-Origin", THERE).end("own"))
     routes.any("/any", lambda res, req: res.end(req.get_method()))
+    app.any("/passed-on", lambda res, req: req.set_yield(True))
     routes.options("/options", lambda res, req: res.end("my options"))
     router = app.router("/api", cors)
     router.get("/data")(lambda res, req: res.send([1]))
@@ -130,7 +131,8 @@ def test_other_options(url: str) -> None:
     assert httpx.options(url + "/any", headers={"Origin": HERE}).text == "OPTIONS"
     got = httpx.options(url + "/")
     assert (got.status_code, got.headers["allow"]) == (405, "GET, HEAD, PUT")
-    assert httpx.options(url + "/none").status_code == 404
+    for path in ("/none", "/passed-on"):
+        assert httpx.options(url + path).status_code == 404
 
 
 def test_every_origin(serve: Callable[..., Any], tmp_path: Path) -> None:
