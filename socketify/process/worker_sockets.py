@@ -1,4 +1,4 @@
-"""Ports that are kept between two listeners, and sockets that listen for workers."""
+"""Sockets that listen for workers, in place of an app's."""
 
 from __future__ import annotations
 
@@ -10,25 +10,6 @@ from ..core.listeners import Listener
 from ..core.options import AppListenOptions
 from ..system.unix_sockets import SocketFile, bound_unix_socket
 from .binding import bound_socket
-
-
-class ReservedPort:
-    """Binds the port of a listener without listening: no other process can take it, and nothing connects to it.
-
-    Args:
-        config: where the listener is, with its bound port.
-
-    Raises:
-        OSError: the port cannot be shared any more.
-
-    """
-
-    def __init__(self, config: AppListenOptions) -> None:
-        self._socket = _bound(config)
-
-    def close(self) -> None:
-        """Release the port."""
-        self._socket.close()
 
 
 def _bound(config: AppListenOptions) -> socket.socket:

@@ -23,7 +23,7 @@ from ..loop.loop_thread import forget_loop
 from ..process.companion import Companion
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
 from ..process.worker_options import WorkerOptions
-from ..process.worker_sockets import ReservedPort, WorkerSockets
+from ..process.worker_sockets import WorkerSockets
 from ..system.processes import exit_code
 from ..system.stop_signals import raise_again
 from ..system.worker import end_with_parent, succeeds
@@ -252,15 +252,16 @@ class InterfaceServer(ABC):
             thread.join()
         return self
 
-    def _reserve_ports(self) -> list[ReservedPort]:
-        """Bind the ports while nothing listens, so that other processes cannot take them."""
-        return [ReservedPort(config) for config in self._listening if config.domain is None and config.fd is None]
-
     def _take_place(self, places: list[AppListenOptions]) -> None:
         """Make the app of this thread or process, in place of the one that first listened."""
         self.native_app = self._build()
         for config in places:
             self.native_app.listen(config)
+
+    def _sockets_for(self, workers: int) -> WorkerSockets:
+        """Return sockets where the app listens, which go on when it does not."""
+        limits = self._app_options.get("limits") or Limits()
+        return WorkerSockets(self._listening, self._listeners, workers, limits.backlog)
 
     def _check_shared(self) -> None:
         if any(config.options & 1 for config in self._listening):
@@ -271,9 +272,8 @@ class InterfaceServer(ABC):
         self, workers: int, block: bool, options: Optional[WorkerOptions], metrics: Optional[tuple[str, int]]
     ) -> None:
         self._check_shared()
-        limits = self._app_options.get("limits") or Limits()
         watched = None if metrics is None else open_metrics_port(*metrics)
-        sockets = WorkerSockets(self._listening, self._listeners, workers, limits.backlog)
+        sockets = self._sockets_for(workers)
         self.native_app.close()
 
         def work(_index: int, shares: frozenset[int]) -> None:
@@ -347,14 +347,16 @@ class InterfaceServer(ABC):
         raise RuntimeError(_WORKERS_FAILED)
 
     def _run_thread(self) -> None:
-        reserved = self._reserve_ports()
+        sockets = self._sockets_for(1)
         self.native_app.close()
         ready = threading.Event()
         failure: list[BaseException] = []
 
         def work() -> None:
             try:
-                self._take_place(self._listening)
+                self._take_place(sockets.of([0]))
+                # The app has its own duplicates: when it stops, clients are refused.
+                sockets.close()
                 self.native_app.on_start(ready.set)
                 self.native_app.run()
             except BaseException as error:
@@ -362,13 +364,12 @@ class InterfaceServer(ABC):
             finally:
                 # An app that was not served must be closed by the thread of its loop.
                 self.native_app.close()
+                sockets.stop()
                 ready.set()
 
         self._thread = threading.Thread(target=work, name="socketify")
         self._thread.start()
         ready.wait()
-        for each in reserved:
-            each.close()
         if failure:
             self._thread.join()
             self._thread = None

@@ -161,12 +161,20 @@ LISTENS = (
     "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'here']\n"
     "socketify.WSGI(application).listen(WHERE, listening).run(workers=2)"
 )
+IN_A_THREAD = (
+    "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
+    + LISTENS.replace("socketify.WSGI", "server = socketify.WSGI").replace(".run(workers=2)", "\nserver.run(block=False)")
+    + "\nsignal.sigwait([signal.SIGTERM])\nserver.close()"
+)
+PATH = "socketify.AppListenOptions(domain='socket')"
 
 
-@pytest.mark.parametrize("serves", [SERVES, LISTENS, LISTENS.replace("WHERE", "socketify.AppListenOptions(domain='socket')")])
+@pytest.mark.parametrize(
+    "serves", [SERVES, LISTENS, LISTENS.replace("WHERE", PATH), IN_A_THREAD, IN_A_THREAD.replace("WHERE", PATH)]
+)
 def test_who_connects_as_soon_as_it_listens_is_served(tmp_path: Path, serves: str) -> None:
     program = (
-        "import socket, threading, socketify\n"
+        "import signal, socket, threading, socketify\n"
         "def listening(config):\n"
         "    client = socket.socket(socket.AF_UNIX if config.domain else socket.AF_INET)\n"
         "    client.connect(config.domain or ('127.0.0.1', config.port))\n"
