@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from socketify import ASGI, SSGI, WSGI, App, AppListenOptions, Response, middleware
+from socketify import ASGI, SSGI, WSGI, App, AppListenOptions, Response, ResponseCompression, middleware
 from socketify.core.blocking import blocking_place
 
 PROGRAM = """
@@ -181,6 +181,15 @@ def test_missing_extras(main: str, command: Any, tmp_path: Path, flag: str) -> N
         re.M,
     )
     assert in_index(running.said)
+
+
+@pytest.mark.parametrize(("coding", "extra"), [("br", "brotli"), ("zstd", "zstd")])
+def test_missing_coders(monkeypatch: pytest.MonkeyPatch, coding: str, extra: str) -> None:
+    for name in ("brotli", "brotlicffi", "compression.zstd", "backports.zstd"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=rf'needs the package \S+: pip install "socketify\[{extra}\]"$') as caught:
+        ResponseCompression(codings=coding)
+    assert in_index(str(caught.value))
 
 
 class Served:

@@ -10,6 +10,8 @@ from ..native import abi
 
 #: In the order in which clients that like several equally get them, with the extra that installs each.
 EXTRAS = {"zstd": "zstd", "br": "brotli", "gzip": ""}
+#: And the package that it brings.
+PACKAGES = {"zstd": "backports.zstd", "br": "brotli"}
 #: The levels that each has.
 LEVELS = {"zstd": (1, 22), "br": (0, 11), "gzip": (1, 9)}
 

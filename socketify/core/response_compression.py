@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Optional, Union
 
-from .coders import EXTRAS, LEVELS, installed_codings, new_coder
+from .coders import EXTRAS, LEVELS, PACKAGES, installed_codings, new_coder
 
 _MINIMUM_SIZE_MAX = 2**31 - 1
 #: What compresses well; a star stands for the rest of a name, or for what is before a suffix.
@@ -119,7 +119,8 @@ def _checked_codings(given: Union[str, Iterable[str]]) -> tuple[str, ...]:
         try:
             new_coder(coding)
         except ImportError as error:
-            message = f"the coding {coding!r} needs a library: pip install socketify[{EXTRAS[coding]}]"
+            install = f'pip install "socketify[{EXTRAS[coding]}]"'
+            message = f"the coding {coding!r} needs the package {PACKAGES[coding]}: {install}"
             raise ImportError(message) from error
     return codings
 
