@@ -22,7 +22,7 @@ PROGRAM = """
 import asyncio
 import time
 
-from socketify import App
+from socketify import App, middleware
 
 app = App(debug=True)
 
@@ -50,13 +50,17 @@ def never_begun(res, req):
     answer(res)
 
 
+def refuse(res, req, data=None):
+    return None
+
+
 async def blocking(res, req):
     time.sleep(0.5)
     res.end("slow")
 
 
 app.get("/twice", twice).post("/not-awaited", not_awaited).post("/late", late)
-app.get("/never-begun", never_begun).get("/blocking", blocking)
+app.get("/never-begun", never_begun).get("/blocking", blocking).get("/refused", middleware(refuse, twice))
 
 
 async def asgi(scope, receive, send):
@@ -234,6 +238,16 @@ def test_a_forgotten_await_of_what_answers(served: Served) -> None:
     assert "coroutine 'answer' was never awaited" in served.running.said
 
 
+def test_a_chain_that_ends_without_an_answer(served: Served) -> None:
+    assert httpx.get(served.url + "/refused", timeout=20).status_code == 500
+    places = [
+        f"{name} \\(main.py, line {LINES[f'def {name}(res, req{more}):']}\\)"
+        for name, more in (("refuse", ", data=None"), ("twice", ""))
+    ]
+    chain = f"the chain of {', '.join(places)}, for GET /refused, "
+    assert in_index(served.running.wait_for(chain + "returned without answering, and nothing holds its response"))
+
+
 def test_a_body_that_is_read_after_the_answer(served: Served) -> None:
     pattern = "get_json: the response has ended already, and the body of its request is gone: read it before the answer"
     assert served.ask("/late", pattern, "await res.get_json()", "POST") == 200
@@ -348,6 +362,13 @@ def test_other_handlers_with_the_wrong_arguments() -> None:
             app.on_error(lambda error: None)
         with pytest.raises(TypeError, match=r"handler is called as handler\(\), .* missing a required argument: 'app'"):
             app.on_start(lambda app: None)  # type: ignore[arg-type]
+        for router in (app.router(), app.router("", lambda _res, _req: True)):
+            with pytest.raises(TypeError, match=r"upgrade is called as upgrade\(res, req, socket_context\)"):
+                router.ws("/", {"upgrade": lambda res, req: None, "message": lambda *_: None})
+            with pytest.raises(ValueError, match="upgrade must be a function, not 1"):
+                router.ws("/", {"upgrade": 1, "message": lambda *_: None})
+        with pytest.raises(TypeError, match=r"middleware is called as middleware\(res, req\)"):
+            app.router("", lambda res: True).ws("/", {"message": lambda *_: None})
         with pytest.raises(TypeError, match="missing a required argument: 'user'"):
             app.get("/", lambda res, req, user: None)  # type: ignore[misc, arg-type]
     finally:

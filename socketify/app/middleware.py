@@ -71,6 +71,8 @@ def middleware(*functions: Middleware) -> Middleware:
                 break
         return data
 
+    # For those who describe it.
+    handler.chain_ = functions  # type: ignore[attr-defined]
     return handler
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Callable, Optional, Protocol, TypeVar, Union
 
+from ..core.mistakes import check_takes
 from ..http.handlers import Handler, Handlers
 from ..http.request import Request
 from ..http.response import Response
+from ..websocket.options import HANDLERS
 from ..websocket.routes import WebSocketRoutes
 from .middleware import Middleware, middleware
 
@@ -186,8 +189,9 @@ class DecoratorRouter:
         full_path = self._full_path(path)
 
         def add(complete: dict[str, Any]) -> None:
-            if self._middlewares:
-                complete["upgrade"] = _upgrade_behind(self._middlewares, complete.get("upgrade"))
+            upgrade = complete.get("upgrade")
+            if self._middlewares and (upgrade is None or callable(upgrade)):
+                complete["upgrade"] = _upgrade_behind(self._middlewares, upgrade)
             self._app.ws(full_path, complete)
 
         def decorate(function: Function) -> Function:
@@ -259,16 +263,29 @@ def _checked_prefix(prefix: str) -> str:
 
 def _upgrade_behind(middlewares: tuple[Middleware, ...], upgrade: Optional[Callable[..., Any]]) -> Callable[..., Any]:
     """Make an upgrade handler that runs after middlewares."""
+    before = middleware(*middlewares)
+    if upgrade is not None:
+        check_takes(upgrade, "upgrade", *HANDLERS["upgrade"])
 
-    def accept(res: Response, req: Request, socket_context: Any, data: Any) -> None:
+    def accept(res: Response, req: Request, socket_context: Any, data: Any) -> Any:
+        if not data or res.has_responded():
+            return data
+        if upgrade is not None:
+            return upgrade(res, req, socket_context)
         key = req.get_header("sec-websocket-key") or ""
         extensions = req.get_header("sec-websocket-extensions")
         res.upgrade(key, req.get_header("sec-websocket-protocol"), extensions, socket_context, data)
+        return None
+
+    async def go_on(waiting: Coroutine[Any, Any, Any], res: Response, req: Request, socket_context: Any) -> None:
+        accepting = accept(res, req, socket_context, await waiting)
+        if inspect.iscoroutine(accepting):
+            await accepting
 
     def handle(res: Response, req: Request, socket_context: Any) -> Any:
-        def last(res: Response, req: Request, data: Any = None) -> Any:
-            return accept(res, req, socket_context, data) if upgrade is None else upgrade(res, req, socket_context)
-
-        return middleware(*middlewares, last)(res, req)
+        data = before(res, req)
+        if inspect.iscoroutine(data):
+            return go_on(data, res, req, socket_context)
+        return accept(res, req, socket_context, data)
 
     return handle

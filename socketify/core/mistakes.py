@@ -41,7 +41,10 @@ def find_called(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def describe_function(function: Callable[..., Any]) -> str:
-    """Return name, file and line of a function; what is known of them."""
+    """Return name, file and line of a function, or of each of a chain; what is known of them."""
+    chain = getattr(function, "chain_", None)
+    if isinstance(chain, tuple):
+        return f"the chain of {', '.join(map(describe_function, chain))}"
     while isinstance(function, functools.partial):
         function = function.func
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
