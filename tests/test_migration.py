@@ -204,6 +204,13 @@ def _(before: Program, now: Program) -> None:
         assert client.recv(timeout=20) == "Hello"
 
 
+@case("Functions take what they are called with")
+def _(before: Program, now: Program) -> None:
+    with pytest.raises(TypeError, match=r"handler is called as handler\(config\), which <lambda> .* does not take"):
+        before.make()
+    assert now.ask() == (200, "Hello")
+
+
 @case("Routes begin with a slash")
 def _(before: Program, now: Program) -> None:
     with pytest.raises(ValueError, match="path must be a str that begins with '/', not 'hello'"):

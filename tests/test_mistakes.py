@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from socketify import ASGI, SSGI, WSGI, App, AppListenOptions, Response, ResponseCompression, middleware
+from socketify import ASGI, SSGI, WSGI, App, AppListenOptions, Response, ResponseCompression, middleware, serve
 from socketify.core.blocking import blocking_place
 
 PROGRAM = """
@@ -367,6 +367,15 @@ def test_other_handlers_with_the_wrong_arguments() -> None:
                 router.ws("/", {"upgrade": lambda res, req: None, "message": lambda *_: None})
             with pytest.raises(ValueError, match="upgrade must be a function, not 1"):
                 router.ws("/", {"upgrade": 1, "message": lambda *_: None})
+        for listening, message in (
+            (lambda: None, r"handler is called as handler\(config\)"),
+            (1, "must be callable .*, not 1"),
+        ):
+            for listens in (app, ASGI(asgi)):
+                with pytest.raises(TypeError, match=message):
+                    listens.listen(0, listening)  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match=message):
+                serve(asgi, port=0, workers=2, on_listen=listening)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"middleware is called as middleware\(res, req\)"):
             app.router("", lambda res: True).ws("/", {"message": lambda *_: None})
         with pytest.raises(TypeError, match="missing a required argument: 'user'"):

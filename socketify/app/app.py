@@ -227,8 +227,11 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
 
         Raises:
             OSError: the port is taken, the host unknown, or the path not permitted; the message says which.
+            TypeError: an argument is wrong; the message names it.
 
         """
+        if handler is not None:
+            check_takes(handler, "handler", "config")
         given = port_or_options
         config = given if isinstance(given, AppListenOptions) else AppListenOptions(port=0 if given is None else given)
         self.lifecycle.check_may_listen()

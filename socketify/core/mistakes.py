@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 
 def check_takes(function: Callable[..., Any], what: str, *names: str) -> None:
-    """Raise a TypeError for a function that cannot be called with so many arguments.
+    """Raise a TypeError for what cannot be called, or not with so many arguments.
 
     Args:
         function: anything that can be called; what does not tell its parameters is right.
@@ -18,6 +18,10 @@ def check_takes(function: Callable[..., Any], what: str, *names: str) -> None:
         names: of the arguments.
 
     """
+    called = f"{what}({', '.join(names)})"
+    if not callable(function):
+        message = f"{what} must be callable as {called}, not {function!r}"
+        raise TypeError(message)
     try:
         if hasattr(function, "__signature__"):
             # It describes what is called behind a wrapper, more often than the wrapper.
@@ -29,8 +33,7 @@ def check_takes(function: Callable[..., Any], what: str, *names: str) -> None:
     try:
         signature.bind(*names)
     except TypeError as error:
-        called = f"{what} is called as {what}({', '.join(names)})"
-        message = f"{called}, which {describe_function(function)} does not take: {error}"
+        message = f"{what} is called as {called}, which {describe_function(function)} does not take: {error}"
         raise TypeError(message) from None
 
 

@@ -17,6 +17,7 @@ from ..asgi.lifespan import LifespanError
 from ..asgi.mount import serve_websockets
 from ..core.limits import Limits
 from ..core.listeners import Listener
+from ..core.mistakes import check_takes
 from ..core.options import AppListenOptions, AppOptions
 from ..loop.event_loop import new_event_loop
 from ..loop.loop_thread import forget_loop
@@ -167,8 +168,11 @@ class InterfaceServer(ABC):
 
         Raises:
             OSError: the port is taken, the host unknown, or the path not permitted; the message says which.
+            TypeError: an argument is wrong; the message names it.
 
         """
+        if handler is not None:
+            check_takes(handler, "handler", "config")
         bound: list[AppListenOptions] = []
         self.native_app.listen(port_or_options, bound.append)
         # With a descriptor there is no port to record.
@@ -181,6 +185,8 @@ class InterfaceServer(ABC):
 
     def listen_for_workers(self, place: AppListenOptions, handler: Optional[ListenHandler]) -> None:
         """Like :meth:`listen`, before ``run(workers)``, but the handler is called when the sockets of all workers listen."""
+        if handler is not None:
+            check_takes(handler, "handler", "config")
         bound: list[AppListenOptions] = []
         self.listen(place, bound.append)
         if handler is not None:
