@@ -16,7 +16,9 @@ from websockets.sync.client import connect
 
 import socketify
 from socketify import (
+    WSGI,
     App,
+    AppListenOptions,
     MiddlewareRouter,
     OpCode,
     Request,
@@ -337,3 +339,25 @@ def test_the_serializer_of_an_app(serve: Any) -> None:
     assert httpx.post(own.url, content=b'["a"]').json() == ["A"]
     usual = serve(lambda app: app.post("/", read))
     assert httpx.post(usual.url, content=b'["a"]').json() == ["a"]
+
+
+def test_a_dict_says_where_to_listen() -> None:
+    place = {"port": 0, "host": "127.0.0.1"}
+    bound: list[AppListenOptions] = []
+    app = App()
+    try:
+        with pytest.raises(TypeError, match="unexpected keyword argument 'prot'"):
+            app.listen({"prot": 0})
+        app.listen(place, bound.append).listen({}, bound.append)
+    finally:
+        app.close()
+
+    def application(_environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"served"]
+
+    server = WSGI(application).listen(place, bound.append)
+    server.run(block=False)
+    assert [each.host for each in bound] == ["127.0.0.1", None, "127.0.0.1"]
+    assert httpx.get(f"http://127.0.0.1:{bound[2].port}/").text == "served"
+    server.close()

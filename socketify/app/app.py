@@ -22,7 +22,7 @@ from ..core.listeners import Listener
 from ..core.mistakes import check_takes
 from ..core.native_options import native_options
 from ..core.observing import USUAL_FORWARDED_HEADERS, FieldNames, TrustedProxies, new_access_log, observe
-from ..core.options import AppListenOptions, AppOptions, check_counts, is_debug
+from ..core.options import AppListenOptions, AppOptions, ListenPlace, check_counts, is_debug, listen_options
 from ..core.outcome import ErrorHandler
 from ..core.response_compression import ResponseCompression, as_compression
 from ..core.server_names import ServerNames
@@ -216,13 +216,13 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
 
     def listen(
         self,
-        port_or_options: Union[int, AppListenOptions, None] = None,
+        port_or_options: ListenPlace = None,
         handler: Optional[Callable[[AppListenOptions], Any]] = None,
     ) -> App:
         """Listen, at once.
 
         Args:
-            port_or_options: a port, or options; None picks a port.
+            port_or_options: a port, options, or a dict of their names and values; None picks a port.
             handler: called with the options, the bound port in them.
 
         Raises:
@@ -232,8 +232,7 @@ class App(Observed, TopicMethods, ServerNameMethods, MountMethods):
         """
         if handler is not None:
             check_takes(handler, "handler", "config")
-        given = port_or_options
-        config = given if isinstance(given, AppListenOptions) else AppListenOptions(port=0 if given is None else given)
+        config = listen_options(port_or_options)
         self.lifecycle.check_may_listen()
         listener = Listener(config, self._backlog)
         self.core.listen(listener)

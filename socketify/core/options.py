@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional, Union, cast
@@ -285,3 +285,21 @@ class AppListenOptions:
         if not 0 <= self.permissions <= _PERMISSIONS_MAX:
             message = f"permissions must be from 0 to 0o777, not {oct(self.permissions)}"
             raise ValueError(message)
+
+
+#: What says where to listen: a port, options, or a dict of their names and values; None to pick a port.
+ListenPlace = Union[int, AppListenOptions, Mapping[str, Any], None]
+
+
+def listen_options(place: ListenPlace) -> AppListenOptions:
+    """Return options for a place.
+
+    Raises:
+        TypeError, ValueError: see :class:`AppListenOptions`.
+
+    """
+    if isinstance(place, AppListenOptions):
+        return place
+    if isinstance(place, Mapping):
+        return AppListenOptions(**place)
+    return AppListenOptions(port=0 if place is None else place)

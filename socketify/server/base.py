@@ -18,7 +18,7 @@ from ..asgi.mount import serve_websockets
 from ..core.limits import Limits
 from ..core.listeners import Listener
 from ..core.mistakes import check_takes
-from ..core.options import AppListenOptions, AppOptions
+from ..core.options import AppListenOptions, AppOptions, ListenPlace, listen_options
 from ..loop.event_loop import new_event_loop
 from ..loop.loop_thread import forget_loop
 from ..process.companion import Companion
@@ -157,13 +157,13 @@ class InterfaceServer(ABC):
 
     def listen(
         self: Self,
-        port_or_options: Union[int, AppListenOptions, None] = None,
+        port_or_options: ListenPlace = None,
         handler: Optional[ListenHandler] = None,
     ) -> Self:
         """Listen, at once; may be called several times.
 
         Args:
-            port_or_options: a port, or options; None picks a port.
+            port_or_options: a port, options, or a dict of their names and values; None picks a port.
             handler: called with the options, the bound port in them.
 
         Raises:
@@ -174,10 +174,10 @@ class InterfaceServer(ABC):
         if handler is not None:
             check_takes(handler, "handler", "config")
         bound: list[AppListenOptions] = []
-        self.native_app.listen(port_or_options, bound.append)
+        place = listen_options(port_or_options)
+        self.native_app.listen(place, bound.append)
         # With a descriptor there is no port to record.
-        place = port_or_options
-        self._listening.append(place if isinstance(place, AppListenOptions) and place.fd is not None else bound[0])
+        self._listening.append(bound[0] if place.fd is None else place)
         self._listeners.append(self.native_app.core.listeners[-1])
         if handler is not None:
             handler(bound[0])
