@@ -20,7 +20,7 @@ _OF_STORES = ("load", "save", "delete")
 
 
 class Sessions:
-    """A middleware that gives ``req.session``, the visitor's :class:`UserSession`: a dict that is kept when the answer is sent.
+    """A middleware that gives ``req.session``, the visitor's :class:`UserSession`, which is kept when the answer is sent.
 
     It is in a cookie that is signed with a secret, where the visitor can read it, or in a store, whose id the cookie holds. A
     cookie that was changed, is too old, or is not known, is an empty session. What it holds must be JSON.
