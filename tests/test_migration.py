@@ -204,6 +204,13 @@ def _(before: Program, now: Program) -> None:
         assert client.recv(timeout=20) == "Hello"
 
 
+@case("Values of fields are text, bytes or int")
+def _(before: Program, now: Program) -> None:
+    assert [each.ask(target) for each in (before, now) for target in ("/", "/name")] == [FAILED] * 2 + [(200, "Hello")] * 2
+    answer = httpx.get(f"http://127.0.0.1:{now.port}/name", timeout=20)
+    assert answer.headers.raw[0] == (b"X-Name", "日本".encode())
+
+
 @case("Functions take what they are called with")
 def _(before: Program, now: Program) -> None:
     with pytest.raises(TypeError, match=r"handler is called as handler\(config\), which <lambda> .* does not take"):
