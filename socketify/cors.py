@@ -15,7 +15,7 @@ from .wire.headers import is_token
 Origins = Union[str, Iterable[str], Callable[[str], bool]]
 
 # As browsers send it: names of other scripts are encoded (xn--), and ports that go without saying are left out.
-_ORIGIN = re.compile(r"(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://(?:(?![/?#@A-Z])[!-~])+|null")
+_ORIGIN = re.compile(r"(?!http://.*:80$|https://.*:443$)[a-z][a-z0-9+.-]*://(?:(?![/?#@*A-Z])[!-~])+|null")
 _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _REFUSED = 403
 _WAITS = "origins must be a function that does not wait: what it would decide later counts as yes"
@@ -64,13 +64,20 @@ class CORS:
             message = f"max_age must be an int of 0 or more, in seconds, not {max_age!r}"
             raise ValueError(message)
         self._methods = _tokens("methods", methods)
+        if "*" in self._methods:
+            message = "methods must be named: '*' is none of them"
+            raise ValueError(message)
         for each in self._methods:
             # They are case-sensitive, and browsers send the usual ones in upper case (Fetch standard, section 2.2.1).
             if each.upper() in _METHODS and each not in _METHODS:
                 message = f"methods must be as they are sent, as {each.upper()!r}, not {each!r}"
                 raise ValueError(message)
-        self._takes_all_headers = headers == "*"
-        self._headers = () if self._takes_all_headers else _tokens("headers", headers)
+        named = headers if isinstance(headers, str) else list(headers)
+        self._takes_all_headers = named in ("*", ["*"])
+        self._headers = () if self._takes_all_headers else _tokens("headers", named)
+        if "*" in self._headers:
+            message = 'headers="*" stands alone'
+            raise ValueError(message)
         self._lower_headers = {each.lower() for each in self._headers}
         self._credentials = [b"Access-Control-Allow-Credentials", b"true"] if credentials else []
         exposed = ", ".join(_tokens("expose", expose)).encode()
@@ -164,7 +171,7 @@ def _checked_origins(origins: Union[str, Iterable[str]]) -> frozenset[str]:
         if each != "*" and _ORIGIN.fullmatch(each) is None:
             message = (
                 "origins must be as browsers send them, as 'https://app.example', in lower case and ASCII, without a path and "
-                f"without the usual port, not {each!r}"
+                f"without the usual port, not {each!r}; a function can let more of them"
             )
             raise ValueError(message)
     return frozenset(named)

@@ -149,6 +149,8 @@ def test_every_origin(serve: Callable[..., Any], tmp_path: Path) -> None:
         "max-age": "600",
     }
     assert asked(url, THERE, headers="no token").status_code == 403
+    url = serve(lambda app: build(app, CORS("*", headers=["*"]), tmp_path)).url
+    assert cors_fields(asked(url, THERE, headers="x-any"))["allow-headers"] == "x-any"
 
 
 def test_a_function_decides(serve: Callable[..., Any], tmp_path: Path) -> None:
@@ -207,9 +209,12 @@ def test_an_error_handler_answers_with_the_fields(serve: Callable[..., Any], tmp
         ({"origins": "https://App.example"}, ValueError, "lower case"),
         ({"origins": [7]}, TypeError, "origins"),
         ({"origins": "https://bücher.example"}, ValueError, "ASCII"),
+        ({"origins": "https://*.example"}, ValueError, "a function can"),
         ({"origins": HERE + ":443"}, ValueError, "usual port"),
         ({"origins": "http://localhost:80"}, ValueError, "usual port"),
         ({"origins": waits}, TypeError, "does not wait"),
+        ({"origins": HERE, "methods": ["*"]}, ValueError, "must be named"),
+        ({"origins": HERE, "headers": ["*", "a"]}, ValueError, "alone"),
         ({"origins": HERE, "methods": ["put"]}, ValueError, "'PUT'"),
         ({"origins": HERE, "methods": "PUT"}, TypeError, "several"),
         ({"origins": HERE, "methods": ["P T"]}, ValueError, "tokens"),
