@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import shutil
 import signal
 import ssl
@@ -105,10 +107,12 @@ def run_program() -> Iterator[Callable[..., Any]]:
 
     def start(text: str, *arguments: str) -> subprocess.Popen[str]:
         line = [sys.executable, "-c", text, *arguments]
-        processes.append(subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, text=True))
+        processes.append(subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True))
         return processes[-1]
 
     yield start
     for process in processes:
-        process.kill()
+        # With its children, which would hold its output.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

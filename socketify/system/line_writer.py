@@ -25,6 +25,8 @@ _WAITING_MAX = 10_000
 _BATCH_BYTES = 64 * 1024
 #: Seconds that the last lines get when the process ends.
 _FLUSH_SECONDS = 1.0
+#: Seconds without lines after which the thread ends: it holds what it writes to, and nobody tells when an app is gone.
+_IDLE_SECONDS = 10.0
 
 _writers: weakref.WeakSet[LineWriter] = weakref.WeakSet()
 
@@ -65,6 +67,8 @@ class LineWriter:
         # Each of the counts is changed by one thread only.
         self._queued = self._done = 0
         self._thread: Optional[threading.Thread] = None
+        # Held where the thread begins, ends, or gets lines.
+        self._lock = threading.Lock()
 
     def write(self, lines: bytes, count: int) -> None:
         """Write so many lines, soon; never raise."""
@@ -82,16 +86,24 @@ class LineWriter:
             self._put(b"", 0)
 
     def _put(self, lines: bytes, count: int) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=f"socketify {self._name}", daemon=True)
-            self._thread.start()
-        self._queued += count
-        self._blocks.put((lines, count))
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name=f"socketify {self._name}", daemon=True)
+                self._thread.start()
+            self._queued += count
+            self._blocks.put((lines, count))
 
     def _work(self) -> None:
         blocks = self._blocks
         while True:
-            lines, count = blocks.get()
+            try:
+                lines, count = blocks.get(timeout=_IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    if blocks.empty():
+                        self._thread = None
+                        return
+                continue
             while lines and len(lines) < _BATCH_BYTES and not blocks.empty():
                 more, number = blocks.get()
                 if not more:

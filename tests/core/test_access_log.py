@@ -18,6 +18,7 @@ from typing import Any, Callable
 import httpx
 import pytest
 from app_servers import TLS, connected, read_all
+from cli_command import wait_until
 
 from socketify import ASGI, WSGI, App, AppListenOptions, HTTPError, Request, Response
 
@@ -176,6 +177,16 @@ def test_through_logging(serve: Any) -> None:
     assert there.wait(10)
     assert [record.getMessage() for record in records] == ["GET /%d 200"]
     assert records[0].levelno == logging.INFO
+
+
+def test_an_idle_log_has_no_thread(serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socketify.system.line_writer._IDLE_SECONDS", 0.05)
+    before = set(threading.enumerate())
+    server = serve(lambda app: app.any("/*", hello), access_log="%(U)s", access_log_file=tmp_path / "log")
+    for number in range(3):
+        server.exchange(request(f"/{number}"))
+        assert lines_of(tmp_path / "log", number + 1) == [f"/{each}" for each in range(number + 1)]
+        wait_until(lambda: not any(each.name == "socketify access log" for each in set(threading.enumerate()) - before))
 
 
 # ---- rotation

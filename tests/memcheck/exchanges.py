@@ -364,7 +364,7 @@ def main() -> None:
         with serving(lambda app: routes(app, directory), limits=limits) as port:
             ask_http(Client(port))
             ask_websockets(Client(port))
-        with serving(lambda app: routes(app, directory), accept_proxy_protocol=True, trusted_proxies="*") as port:
+        with serving(lambda app: routes(app, directory), accept_proxy_protocol="optional", trusted_proxies="*") as port:
             ask_through_proxies(Client(port))
         files = Files(Path(directory))
         with serving(lambda app: routes(app, directory), options=files.options()) as port:
