@@ -44,6 +44,11 @@ class ResponseHead:
             self.fields = [*self.fields, *added]
             self.added = [*self.added, *added]
 
+    def withdraw(self, name: bytes, beginning: bytes) -> None:
+        """Let an answer to an error not have what a hook added: fields of that name whose value begins so."""
+        pairs = zip(self.added[::2], self.added[1::2])
+        self.added = [part for pair in pairs if pair[0] != name or not pair[1].startswith(beginning) for part in pair]
+
     def take(self) -> tuple[bytes, int]:
         """Return the head as the native side sends it, and its number of fields; empty if it was sent before."""
         if self.is_out:

@@ -156,6 +156,10 @@ class StoredSessions:
             self._saving[key] = saved
             try:
                 await coroutine
+            except BaseException:
+                # The client keeps the id that it has: nobody knows the one that it was to get.
+                res.exchange_.head.withdraw(b"Set-Cookie", self._cookie.name.encode() + b"=")
+                raise
             finally:
                 if self._saving.get(key) is saved:
                     del self._saving[key]

@@ -195,7 +195,10 @@ def test_what_cannot_be_saved_is_no_answer(at_once: bool) -> None:
                 await client.get("/untouched")
                 if store.may_save is not None:
                     store.may_save.set()
-                assert (await asked).status_code == 500
+                failed = await asked
+                assert failed.status_code == 500
+                # What another thread composes meanwhile may have it, which does no harm.
+                assert "/thread/" in path or "set-cookie" not in failed.headers
             store.fails = False
             assert (await client.get("/count")).json()["visits"] == 1
 
