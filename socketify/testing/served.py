@@ -132,6 +132,9 @@ class ThreadedApplication(ServedApplication):
         if thread is None or self._app is None:
             return
         self._app.close()
+        if thread is threading.current_thread():
+            # Where the client was forgotten, its own thread may be the one that collects it.
+            return
         thread.join(_GRACE_SECONDS)
         if thread.is_alive():
             # The second call does not wait for requests in flight.

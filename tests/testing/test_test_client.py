@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -357,15 +356,6 @@ def test_without_with() -> None:
     client.close()
     with pytest.raises(RuntimeError):
         client.get("/")
-
-
-def test_a_client_that_is_forgotten_stops_its_application() -> None:
-    client = TestClient(routes)
-    assert client.get("/").text == "Hello, World!"
-    threads = [each for each in threading.enumerate() if each.name == "socketify-test"]
-    del client
-    gc.collect()
-    assert not [each for each in threads if each.is_alive()]
 
 
 def test_async() -> None:
