@@ -2,6 +2,7 @@
 const std = @import("std");
 const sys = @import("sys.zig");
 const Loop = @import("loop.zig").Loop;
+const ring = @import("ring.zig");
 const Uring = @import("uring.zig").Uring;
 
 const variable = "SOCKETIFY_BACKEND";
@@ -35,7 +36,7 @@ pub fn open(loop: *Loop) bool {
     };
     if (wanted == .io_uring) {
         loop.uring = Uring.create(loop) catch |failure| blk: {
-            sys.setErrno(@backingInt(Uring.errnoOf(failure)));
+            sys.setErrno(@backingInt(ring.errnoOf(failure)));
             break :blk null;
         };
         if (loop.uring != null) return true;

@@ -173,3 +173,22 @@ pub const Ring = struct {
         }
     }
 };
+
+pub fn errnoOf(failure: anyerror) linux.E {
+    return switch (failure) {
+        error.PermissionDenied => .PERM,
+        error.ArgumentsInvalid => .INVAL,
+        error.ProcessFdQuotaExceeded => .MFILE,
+        error.SystemFdQuotaExceeded => .NFILE,
+        error.SystemResources, error.OutOfMemory => .NOMEM,
+        else => .NOSYS,
+    };
+}
+
+/// 0 for what the kernel only lacks just now.
+pub fn lastingErrnoOf(failure: anyerror) c_int {
+    return switch (errnoOf(failure)) {
+        .MFILE, .NFILE, .NOMEM => 0,
+        else => |code| @backingInt(code),
+    };
+}

@@ -261,7 +261,13 @@ pub const Socket = extern struct {
         if (!unsent.isEmpty()) return false;
         socket.freeUnsent();
         if (socket.has(Flags.shut_down)) _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
-        if (socket.has(Flags.write_failed) and !socket.has(Flags.shut_down)) return true;
+        return socket.tellsWritable();
+    }
+
+    /// What was taken from the context has left: whether that waits for it, as it does also to close what the peer has ended.
+    pub fn tellsWritable(socket: *Socket) bool {
+        const waits = socket.has(Flags.write_failed) or socket.has(Flags.ended);
+        if (waits and !socket.has(Flags.shut_down)) return true;
         socket.poll.remove(socket.context.loop, sys.epollout);
         return false;
     }

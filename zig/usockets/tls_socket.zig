@@ -154,9 +154,7 @@ pub fn writable(socket: *Socket) bool {
     }
     if (!session.pending.isEmpty()) return false;
     if (socket.has(Flags.shut_down)) _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
-    if (socket.has(Flags.write_failed) and !socket.has(Flags.shut_down)) return true;
-    socket.poll.remove(socket.context.loop, sys.epollout);
-    return false;
+    return socket.tellsWritable();
 }
 
 /// Both pieces in one record where they fit.

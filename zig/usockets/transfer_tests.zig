@@ -2,6 +2,7 @@
 const std = @import("std");
 const sys = @import("sys.zig");
 const Socket = @import("socket.zig").Socket;
+const Flags = @import("socket.zig").Flags;
 const test_server = @import("test_server.zig");
 const Server = test_server.Server;
 const seen = &test_server.seen;
@@ -18,6 +19,8 @@ const us_socket_pause = test_server.us_socket_pause;
 const us_socket_resume = test_server.us_socket_resume;
 const us_socket_context_adopt_socket = test_server.us_socket_context_adopt_socket;
 extern fn us_socket_owes(socket: *Socket) c_int;
+extern fn us_socket_linger(socket: *Socket) void;
+extern fn us_socket_await_writable(socket: *Socket) void;
 extern fn us_listen_socket_close(ssl: c_int, listener: *@import("listener.zig").Listener) void;
 
 const so_sndbuf = 7;
@@ -208,6 +211,80 @@ test "the end of input during a pause is reported after it" {
     try expectEqual(@as(usize, buffer.len), received);
     try expect(!mismatched);
     try expectEqual(@as(u32, 1), seen.closed);
+}
+
+test "input that is kept for a socket goes with it when it lingers" {
+    const server = try begin(onCheckThenPause);
+    defer server.deinit();
+    const fd = try server.connect();
+    defer _ = sys.close(fd);
+    const buffer: [100_000]u8 = @splat('x');
+    try expectEqual(@as(isize, buffer.len), sys.send(fd, &buffer, buffer.len, 0));
+    server.turnUntilIdle();
+    us_socket_linger(seen.last.?);
+    us_socket_shutdown(0, seen.last.?);
+    _ = us_socket_close(0, seen.last.?, 0, null);
+    server.turnUntilIdle();
+    var byte: [1]u8 = undefined;
+    try expectEqual(@as(isize, 0), sys.recv(fd, &byte, 1, 0));
+}
+
+fn onEndStay(socket: *Socket) callconv(.c) ?*Socket {
+    seen.ended += 1;
+    return socket;
+}
+
+test "who waits until all has left that a socket took is told, when its peer has ended" {
+    const epoll = 0;
+    // There nothing is taken that the kernel does not take.
+    if (test_server.us_backend() == epoll) return error.SkipZigTest;
+    const server = try begin(onSend);
+    defer server.deinit();
+    server.context.on_end = onEndStay;
+    const fd = try server.connect();
+    defer _ = sys.close(fd);
+    const small: c_int = 8192;
+    _ = sys.setsockopt(fd, sys.sol_socket, so_rcvbuf, &small, @sizeOf(c_int));
+    _ = sys.setsockopt(seen.last.?.poll.fd, sys.sol_socket, so_sndbuf, &small, @sizeOf(c_int));
+    const socket = seen.last.?;
+    for (0..300) |_| {
+        if (us_socket_owes(socket) != 0) break;
+        _ = sys.send(fd, "x", 1, sys.msg_nosignal);
+        server.turnUntilIdle();
+    }
+    try expectEqual(@as(c_int, 1), us_socket_owes(socket));
+    try expect(!socket.has(Flags.write_failed));
+    _ = sys.shutdown(fd, sys.shut_wr);
+    server.turnUntilIdle();
+    try expectEqual(@as(u32, 1), seen.ended);
+    try drain(server, fd, taken);
+    server.turnUntilIdle();
+    try expectEqual(@as(u32, 1), seen.writable);
+}
+
+/// One more piece each time, until three have left.
+fn onWritableSend(socket: *Socket) callconv(.c) ?*Socket {
+    seen.writable += 1;
+    if (seen.writable == 3) return socket;
+    _ = onSend(socket, undefined, 0);
+    us_socket_await_writable(socket);
+    return socket;
+}
+
+test "the writable event is called each time that it is asked for, also when the peer has ended" {
+    const server = try begin(onSend);
+    defer server.deinit();
+    server.context.on_end = onEndStay;
+    server.context.on_writable = onWritableSend;
+    const fd = try server.connect();
+    defer _ = sys.close(fd);
+    us_socket_pause(seen.last.?);
+    _ = sys.shutdown(fd, sys.shut_wr);
+    server.turnUntilIdle();
+    us_socket_await_writable(seen.last.?);
+    server.turnUntilIdle();
+    try expectEqual(@as(u32, 3), seen.writable);
+    try drain(server, fd, 2 * piece_bytes);
 }
 
 test "input that is under way follows a socket to other memory" {

@@ -96,29 +96,11 @@ pub const Uring = struct {
 
     /// Why the kernel refuses, as an errno; 0 where it does not, and where it only lacks descriptors or memory just now.
     pub fn refusal() c_int {
-        var ring = Ring.open() catch |failure| return lastingErrnoOf(failure);
+        var ring = Ring.open() catch |failure| return ring_module.lastingErrnoOf(failure);
         defer ring.close();
-        var buffers = Buffers.open(ring.fd) catch |failure| return lastingErrnoOf(failure);
+        var buffers = Buffers.open(ring.fd) catch |failure| return ring_module.lastingErrnoOf(failure);
         buffers.close();
         return 0;
-    }
-
-    fn lastingErrnoOf(failure: anyerror) c_int {
-        return switch (errnoOf(failure)) {
-            .MFILE, .NFILE, .NOMEM => 0,
-            else => |code| @backingInt(code),
-        };
-    }
-
-    pub fn errnoOf(failure: anyerror) linux.E {
-        return switch (failure) {
-            error.PermissionDenied => .PERM,
-            error.ArgumentsInvalid => .INVAL,
-            error.ProcessFdQuotaExceeded => .MFILE,
-            error.SystemFdQuotaExceeded => .NFILE,
-            error.SystemResources, error.OutOfMemory => .NOMEM,
-            else => .NOSYS,
-        };
     }
 
     // ---- what polls want ----
@@ -145,7 +127,9 @@ pub const Uring = struct {
         if (!uring.ring.isOwned()) return;
         const slot = &uring.slots.items[poll.slot];
         slot.poll = poll;
-        if (slot.holds and poll.interest & sys.epollin != 0) socketOf(poll).?.scheduleRead();
+        // What lingers discards what was held.
+        if (slot.holds and poll.interest & sys.epollin != 0)
+            if (socketOf(poll)) |socket| socket.scheduleRead() else uring.dropHeld(poll.slot);
         uring.touch(poll.slot);
     }
 
@@ -233,6 +217,7 @@ pub const Uring = struct {
         const slot = &uring.slots.items[number];
         slot.polling = true;
         slot.polled = events;
+        slot.told = false;
         // A half that the peer has ended is always reported by the kernel: then only changes are asked for.
         const flags: u32 = if (slot.half_closed) linux.IORING_POLL_ADD_MULTI else 0;
         uring.submit(.POLL_ADD, .{ .fd = slot.poll.?.fd, .tag = uring.pollTag(number), .events = events, .length = flags });
@@ -284,7 +269,8 @@ pub const Uring = struct {
         const watched = slot.multishot != .no;
         const events: u16 = if (watched or slot.holds) poll.interest & ~@as(u16, sys.epollin) else poll.interest;
         const polls = !watched or events != 0;
-        if (slot.polling and (!polls or slot.polled != events)) uring.endPoll(number);
+        const again = slot.told and events != 0;
+        if (slot.polling and (!polls or slot.polled != events or again)) uring.endPoll(number);
         if (polls and !slot.polling) uring.beginPoll(number, events);
     }
 
@@ -383,11 +369,10 @@ pub const Uring = struct {
     fn polled(uring: *Uring, tag: Tag, completion: Completion) void {
         const slot = &uring.slots.items[tag.slot];
         if (slot.generation != tag.generation or slot.sequence != tag.sequence or !slot.polling) return;
-        if (completion.flags & linux.IORING_CQE_F_MORE == 0) {
-            slot.polling = false;
-            uring.touch(tag.slot);
-        }
         const events: u32 = if (completion.res < 0) sys.epollerr else @intCast(completion.res);
+        if (completion.flags & linux.IORING_CQE_F_MORE == 0) slot.polling = false;
+        if (slot.polling and events & slot.polled != 0) slot.told = true;
+        if (!slot.polling or slot.told) uring.touch(tag.slot);
         if (events & sys.epollrdhup != 0) slot.half_closed = true;
         const asked = events & (slot.poll.?.interest | sys.epollerr | sys.epollhup);
         if (asked != 0) uring.loop.dispatch(slot.poll.?, asked);

@@ -23,6 +23,8 @@ pub const Slot = struct {
     /// What the poll under way waits for.
     polled: u16 = 0,
     polling: bool = false,
+    /// One that reports changes has reported what it waits for: who waits for it still, or once more, needs a new one.
+    told: bool = false,
     /// The operation under way that completes once for every packet, or for every connection of a listener.
     multishot: enum(u8) { no, yes, ending } = .no,
     /// A socket that receives into buffers, not into the loop's memory when it is readable.
