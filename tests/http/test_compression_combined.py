@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from typing import Any, Callable
 
@@ -107,3 +108,20 @@ def test_a_field_that_names_thousands_of_codings(serve: Callable[..., Any]) -> N
     many = ",".join(f"x{number};q=0.1" for number in range(1000))
     got = httpx.get(server.url, headers={"accept-encoding": f"{many},gzip;q=0.1"})
     assert (got.text, got.headers["content-encoding"]) == (TEXT, "gzip")
+
+
+@http_1_only("a client of HTTP/2 reads while it sends")
+def test_a_client_that_sends_all_of_its_body_before_it_reads_gets_a_large_answer(serve: Callable[..., Any]) -> None:
+    content = os.urandom(8_000_000)
+
+    def build(app: App) -> None:
+        app.post("/", lambda res, _req: res.send(content, "text/plain"))
+
+    with serve(build, compress_responses=True).connect() as connection:
+        connection.settimeout(10)
+        head = "POST / HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\nContent-Length: 8000000\r\n\r\n"
+        connection.sendall(head.encode() + bytes(8_000_000))
+        received, _, chunks = read_all(connection).partition(b"\r\n\r\n")
+        assert b"content-encoding: gzip" in received.lower()
+        assert len(chunks) > len(content)
+        assert chunks.endswith(b"\r\n0\r\n\r\n")

@@ -120,9 +120,21 @@ std::optional<std::string_view> takeBodyHere(Slot &slot) {
   return whole;
 }
 
+bool wasTakenHere(const Slot &slot) {
+  constexpr uint16_t TAKEN = BODY_WANTED | BODY_DONE;
+  return (slot.flags & TAKEN) == TAKEN;
+}
+
 void dropBody(Slot &slot) {
   delete std::exchange(slot.held, nullptr);
   resumeHeld(slot);
+}
+
+void ignoreBody(Slot &slot) {
+  dropBody(slot);
+  if (!wasTakenHere(slot)) {
+    slot.flags = static_cast<uint16_t>((slot.flags & ~BODY_WANTED) | BODY_DONE);
+  }
 }
 
 std::optional<uint64_t> declaredLength(const Slot &slot) {

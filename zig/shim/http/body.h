@@ -39,9 +39,13 @@ void receiveBody(Slot &slot, std::string_view data, bool last);
 /* The whole body, if all of it has arrived and nobody asked for it yet; else nothing. It counts as delivered then, and lies where
  * it is until the handler returns, or something else happens to the connection: who has copied it calls dropBody. */
 std::optional<std::string_view> takeBodyHere(Slot &slot);
+/* Whether it was, so that what arrives was counted already. */
+bool wasTakenHere(const Slot &slot);
 
 /* What nobody will read is dropped: the response ended, or it was taken. */
 void dropBody(Slot &slot);
+/* Likewise what is still to come, while what the program has sent of the response leaves. */
+void ignoreBody(Slot &slot);
 
 } // namespace sk
 #endif

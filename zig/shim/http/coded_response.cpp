@@ -53,7 +53,7 @@ int32_t endLater(Slot &slot, Coding &coding, std::string_view data, int32_t flag
   if (flags & SK_END_CONNECTION) {
     httpData(slot.socket)->state |= HttpData::HTTP_CONNECTION_CLOSE;
   }
-  dropBody(slot);
+  ignoreBody(slot);
   if (slot.flags & USER_PAUSED) {
     slot.flags &= static_cast<uint16_t>(~USER_PAUSED);
     us_socket_resume(raw(slot.socket));

@@ -15,10 +15,8 @@ namespace {
 
 thread_local CoderOutput *current_output = nullptr;
 
-/* RFC 9110 section 12.5.3: without the one or the other content as it is can be refused by nobody. */
-bool mayRefuseIdentity(std::string_view accepts) {
-  return accepts.find('*') != std::string_view::npos || accepts.find_first_of("iI") != std::string_view::npos;
-}
+/* RFC 9110 section 12.5.3: content as it is is refused by its name, the only one with a "y", or by the star. */
+bool mayRefuseIdentity(std::string_view accepts) { return accepts.find_first_of("*yY") != std::string_view::npos; }
 
 /* Of these there is no content, or only a part of it, or it is no content at all. */
 bool isNeverCoded(const Slot &slot, int status) {

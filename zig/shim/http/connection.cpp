@@ -135,7 +135,7 @@ void *onBody(void *user, std::string_view piece, bool last) {
   if (!(slot.flags & HAS_BODY)) {
     return s;
   }
-  if (slot.app->metrics && !(slot.flags & BODY_DONE)) {
+  if (slot.app->metrics && !wasTakenHere(slot)) {
     slot.app->metrics->add(SK_METRIC_RECEIVED_BYTES, piece.length());
   }
   if (last) {
