@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Optional
 
 from opentelemetry import propagate
@@ -18,6 +19,10 @@ from .response import Response
 _METHODS = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"))
 _VERSIONS = {10: "1.0", 11: "1.1", 20: "2"}
 _PORTS = {"http": 80, "https": 443}
+#: Names in queries whose values let their owner in, by the semantic conventions.
+_SECRET = re.compile(
+    "(^|&)(AWSAccessKeyId|Signature|X-Amz-Credential|X-Amz-Security-Token|X-Amz-Signature|X-Goog-Signature|sig)=[^&]*"
+)
 
 
 class _Fields(Getter[Request]):
@@ -99,7 +104,7 @@ def _attributes(res: Response, req: Request, route: Optional[str]) -> Attributes
         attributes["http.request.method"] = "_OTHER"
         attributes["http.request.method_original"] = method
     if query:
-        attributes["url.query"] = query
+        attributes["url.query"] = _SECRET.sub(r"\1\2=REDACTED", query)
     if route is not None:
         attributes["http.route"] = route
     host, port = split_authority(req.get_header("host") or "")
