@@ -16,14 +16,11 @@ from app_servers import HTTP_2, Server
 from opentelemetry import baggage, trace
 from opentelemetry.trace import SpanKind, StatusCode
 from server_programs import environment
-from spans import Recorder, global_recorder
+from spans import PARENT, TRACE, TRACEPARENT, Recorder, global_recorder
 from websocket_client import open_
 from wsgi_server import served
 
 from socketify import SSGI, App, HTTPError, OpCode, middleware
-
-TRACE, PARENT = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
-TRACEPARENT = f"00-{TRACE:032x}-{PARENT:016x}-01"
 
 
 @pytest.fixture

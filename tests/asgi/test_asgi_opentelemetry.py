@@ -14,11 +14,10 @@ from opentelemetry import trace
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.trace import SpanKind, StatusCode
-from spans import Recorder
+from spans import PARENT, TRACE, TRACEPARENT, Recorder
 from websockets.sync.client import connect
 
-TRACE, PARENT = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
-FIELDS = {"traceparent": f"00-{TRACE:032x}-{PARENT:016x}-01"}
+FIELDS = {"traceparent": TRACEPARENT}
 
 
 @pytest.fixture(autouse=True)

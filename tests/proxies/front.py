@@ -32,7 +32,8 @@ def _written(path: Path, text: str) -> str:
 
 # As another user its workers could not write what they spool below a folder of ours.
 USER = "user root;" if os.geteuid() == 0 else ""
-NGINX = """
+#: How a configuration of nginx begins that keeps all its files in a folder.
+NGINX_BEGINNING = """
 {user}
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
@@ -45,7 +46,10 @@ http {{
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
-  upstream application {{ server 127.0.0.1:{upstream}; {keepalive} }}
+"""
+NGINX = (
+    NGINX_BEGINNING
+    + """  upstream application {{ server 127.0.0.1:{upstream}; {keepalive} }}
   server {{
     listen 127.0.0.1:{port} {listens};
     location / {{ proxy_pass http://application; {version} }}
@@ -58,6 +62,7 @@ http {{
   }}
 }}
 """
+)
 
 
 #: With a certificate that the test has put into the folder.

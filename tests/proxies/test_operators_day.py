@@ -23,29 +23,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from front import USER, free_port
+from front import NGINX_BEGINNING, USER, free_port
 from tls_files import Files
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "deployment.md").read_text().partition("\n## An operator's day\n")[2].partition("\n## ")[0]
 HOST = "shop.example.org"
 PROGRAMS = ("nginx", "systemd-socket-activate", "systemd-analyze", "logrotate", "curl")
-NGINX = """
-{user}
-pid {folder}/nginx.pid;
-error_log {folder}/nginx.log;
-worker_processes 1;
-events {{ worker_connections 512; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  include {folder}/etc/nginx/conf.d/*.conf;
+NGINX = (
+    NGINX_BEGINNING
+    + """  include {folder}/etc/nginx/conf.d/*.conf;
 }}
 """
+)
 
 ANSWERS = tuple((200, f'{{"version": {number}}}') for number in (1, 2))
 

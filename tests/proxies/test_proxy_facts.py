@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from app_servers import read_all
-from front import free_port
+from front import NGINX_BEGINNING, USER, free_port
 from tls_files import Files
 
 APPLICATIONS = """
@@ -220,20 +220,9 @@ def test_haproxy_in_front_of_tls(tmp_path: Path, send: str) -> None:
 # ---- nginx
 
 
-NGINX = """
-{user}
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-worker_processes 1;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  server {{
+NGINX = (
+    NGINX_BEGINNING
+    + """  server {{
     listen 127.0.0.1:{port};
     location /stripped/ {{
       {said}
@@ -255,6 +244,7 @@ http {{
   }}
 }}
 """
+)
 
 SAID = """
 proxy_set_header X-Forwarded-For "$http_x_forwarded_for, 203.0.113.7";
@@ -268,8 +258,7 @@ FIELDS = "forwarded,x-forwarded-for,x-forwarded-proto,x-forwarded-host,x-forward
 @contextlib.contextmanager
 def nginx(folder: Path, upstream: int) -> Iterator[int]:
     port = free_port()
-    user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(NGINX.format(port=port, upstream=upstream, folder=folder, user=user, said=SAID))
+    (folder / "nginx.conf").write_text(NGINX.format(port=port, upstream=upstream, folder=folder, user=USER, said=SAID))
     command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
     with running(command, folder, port):
         yield port

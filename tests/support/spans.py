@@ -13,6 +13,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
+#: What a client says of its own trace (W3C Trace Context).
+TRACE, PARENT = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
+TRACEPARENT = f"00-{TRACE:032x}-{PARENT:016x}-01"
+
 
 class Recorder:
     """Spans and metrics of this process; a process has one, as the providers can be set once."""

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from opentelemetry import trace
 from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
-from spans import Recorder
+from spans import PARENT, TRACE, TRACEPARENT, Recorder
 from wsgi_server import TEXT, both, served
 
 with warnings.catch_warnings():
@@ -17,8 +17,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     from opentelemetry.instrumentation.flask import FlaskInstrumentor
 
-TRACE, PARENT = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
-FIELDS = {"traceparent": f"00-{TRACE:032x}-{PARENT:016x}-01"}
+FIELDS = {"traceparent": TRACEPARENT}
 
 
 @pytest.fixture(autouse=True)
