@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
+import resource
 import time
 import weakref
+from pathlib import Path
 from typing import Any, Callable, ClassVar
 
 import httpx
@@ -171,6 +174,28 @@ def test_a_coder_that_fails_ends_the_response(
         httpx.get(server.url + path, headers={"accept-encoding": "gzip"})
     assert httpx.get(server.url + "/small").text == "works"
     wait_for(lambda: "compressing a response failed" in caplog.text and "this coder is broken" in caplog.text)
+
+
+@http_1_only("HTTP/2 bounds what a request may say of it")
+def test_a_websocket_keeps_nothing_of_what_was_accepted(serve: Callable[..., Any]) -> None:
+    size, count = 500_000, 40
+    fields = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n"
+    head = f"GET / HTTP/1.1\r\nHost: x\r\n{fields}Accept-Encoding: {'x' * size}\r\n\r\n".encode()
+    server = serve(
+        lambda app: app.ws("/", {"message": lambda *_: None}), compress_responses=True, limits=Limits(max_header_bytes=2 * size)
+    )
+    with contextlib.ExitStack() as opened:
+        for number in range(count):
+            connection = opened.enter_context(server.connect())
+            connection.sendall(head)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 101 ")
+            if number == 0:
+                before = resident_bytes()
+        assert resident_bytes() - before < count * size / 2
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_coders_that_work_piece_by_piece() -> None:

@@ -169,6 +169,10 @@ int64_t upgradeResponse(Slot &slot, WebSocketRoute &route, const Handshake &hand
     metrics->add(SK_METRIC_WEBSOCKETS);
     metrics->add(SK_METRIC_WS_OPENED);
   }
+  if (slot.app->compression) {
+    /* What the client accepts for content may be long, and is of no use any more. */
+    slot.app->compression->forget(slot);
+  }
   return handle;
 }
 
