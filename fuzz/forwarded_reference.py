@@ -61,6 +61,9 @@ def read_node(text: str) -> Optional[tuple[str, int]]:
     if match is not None:
         bracketed, after_brackets, bare, after_bare = match.groups()
         text, port = (bracketed, after_brackets or "") if bare is None else (bare, after_bare or "")
+    if "%" in text:
+        # Zones are of one machine, and of no proxy (RFC 3986 section 3.2.2).
+        return None
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

@@ -83,6 +83,7 @@ def server() -> Iterator[Any]:
 @example(fields=["for=8.8.8.8", "", ",", "for=10.0.0.1"])
 @example(fields=['for="\\8.8.8.8"'])
 @example(fields=["for=8.8.8.8 ;proto=https"])
+@example(fields=['for="[fe80::1%lo]"'])
 def test_programs_see_the_client(server: Any, fields: list[str]) -> None:
     # What stands around the value of a field is not of it.
     expected = follow(",".join(each.strip(" \t") for each in fields), OWN)

@@ -53,7 +53,8 @@ def test_sentinels_name_the_master_also_after_a_failover() -> None:
             await asyncio.sleep(0.1)
         await member.publish("t", "y")
         await until_async(lambda: member.texts() == ["x", "y"])
-        assert second.cli("pubsub", "channels") == "t"
+        # Sentinels have a channel of their own on every server.
+        assert [each for each in second.cli("pubsub", "channels").split() if not each.startswith("__")] == ["t"]
         await member.broker.close()
 
     with RedisServer() as first, RedisServer("--replicaof", "127.0.0.1", str(first.port)) as second:
