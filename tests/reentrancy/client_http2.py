@@ -23,7 +23,8 @@ def request(port: int, callback: str) -> str:
             return "cut"
         except socket.timeout:
             return "silence"
-        if answer.reset is not None:
+        # A whole answer may be followed by a reset: the rest of the request is not wanted (RFC 9113 section 8.1).
+        if not answer.ended:
             return "cut"
         said = f"{answer.status} {answer.body.decode().lstrip('x')}"
         try:
