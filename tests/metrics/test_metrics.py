@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -275,10 +276,13 @@ def test_health(tmp_path: Any) -> None:
 
 
 def test_it_is_not_ready_when_it_stops() -> None:
+    closed, asked = threading.Event(), threading.Event()
+
     def stopping(app: App) -> None:
         async def stop(res: Any, _req: Any) -> None:
             app.close()
-            await asyncio.sleep(0.2)
+            closed.set()
+            await asyncio.to_thread(asked.wait, 10)
             res.end()
 
         app.get("/stop", stop).health("/live", "/ready")
@@ -287,9 +291,12 @@ def test_it_is_not_ready_when_it_stops() -> None:
     with server.connect() as first, server.connect() as second:
         second.sendall(b"GET /ready HTTP/1.1\r\nHost: a\r\n")
         first.sendall(GET.replace(b"/ ", b"/stop "))
+        assert closed.wait(10)
+        # It stops in the turn after that.
         time.sleep(0.1)
         second.sendall(b"\r\n")
         assert b" 503 " in second.recv(1000)
+        asked.set()
         assert b" 200 " in first.recv(1000)
     server.stop()
 
