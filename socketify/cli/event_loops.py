@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Callable
 
 from ..loop.event_loop import new_asyncio_loop, new_event_loop, new_uv_loop, recognized
-from .loading import LoadError, described, load
+from .loading import LoadError, load, made_by
 
 
 def loop_factory(name: str, directory: str) -> Callable[[], asyncio.AbstractEventLoop]:
@@ -45,11 +45,7 @@ def loop_factory(name: str, directory: str) -> Callable[[], asyncio.AbstractEven
 
 
 def _make(factory: Callable[[], Any], name: str) -> asyncio.AbstractEventLoop:
-    try:
-        made = factory()
-    except Exception as error:
-        message = f"--loop: {name} failed: {described(error)}"
-        raise LoadError(message) from error
+    made = made_by(factory, f"--loop: {name}")
     if inspect.iscoroutine(made):
         made.close()
     if not isinstance(made, asyncio.AbstractEventLoop) or made.is_closed() or made.is_running():

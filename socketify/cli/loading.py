@@ -105,16 +105,27 @@ def call_factory(factory: Callable[[], Any], reference: str) -> Any:
     if not callable(factory):
         message = f"--factory: {reference} must be callable, not {type(factory).__name__}"
         raise LoadError(message)
-    try:
-        made = factory()
-    except Exception as error:
-        message = f"--factory: {reference} failed: {described(error)}"
-        raise LoadError(message) from error
+    made = made_by(factory, f"--factory: {reference}")
     if inspect.iscoroutine(made):
         made.close()
         message = f"--factory: {reference} is a coroutine function: give a function that returns the application"
         raise LoadError(message)
     return made
+
+
+def made_by(factory: Callable[[], Any], what: str) -> Any:
+    """Return what a factory of the user's makes; a LoadError says what failed.
+
+    Args:
+        factory: is called without arguments.
+        what: a flag and a reference, for the message.
+
+    """
+    try:
+        return factory()
+    except Exception as error:
+        message = f"{what} failed: {described(error)}"
+        raise LoadError(message) from error
 
 
 def described(error: BaseException) -> str:

@@ -11,17 +11,13 @@ from typing import Any, Callable, Optional
 import httpx
 import pytest
 from capabilities import counts_references
+from websocket_crowd import until
 
 from socketify import App, MiddlewareRouter
 from socketify.sessions import MemoryStore, Sessions
 from socketify.testing import AsyncTestClient, TestClient
 
 HTTPS = "https://testserver"
-
-
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
 
 
 class SlowStore(MemoryStore):
