@@ -116,31 +116,30 @@ def test_a_request_that_nobody_has_read_is_answered(backend: str) -> None:
         assert program.wait() == -signal.SIGTERM
 
 
+def check_served(program: Stopping, client: Client) -> None:
+    """Ask a program that does not read and is to stop; it answers and ends."""
+    stream = client.request("/")
+    program.go_on()
+    assert client.wait(stream).body == b"Hello"
+    client.receive_all()
+    assert client.goaway == (stream, NO_ERROR)
+    assert program.wait() == -signal.SIGTERM
+
+
 @each_backend
-def test_a_connection_of_http2_that_nobody_has_read_is_served(backend: str) -> None:
+def test_a_connection_of_http2_that_nobody_has_readcheck_served(backend: str) -> None:
     with Stopping(backend) as program, program.connect() as connection:
         program.stop_at(REQUESTS)
-        client = Client(connection=connection)
-        stream = client.request("/")
-        program.go_on()
-        assert client.wait(stream).body == b"Hello"
-        client.receive_all()
-        assert client.goaway == (stream, NO_ERROR)
-        assert program.wait() == -signal.SIGTERM
+        check_served(program, Client(connection=connection))
 
 
 @each_backend
-def test_a_stream_that_nobody_has_read_is_served(backend: str) -> None:
+def test_a_stream_that_nobody_has_readcheck_served(backend: str) -> None:
     with Stopping(backend) as program, program.connect() as connection:
         client = Client(connection=connection)
         assert client.get("/").body == b"Hello"
         program.stop_at(REQUESTS)
-        stream = client.request("/")
-        program.go_on()
-        assert client.wait(stream).body == b"Hello"
-        client.receive_all()
-        assert client.goaway == (stream, NO_ERROR)
-        assert program.wait() == -signal.SIGTERM
+        check_served(program, client)
 
 
 @each_backend
