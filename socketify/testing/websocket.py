@@ -3,76 +3,36 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 
-import httpx
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
 
-from .failures import Failures
-from .handshake import Handshake, Message, answer, decode_json, encode_json, end, reject
+from .base_websocket import BaseTestWebSocket
+from .handshake import Message, decode_json, encode_json, end, reject
 
 
-class TestWebSocket:
+class TestWebSocket(BaseTestWebSocket[int, ClientConnection]):
     """A websocket to the application, connected by ``with``; made by :meth:`TestClient.websocket_connect`."""
 
     __test__ = False
-
-    def __init__(
-        self,
-        handshake: Handshake,
-        begin: Callable[[], int],
-        subprotocols: Optional[Sequence[str]],
-        seconds: float,
-        failures: Failures,
-        cookies: httpx.Cookies,
-    ) -> None:
-        self._handshake = handshake
-        self._begin = begin
-        self._subprotocols = [Subprotocol(each) for each in subprotocols or ()]
-        self._seconds = seconds
-        self._failures = failures
-        self._cookies = cookies
-        self._connection: Optional[ClientConnection] = None
-        #: The response to the handshake.
-        self.response: Optional[httpx.Response] = None
-
-    @property
-    def _open(self) -> ClientConnection:
-        if self._connection is None:
-            message = "the websocket is not connected: with client.websocket_connect(...) as websocket"
-            raise RuntimeError(message)
-        return self._connection
+    _statement = "with"
 
     def __enter__(self) -> TestWebSocket:
-        handshake = self._handshake
         connection = socket.create_connection(("127.0.0.1", self._begin()), self._seconds)
         try:
-            opened = connect(
-                handshake.uri,
-                sock=connection,
-                ssl=handshake.tls,
-                subprotocols=self._subprotocols or None,
-                additional_headers=handshake.headers,
-                open_timeout=self._seconds,
-                close_timeout=self._seconds,
-                max_size=None,
-            )
+            opened = connect(self._handshake.uri, sock=connection, **self._options())
             self._connection = opened.__enter__()
         except InvalidStatus as error:
             connection.close()
-            reject(handshake, error, self._failures)
+            reject(self._handshake, error, self._failures)
         except BaseException:
             connection.close()
             self._failures.raise_first()
             raise
-        response = self._connection.response
-        assert response is not None
-        self.response = answer(handshake, response)
-        self._cookies.extract_cookies(self.response)
+        self._take(self._connection.response)
         return self
 
     def __exit__(
