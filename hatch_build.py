@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import struct
 import subprocess
 import sys
 import sysconfig
@@ -46,6 +47,15 @@ NEWER_THAN_MUSL = (
     "pwritev2",
     "renameat2",
 )
+# What Zig calls an architecture: what wheels for macOS call it, and its number in Mach-O files.
+MACOS = {"x86_64": ("x86_64", 0x01000007), "aarch64": ("arm64", 0x0100000C)}
+MACOS_FLOOR = (11, 0)
+# Of Mach-O files, as <mach-o/loader.h> has them: of 64 bits and this byte order, a library, and what says what it needs.
+MACH_MAGIC, MACH_LIBRARY, MACH_HEADER_BYTES = 0xFEEDFACF, 6, 32
+MACH_BUILD_VERSION, MACH_CODE_SIGNATURE, MACH_PLATFORM_MACOS = 0x32, 0x1D, 1
+MACH_NEEDS = (0x0C, 0x8000_0018, 0x8000_001F)
+# Every macOS has it.
+MACOS_LIBRARIES = ("/usr/lib/libSystem.B.dylib",)
 
 
 def host_target() -> str:
@@ -55,10 +65,14 @@ def host_target() -> str:
     """
     machine = platform.machine().lower()
     architecture = MACHINES.get(machine, machine)
-    if sys.platform != "linux":
-        raise RuntimeError(f"socketify does not run on {sys.platform} yet: Linux only (docs/platforms.md says what is missing)")
+    if sys.platform not in ("linux", "darwin"):
+        raise RuntimeError(
+            f"socketify does not run on {sys.platform} yet: Linux and macOS only (docs/platforms.md says what is missing)"
+        )
     if sys.maxsize < 1 << 32:
         raise RuntimeError(f"socketify needs a 64-bit Python: {sys.executable} is a 32-bit program")
+    if sys.platform == "darwin":
+        return macos_target(architecture)
     if architecture not in GNU:
         raise RuntimeError(f"socketify does not run on {machine} yet: {', '.join(tag for tag, _ in GNU.values())} only")
     if "musl" in (sysconfig.get_config_var("HOST_GNU_TYPE") or ""):
@@ -66,11 +80,35 @@ def host_target() -> str:
     return f"{architecture}-linux-gnu.{GNU[architecture][1]}"
 
 
+def macos_target(architecture: str) -> str:
+    """Returns the Zig target of this Mac; the architecture is that of the Python that runs, also where it is translated.
+
+    Raises RuntimeError where socketify does not run.
+    """
+    if architecture not in MACOS:
+        raise RuntimeError(f"socketify does not run on Macs with {architecture}: arm64 and x86_64 only")
+    version = tuple(int(each) for each in re.findall(r"\d+", platform.mac_ver()[0])[:2])
+    # What was compiled before there was a macOS 11 is told that it runs on 10.16.
+    if version and version < (10, 16):
+        raise RuntimeError(f"socketify needs macOS {MACOS_FLOOR[0]} or later: this is {platform.mac_ver()[0]}")
+    return f"{architecture}-macos.{MACOS_FLOOR[0]}.{MACOS_FLOOR[1]}"
+
+
+def library_name(target: str) -> str:
+    """Returns what the library for a Zig target is called."""
+    return "libsocketify.dylib" if "-macos" in target else "libsocketify.so"
+
+
 def platform_tag(target: str) -> str:
     """Returns the wheel's platform tag for a Zig target.
 
     Raises ValueError for a target that has no tag.
     """
+    if (mac := re.fullmatch(r"(\w+)-macos(?:\.(\d+)\.(\d+))?", target)) and mac[1] in MACOS:
+        # Since macOS 11 tags name the major version, and pip takes none with another minor one.
+        if mac[2] is None or int(mac[2]) < MACOS_FLOOR[0] or mac[3] != "0":
+            raise ValueError(f"{target}: name the oldest macOS, for example {mac[1]}-macos.{MACOS_FLOOR[0]}.{MACOS_FLOOR[1]}")
+        return f"macosx_{mac[2]}_{mac[3]}_{MACOS[mac[1]][0]}"
     match = re.fullmatch(r"(\w+)-linux-(gnu|musl)(?:\.(\d+)\.(\d+))?", target)
     if match is None or match[1] not in GNU:
         raise ValueError(f"{target}: no wheel tag is known for this target")
@@ -106,6 +144,47 @@ def check_musl(library: Path, target: str) -> None:
         raise RuntimeError(f"{library.name} needs {', '.join(newer)}, but is built for musl {MUSL_FLOOR}")
 
 
+def check_macos(library: Path, target: str) -> None:
+    """Raises RuntimeError when the library needs another machine, a newer macOS or more libraries than its tag promises."""
+    match = re.fullmatch(r"(\w+)-macos\.(\d+)\.(\d+)", target)
+    if match is None:
+        return
+    promised = (int(match[2]), int(match[3]))
+    machine, commands = mach_commands(library)
+    if machine != MACOS[match[1]][1]:
+        raise RuntimeError(f"{library.name} is for machine {machine:#x}, not for {match[1]}")
+    for needed in (each for number, each in commands if number in MACH_NEEDS):
+        offset = int.from_bytes(needed[8:12], "little")
+        name = needed[offset:].partition(b"\0")[0].decode()
+        if name not in MACOS_LIBRARIES:
+            raise RuntimeError(f"{library.name} needs {name}, which not every Mac has")
+    versions = [struct.unpack_from("<II", each, 8) for number, each in commands if number == MACH_BUILD_VERSION]
+    if len(versions) != 1 or versions[0][0] != MACH_PLATFORM_MACOS:
+        raise RuntimeError(f"{library.name} does not say which macOS it needs")
+    needs = (versions[0][1] >> 16, versions[0][1] >> 8 & 255)
+    if needs > promised:
+        raise RuntimeError(f"{library.name} needs macOS {needs}, but is built for {promised}")
+    if match[1] == "aarch64" and not any(number == MACH_CODE_SIGNATURE for number, _ in commands):
+        raise RuntimeError(f"{library.name} is not signed, which Macs with arm64 refuse to load")
+
+
+def mach_commands(library: Path) -> tuple[int, list[tuple[int, bytes]]]:
+    """Returns a Mach-O library's machine, and its load commands by their numbers.
+
+    Raises RuntimeError when it is none.
+    """
+    content = library.read_bytes()
+    magic, machine, _, kind, count = struct.unpack_from("<5I", content.ljust(MACH_HEADER_BYTES, b"\0"))
+    if (magic, kind) != (MACH_MAGIC, MACH_LIBRARY):
+        raise RuntimeError(f"{library.name} is no library of macOS")
+    commands, at = [], MACH_HEADER_BYTES
+    for _ in range(count):
+        number, size = struct.unpack_from("<II", content, at)
+        commands.append((number, content[at : at + size]))
+        at += size
+    return machine, commands
+
+
 def can_write(folder: Path) -> bool:
     """Returns whether files can be made in a folder, which is made for it."""
     try:
@@ -139,12 +218,13 @@ class ZigBuildHook(BuildHookInterface[Any]):
         self.temporary = tempfile.TemporaryDirectory(prefix="socketify-build-")
         prefix = Path(self.temporary.name)
         self.build(target, prefix)
-        library = prefix / "lib" / "libsocketify.so"
+        library = prefix / "lib" / library_name(target)
         check_glibc(library, target)
         check_musl(library, target)
+        check_macos(library, target)
         if version == "editable":
             return
-        build_data["force_include"][str(library)] = "socketify/native/libsocketify.so"
+        build_data["force_include"][str(library)] = f"socketify/native/{library.name}"
         engine_license = prefix / "share" / "licenses" / "uWebSockets" / "LICENSE"
         build_data["force_include"][str(engine_license)] = "socketify/native/uWebSockets.LICENSE.txt"
 

@@ -46,8 +46,8 @@ def test_linux_machines(monkeypatch: pytest.MonkeyPatch, machine: str, c_library
 @pytest.mark.parametrize(
     ("system", "machine", "maxsize", "said"),
     [
-        ("win32", "AMD64", 2**63 - 1, "does not run on win32 yet: Linux only"),
-        ("darwin", "arm64", 2**63 - 1, "does not run on darwin yet: Linux only"),
+        ("win32", "AMD64", 2**63 - 1, "does not run on win32 yet: Linux and macOS only"),
+        ("darwin", "Power Macintosh", 2**63 - 1, "does not run on Macs with power macintosh: arm64 and x86_64 only"),
         ("linux", "armv7l", 2**31 - 1, "needs a 64-bit Python"),
         # Such a Python runs on a kernel that calls itself a 64-bit one, too.
         ("linux", "x86_64", 2**31 - 1, "is a 32-bit program"),
@@ -67,7 +67,10 @@ def test_what_is_refused(monkeypatch: pytest.MonkeyPatch, system: str, machine: 
     [
         ("x86_64-linux-gnu", "name the oldest glibc, for example x86_64-linux-gnu.2.17"),
         ("riscv64-linux-gnu", "for example riscv64-linux-gnu.2.31"),
-        ("aarch64-macos.11.0", "no wheel tag"),
+        ("aarch64-macos", "name the oldest macOS, for example aarch64-macos.11.0"),
+        ("aarch64-macos.11.3", "name the oldest macOS"),
+        ("x86_64-macos.10.15", "name the oldest macOS, for example x86_64-macos.11.0"),
+        ("riscv64-macos.11.0", "no wheel tag"),
         ("x86-linux-gnu.2.17", "no wheel tag"),
         ("x86_64-windows-gnu", "no wheel tag"),
     ],
@@ -75,6 +78,64 @@ def test_what_is_refused(monkeypatch: pytest.MonkeyPatch, system: str, machine: 
 def test_targets_without_a_tag(target: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         hook.platform_tag(target)
+
+
+@pytest.mark.parametrize(
+    ("machine", "target", "tag"),
+    # A Python that is translated is told the machine that it was made for.
+    [("arm64", "aarch64-macos.11.0", "macosx_11_0_arm64"), ("x86_64", "x86_64-macos.11.0", "macosx_11_0_x86_64")],
+)
+@pytest.mark.parametrize("version", ["11.0", "10.16", "15.1.2", ""])
+def test_macs(monkeypatch: pytest.MonkeyPatch, machine: str, target: str, tag: str, version: str) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "mac_ver", lambda: (version, ("", "", ""), machine))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert hook.host_target() == target
+    assert hook.platform_tag(target) == tag
+    assert hook.library_name(target) == "libsocketify.dylib"
+
+
+def test_a_mac_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(platform, "mac_ver", lambda: ("10.15.7", ("", "", ""), "x86_64"))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(RuntimeError, match=r"needs macOS 11 or later: this is 10\.15\.7"):
+        hook.host_target()
+
+
+def test_a_library_of_macos_that_needs_too_much(tmp_path: Path) -> None:
+    pytest.importorskip("ziglang")
+    target, library = "aarch64-macos.11.0", tmp_path / "libsocketify.dylib"
+    (tmp_path / "a.c").write_text("int getpid(void); int sk(void) { return getpid(); }")
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-shared", "-o", str(library), str(tmp_path / "a.c")]
+    subprocess.run(compiler, check=True, timeout=100)
+    right = library.read_bytes()
+    hook.check_macos(library, target)
+    commands = dict(hook.mach_commands(library)[1])
+
+    def refused(number: int, old: bytes, new: bytes) -> str:
+        """Change a command, and return what is said then."""
+        library.write_bytes(right.replace(commands[number], commands[number].replace(old, new, 1), 1))
+        with pytest.raises(RuntimeError) as raised:
+            hook.check_macos(library, target)
+        return str(raised.value)
+
+    version, needed, signature = hook.MACH_BUILD_VERSION, hook.MACH_NEEDS[0], hook.MACH_CODE_SIGNATURE
+    minimum = bytes((0, 0, 11, 0))
+    assert refused(version, minimum, bytes((0, 3, 11, 0))).endswith("needs macOS (11, 3), but is built for (11, 0)")
+    assert refused(version, minimum, bytes((0, 0, 12, 0))).endswith("needs macOS (12, 0), but is built for (11, 0)")
+    assert refused(version, bytes((1, 0, 0, 0)), bytes((2, 0, 0, 0))).endswith("does not say which macOS it needs")
+    assert refused(needed, b"libSystem.B", b"libcrypt.35").endswith("needs /usr/lib/libcrypt.35.dylib, which not every Mac has")
+    unsigned = refused(signature, signature.to_bytes(4, "little"), (0x7F).to_bytes(4, "little"))
+    assert unsigned.endswith("is not signed, which Macs with arm64 refuse to load")
+    library.write_bytes(right)
+    with pytest.raises(RuntimeError, match=r"is for machine 0x100000c, not for x86_64"):
+        hook.check_macos(library, "x86_64-macos.11.0")
+    for other in (b"", b"\x7fELF" + bytes(60)):
+        library.write_bytes(other)
+        with pytest.raises(RuntimeError, match="is no library of macOS"):
+            hook.check_macos(library, target)
+    hook.check_macos(library, "x86_64-linux-musl")
 
 
 def test_a_library_that_needs_too_much(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,11 @@ target = next(each for each in sys.argv if each.startswith("-Dtarget="))
 licenses = prefix / "share" / "licenses" / "uWebSockets"
 licenses.mkdir(parents=True)
 (prefix / "lib").mkdir()
-(prefix / "lib" / "libsocketify.so").write_text(target)
+# One for macOS has to be one.
+if "-macos" in target:
+    (prefix / "lib" / "libsocketify.dylib").write_bytes(pathlib.Path(__file__).with_name("libsocketify.dylib").read_bytes())
+else:
+    (prefix / "lib" / "libsocketify.so").write_text(target)
 (licenses / "LICENSE").write_text("a licence")
 """
 
@@ -55,6 +60,28 @@ def test_a_wheel_has_its_tag_and_is_the_same_each_time(tmp_path: Path, target: s
         assert archive.read("socketify/native/uWebSockets.LICENSE.txt").decode() == "a licence"
         metadata = next(name for name in archive.namelist() if name.endswith("/WHEEL"))
         assert f"Tag: py3-none-{tag}\n" in archive.read(metadata).decode()
+
+
+@pytest.mark.parametrize(
+    ("target", "tag"), [("aarch64-macos.11.0", "macosx_11_0_arm64"), ("x86_64-macos.11.0", "macosx_11_0_x86_64")]
+)
+def test_a_wheel_for_macos_has_the_tag_that_its_library_says(tmp_path: Path, target: str, tag: str) -> None:
+    pytest.importorskip("ziglang")
+    delocating: Any = pytest.importorskip("delocate.delocating")
+    library = tmp_path / "compiler" / "ziglang" / "libsocketify.dylib"
+    library.parent.mkdir(parents=True)
+    (tmp_path / "a.c").write_text("int getpid(void); int sk(void) { return getpid(); }")
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-shared", "-o", str(library), str(tmp_path / "a.c")]
+    subprocess.run(compiler, check=True, timeout=100)
+    build(tmp_path, "--target", target, "--output", str(tmp_path / "made"))
+    (wheel,) = (tmp_path / "made").iterdir()
+    assert wheel.name.endswith(f"-py3-none-{tag}.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "unpacked")
+    assert (tmp_path / "unpacked" / "socketify" / "native" / "libsocketify.dylib").read_bytes() == library.read_bytes()
+    # Which tag delocate finds right for a wheel, by what its libraries need; what else it does needs programs of macOS.
+    name, too_new = delocating._calculate_minimum_wheel_name(wheel.name, tmp_path / "unpacked", None)
+    assert (name, too_new) == (wheel.name, set())
 
 
 def test_the_source_distribution_has_all_that_is_kept() -> None:

@@ -39,7 +39,7 @@ TARGETS = (
 )
 #: What every wheel holds beside the package's modules.
 CONTENT = (
-    r"socketify/native/libsocketify\.so",
+    r"socketify/native/libsocketify\.{suffix}",
     r"socketify/native/uWebSockets\.LICENSE\.txt",
     r"socketify/py\.typed",
     r"socketify-[^/]*\.dist-info/licenses/LICENSE",
@@ -79,7 +79,9 @@ def check_content(wheel: Path) -> None:
     """Raise SystemExit when a wheel lacks something."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    missing = [each for each in CONTENT if not any(re.fullmatch(each, name) for name in names)]
+    suffix = "dylib" if "-macosx_" in wheel.name else "so"
+    wanted = [each.replace("{suffix}", suffix) for each in CONTENT]
+    missing = [each for each in wanted if not any(re.fullmatch(each, name) for name in names)]
     if missing:
         raise SystemExit(f"{wheel.name} lacks {', '.join(missing)}")
 
