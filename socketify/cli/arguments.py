@@ -13,6 +13,7 @@ from ..core.limits import Limits
 from ..core.observing import USUAL_FORWARDED_HEADERS
 from ..core.options import TLS_VERSIONS, TRUE_WORDS
 from ..native.abi import WS_IDLE_TIMEOUT_MAX, WS_IDLE_TIMEOUT_MIN, WS_LIFETIME_MAX
+from ..process.thread_group import THREADS_MAX
 from ..process.worker_options import RSS_MIN, SECONDS_MAX
 from ..server.metrics_server import metrics_place
 from ..server.serve import INTERFACES
@@ -227,6 +228,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("--user", metavar="NAME", help="who to be when the sockets are bound, a name or a number (needs root)")
     add("--group", metavar="NAME", help="the group (default: the user's)")
     add("--umask", type=mode, metavar="OCTAL", help="of files that are made (default: as it was)")
+    add(
+        "--threads-per-worker",
+        type=at_least(1, THREADS_MAX),
+        default=1,
+        metavar="N",
+        help="of each process, with an event loop and an app of its own in each (default: %(default)s)",
+    )
     add("--threads", type=at_least(1, 1024), default=1, metavar="N", help="of a WSGI application (default: %(default)s)")
     add(
         "--loop",

@@ -15,10 +15,11 @@ import traceback
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 from ..app.app import App
 from ..asgi.lifespan import LifespanError
+from ..core.options import AppListenOptions
 from ..loop.backend import backend_refusal, check_backend, chosen_backend
 from ..loop.current_loop import expect_loops_of
 from ..process.companion import Companion
@@ -26,7 +27,9 @@ from ..process.identity import find_identity
 from ..process.inherited_sockets import describe, notify_systemd
 from ..process.place import Place
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
+from ..process.thread_group import ThreadGroup
 from ..process.worker_options import WorkerOptions
+from ..server.base import InterfaceServer
 from ..server.metrics_server import open_metrics_port, serve_metrics
 from ..system.standard_streams import complain, fill_standard_descriptors, say
 from ..system.stop_signals import end_by
@@ -38,7 +41,7 @@ from .event_loops import loop_factory
 from .loading import LoadError, described
 from .logging_config import configure_logging
 from .lone_signals import ignore_counts
-from .server import build_server, serve_on, uds_permissions, worker_options
+from .server import build_server, uds_permissions, worker_options
 
 logger = logging.getLogger("socketify")
 
@@ -89,7 +92,7 @@ def _take_place(settings: argparse.Namespace) -> Place:
             uds=settings.uds,
             uds_permissions=uds_permissions(settings),
             fd=settings.fd,
-            workers=settings.workers,
+            loops=settings.workers * settings.threads_per_worker,
             backlog=settings.backlog,
         )
         if settings.metrics is not None:
@@ -103,14 +106,14 @@ def _take_place(settings: argparse.Namespace) -> Place:
 
 def _serve(settings: argparse.Namespace, place: Place, options: WorkerOptions) -> int:
     """Serve; return the exit status, or a signal that stopped it, negated."""
-    sockets, metrics = place.sockets, place.metrics
-    places = " and ".join(describe(each, settings.ssl_certfile is not None) for each in sockets[0])
+    sockets, metrics = place.of_workers(settings.threads_per_worker), place.metrics
+    places = " and ".join(describe(each, settings.ssl_certfile is not None) for each in place.sockets[0])
 
     def announce() -> None:
         """Announce that the application is served."""
         if not settings.disable_listen_log:
             beside = "" if metrics is None else f", metrics on {metrics.where}"
-            error = say(f"Listening on {places} with {settings.workers} worker(s){beside}; Ctrl-C stops")
+            error = say(f"Listening on {places} with {_counts(settings)}{beside}; Ctrl-C stops")
             if error is not None:
                 logger.warning("standard output cannot be written: %s", error)
         notify_systemd("READY=1")
@@ -127,8 +130,7 @@ def _serve(settings: argparse.Namespace, place: Place, options: WorkerOptions) -
     def among_others(_index: int, shares: frozenset[int]) -> int:
         if metrics is not None:
             metrics.close()
-        _close(each for number, each in enumerate(sockets) if number not in shares)
-        mine = [each for share in sorted(shares) for each in sockets[share]]
+        mine = _close_all_but(shares, sockets)
         return max(0, _work(settings, mine, lambda: None, spokesman.is_this_worker))
 
     try:
@@ -147,12 +149,27 @@ def _serve(settings: argparse.Namespace, place: Place, options: WorkerOptions) -
             options=options,
             sockets=len(sockets),
             companion=_metrics_process(place),
+            threads=settings.threads_per_worker,
         )
         return supervisor.run() or -(supervisor.caught or 0)
     except LoadError as error:
         return _explain(settings, error)
     finally:
         notify_systemd("STOPPING=1")
+
+
+def _counts(settings: argparse.Namespace) -> str:
+    """Return what serves, for messages."""
+    threads = settings.threads_per_worker
+    return f"{settings.workers} worker(s)" + (f" of {threads} threads" if threads > 1 else "")
+
+
+def _close_all_but(shares: frozenset[int], sockets: list[list[list[socket.socket]]]) -> list[list[socket.socket]]:
+    """Close the sockets that are none of these shares, and return the others, by thread."""
+    for number, each in enumerate(sockets):
+        if number not in shares:
+            _close(each)
+    return [list(itertools.chain(*of_thread)) for of_thread in zip(*(sockets[share] for share in sorted(shares)))]
 
 
 def _metrics_process(place: Place) -> Optional[Companion]:
@@ -186,30 +203,49 @@ class _Spokesman:
 
 def _work(
     settings: argparse.Namespace,
-    listening: list[socket.socket],
+    listening: list[list[socket.socket]],
     ready: Callable[[], None],
     reports: Callable[[], bool] = lambda: True,
 ) -> int:
-    """Serve in this process, as :func:`_serve` does; an error that prevents serving is reported in one line."""
+    """Serve in this process, as :func:`_serve` does; an error that prevents serving is reported in one line.
+
+    Args:
+        settings: of the command line.
+        listening: the sockets of each thread, or those that all share. They are closed when all have their duplicates, so that
+            clients are refused when the server stops listening.
+        ready: called when it serves.
+        reports: whether an error is reported.
+
+    """
     serves = False
+    servers: list[Union[InterfaceServer, App]] = []
 
     def on_served() -> None:
         nonlocal serves
         serves = True
         ready()
 
-    try:
-        make_loop = loop_factory(settings.loop, settings.app_dir)
+    def make(number: int) -> App:
         # The application may begin tasks as it is imported.
         expect_loops_of(make_loop)
         server = build_server(settings)
+        if server in servers:
+            message = f"{settings.app} is one App, and each thread needs one: --threads-per-worker takes functions run(app)"
+            raise LoadError(message)
+        servers.append(server)
         app = server if isinstance(server, App) else server.native_app
+        for each in listening[number % len(listening)]:
+            server.listen(AppListenOptions(fd=each.fileno()))
         if settings.metrics is not None:
             app.metrics(None)
-        app.lifecycle.on_served = on_served
         if succeeds():
             app.topics.do_without_broker()
-        return -(serve_on(server, listening, make_loop) or 0)
+        return app
+
+    try:
+        make_loop = loop_factory(settings.loop, settings.app_dir)
+        group = ThreadGroup(make, settings.threads_per_worker, on_made=lambda: _close(listening), on_served=on_served)
+        return -(group.run(make_loop) or 0)
     except KeyboardInterrupt:
         # It arrived before the server had installed its handlers, or after it removed them.
         return -signal.SIGINT

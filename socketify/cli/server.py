@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import logging
 import os
 import random
-import socket
 import sys
-from typing import Any, Callable, Optional, Union, cast
+from typing import Any, Optional, Union, cast
 
 from ..app.app import App
 from ..core.access_log import LogDestination
 from ..core.limits import Limits
-from ..core.options import AppListenOptions, AppOptions
+from ..core.options import AppOptions
 from ..process.worker_options import WorkerOptions
 from ..server.base import InterfaceServer
 from ..server.detection import detect_interface
@@ -201,7 +199,7 @@ def _refuse_app_options(settings: argparse.Namespace) -> None:
     flags = [
         f"--{name.replace('_', '-')}"
         for name, value in sorted(vars(settings).items())
-        if name.startswith(prefixes) and not name.startswith(NEEDS_SUPERVISOR)
+        if name.startswith(prefixes) and not name.startswith((*NEEDS_SUPERVISOR, "threads_per_worker"))
         if value not in (defaults.get_default(name), also.get(name))
     ]
     if flags:
@@ -223,17 +221,3 @@ def _websocket(settings: argparse.Namespace, interface: str) -> Any:
         message = f"{module.__name__}.ws must be a dict of websocket options and handlers"
         raise LoadError(message)
     return beside
-
-
-def serve_on(
-    server: Union[InterfaceServer, App],
-    listening: list[socket.socket],
-    loop_factory: Callable[[], asyncio.AbstractEventLoop],
-) -> Optional[int]:
-    """Serve on sockets that listen until a signal stops it; return that signal."""
-    app = server if isinstance(server, App) else server.native_app
-    for each in listening:
-        server.listen(AppListenOptions(fd=each.fileno()))
-        # The server has its own duplicates; these are closed, so that clients are refused when it stops listening.
-        each.close()
-    return app.lifecycle.run(loop_factory)

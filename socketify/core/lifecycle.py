@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import logging
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Callable, Optional, Protocol
 
@@ -68,6 +70,11 @@ class Lifecycle:
         self._stopping: Optional[Stop] = None
         self._drained: Optional[asyncio.Future[None]] = None
         self._is_stopping = False
+        self._is_unwanted = False
+        #: The lives of the apps of other threads that are served together with this one: each stops when one does.
+        self.others: Sequence[Lifecycle] = ()
+        #: Done when those ended that :meth:`run` has to outlive, as it passes signals on to them.
+        self.outlived: Sequence[concurrent.futures.Future[None]] = ()
 
     def add_start_handler(self, handler: LifecycleHandler) -> None:
         """Run a function before the first request."""
@@ -98,16 +105,16 @@ class Lifecycle:
         asyncio.set_event_loop(loop)
         others: dict[int, Callable[[], Any]] = {}
         if self.on_hangup is not None:
-            others[signal.SIGHUP] = others[signal.SIGUSR1] = self.on_hangup
+            others[signal.SIGHUP] = others[signal.SIGUSR1] = partial(self._for_all, Lifecycle._hang_up)
         if self.on_reopen:
-            others[signal.SIGUSR1] = self._reopen
+            others[signal.SIGUSR1] = partial(self._for_all, Lifecycle._reopen)
         if signal.getsignal(signal.SIGUSR2) in (signal.SIG_DFL, signal.SIG_IGN):
-            others[signal.SIGUSR2] = partial(self._report, loop)
+            others[signal.SIGUSR2] = partial(self._for_all, Lifecycle._report)
         signals = StopSignals(loop, self._on_signal, others)
         try:
             signals.install()
             try:
-                serving = new_task(loop, self.serve())
+                serving = new_task(loop, self._serve_before_others_end())
                 # After its first step, from which on it can be stopped.
                 loop.call_soon(signals.answer)
                 loop.run_until_complete(serving)
@@ -121,9 +128,31 @@ class Lifecycle:
             loop.close()
         return signals.caught
 
-    def _report(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _serve_before_others_end(self) -> None:
+        try:
+            await self.serve()
+        finally:
+            self._stop_others()
+            if self.outlived:
+                await asyncio.wait([asyncio.wrap_future(each) for each in self.outlived])
+
+    def _for_all(self, function: Callable[[Lifecycle], None]) -> None:
+        """Do something that a signal asks for, here and in the threads of the others."""
+        function(self)
+        for each in self.others:
+            each.soon(function, each)
+
+    def soon(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Call a function in the loop that serves the app, if one does. Any thread may call this."""
+        loop = self._core.loop
+        if loop is not None:
+            # It may be closed in the meantime.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(function, *arguments)
+
+    def _report(self) -> None:
         """Log what is in flight."""
-        core = self._core
+        core, loop = self._core, asyncio.get_running_loop()
         connections = lib.sk_app_connections(core.native) if core.native else 0
         logger.warning("%s", describe_in_flight(loop, connections, len(core.live)))
         # Where this fails, the supervisor logs the stacks.
@@ -143,14 +172,26 @@ class Lifecycle:
         self._core.callbacks.append(callback)
         self._core.configure(lambda native: lib.sk_app_limit_requests(native, requests, callback))
 
+    def _hang_up(self) -> None:
+        if self.on_hangup is not None and self._core.native:
+            self.on_hangup()
+
     def _reopen(self) -> None:
-        for each in (*self.on_reopen, self.on_hangup):
-            if each is not None:
-                each()
+        for each in self.on_reopen:
+            each()
+        self._hang_up()
 
     def _on_signal(self) -> None:
-        if self._stopping is not None:
-            self._stopping.ask(by_signal=True)
+        stopping = self._stopping
+        if stopping is None:
+            return
+        is_first = not stopping.asked.done()
+        stopping.ask(by_signal=True)
+        for each in self.others:
+            if is_first:
+                each.stop()
+            else:
+                each.hurry(by_signal=True)
 
     async def serve(self) -> None:
         """Serve inside a running event loop until :meth:`close`.
@@ -168,6 +209,8 @@ class Lifecycle:
         loop = asyncio.get_running_loop()
         core.stay(loop)
         stop = self._stopping = Stop(loop, self._shutdown_timeout)
+        if self._is_unwanted:
+            stop.ask()
         detach: Optional[Callable[[], None]] = None
         end_beats: Optional[Callable[[], None]] = None
         handlers = (self._start_handlers, self._shutdown_handlers) if self._lifespan else ((), ())
@@ -181,6 +224,7 @@ class Lifecycle:
                     announce_ready()
                     self.on_served()
                     await stop.asked
+                    self._stop_others()
                     await self._drain(loop, stop)
         except BaseException as error:
             stop.fail(error)
@@ -236,6 +280,29 @@ class Lifecycle:
         """Handle native code's event that the last connection is closed."""
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
+
+    def stop(self) -> None:
+        """Stop serving, unless that is requested already; at once where it begins only. Any thread may call this."""
+        self._is_unwanted = True
+        self.soon(self._ask_once)
+
+    def hurry(self, by_signal: bool = False) -> None:
+        """Do not wait for requests in flight any more; see :meth:`Stop.ask`. Any thread may call this."""
+        self._is_unwanted = True
+        self.soon(self._ask_again, by_signal)
+
+    def _ask_once(self) -> None:
+        if self._stopping is not None and not self._stopping.asked.done():
+            self._stopping.ask()
+
+    def _ask_again(self, by_signal: bool) -> None:
+        self._ask_once()
+        if self._stopping is not None:
+            self._stopping.ask(by_signal)
+
+    def _stop_others(self) -> None:
+        for each in self.others:
+            each.stop()
 
     def close(self) -> None:
         """Stop serving: requests in flight may finish. A second call does not wait for them. Any thread may call this.

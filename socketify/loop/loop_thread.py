@@ -66,6 +66,15 @@ class LoopThread:
         """Whether this is the calling thread."""
         return self.ident == threading.get_ident() and self.process == os.getpid()
 
+    def employ_caller(self) -> None:
+        """Let the calling thread, which has no loop, count as one that works for this one."""
+        _here.employer = self
+
+    @property
+    def has_caller(self) -> bool:
+        """Whether this is the calling thread, or one that works for it."""
+        return self.is_current or (getattr(_here, "employer", None) is self and self.process == os.getpid())
+
     @property
     def loop(self) -> Optional[asyncio.AbstractEventLoop]:
         """The asyncio loop that drives the native one, or None."""

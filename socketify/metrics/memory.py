@@ -87,13 +87,13 @@ def metrics_memory() -> MetricsMemory:
         return _memories[-1]
 
 
-def memory_for_workers(workers: int) -> MetricsMemory:
+def memory_for_workers(apps: int) -> MetricsMemory:
     """Make the memory of a supervisor, in which the apps of its workers count from now on.
 
     Args:
-        workers: how many there are; at times there are more, as one that leaves has a successor already.
+        apps: how many there are; at times there are more, as a worker that leaves has a successor already.
 
     """
     with _lock:
-        _memories.append(MetricsMemory(1 + 2 * workers + _BLOCKS_BESIDE))
+        _memories.append(MetricsMemory(1 + 2 * apps + _BLOCKS_BESIDE))
         return _memories[-1]

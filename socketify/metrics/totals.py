@@ -68,7 +68,7 @@ class Route:
 
 @dataclass
 class CountingApp:
-    """A process that counts, or the one that looks after the others, now."""
+    """An app that counts, or the process that looks after the others, now."""
 
     #: Stays small: a process that took the place of another one has its number.
     name: str
@@ -78,6 +78,7 @@ class CountingApp:
     connections: int
     websockets: int
     lag_seconds: float
+    #: Of its process; None where that is not known, or another app of the same process says it.
     resident_bytes: Optional[int]
     open_descriptors: Optional[int]
 
@@ -92,6 +93,7 @@ class Totals:
         self.routes: dict[str, Route] = {}
         self.workers: list[CountingApp] = []
         blocks = memory.used_blocks()
+        described: set[int] = set()
         #: Whether there is one that looks after the others, and whether it ends them.
         self.has_supervisor = blocks[0][abi.METRIC_OWNER] != 0
         self.is_stopping = blocks[0][abi.METRIC_PHASE] == abi.PHASE_DRAINING
@@ -101,7 +103,7 @@ class Totals:
                 self.lags.add(block, abi.METRICS_LAGS)
                 self._add_routes(block)
             if block[abi.METRIC_OWNER]:
-                self.workers.append(_worker(number, block))
+                self.workers.append(_worker(number, block, described))
 
     def _add_routes(self, block: memoryview[int]) -> None:
         for number, name in _routes(block):
@@ -121,8 +123,10 @@ class Totals:
         return max((each.lag_seconds for each in self.workers), default=0.0)
 
 
-def _worker(number: int, block: memoryview[int]) -> CountingApp:
+def _worker(number: int, block: memoryview[int], described: set[int]) -> CountingApp:
     pid = block[abi.METRIC_OWNER]
+    is_first = pid not in described
+    described.add(pid)
     return CountingApp(
         name=f"worker-{number}" if number else "supervisor",
         pid=pid,
@@ -131,8 +135,8 @@ def _worker(number: int, block: memoryview[int]) -> CountingApp:
         connections=block[abi.METRIC_CONNECTIONS],
         websockets=block[abi.METRIC_WEBSOCKETS],
         lag_seconds=block[abi.METRIC_LAG_NS] / _NANOSECONDS,
-        resident_bytes=resident_bytes(pid),
-        open_descriptors=open_descriptors(pid),
+        resident_bytes=resident_bytes(pid) if is_first else None,
+        open_descriptors=open_descriptors(pid) if is_first else None,
     )
 
 

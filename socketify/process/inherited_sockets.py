@@ -27,11 +27,11 @@ def open_sockets(
     uds: Optional[str],
     uds_permissions: Optional[int],
     fd: Optional[int],
-    workers: int,
+    loops: int,
     backlog: int,
     owner: Optional[tuple[int, int]] = None,
 ) -> tuple[list[list[socket.socket]], Optional[SocketFile]]:
-    """Return the listening sockets of each worker, or those that all share: SO_REUSEPORT lets the system spread connections.
+    """Return the listening sockets of each loop, or those that all share: SO_REUSEPORT lets the system spread connections.
 
     The file of a Unix-domain socket comes beside.
 
@@ -41,7 +41,7 @@ def open_sockets(
         uds: path of a Unix-domain socket, instead of host and port.
         uds_permissions: the mode of its file; see :func:`bound_unix_socket`.
         fd: a descriptor that is bound already, instead of host and port.
-        workers: how many share the port.
+        loops: how many share the port, of workers and their threads.
         backlog: connections that may wait in each socket.
         owner: user and group to whom the file of a Unix-domain socket is given; None for nobody.
 
@@ -56,17 +56,17 @@ def open_sockets(
         opened, file = _listen_unix(uds, uds_permissions, backlog, owner)
         return [[opened]], file
     try:
-        return _listen(host or None, port, workers, backlog), None
+        return _listen(host or None, port, loops, backlog), None
     except OSError as error:
         raise type(error)(error.errno, listen_failure(f"{host or '*'}:{port}", error)) from error
 
 
-def _listen(host: Optional[str], port: int, workers: int, backlog: int) -> list[list[socket.socket]]:
+def _listen(host: Optional[str], port: int, loops: int, backlog: int) -> list[list[socket.socket]]:
     """Listen on every address of the host, all on one port."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     opened: list[list[socket.socket]] = []
     try:
-        for _ in range(workers):
+        for _ in range(loops):
             mine: list[socket.socket] = []
             opened.append(mine)
             for family, _kind, _protocol, _name, address in dict.fromkeys(found):
@@ -74,7 +74,7 @@ def _listen(host: Optional[str], port: int, workers: int, backlog: int) -> list[
                     place = (address[0], port, *address[2:])
                     # IPv4 has a socket of its own.
                     only_ipv6 = True if len(found) > 1 else None
-                    mine.append(bound_socket(family, place, shares_port=workers > 1, only_ipv6=only_ipv6))
+                    mine.append(bound_socket(family, place, shares_port=loops > 1, only_ipv6=only_ipv6))
                     mine[-1].listen(backlog)
                 except OSError as error:
                     if error.errno not in _ABSENT or (address == found[-1][4] and not mine):

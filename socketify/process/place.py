@@ -49,6 +49,15 @@ class Place:
         if self._identity is not None:
             self._identity.take()
 
+    def of_workers(self, threads: int) -> list[list[list[socket.socket]]]:
+        """Return the sockets of each worker, and of each of its threads; or those that all share.
+
+        Args:
+            threads: of each worker, for which so many sockets were opened.
+
+        """
+        return [self.sockets[begin : begin + threads] for begin in range(0, len(self.sockets), threads)]
+
     def stop_listening(self) -> None:
         """Close the sockets, and remove the file of a Unix-domain socket: the place is another one's to take."""
         for each in (each for group in self.sockets for each in group):

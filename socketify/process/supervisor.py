@@ -11,7 +11,6 @@ import time
 import traceback
 from pathlib import Path
 from typing import Any, Callable, Optional
-from urllib.parse import quote
 
 from ..metrics.memory import MetricsMemory, memory_for_workers
 from ..native import abi
@@ -20,13 +19,13 @@ from ..system.processes import UNKNOWN_EXIT, exit_code
 from ..system.standard_streams import flush_standard_streams
 from ..system.stop_signals import SAME_SECONDS
 from ..system.worker import WorkerMemory, WorkerPlace, end_with_parent, take_place
-from ..topics.brokers.local_directory import make_directory, remove_directory
-from ..topics.brokers.schemes import use_by_default
+from ..topics.brokers.local_directory import remove_directory
 from .awaited_signals import AwaitedSignals
 from .companion import Companion
 from .rolling import Rolling
 from .shares import Shares
 from .stacks import Stacks
+from .topics_directory import new_topics_directory, use_topics_directory
 from .watch import Watch
 from .worker import Worker
 from .worker_options import WorkerOptions
@@ -72,6 +71,7 @@ class Supervisor:
         options: how they are watched, and when they are replaced; None for the defaults.
         sockets: how many sockets there are to accept from, each of which needs a worker; 0 for none.
         companion: a process that is there as long as any of them; None for none.
+        threads: that serve in each worker: as many apps count there.
 
     """
 
@@ -85,8 +85,10 @@ class Supervisor:
         options: Optional[WorkerOptions] = None,
         sockets: int = 0,
         companion: Optional[Companion] = None,
+        threads: int = 1,
     ) -> None:
         self._target = target
+        self._threads = threads
         self._count = workers
         self._on_ready = on_ready
         self._on_stop = on_stop
@@ -119,8 +121,8 @@ class Supervisor:
     def run(self) -> int:
         """Serve until a signal stops it; return the exit status: 0, or what a worker could not serve with."""
         # Also for one worker: it may get others, or a successor.
-        self._directory = _directory_of_topics()
-        self._metrics = memory_for_workers(self._count)
+        self._directory = new_topics_directory("worker")
+        self._metrics = memory_for_workers(self._count * self._threads)
         self._metrics.supervise(os.getpid())
         self._signals.block()
         try:
@@ -198,7 +200,7 @@ class Supervisor:
             stacks.answer()
             self._signals.begin_worker()
             if self._directory is not None:
-                use_by_default(f"local://{quote(str(self._directory))}")
+                use_topics_directory(self._directory)
             status = self._target(place.index, shares) or 0
         except KeyboardInterrupt:
             status = 0
@@ -452,14 +454,6 @@ def supervise(
     if options.start_timeout is None:
         options = dataclasses.replace(options, start_timeout=0)
     return Supervisor(lambda _index, _sockets: target(), workers, on_ready, options=options).run()
-
-
-def _directory_of_topics() -> Optional[Path]:
-    try:
-        return make_directory()
-    except OSError as error:
-        logger.warning("topics reach one worker each, as there is no temporary directory: %s", error.strerror)
-        return None
 
 
 def _backoff(times: int, most: float) -> float:

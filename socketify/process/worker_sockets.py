@@ -29,24 +29,29 @@ class WorkerSockets:
         listeners: by which it does, in the same order; closed ones are opened again.
         workers: how many; each has its own socket of each port (SO_REUSEPORT), and they share the sockets of other kinds.
         backlog: connections that may wait in each.
+        threads: how many of each worker serve, each of which has its own sockets likewise.
 
     Raises:
         OSError: a port cannot be shared any more.
 
     """
 
-    def __init__(self, places: list[AppListenOptions], listeners: list[Listener], workers: int, backlog: int) -> None:
+    def __init__(
+        self, places: list[AppListenOptions], listeners: list[Listener], workers: int, backlog: int, threads: int = 1
+    ) -> None:
         self._backlog = backlog
+        self._workers, self._threads = workers, threads
+        # Of all threads of the first worker, then of those of the second one, and so on.
         self._sockets: list[list[socket.socket]] = []
         self._files: list[SocketFile] = []
         shared = [socket.socket(fileno=os.dup(place.fd)) for place in places if place.fd is not None]
         try:
-            for index in range(workers):
+            for index in range(workers * threads):
                 mine = list(shared)
                 self._sockets.append(mine)
                 for place, listener in zip(places, listeners):
                     if place.domain is None and place.fd is None:
-                        # The app's clients are the first worker's.
+                        # The app's clients are the first thread's of the first worker.
                         mine.append(listener.duplicate() if listener.is_open and index == 0 else self._listening(place))
             for place, listener in zip(places, listeners):
                 if place.domain is not None:
@@ -75,11 +80,12 @@ class WorkerSockets:
 
     def __len__(self) -> int:
         """Return among how many workers connections are spread; each needs one."""
-        return len(self._sockets)
+        return self._workers
 
-    def of(self, shares: Iterable[int]) -> list[AppListenOptions]:
-        """Return what a worker listens on that takes these shares."""
-        mine = dict.fromkeys(each for share in sorted(shares) for each in self._sockets[share])
+    def of(self, shares: Iterable[int], thread: int = 0) -> list[AppListenOptions]:
+        """Return what a thread listens on of a worker that takes these shares."""
+        places = [share * self._threads + thread for share in sorted(shares)]
+        mine = dict.fromkeys(each for place in places for each in self._sockets[place])
         return [AppListenOptions(fd=each.fileno()) for each in mine]
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from ..loop.event_loop import new_event_loop
 from ..loop.loop_thread import forget_loop
 from ..process.companion import Companion
 from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
+from ..process.thread_group import ThreadGroup, checked_serving_threads
 from ..process.worker_options import WorkerOptions
 from ..process.worker_sockets import WorkerSockets
 from ..system.processes import exit_code
@@ -109,9 +110,12 @@ class InterfaceServer(ABC):
         # Tell where it listens, when the sockets that the workers share do.
         self._announcements: list[Callable[[], object]] = []
         self._thread: Optional[threading.Thread] = None
+        # The threads that serve, of which that may be the first.
+        self._group: Optional[ThreadGroup] = None
         self._supervisor = 0
         self._status = 0
-        #: The :class:`socketify.App` that does the work; another one in every worker, and after ``run(block=False)``.
+        #: The :class:`socketify.App` that does the work; another one in every worker, in every thread, and after
+        #: ``run(block=False)``.
         self.native_app: App = self._build()
 
     def _build(self) -> App:
@@ -199,6 +203,7 @@ class InterfaceServer(ABC):
         *,
         worker_options: Optional[WorkerOptions] = None,
         metrics: Union[int, str, None] = None,
+        threads: int = 1,
     ) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised again, as by :meth:`socketify.App.run`.
 
@@ -209,11 +214,14 @@ class InterfaceServer(ABC):
                 None for the defaults.
             metrics: ``"HOST:PORT"``, or a port of this machine, where another process answers metrics, health and a status
                 page (``docs/metrics.md``): then one worker is a process of its own, too. None for nothing.
+            threads: of each process, from 1 to 1024. Each has an event loop and an app of its own, and they share the ports and
+                the topics; when one of them ends, all do. They scale on free-threaded builds of CPython.
 
         Raises:
             OSError: the metrics port is taken, or not permitted.
-            TypeError: worker_options is none, or metrics is neither int nor str.
-            ValueError: workers is not positive, or a listener was made exclusive and cannot be shared, or metrics is no place.
+            TypeError: worker_options is none, or metrics is neither int nor str, or threads is no int.
+            ValueError: workers is not positive, or threads is out of range, or a listener was made exclusive and cannot be
+                shared, or metrics is no place.
             RuntimeError: it is served already, or the application refused to start, or workers die one after the other.
             KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
 
@@ -224,16 +232,19 @@ class InterfaceServer(ABC):
         if worker_options is not None and not isinstance(worker_options, WorkerOptions):
             message = f"worker_options must be WorkerOptions or None, not {worker_options!r}"
             raise TypeError(message)
+        checked_serving_threads("threads", threads)
         if self._thread is not None or self._supervisor:
             message = "it is served already"
             raise RuntimeError(message)
         if workers > 1 or worker_options is not None or metrics is not None:
             place = None if metrics is None else metrics_place(metrics)
-            self._run_workers(workers, block, worker_options, place)
-        elif block:
-            self.native_app.run()
+            self._run_workers(workers, block, worker_options, place, threads)
+        elif not block:
+            self._run_thread(threads)
+        elif threads > 1:
+            raise_again(self._run_group(self._sockets_for_group(threads), threads))
         else:
-            self._run_thread()
+            self.native_app.run()
 
     async def serve(self) -> None:
         """Serve inside a running event loop until :meth:`close`.
@@ -252,49 +263,64 @@ class InterfaceServer(ABC):
                 os.kill(supervisor, signal.SIGTERM)
                 exit_code(supervisor, waits=True)
             return self
-        self.native_app.close()
+        if self._group is not None:
+            self._group.close()
+        else:
+            self.native_app.close()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         return self
 
-    def _take_place(self, places: list[AppListenOptions]) -> None:
-        """Make the app of this thread or process, in place of the one that first listened."""
-        self.native_app = self._build()
-        for config in places:
-            self.native_app.listen(config)
+    def _app_of_thread(self, number: int, places: list[AppListenOptions]) -> App:
+        """Make the app of a thread; that of the first one takes the place of the one that first listened."""
+        app = self._build()
+        if number == 0:
+            self.native_app = app
+        try:
+            for config in places:
+                app.listen(config)
+        except BaseException:
+            app.close()
+            raise
+        return app
 
-    def _sockets_for(self, workers: int) -> WorkerSockets:
+    def _sockets_for(self, workers: int, threads: int) -> WorkerSockets:
         """Return sockets where the app listens, which go on when it does not."""
         limits = self._app_options.get("limits") or Limits()
-        return WorkerSockets(self._listening, self._listeners, workers, limits.backlog)
+        return WorkerSockets(self._listening, self._listeners, workers, limits.backlog, threads)
 
     def _check_shared(self) -> None:
         if any(config.options & 1 for config in self._listening):
-            message = "a listener with options=1 is exclusive: workers cannot share it"
+            message = "a listener with options=1 is exclusive: workers and threads cannot share it"
             raise ValueError(message)
 
     def _run_workers(
-        self, workers: int, block: bool, options: Optional[WorkerOptions], metrics: Optional[tuple[str, int]]
+        self, workers: int, block: bool, options: Optional[WorkerOptions], metrics: Optional[tuple[str, int]], threads: int
     ) -> None:
         self._check_shared()
         watched = None if metrics is None else open_metrics_port(*metrics)
-        sockets = self._sockets_for(workers)
+        sockets = self._sockets_for(workers, threads)
         self.native_app.close()
 
         def work(_index: int, shares: frozenset[int]) -> None:
             # The parent's loop belongs to the parent, so the descriptors that the fork copied are not touched.
             forget_loop()
-            self._take_place(sockets.of(shares))
-            # Only the supervisor keeps them: when this worker stops, its successor gets its clients, or they are refused.
-            sockets.close()
             if watched is not None:
                 watched.close()
-                self.native_app.metrics(None)
-            if succeeds():
-                self.native_app.topics.do_without_broker()
+
+            def make(number: int) -> App:
+                app = self._app_of_thread(number, sockets.of(shares, number))
+                if watched is not None:
+                    app.metrics(None)
+                if succeeds():
+                    app.topics.do_without_broker()
+                return app
+
+            # Only the supervisor keeps them: when this worker stops, its successor gets its clients, or they are refused.
+            self._group = ThreadGroup(make, threads, on_made=sockets.close)
             try:
-                self.native_app.lifecycle.run(new_event_loop)
+                self._group.run(new_event_loop)
             except (LifespanError, BrokerError) as error:
                 # The application would refuse to start in another worker, too, or the broker cannot be reached.
                 logger.error("%s", error)  # noqa: TRY400 - its message is complete
@@ -303,7 +329,14 @@ class InterfaceServer(ABC):
         def supervise(on_ready: Optional[Callable[[], None]] = None) -> Supervisor:
             companion = None if watched is None else Companion("metrics", partial(serve_metrics, watched, sockets.close))
             supervisor = Supervisor(
-                work, workers, on_ready, sockets.stop, options=options, sockets=len(sockets), companion=companion
+                work,
+                workers,
+                on_ready,
+                sockets.stop,
+                options=options,
+                sockets=len(sockets),
+                companion=companion,
+                threads=threads,
             )
             self._status = supervisor.run()
             sockets.stop()
@@ -352,25 +385,42 @@ class InterfaceServer(ABC):
         exit_code(pid, waits=True)
         raise RuntimeError(_WORKERS_FAILED)
 
-    def _run_thread(self) -> None:
-        sockets = self._sockets_for(1)
+    def _sockets_for_group(self, threads: int) -> WorkerSockets:
+        """Take the sockets of the app that first listened, in whose thread this is called, for the threads of a group."""
+        if threads > 1:
+            self._check_shared()
+        sockets = self._sockets_for(1, threads)
         self.native_app.close()
+        return sockets
+
+    def _run_group(self, sockets: WorkerSockets, threads: int, on_served: Callable[[], object] = lambda: None) -> Optional[int]:
+        """Serve with this thread and others; return the signal that stopped it."""
+        # The apps have their own duplicates: when they stop, clients are refused.
+        self._group = ThreadGroup(
+            lambda number: self._app_of_thread(number, sockets.of([0], number)),
+            threads,
+            on_made=sockets.close,
+            on_served=on_served,
+        )
+        try:
+            for announce in self._announcements:
+                announce()
+            return self._group.run(new_event_loop)
+        finally:
+            self._group = None
+            sockets.stop()
+
+    def _run_thread(self, threads: int) -> None:
+        sockets = self._sockets_for_group(threads)
         ready = threading.Event()
         failure: list[BaseException] = []
 
         def work() -> None:
             try:
-                self._take_place(sockets.of([0]))
-                # The app has its own duplicates: when it stops, clients are refused.
-                sockets.close()
-                self.native_app.on_start(ready.set)
-                self.native_app.run()
+                self._run_group(sockets, threads, ready.set)
             except BaseException as error:
                 failure.append(error)
             finally:
-                # An app that was not served must be closed by the thread of its loop.
-                self.native_app.close()
-                sockets.stop()
                 ready.set()
 
         self._thread = threading.Thread(target=work, name="socketify")

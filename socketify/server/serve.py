@@ -7,6 +7,7 @@ from typing import Any, Optional, Union
 from ..app.app import App
 from ..asgi.mount import serve_websockets
 from ..core.options import AppListenOptions, AppOptions
+from ..process.thread_group import checked_serving_threads
 from ..process.worker_options import WorkerOptions
 from .asgi import ASGI
 from .base import InterfaceServer, ListenHandler
@@ -90,6 +91,7 @@ def serve(
     options: Optional[AppOptions] = None,
     worker_options: Optional[WorkerOptions] = None,
     metrics: Union[int, str, None] = None,
+    threads_per_worker: int = 1,
     **more: Any,
 ) -> None:
     """Serve an application until SIGINT or SIGTERM.
@@ -106,27 +108,33 @@ def serve(
         worker_options: how workers are watched, and when they are replaced; see :meth:`.InterfaceServer.run`.
         metrics: where metrics, health and a status page are answered, as ``"127.0.0.1:9100"``; see
             :meth:`.InterfaceServer.run`. An :class:`.App` object has :meth:`.App.metrics` instead.
-        **more: options of the interface's server; see :func:`.make_server`.
+        threads_per_worker: of each process, with an event loop and an app of its own in each; see ``threads`` of
+            :meth:`.InterfaceServer.run`.
+        **more: options of the interface's server; see :func:`.make_server`. Its ``threads`` are those that call a WSGI
+            application.
 
     Raises:
         OSError: the address is taken, or unknown.
         TypeError, ValueError: an argument is wrong; the message names it.
 
     """
+    checked_serving_threads("threads_per_worker", threads_per_worker)
     given = {"workers": workers != 1, "worker_options": worker_options is not None, "metrics": metrics is not None}
+    given["threads_per_worker"] = threads_per_worker != 1
     for name, is_given in given.items():
         if isinstance(app, App) and is_given:
-            message = f"{name}: an App serves with one process; a function run(app) can be served with several"
+            what = "thread" if name == "threads_per_worker" else "process"
+            message = f"{name}: an App serves with one {what}; a function run(app) can be served with several"
             raise ValueError(message)
     if not (isinstance(app, App) and options is None):
         more["options"] = options
     server = make_server(app, interface, **more)
     place = AppListenOptions(domain=uds) if uds is not None else AppListenOptions(port=port, host=host)
-    if isinstance(server, App) or not (given["workers"] or given["worker_options"] or given["metrics"]):
+    if isinstance(server, App) or not any(given.values()):
         server.listen(place, on_listen)
     else:
         server.listen_for_workers(place, on_listen)
     if isinstance(server, App):
         server.run()
     else:
-        server.run(workers, worker_options=worker_options, metrics=metrics)
+        server.run(workers, worker_options=worker_options, metrics=metrics, threads=threads_per_worker)

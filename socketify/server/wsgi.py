@@ -65,8 +65,12 @@ class WSGI(InterfaceServer):
         *,
         worker_options: Optional[WorkerOptions] = None,
         metrics: Union[int, str, None] = None,
+        threads: int = 1,
     ) -> None:
-        """Serve until SIGINT, SIGTERM or :meth:`close`; see :meth:`.InterfaceServer.run`."""
+        """Serve until SIGINT, SIGTERM or :meth:`close`; see :meth:`.InterfaceServer.run`.
+
+        These threads have event loops: each has a pool of its own where the application is called in one.
+        """
         # A supervisor may add workers, and replaces them: two serve then for a while.
         self._multiprocess = self._multiprocess or workers > 1 or worker_options is not None or metrics is not None
-        super().run(workers, block, worker_options=worker_options, metrics=metrics)
+        super().run(workers, block, worker_options=worker_options, metrics=metrics, threads=threads)

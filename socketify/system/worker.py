@@ -9,7 +9,8 @@ import mmap
 import os
 import signal
 import sys
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 _PR_SET_PDEATHSIG = 1
@@ -76,6 +77,10 @@ class WorkerPlace:
         memory: what both share.
         beat_seconds: between two beats; 0 for none.
         succeeds: whether all workers served before this one began.
+        loops: event loops that serve in this worker, and have not announced it yet.
+        watched: event loops that are there to be watched.
+        silent: those of them that have not run their timer since the last beat.
+        lock: is held where threads change any of these.
 
     """
 
@@ -85,6 +90,10 @@ class WorkerPlace:
     memory: WorkerMemory
     beat_seconds: float
     succeeds: bool
+    loops: int = 1
+    watched: set[object] = field(default_factory=set)
+    silent: set[object] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 _place: Optional[WorkerPlace] = None
@@ -108,11 +117,24 @@ def worker_index() -> Optional[int]:
     return None if place is None else place.index
 
 
-def announce_ready() -> None:
-    """Notify the supervisor that this worker serves; do nothing in other processes."""
+def expect_loops(count: int) -> None:
+    """Take note that so many event loops are to serve in this worker, before that serves; do nothing in other processes."""
     place = _own_place()
-    if place is not None and place.ready is not None:
-        ready, place.ready = place.ready, None
+    if place is not None:
+        place.loops = count
+
+
+def announce_ready() -> None:
+    """Notify the supervisor that an event loop of this worker serves, the last one that was expected; else do nothing."""
+    place = _own_place()
+    if place is None:
+        return
+    with place.lock:
+        place.loops -= 1
+        ready = None if place.loops > 0 else place.ready
+        if ready is None:
+            return
+        place.ready = None
         with contextlib.suppress(BrokenPipeError):
             os.write(ready, b"1")
         os.close(ready)
@@ -155,26 +177,42 @@ def count_report() -> None:
 def begin_beats(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     """Let an event loop tell the supervisor every few seconds that it runs; return a function that ends this.
 
-    Nothing is done in other processes.
+    Several loops of a worker beat together, so that none of them is missed. Nothing is done in other processes.
     """
     place = _own_place()
     if place is None or not place.beat_seconds:
         return lambda: None
     timer: Optional[asyncio.TimerHandle] = None
-    memory, seconds = place.memory, place.beat_seconds
+    memory, seconds, key = place.memory, place.beat_seconds, object()
 
-    def beat() -> None:
+    def run() -> None:
         nonlocal timer
-        memory.beats += 1
-        timer = loop.call_later(seconds, beat)
+        with place.lock:
+            place.watched.add(key)
+            place.silent.discard(key)
+            _end_round(place)
+        timer = loop.call_later(seconds, run)
 
     def end() -> None:
         if timer is not None:
             timer.cancel()
-        memory.beats = 0
+        with place.lock:
+            place.watched.discard(key)
+            place.silent.discard(key)
+            if place.watched:
+                _end_round(place)
+            else:
+                memory.beats = 0
 
-    beat()
+    run()
     return end
+
+
+def _end_round(place: WorkerPlace) -> None:
+    """Count a beat if every loop has run its timer since the last one."""
+    if not place.silent:
+        place.silent.update(place.watched)
+        place.memory.beats += 1
 
 
 def end_with_parent(parent: int) -> None:

@@ -27,6 +27,8 @@ def _forget(reference: weakref.ref[Topics]) -> None:
 def find_current(what: str) -> tuple[Topics, Any]:
     """Return the topics and the app, which the loop of this thread serves, else which is the only one that this process serves.
 
+    A thread that works for that of an app counts as that one. Of apps that several threads serve together one stands for all.
+
     Args:
         what: asks, for the error.
 
@@ -37,8 +39,8 @@ def find_current(what: str) -> tuple[Topics, Any]:
     # A copy, as the garbage collector may remove some at every step of a program.
     known = [(topics(), app()) for topics, app in _known.copy().items()]
     served = [(topics, app) for topics, app in known if topics is not None and _is_served(topics.core)]
-    found = served if len(served) == 1 else [each for each in served if each[0].core.home.is_current] or served
-    if len(found) == 1:
+    found = served if len(served) == 1 else [each for each in served if each[0].core.home.has_caller] or served
+    if found and _are_served_together([app for _, app in found]):
         return found[0]
     if found:
         message = f"{what} cannot tell which of {len(found)} apps is meant that this process serves: use the app's own"
@@ -50,6 +52,12 @@ def find_current(what: str) -> tuple[Topics, Any]:
 def _is_served(core: Core) -> bool:
     # A child of a fork has copies of its parent's apps.
     return core.native != 0 and core.accepts() and core.home.process == os.getpid()
+
+
+def _are_served_together(apps: list[Any]) -> bool:
+    """Return whether apps are those of the threads of one program, or one alone."""
+    first, *more = (None if each is None else each.lifecycle for each in apps)
+    return not more or (first is not None and all(any(each is other for other in first.others) for each in more))
 
 
 def publish(topic: Topic, message: Any, opcode: Union[OpCode, int] = OpCode.BINARY, compress: bool = False) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..native import capabilities
+from ..system.serving_threads import serving_threads
 from .application import WSGIApplication
 from .direct import DirectRoute
 from .environ import base_environ, environ_builder, with_forwarded_scheme, with_proxy_facts
@@ -38,7 +39,7 @@ def serve_http(
     """
     core = app.core
     scheme = "https" if app.is_secure else "http"
-    base = base_environ(scheme, root_path, threads > 1, multiprocess)
+    base = base_environ(scheme, root_path, threads > 1 or serving_threads() > 1, multiprocess)
     shared = WSGIApplication(core, application)
     pool = None
     if threads > 1:

@@ -58,6 +58,7 @@ class ThreadPool:
             self._threads.append(thread)
 
     def _work(self) -> None:
+        self._core.home.employ_caller()
         get = self._queue.get
         while True:
             work = get()

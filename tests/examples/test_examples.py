@@ -95,6 +95,19 @@ def _mount(url: str) -> None:
     assert httpx.get(url + "/admin/").text == "the admin's overview"
 
 
+def _threads(url: str) -> None:
+    assert httpx.get(url + "/primes/many").status_code == 400
+    told: set[str] = set()
+    with connect(url.replace("http", "ws") + "/found") as page:
+        deadline = time.monotonic() + 20
+        while len(told) < 2:
+            assert time.monotonic() < deadline
+            assert httpx.get(url + "/primes/100").text.startswith("25 primes below 100, says ")
+            # Whichever thread it is connected to, once the other ones know what it wants.
+            with contextlib.suppress(TimeoutError):
+                told.add(str(page.recv(timeout=0.5)))
+
+
 def _sessions(url: str) -> None:
     with httpx.Client(base_url=url, follow_redirects=True) as client:
         assert client.get("/").json() == {"name": None, "visits": 1}
@@ -166,6 +179,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "backpressure": _backpressure,
     "static_files": _static_files,
     "mount": _mount,
+    "threads": _threads,
     "sessions": _sessions,
     "sse": _sse,
     "testing": _testing,

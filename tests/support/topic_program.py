@@ -15,7 +15,7 @@ from websocket_client import HANDSHAKE, KEY
 from websockets.sync.client import ClientConnection, connect
 
 PROGRAM = """
-import json, os
+import json, os, threading
 from socketify import OpCode
 
 def run(app):
@@ -45,7 +45,7 @@ def run(app):
         elif verb == "counters":
             ws.send(json.dumps(app.broker_counters._asdict()), OpCode.TEXT)
 
-    options = {"open": lambda ws: ws.send(str(os.getpid()), OpCode.TEXT), "message": message}
+    options = {"open": lambda ws: ws.send(f"{os.getpid()} {threading.get_ident()}", OpCode.TEXT), "message": message}
     app.ws("/*", {"compression": 1, "idle_timeout": 0, "max_backpressure": 1 << 30, **options})
 """
 
@@ -56,8 +56,9 @@ class Client:
     def __init__(self, port: int, **options: Any) -> None:
         self._exit = contextlib.ExitStack()
         self.socket: ClientConnection = self._exit.enter_context(connect(f"ws://127.0.0.1:{port}/", **options))
-        #: The process that it is connected to.
-        self.pid = int(self.recv())
+        #: The process that it is connected to, and the thread of it.
+        self.name = str(self.recv())
+        self.pid = int(self.name.partition(" ")[0])
 
     def recv(self) -> Any:
         return self.socket.recv(timeout=20)
@@ -118,7 +119,7 @@ class QuickClient:
         while b"\r\n\r\n" not in self._rest:
             self._receive()
         self._rest = self._rest.partition(b"\r\n\r\n")[2]
-        self.pid = int(self.recv())
+        self.pid = int(self.recv().partition(" ")[0])
 
     def _receive(self) -> None:
         received = self._socket.recv(65536)

@@ -1,0 +1,156 @@
+"""Programs that serve with several threads: ``run(threads=...)`` and ``serve(..., threads_per_worker=...)``."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+import httpx
+import pytest
+from cli_command import wait_until
+from server_programs import Program
+
+import socketify
+from socketify import ASGI, SSGI, WSGI, App, AppListenOptions
+from socketify.server.serve import NativeServer
+
+PLACE = AppListenOptions(host="127.0.0.1")
+
+
+def here() -> str:
+    return str(threading.get_ident())
+
+
+async def asgi(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": here().encode()})
+
+
+def wsgi(environ: Any, start_response: Any) -> list[bytes]:
+    start_response("200 OK", [])
+    return [here().encode()]
+
+
+def native(app: App) -> None:
+    app.get("/", lambda res, req: res.end(here()))
+
+
+async def ssgi(*arguments: Any) -> None:
+    arguments[-1].send(here())
+
+
+SERVERS: list[tuple[Any, Any]] = [(ASGI, asgi), (WSGI, wsgi), (NativeServer, native), (SSGI, ssgi)]
+
+
+def answers(port: int, count: int) -> set[str]:
+    found: set[str] = set()
+
+    def has_all() -> bool:
+        found.add(httpx.get(f"http://127.0.0.1:{port}/").text)
+        return len(found) >= count
+
+    wait_until(has_all)
+    return found
+
+
+@pytest.mark.parametrize(("kind", "application"), SERVERS)
+def test_a_server_without_block_has_threads(kind: Any, application: Any) -> None:
+    server = kind(application)
+    bound: list[AppListenOptions] = []
+    server.listen(PLACE, bound.append)
+    threads = threading.active_count()
+    server.run(block=False, threads=3)
+    try:
+        assert len(answers(bound[0].port, 3)) == 3
+    finally:
+        server.close()
+    assert threading.active_count() == threads
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http://127.0.0.1:{bound[0].port}/")
+
+
+def test_all_threads_that_listen_on_several_ports_answer_on_each() -> None:
+    server = ASGI(asgi)
+    bound: list[AppListenOptions] = []
+    server.listen(PLACE, bound.append).listen(PLACE, bound.append)
+    server.run(block=False, threads=2)
+    try:
+        assert answers(bound[0].port, 2) == answers(bound[1].port, 2)
+    finally:
+        server.close()
+
+
+def test_setup_is_called_in_each_thread() -> None:
+    made: list[str] = []
+    server = ASGI(asgi, setup=lambda app: made.append(here()))
+    made.clear()
+    server.listen(PLACE).run(block=False, threads=3)
+    server.close()
+    assert len(set(made)) == len(made) == 3
+
+
+def test_what_fails_in_one_thread_is_raised() -> None:
+    def setup(app: App) -> None:
+        if threading.current_thread().name == "socketify-2":
+            message = "only one is possible"
+            raise LookupError(message)
+
+    server = ASGI(asgi, setup=setup).listen(PLACE)
+    threads = threading.active_count()
+    with pytest.raises(LookupError, match="only one is possible"):
+        server.run(block=False, threads=3)
+    assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("kind", [ASGI, WSGI])
+def test_arguments_are_checked(kind: Any) -> None:
+    server = kind(asgi if kind is ASGI else wsgi)
+    for wrong in ("2", 2.0, None, True):
+        with pytest.raises(TypeError, match="threads must be an int from 1 to 1024"):
+            server.run(threads=wrong)
+    for wrong in (0, -1, 1025):
+        with pytest.raises(ValueError, match="threads must be from 1 to 1024"):
+            server.run(threads=wrong)
+    with pytest.raises(TypeError, match="threads_per_worker must be an int"):
+        socketify.serve(wsgi, threads_per_worker="2")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="threads_per_worker: an App serves with one thread"):
+        socketify.serve(App(), threads_per_worker=2)
+    server.close()
+
+
+def test_a_listener_that_is_exclusive_is_refused() -> None:
+    server = ASGI(asgi).listen(AppListenOptions(host="127.0.0.1", options=1))
+    with pytest.raises(ValueError, match="exclusive"):
+        server.run(threads=2)
+    server.close()
+
+
+SERVE = """
+import os, threading
+import socketify
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    return [f"{os.getpid()} {threading.current_thread().name}".encode()]
+
+if __name__ == "__main__":
+    socketify.serve(wsgi, port=0, on_listen=lambda config: print(config.port), OPTIONS)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ("threads_per_worker=2", {"MainThread", "socketify-2"}),
+        ("threads_per_worker=2, threads=1, workers=2", {"MainThread", "socketify-2"}),
+        ("threads_per_worker=2, threads=2", {"socketify-wsgi-0", "socketify-wsgi-1"}),
+    ],
+)
+def test_one_call_serves_with_threads(options: str, names: set[str]) -> None:
+    with Program(SERVE.replace("OPTIONS", options)) as program:
+        expected = 4 if "workers" in options else 2
+        found = {tuple(each.split()) for each in answers(program.port, expected)}
+        assert {name for _, name in found} == names
+        program.stop(signal.SIGTERM)
