@@ -166,6 +166,34 @@ def test_less_than_a_request_ends_the_connection(serve: Callable[..., Any], requ
     assert not request_.startswith(b"POST") or left.wait(5)
 
 
+@pytest.mark.parametrize("rest", ["body", "handed", "whole"])
+@pytest.mark.parametrize("before", ["small", "large"])
+def test_the_last_of_pipelined_requests_lacks_its_end(serve: Callable[..., Any], before: str, rest: str) -> None:
+    """What is before it is answered; it ends as it would alone, and not when its time is over."""
+    ends: list[bool] = []
+    ended = threading.Event()
+
+    async def reads(res: Any, req: Any) -> None:
+        res.on_aborted(lambda _: ended.set())
+        ends.append(await res.get_data() is not None)
+        res.end("read")
+
+    def hands(res: Any, req: Any) -> None:
+        res.on_aborted(lambda _: ended.set())
+        res.on_data(lambda res, chunk, is_last: ends.append(True) if is_last else None)
+
+    server = serve(lambda app: app.get("/*", async_app).post("/body", reads).post("/handed", hands).post("/whole", reads))
+    last = b"POST /%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\nabc" % (rest.encode(), 3 if rest == "whole" else 9)
+    answer = ask(server.port, GET % before.encode() + last, slowly=before == "large")
+    first = answer.partition(b"\r\n\r\n")[2]
+    assert first[: len(body_of(before))] == body_of(before)
+    if rest == "whole":
+        assert first.endswith(b"\r\n\r\nread")
+    else:
+        assert first == body_of(before)
+        assert ended.wait(5)
+
+
 def leave(connection: socket.socket, resets: bool) -> None:
     if resets:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import select
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Union
 
 import pytest
 from app_servers import ASGIServer, Server
 from test_half_closed import GET, asgi, asgi_later, asgi_streams, async_app, body_of, streaming_app, sync_app
 from tls_files import Files, Raw
+
+from socketify import Limits
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 APPS = {"app": sync_app, "app waits": async_app, "app streams": streaming_app}
@@ -41,6 +46,15 @@ class Client(Raw):
         self.send()
         if ends_tcp:
             self.connection.shutdown(socket.SHUT_WR)
+
+    def read_until(self, end: bytes) -> None:
+        """Read an answer that ends so."""
+        received = b""
+        while not received.endswith(end):
+            try:
+                received += self.tls.read(1 << 20)
+            except ssl.SSLWantReadError:
+                self.incoming.write(self.connection.recv(1 << 20))
 
     def read_all(self) -> bytes:
         """Read until the server has said that it sends no more, and closes."""
@@ -126,6 +140,70 @@ def test_less_than_a_request_ends_the_connection(files: Files, ends_tcp: bool, r
                 client.ask(request_)
             client.end(ends_tcp)
             assert client.read_all() == b""
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("ends_tcp", [False, True])
+@pytest.mark.parametrize("before", ["small", "large"])
+def test_the_last_of_pipelined_requests_lacks_its_end(files: Files, ends_tcp: bool, before: str) -> None:
+    async def read(res: Any, _: Any) -> None:
+        await res.get_data()
+
+    server = Server(lambda app: app.get("/*", async_app).post("/body", read), options=files.options())
+    try:
+        with Client(server, files.client()) as client:
+            client.ask(GET % before.encode() + b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+            client.end(ends_tcp)
+            if before == "large":
+                # The rest waits for the client.
+                time.sleep(0.1)
+            check(client.read_all(), before)
+    finally:
+        server.stop()
+
+
+def is_writing_watched() -> bool:
+    """Whether a loop of this process waits until one of its connections takes more."""
+    watched = []
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if "[eventpoll]" in str(each.readlink()):
+                watched += (Path("/proc/self/fdinfo") / each.name).read_text().splitlines()
+    return any(int(line.split()[3], 16) & select.EPOLLOUT for line in watched if line.startswith("tfd:"))
+
+
+@pytest.mark.skipif(os.environ.get("SOCKETIFY_BACKEND") == "io_uring", reason="asks what epoll watches")
+@pytest.mark.parametrize("ends_tcp", [False, True])
+def test_the_last_record_waits_for_the_client(files: Files, ends_tcp: bool) -> None:
+    """The kernel took all but that, which nobody but TLS keeps: when it has left the connection ends."""
+    size = 16_000
+
+    def build(app: Any) -> None:
+        app.get("/", lambda res, req: res.end(bytes(size))).get("/ping", lambda res, req: res.end("pong"))
+
+    server = Server(build, options=files.options(), limits=Limits(keep_alive_timeout=60))
+    try:
+        with Client(server, files.client()) as other, Client(server, files.client()) as client:
+
+            def waits() -> bool:
+                # All is answered that was asked before.
+                other.ask(GET % b"ping")
+                other.read_until(b"pong")
+                return is_writing_watched()
+
+            count = 0
+            # What it says leaves at once, though what it said before may not be acknowledged yet.
+            client.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # The kernel takes more for a while, as what it has arrives.
+            while not all(waits() and not time.sleep(0.01) for _ in range(20)):
+                client.ask(GET % b"")
+                count += 1
+            client.end(ends_tcp)
+            assert waits()
+            answers = client.read_all()
+        assert answers.count(b"HTTP/1.1 200 OK\r\n") == count
+        assert answers.count(bytes(size)) == count
     finally:
         server.stop()
 

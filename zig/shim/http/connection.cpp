@@ -195,6 +195,8 @@ us_socket_t *onData(us_socket_t *s, char *bytes, int length) {
   }
   if (mayClose(response)) {
     closeGracefully(slot);
+  } else if (lacksItsEnd(slot)) {
+    return us_socket_close(0, s, 0, nullptr);
   } else if (!(slot.flags & (PENDING | HEAD_BEGUN)) && data->hasPartialHead()) {
     slot.flags |= HEAD_BEGUN;
     us_socket_timeout(0, s, optionsOf(slot).header_timeout_s);
@@ -208,13 +210,16 @@ us_socket_t *onWritable(us_socket_t *s) {
   if (data->onWritable) {
     awaitHandler(slotOf(s));
     data->callOnWritable(data->offset);
-    return s;
+    return isOver(s) || !lacksItsEnd(slotOf(s)) ? s : us_socket_close(0, s, 0, nullptr);
   }
   response->flush();
   Slot &slot = slotOf(s);
   if (mayClose(response)) {
     closeGracefully(slot);
     return s;
+  }
+  if (lacksItsEnd(slot)) {
+    return us_socket_close(0, s, 0, nullptr);
   }
   if (!(slot.flags & PENDING) || response->getBufferedAmount()) {
     awaitNextRequest(slot);

@@ -42,13 +42,25 @@ std::string_view withoutWhatWasSent(Slot &slot, std::string_view text) {
   return text;
 }
 
+namespace {
+
+bool owesOutput(const Slot &slot) { return slot.socket->getBufferedAmount() || us_socket_owes(raw(slot.socket)); }
+
+/* Who answers without it has done so, or does. */
+bool isBodyAwaited(const Slot &slot) { return (slot.flags & (HAS_BODY | BODY_RECEIVED | BODY_DONE)) == HAS_BODY; }
+
+} // namespace
+
 bool owesAnswer(const Slot &slot) {
-  if (slot.socket->getBufferedAmount() || us_socket_owes(raw(slot.socket))) {
+  if (owesOutput(slot)) {
     return true;
   }
-  bool body_missing = (slot.flags & HAS_BODY) && !(slot.flags & BODY_RECEIVED);
   bool asked = (slot.flags & (PENDING | PIPELINE_HELD)) || httpData(slot.socket)->holdsRequests();
-  return asked && !body_missing;
+  return asked && !isBodyAwaited(slot);
+}
+
+bool lacksItsEnd(const Slot &slot) {
+  return (slot.flags & PENDING) && isBodyAwaited(slot) && !slot.stream && us_socket_ended(raw(slot.socket)) && !owesOutput(slot);
 }
 
 bool requestFollows(const Slot &slot) {

@@ -19,6 +19,10 @@ std::string_view withoutWhatWasSent(Slot &slot, std::string_view text);
 /* Whether the connection has to go on after its client has ended its half: something is owed that the client asked for. */
 bool owesAnswer(const Slot &slot);
 
+/* The rest of the request's body will not come, as its client has ended its half before the request was looked at, or while
+ * earlier answers were owed, which have left now. */
+bool lacksItsEnd(const Slot &slot);
+
 /* Another request, or the beginning of one, arrived with the one that is handled. */
 bool requestFollows(const Slot &slot);
 
