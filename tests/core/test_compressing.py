@@ -176,19 +176,28 @@ def test_a_coder_that_fails_ends_the_response(
     wait_for(lambda: "compressing a response failed" in caplog.text and "this coder is broken" in caplog.text)
 
 
+WEBSOCKET = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n"
+
+
 @http_1_only("HTTP/2 bounds what a request may say of it")
-def test_a_websocket_keeps_nothing_of_what_was_accepted(serve: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(
+    ("path", "fields", "status"), [("/ws", WEBSOCKET, b"101"), ("/text", "", b"200"), ("/nowhere", "", b"404")]
+)
+def test_a_connection_that_has_its_answer_keeps_nothing_of_what_was_accepted(
+    serve: Callable[..., Any], path: str, fields: str, status: bytes
+) -> None:
     size, count = 500_000, 40
-    fields = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n"
-    head = f"GET / HTTP/1.1\r\nHost: x\r\n{fields}Accept-Encoding: {'x' * size}\r\n\r\n".encode()
-    server = serve(
-        lambda app: app.ws("/", {"message": lambda *_: None}), compress_responses=True, limits=Limits(max_header_bytes=2 * size)
-    )
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\n{fields}Accept-Encoding: gzip, {'x' * size}\r\n\r\n".encode()
+
+    def build(app: Any) -> None:
+        app.ws("/ws", {"message": lambda *_: None}).get("/text", lambda res, req: res.end("a" * 2000))
+
+    server = serve(build, compress_responses=True, limits=Limits(max_header_bytes=2 * size))
     with contextlib.ExitStack() as opened:
         for number in range(count):
             connection = opened.enter_context(server.connect())
             connection.sendall(head)
-            assert connection.recv(1000).startswith(b"HTTP/1.1 101 ")
+            assert connection.recv(4000).startswith(b"HTTP/1.1 " + status)
             if number == 0:
                 before = resident_bytes()
         assert resident_bytes() - before < count * size / 2

@@ -51,12 +51,22 @@ void Compression::begin(const Slot &slot, const uWS::HttpRequest &request) {
   }
 }
 
+void Compression::end(const Slot &slot) {
+  auto found = codings.find(indexOf(slot));
+  /* A coder is dropped where the program may be called. */
+  if (found != codings.end() && found->second && !found->second->coder) {
+    found->second.reset();
+  }
+}
+
 void Compression::forget(const Slot &slot) {
   auto found = codings.find(indexOf(slot));
   if (found != codings.end()) {
     std::shared_ptr<Coding> coding = std::move(found->second);
     codings.erase(found);
-    drop(*coding);
+    if (coding) {
+      drop(*coding);
+    }
   }
 }
 

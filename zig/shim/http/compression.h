@@ -66,8 +66,9 @@ public:
 
   Compression(uint64_t minimum_size, sk_plan_fn plan, sk_code_fn code) : minimum_size(minimum_size), ask(plan), code_piece(code) {}
 
-  /* A request of the connection begins, or the connection ends. */
+  /* A request of the connection begins, its response has ended, or the connection ends. */
   void begin(const Slot &slot, const uWS::HttpRequest &request);
+  void end(const Slot &slot);
   void forget(const Slot &slot);
 
   /* Of the current request. */

@@ -221,6 +221,10 @@ void completeResponse(Slot &slot) {
   if (slot.app->watched) [[unlikely]] {
     slot.app->noteEnd(slot, false);
   }
+  if (slot.app->compression) [[unlikely]] {
+    /* A connection that waits for its next request keeps nothing of this one. */
+    slot.app->compression->end(slot);
+  }
 }
 
 int32_t continueConnection(Slot &slot) {
