@@ -91,7 +91,7 @@ class _Preflights:
 
     Args:
         route: adds a route.
-        middlewares: those with a method ``preflight`` are handlers of such requests.
+        middlewares: one with a method ``preflight`` is the handler of such requests; see :func:`_with_one_preflight`.
 
     """
 
@@ -112,20 +112,24 @@ class MiddlewareRouter(Verbs):
     """Routes whose handlers run after the same middlewares.
 
     Args:
-        app: the app, or the router of a domain.
+        app: the app, the router of a domain, or another one of these, whose middlewares run before.
         middlewares: functions ``(res, req, data=None)``, sync or async; see :func:`socketify.middleware`.
 
     """
 
     def __init__(self, app: Verbs, *middlewares: Middleware) -> None:
-        self._target = app
-        self._middlewares = middlewares
-        self._preflights = _Preflights(app.route, middlewares)
+        if isinstance(app, MiddlewareRouter) and type(app).route is MiddlewareRouter.route:
+            # One chain of both.
+            middlewares = (*app.middlewares_, *middlewares)
+            app = app.target_
+        self.target_: Verbs = app
+        self.middlewares_: tuple[Middleware, ...] = _with_one_preflight(middlewares)
+        self._preflights = _Preflights(app.route, self.middlewares_)
 
     def route(self, method: str, path: str, handler: Handler) -> MiddlewareRouter:
         """Route requests of a method; ``*`` stands for all methods."""
         self._preflights.route(path)
-        self._target.route(method, path, middleware(*self._middlewares, handler) if self._middlewares else handler)
+        self.target_.route(method, path, middleware(*self.middlewares_, handler) if self.middlewares_ else handler)
         return self
 
 
@@ -152,7 +156,7 @@ class DecoratorRouter:
     def __init__(self, app: RoutedApp, prefix: str = "", *middlewares: Union[Middleware, Sequence[Middleware]]) -> None:
         self._app = app
         self._prefix = _checked_prefix(prefix)
-        self._middlewares = _one_by_one(middlewares)
+        self._middlewares = _with_one_preflight(_one_by_one(middlewares))
         self._preflights = _Preflights(app.route, self._middlewares)
 
     def router(self, prefix: str = "", *middlewares: Union[Middleware, Sequence[Middleware]]) -> DecoratorRouter:
@@ -252,6 +256,19 @@ def _one_by_one(middlewares: Sequence[Union[Middleware, Sequence[Middleware]]]) 
     for each in middlewares:
         found += [each] if callable(each) else each
     return tuple(found)
+
+
+def _with_one_preflight(middlewares: tuple[Middleware, ...]) -> tuple[Middleware, ...]:
+    """Return middlewares of which one answers preflight requests: the innermost, in the place of the outermost.
+
+    The rules of a router take the place of those of the router that it is in, for answers of middlewares between them, too.
+    """
+    answering = [index for index, each in enumerate(middlewares) if hasattr(each, "preflight")]
+    if len(answering) <= 1:
+        return middlewares
+    first, *rest = answering
+    kept = (*middlewares[:first], middlewares[rest[-1]], *middlewares[first + 1 :])
+    return tuple(each for index, each in enumerate(kept) if index not in rest)
 
 
 def _checked_prefix(prefix: str) -> str:

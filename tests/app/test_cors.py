@@ -189,6 +189,50 @@ def test_what_no_route_takes(serve: Callable[..., Any]) -> None:
     assert cors_fields(httpx.get(url + "/none", headers={"Origin": HERE})) == {}
 
 
+@pytest.mark.parametrize("kind", ["decorators", "verbs"])
+def test_a_router_within_another_one_has_its_own_rules(serve: Callable[..., Any], kind: str) -> None:
+    """Those of the outer one are neither asked nor added; what else stands before the inner ones runs as it did."""
+    seen: list[str] = []
+
+    def guard(res: Response, req: Request) -> bool:
+        seen.append(req.get_url())
+        if req.get_header("token") != "t":
+            res.send("no", status=401)
+            return False
+        return True
+
+    outer, inner = CORS(HERE, headers=["token"], max_age=1), CORS(THERE, methods=["PUT"], headers=["token"], max_age=2)
+
+    def hello(res: Response, _req: Request) -> None:
+        res.end("Hello")
+
+    def build(app: App) -> None:
+        if kind == "decorators":
+            api = app.router("/api", outer, guard)
+            api.put("/a")(hello)
+            api.router("/inner", inner).put("/b")(hello)
+            api.router("/plain").put("/c")(hello)
+        else:
+            api_routes = MiddlewareRouter(app, outer, guard)
+            api_routes.put("/api/a", hello)
+            MiddlewareRouter(api_routes, inner).put("/api/inner/b", hello)
+            MiddlewareRouter(api_routes, outer).put("/api/plain/c", hello)
+
+    url = serve(build).url
+    for path, allowed, age in (("/api/a", HERE, "1"), ("/api/inner/b", THERE, "2"), ("/api/plain/c", HERE, "1")):
+        other = THERE if allowed == HERE else HERE
+        answer = asked(url + path, allowed, headers="token")
+        assert (answer.status_code, answer.headers["access-control-max-age"]) == (204, age)
+        assert asked(url + path, other, headers="token").status_code == 403
+        assert seen == []
+        for fields, status in (({"token": "t"}, 200), ({}, 401)):
+            assert httpx.put(url + path, headers={"Origin": allowed, **fields}).status_code == status
+            assert cors_fields(httpx.put(url + path, headers={"Origin": allowed, **fields})) == {"allow-origin": allowed}
+            assert cors_fields(httpx.put(url + path, headers={"Origin": other, **fields})) == {}
+        assert seen == [path] * 6
+        seen.clear()
+
+
 def test_an_error_handler_answers_with_the_fields(serve: Callable[..., Any], tmp_path: Path) -> None:
     def routes(app: App) -> None:
         build(app, CORS(HERE), tmp_path)
