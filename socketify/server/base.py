@@ -203,6 +203,7 @@ class InterfaceServer(ABC):
         *,
         worker_options: Optional[WorkerOptions] = None,
         metrics: Union[int, str, None] = None,
+        on_metrics: Optional[ListenHandler] = None,
         threads: int = 1,
     ) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`. The signal is raised again, as by :meth:`socketify.App.run`.
@@ -214,14 +215,16 @@ class InterfaceServer(ABC):
                 None for the defaults.
             metrics: ``"HOST:PORT"``, or a port of this machine, where another process answers metrics, health and a status
                 page (``docs/metrics.md``): then one worker is a process of its own, too. None for nothing.
+            on_metrics: called with the bound :class:`AppListenOptions` of that port, which the system may have picked.
             threads: of each process, from 1 to 1024. Each has an event loop and an app of its own, and they share the ports and
                 the topics; when one of them ends, all do. They scale on free-threaded builds of CPython.
 
         Raises:
             OSError: the metrics port is taken, or not permitted.
-            TypeError: worker_options is none, or metrics is neither int nor str, or threads is no int.
+            TypeError: worker_options is none, or metrics is neither int nor str, or threads is no int, or on_metrics cannot be
+                called so.
             ValueError: workers is not positive, or threads is out of range, or a listener was made exclusive and cannot be
-                shared, or metrics is no place.
+                shared, or metrics is no place, or on_metrics is given without it.
             RuntimeError: it is served already, or the application refused to start, or workers die one after the other.
             KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
 
@@ -236,9 +239,15 @@ class InterfaceServer(ABC):
         if self._thread is not None or self._supervisor:
             message = "it is served already"
             raise RuntimeError(message)
+        if on_metrics is not None:
+            check_takes(on_metrics, "on_metrics", "config")
+            if metrics is None:
+                message = "on_metrics is told the metrics port: metrics must say where that is"
+                raise ValueError(message)
         if workers > 1 or worker_options is not None or metrics is not None:
-            place = None if metrics is None else metrics_place(metrics)
-            self._run_workers(workers, block, worker_options, place, threads)
+            self._check_shared()
+            watched = None if metrics is None else self._open_metrics_port(metrics, on_metrics)
+            self._run_workers(workers, block, worker_options, watched, threads)
         elif not block:
             self._run_thread(threads)
         elif threads > 1:
@@ -295,11 +304,18 @@ class InterfaceServer(ABC):
             message = "a listener with options=1 is exclusive: workers and threads cannot share it"
             raise ValueError(message)
 
+    def _open_metrics_port(self, place: Union[int, str], handler: Optional[ListenHandler]) -> Listener:
+        """Listen where metrics are answered, and tell where that is."""
+        host, port = metrics_place(place)
+        listener = open_metrics_port(host, port)
+        logger.info("metrics on %s", listener.where)
+        if handler is not None:
+            self._announcements.append(partial(handler, AppListenOptions(port=listener.port, host=host)))
+        return listener
+
     def _run_workers(
-        self, workers: int, block: bool, options: Optional[WorkerOptions], metrics: Optional[tuple[str, int]], threads: int
+        self, workers: int, block: bool, options: Optional[WorkerOptions], watched: Optional[Listener], threads: int
     ) -> None:
-        self._check_shared()
-        watched = None if metrics is None else open_metrics_port(*metrics)
         sockets = self._sockets_for(workers, threads)
         self.native_app.close()
 

@@ -91,6 +91,7 @@ def serve(
     options: Optional[AppOptions] = None,
     worker_options: Optional[WorkerOptions] = None,
     metrics: Union[int, str, None] = None,
+    on_metrics: Optional[ListenHandler] = None,
     threads_per_worker: int = 1,
     **more: Any,
 ) -> None:
@@ -108,6 +109,7 @@ def serve(
         worker_options: how workers are watched, and when they are replaced; see :meth:`.InterfaceServer.run`.
         metrics: where metrics, health and a status page are answered, as ``"127.0.0.1:9100"``; see
             :meth:`.InterfaceServer.run`. An :class:`.App` object has :meth:`.App.metrics` instead.
+        on_metrics: called with the bound :class:`AppListenOptions` of that port, as ``on_listen``.
         threads_per_worker: of each process, with an event loop and an app of its own in each; see ``threads`` of
             :meth:`.InterfaceServer.run`.
         **more: options of the interface's server; see :func:`.make_server`. Its ``threads`` are those that call a WSGI
@@ -119,8 +121,13 @@ def serve(
 
     """
     checked_serving_threads("threads_per_worker", threads_per_worker)
-    given = {"workers": workers != 1, "worker_options": worker_options is not None, "metrics": metrics is not None}
-    given["threads_per_worker"] = threads_per_worker != 1
+    given = {
+        "workers": workers != 1,
+        "worker_options": worker_options is not None,
+        "metrics": metrics is not None,
+        "on_metrics": on_metrics is not None,
+        "threads_per_worker": threads_per_worker != 1,
+    }
     for name, is_given in given.items():
         if isinstance(app, App) and is_given:
             what = "thread" if name == "threads_per_worker" else "process"
@@ -137,4 +144,4 @@ def serve(
     if isinstance(server, App):
         server.run()
     else:
-        server.run(workers, worker_options=worker_options, metrics=metrics, threads=threads_per_worker)
+        server.run(workers, worker_options=worker_options, metrics=metrics, on_metrics=on_metrics, threads=threads_per_worker)

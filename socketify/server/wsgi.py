@@ -11,7 +11,7 @@ from ..core.options import AppOptions
 from ..process.worker_options import WorkerOptions
 from ..wsgi import mount
 from ..wsgi.thread_pool import checked_threads
-from .base import InterfaceServer
+from .base import InterfaceServer, ListenHandler
 
 
 class WSGI(InterfaceServer):
@@ -65,6 +65,7 @@ class WSGI(InterfaceServer):
         *,
         worker_options: Optional[WorkerOptions] = None,
         metrics: Union[int, str, None] = None,
+        on_metrics: Optional[ListenHandler] = None,
         threads: int = 1,
     ) -> None:
         """Serve until SIGINT, SIGTERM or :meth:`close`; see :meth:`.InterfaceServer.run`.
@@ -73,4 +74,4 @@ class WSGI(InterfaceServer):
         """
         # A supervisor may add workers, and replaces them: two serve then for a while.
         self._multiprocess = self._multiprocess or workers > 1 or worker_options is not None or metrics is not None
-        super().run(workers, block, worker_options=worker_options, metrics=metrics, threads=threads)
+        super().run(workers, block, worker_options=worker_options, metrics=metrics, on_metrics=on_metrics, threads=threads)

@@ -17,7 +17,7 @@ from cli_command import Command, children, wait_until
 from prometheus_client.parser import text_string_to_metric_families as parse
 from server_programs import Program
 
-from socketify import ASGI, WSGI, App, serve
+from socketify import ASGI, WSGI, App, AppListenOptions, serve
 
 PROGRAM = """
 import asyncio, os
@@ -205,16 +205,15 @@ def test_a_place_that_is_taken(served: Served, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_program_has_a_metrics_port(workers: int) -> None:
-    port = free_port()
     text = (
         "import os, socketify\n"
         "def run(app):\n    app.get('/', lambda res, req: res.end(str(os.getpid())))\n"
-        f"socketify.serve(run, port=0, workers={workers}, metrics='127.0.0.1:{port}',\n"
-        "    on_listen=lambda config: print(config.port))\n"
+        f"socketify.serve(run, port=0, workers={workers}, metrics='127.0.0.1:0',\n"
+        "    on_listen=lambda config: print(config.port), on_metrics=lambda config: print(config.port))\n"
     )
     with Program(text) as running:
         assert httpx.get(running.url, timeout=20).status_code == 200
-        ours = f"http://127.0.0.1:{port}"
+        ours = f"http://127.0.0.1:{int(running.stdout.readline())}"
         wait_until(lambda: httpx.get(ours + "/readyz", timeout=20).status_code == 200)
         samples = {
             (each.name, *each.labels.values()): each.value
@@ -238,6 +237,27 @@ def test_an_interface_server_has_one(interface: Any) -> None:
     server.close()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{port}/readyz")
+
+
+def test_a_port_that_the_system_picks_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[AppListenOptions] = []
+    server = WSGI(lambda *_: []).listen(0)
+    with caplog.at_level("INFO", "socketify"):
+        server.run(block=False, metrics="localhost:0", on_metrics=told.append)
+    (config,) = told
+    assert (config.host, f"metrics on localhost:{config.port}") == ("localhost", caplog.messages[-1])
+    assert httpx.get(f"http://localhost:{config.port}/readyz", timeout=20).status_code == 200
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "error"), [({"metrics": 0, "on_metrics": 7}, TypeError), ({"on_metrics": print}, ValueError)]
+)
+def test_who_cannot_be_told(given: dict[str, Any], error: type[Exception]) -> None:
+    server = WSGI(lambda *_: [])
+    with pytest.raises(error, match="on_metrics"):
+        server.run(**given)
+    server.close()
 
 
 @pytest.mark.parametrize(
