@@ -17,6 +17,14 @@ from ..native import abi, lib
 if TYPE_CHECKING:
     from .options import AppOptions, StrPath
 
+#: What OpenSSL 3 is called, and where package managers of macOS have it.
+_NAMES = ("libssl.so.3",)
+_NAMES_OF_MACOS = (
+    "libssl.3.dylib",
+    "/opt/homebrew/opt/openssl@3/lib/libssl.3.dylib",
+    "/usr/local/opt/openssl@3/lib/libssl.3.dylib",
+    "/opt/local/libexec/openssl3/lib/libssl.3.dylib",
+)
 #: Stands for the running program where a library could be named.
 _PROGRAM = ""
 _CLIENT_CERTIFICATE = {
@@ -69,9 +77,16 @@ def _libraries() -> list[str]:
     if maps.exists():
         paths = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines() if "/libssl" in line}
         names.extend(sorted(path for path in paths if ".so" in path))
-    names.append("libssl.so.3")
+    if sys.platform == "darwin":
+        # What find_library() finds is Apple's libssl.dylib, which ends the process that loads it.
+        return list(dict.fromkeys((*names, *_NAMES_OF_MACOS)))
     found = ctypes.util.find_library("ssl")
-    return list(dict.fromkeys([*names, found] if found else names))
+    return list(dict.fromkeys((*names, *_NAMES, *([found] if found else ()))))
+
+
+def name_of_openssl() -> str:
+    """Return what the library is called here."""
+    return (_NAMES_OF_MACOS if sys.platform == "darwin" else _NAMES)[0]
 
 
 @functools.cache
@@ -90,7 +105,7 @@ def load_openssl() -> None:
         reasons = {abi.TLS_ABSENT: "not found", abi.TLS_TOO_OLD: "without OpenSSL 3", abi.TLS_INCOMPLETE: "incomplete"}
         tried.append(f"{name or 'the Python program'} ({reasons[result]})")
     message = (
-        "TLS needs OpenSSL 3, which was not found; install it (libssl.so.3) or name it in the environment variable "
+        f"TLS needs OpenSSL 3, which was not found; install it ({name_of_openssl()}) or name it in the environment variable "
         f"SOCKETIFY_LIBSSL. Tried: {', '.join(tried)}"
     )
     raise RuntimeError(message)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ def _versions(context: ssl.SSLContext) -> tuple[Optional[str], Optional[str]]:
 
 
 def _kept(text: str) -> str:
-    """Return the path of a file without a name, which lives as long as the process and its workers."""
+    """Return the path of a file that lives as long as the process and its workers, and has no name where that is possible."""
     try:
         descriptor = os.memfd_create("socketify-authorities")
     except (AttributeError, OSError):
@@ -73,4 +76,24 @@ def _kept(text: str) -> str:
             descriptor = os.dup(file.fileno())
     with open(descriptor, "wb", closefd=False) as file:
         file.write(text.encode())
-    return f"/dev/fd/{descriptor}"
+    path = Path(f"/dev/fd/{descriptor}")
+    with contextlib.suppress(OSError):
+        if path.read_bytes():
+            return str(path)
+    # On macOS this path is the descriptor itself, and so at its end, or wherever another reader has left it.
+    os.close(descriptor)
+    descriptor, name = tempfile.mkstemp(prefix="socketify-authorities-")
+    os.close(descriptor)
+    path = Path(name)
+    path.write_text(text, encoding="ascii")
+    # Workers may become another user.
+    path.chmod(0o644)
+    atexit.register(_remove, path, os.getpid())
+    return name
+
+
+def _remove(path: Path, process: int) -> None:
+    """Remove a file in the process that made it: its children use it until they end."""
+    if os.getpid() == process:
+        with contextlib.suppress(OSError):
+            path.unlink()

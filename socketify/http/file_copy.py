@@ -7,6 +7,9 @@ import os
 from typing import Optional
 
 _NOWAIT: Optional[int] = getattr(os, "RWF_NOWAIT", None)
+#: What systems say of file systems that the kernel cannot copy from.
+_NO_COPY = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+_PIECE_BYTES = 256 * 1024
 _probe = [bytearray(1)]
 
 
@@ -23,16 +26,28 @@ def copy_to_connection(connection: int, descriptor: int, offset: int, length: in
     sent = 0
     while sent < length:
         try:
-            count = os.sendfile(connection, descriptor, offset + sent, length - sent)
+            count = _copy(connection, descriptor, offset + sent, length - sent)
         except BlockingIOError:
             return sent, True
-        except ConnectionError:
-            # The event loop finds out by itself, and informs whoever waits.
+        except OSError as error:
+            if not isinstance(error, ConnectionError) and error.errno != errno.ENOTCONN:
+                raise
+            # The latter is what macOS says of a connection that has ended. The event loop finds out by itself, and informs
+            # whoever waits.
             return sent, True
         if count == 0:
             break
         sent += count
     return sent, False
+
+
+def _copy(connection: int, descriptor: int, offset: int, length: int) -> int:
+    try:
+        return os.sendfile(connection, descriptor, offset, length)
+    except OSError as error:
+        if error.errno not in _NO_COPY:
+            raise
+    return os.write(connection, os.pread(descriptor, min(length, _PIECE_BYTES), offset))
 
 
 def is_in_memory(descriptor: int, offset: int, length: int, *, unknown: bool) -> bool:

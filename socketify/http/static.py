@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 from urllib.parse import quote, unquote_to_bytes
 
+from ..system.descriptors import real_path
 from .files import OpenFile, accepted_variants, content_type_of, is_inside, open_file, open_regular, send_opened, variant_of
 from .request import Request
 from .response import Response
@@ -96,12 +97,8 @@ class StaticFiles:
         opened = open_regular(name)
         if opened is None:
             return None
-        try:
-            is_same = os.readlink(f"/proc/self/fd/{opened.descriptor}") == path  # noqa: PTH115
-        except OSError:
-            # Without /proc every name is looked up again.
-            is_same = False
-        if not is_same:
+        # Where the system does not say which file it is, every name is looked up again.
+        if real_path(opened.descriptor) != path:
             os.close(opened.descriptor)
             return None
         return opened if encodings is None else variant_of(opened, path, encodings, self._root)

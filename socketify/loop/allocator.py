@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
+
+from ..system.c_library import c_function
 
 _MIB = 1 << 20
 #: Parameters of glibc's ``mallopt``, see mallopt(3), and what they become: the largest blocks that the heap holds, and how
@@ -28,8 +29,5 @@ def keep_freed_memory() -> bool:
     """
     if any(name in os.environ for name in _VARIABLES) or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except AttributeError:
-        return False
-    return all(mallopt(*each) == 1 for each in (_MMAP_THRESHOLD, _TRIM_THRESHOLD))
+    mallopt = c_function("mallopt")
+    return mallopt is not None and all(mallopt(*each) == 1 for each in (_MMAP_THRESHOLD, _TRIM_THRESHOLD))

@@ -16,7 +16,7 @@ from ..native.abi import WAIT_AHEAD
 _READ = ("_ready", "_scheduled", "_stopping")
 
 
-class NativeSelector(selectors.EpollSelector):
+class NativeSelector(selectors.DefaultSelector):
     """The selector of an asyncio loop, which may wait in the native loop instead.
 
     Either the native loop waits, and has this selector's descriptor among its own, or this one does, and has the native loop's.
@@ -45,7 +45,8 @@ class NativeSelector(selectors.EpollSelector):
             Whether that is possible.
 
         """
-        if wait is None or not all(hasattr(loop, name) for name in _READ):
+        # The selector of a system that has neither epoll nor kqueue is no descriptor.
+        if wait is None or not hasattr(self, "fileno") or not all(hasattr(loop, name) for name in _READ):
             return False
         self._loop, self._context = loop, contextvars.copy_context()
         self._native = lib.sk_loop_fd()

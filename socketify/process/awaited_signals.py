@@ -12,6 +12,8 @@ from .signal_wait import wait_for_signal
 PASSED_ON = (signal.SIGUSR1, signal.SIGUSR2)
 #: How many workers there are; the terminal sends these as well, to a job in the background that reads or writes.
 _COUNTS = (signal.SIGTTIN, signal.SIGTTOU)
+#: How often children are looked for where their end may be told to another thread.
+_LOOK_SECONDS = 1.0
 _AWAITED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *_COUNTS, *PASSED_ON)
 
 
@@ -21,14 +23,17 @@ class AwaitedSignals:
     def __init__(self) -> None:
         self._mask: set[Any] = set()
         self._on_child: Any = None
+        self._hears_children = False
 
     def block(self) -> None:
         """Begin."""
         self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED))
         self._on_child = signal.getsignal(signal.SIGCHLD)
-        # Whoever started this process may have it ignored, which would let children end without a word. Threads cannot ask.
+        # Whoever started this process may have it ignored, which would let children end without a word. As long as it has its
+        # default action, macOS drops it although it is blocked. Only the main thread may ask for another one.
         with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, _on_child)
+            self._hears_children = True
 
     def restore(self) -> None:
         """End."""
@@ -39,6 +44,8 @@ class AwaitedSignals:
 
     def wait(self, seconds: Optional[float]) -> Optional[int]:
         """Return the next signal; None where there is none to obey within so many seconds, which are None for no limit."""
+        if not self._hears_children:
+            seconds = _LOOK_SECONDS if seconds is None else min(seconds, _LOOK_SECONDS)
         received = wait_for_signal(_AWAITED, seconds)
         if received is None:
             return None
@@ -64,3 +71,7 @@ class AwaitedSignals:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+
+def _on_child(_number: int, _frame: object) -> None:
+    """Do nothing: the signal is waited for."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import socket
+import sys
 from typing import Any, Optional
 
 from ..system.descriptors import answer_without_delay
+
+#: Whether the system spreads connections among the sockets that share a port. Elsewhere, as on macOS, one of them gets all, so
+#: that processes have to share a socket.
+SPREADS_CONNECTIONS = sys.platform == "linux"
 
 
 def bound_socket(family: int, address: Any, *, shares_port: bool, only_ipv6: Optional[bool] = None) -> socket.socket:

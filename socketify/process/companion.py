@@ -10,9 +10,9 @@ import traceback
 from typing import Any, Callable, Optional
 
 from ..system.line_writer import flush_line_writers
+from ..system.parent import end_with_parent, prepare_child
 from ..system.processes import end_child, exit_code
 from ..system.standard_streams import flush_standard_streams
-from ..system.worker import end_with_parent
 from .awaited_signals import AwaitedSignals
 
 logger = logging.getLogger("socketify")
@@ -49,6 +49,7 @@ class Companion:
         parent = os.getpid()
         self._due = 0.0
         try:
+            prepare_child()
             self._pid = os.fork()
         except OSError as error:
             logger.error("the process for %s cannot be started yet: %s", self._name, error.strerror)  # noqa: TRY400 - it is said

@@ -12,7 +12,7 @@ from typing import Optional
 from ..core.mistakes import listen_failure
 from ..system.descriptors import listen_on
 from ..system.unix_sockets import SocketFile, bound_unix_socket
-from .binding import bound_socket
+from .binding import SPREADS_CONNECTIONS, bound_socket
 
 _SYSTEMD_FIRST = 3
 
@@ -56,7 +56,7 @@ def open_sockets(
         opened, file = _listen_unix(uds, uds_permissions, backlog, owner)
         return [[opened]], file
     try:
-        return _listen(host or None, port, loops, backlog), None
+        return _listen(host or None, port, loops if SPREADS_CONNECTIONS else 1, backlog), None
     except OSError as error:
         raise type(error)(error.errno, listen_failure(f"{host or '*'}:{port}", error)) from error
 

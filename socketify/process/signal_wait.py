@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import functools
 import os
 import select
 import signal
 import time
 from collections.abc import Sequence
 from typing import Any, Optional, Union
+
+from ..system.c_library import c_function
 
 #: ``SI_USER``: a process sent it.
 _FROM_PROCESS = 0
@@ -53,11 +54,6 @@ class _Timespec(ctypes.Structure):
     _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
 
 
-@functools.cache
-def _libc() -> Any:
-    return ctypes.CDLL(None, use_errno=True)
-
-
 def wait_by_libc(numbers: Sequence[int], seconds: float) -> Optional[tuple[int, int]]:
     """Wait by the C library's ``sigtimedwait`` on Linux: PyPy has none of its own.
 
@@ -65,13 +61,15 @@ def wait_by_libc(numbers: Sequence[int], seconds: float) -> Optional[tuple[int, 
         OSError: the system refuses it.
 
     """
-    libc = _libc()
+    empty, add, wait = (c_function(name) for name in ("sigemptyset", "sigaddset", "sigtimedwait"))
+    if empty is None or add is None or wait is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     mask, info = ctypes.create_string_buffer(_SET_SIZE), (ctypes.c_int * (_SIZE // 4))()
-    libc.sigemptyset(mask)
+    empty(mask)
     for number in numbers:
-        libc.sigaddset(mask, int(number))
+        add(mask, int(number))
     time_out = _Timespec(int(seconds), int(seconds % 1 * 1e9))
-    if libc.sigtimedwait(mask, info, ctypes.byref(time_out)) < 0:
+    if wait(mask, info, ctypes.byref(time_out)) < 0:
         # EINTR: a handler of another signal shall run, which it does in between.
         if ctypes.get_errno() in (errno.EAGAIN, errno.EINTR):
             return None

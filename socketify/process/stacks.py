@@ -9,8 +9,9 @@ import os
 import signal
 import tempfile
 
-#: Asks a worker for its stacks: none that programs use. Without signals of real time there are no stacks.
-_NUMBER = getattr(signal, "SIGRTMAX", 0) and signal.SIGRTMAX - 3
+#: Asks a worker for its stacks: none that programs use. What has no signals of real time, as macOS, has one for an instruction
+#: that no processor knows any more.
+_NUMBER = signal.SIGRTMAX - 3 if hasattr(signal, "SIGRTMAX") else getattr(signal, "SIGEMT", 0)
 _BYTES_MAX = 256 * 1024
 
 

@@ -15,10 +15,11 @@ from typing import Any, Callable, Optional
 from ..metrics.memory import MetricsMemory, memory_for_workers
 from ..native import abi
 from ..system.line_writer import flush_line_writers
+from ..system.parent import end_with_parent, prepare_child
 from ..system.processes import UNKNOWN_EXIT, exit_code
 from ..system.standard_streams import flush_standard_streams
 from ..system.stop_signals import SAME_SECONDS
-from ..system.worker import WorkerMemory, WorkerPlace, end_with_parent, take_place
+from ..system.worker import WorkerMemory, WorkerPlace, take_place
 from ..topics.brokers.local_directory import remove_directory
 from .awaited_signals import AwaitedSignals
 from .companion import Companion
@@ -59,7 +60,7 @@ class Supervisor:
 
     SIGTERM and SIGINT stop the workers gracefully, a second one at once; SIGHUP replaces them one by one, each when its
     successor serves; SIGTTIN adds one, and SIGTTOU takes one away; SIGUSR1 and SIGUSR2 are passed on to them, who read their
-    certificates again, and log what is in flight. Workers end when the supervisor does, also when it is killed (Linux).
+    certificates again, and log what is in flight. Workers end when the supervisor does, also when it is killed.
     Several workers share the topics of their apps, unless these have a broker of their own.
 
     Args:
@@ -154,6 +155,7 @@ class Supervisor:
                 opened.callback(os.close, writer)
                 memory, stacks, shares = WorkerMemory(), Stacks(), self._shares.of(index)
                 opened.callback(stacks.close)
+                prepare_child()
                 pid = os.fork()
             except OSError as error:
                 logger.error("worker %d cannot be started: %s", index + 1, error.strerror)  # noqa: TRY400 - it is said

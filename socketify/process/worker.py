@@ -8,8 +8,8 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from ..system.processes import is_traced, resident_bytes
 from ..system.worker import WorkerMemory
 from .stacks import Stacks
 
@@ -74,13 +74,9 @@ class Worker:
     @property
     def rss(self) -> int:
         """Its resident memory, in bytes; 0 where that is not known."""
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        return 0
+        return resident_bytes(self.pid) or 0
 
     @property
     def is_traced(self) -> bool:
         """Whether a debugger has stopped it."""
-        with contextlib.suppress(OSError, IndexError):
-            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "t"
-        return False
+        return is_traced(self.pid)

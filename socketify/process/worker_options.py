@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from dataclasses import dataclass
 from typing import Optional
+
+from ..system.processes import resident_bytes
 
 #: The most of a time, in seconds: a year.
 SECONDS_MAX = 366 * 24 * 60 * 60
@@ -57,8 +59,8 @@ class WorkerOptions:
         if self.max_rss < RSS_MIN:
             message = f"max_rss must be at least {RSS_MIN} bytes, not {self.max_rss}"
             raise ValueError(message)
-        if sys.platform != "linux":
-            message = "max_rss: how much memory a worker has is known on Linux only"
+        if resident_bytes(os.getpid()) is None:
+            message = "max_rss: this system does not say how much memory a worker has"
             raise ValueError(message)
 
     @property

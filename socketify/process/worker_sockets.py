@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ..core.listeners import Listener
 from ..core.options import AppListenOptions
 from ..system.unix_sockets import SocketFile, bound_unix_socket
-from .binding import bound_socket
+from .binding import SPREADS_CONNECTIONS, bound_socket
 
 
 def _bound(config: AppListenOptions) -> socket.socket:
@@ -27,7 +27,8 @@ class WorkerSockets:
     Args:
         places: where the app listens, with bound ports.
         listeners: by which it does, in the same order; closed ones are opened again.
-        workers: how many; each has its own socket of each port (SO_REUSEPORT), and they share the sockets of other kinds.
+        workers: how many; each has its own socket of each port (SO_REUSEPORT), where the system spreads connections among them.
+            They share the sockets of other kinds, and elsewhere all.
         backlog: connections that may wait in each.
         threads: how many of each worker serve, each of which has its own sockets likewise.
 
@@ -40,13 +41,13 @@ class WorkerSockets:
         self, places: list[AppListenOptions], listeners: list[Listener], workers: int, backlog: int, threads: int = 1
     ) -> None:
         self._backlog = backlog
-        self._workers, self._threads = workers, threads
+        self._workers, self._threads = (workers, threads) if SPREADS_CONNECTIONS else (1, 1)
         # Of all threads of the first worker, then of those of the second one, and so on.
         self._sockets: list[list[socket.socket]] = []
         self._files: list[SocketFile] = []
         shared = [socket.socket(fileno=os.dup(place.fd)) for place in places if place.fd is not None]
         try:
-            for index in range(workers * threads):
+            for index in range(self._workers * self._threads):
                 mine = list(shared)
                 self._sockets.append(mine)
                 for place, listener in zip(places, listeners):
@@ -84,7 +85,7 @@ class WorkerSockets:
 
     def of(self, shares: Iterable[int], thread: int = 0) -> list[AppListenOptions]:
         """Return what a thread listens on of a worker that takes these shares."""
-        places = [share * self._threads + thread for share in sorted(shares)]
+        places = [share * self._threads + thread % self._threads for share in sorted(shares)]
         mine = dict.fromkeys(each for place in places for each in self._sockets[place])
         return [AppListenOptions(fd=each.fileno()) for each in mine]
 

@@ -1,10 +1,16 @@
-"""Descriptors of sockets that another program opened, such as systemd."""
+"""Descriptors: of sockets that another program opened, such as systemd, and which file one belongs to."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
+from typing import Optional
+
+#: How macOS tells the path of an open file, and how long that may be.
+_GET_PATH: Optional[int] = getattr(fcntl, "F_GETPATH", None)
+_PATH_BYTES = 1024
 
 
 def listen_on(descriptor: int, backlog: int = socket.SOMAXCONN) -> None:
@@ -20,7 +26,7 @@ def listen_on(descriptor: int, backlog: int = socket.SOMAXCONN) -> None:
     """
     try:
         with socket.socket(fileno=os.dup(descriptor)) as given:
-            if given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            if _listens(given):
                 return
             if _is_bound(given):
                 answer_without_delay(given)
@@ -42,7 +48,27 @@ def answer_without_delay(bound: socket.socket) -> None:
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+def _listens(given: socket.socket) -> bool:
+    try:
+        return bool(given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError as error:
+        # macOS does not say. To listen once more only changes how many connections may wait.
+        if error.errno != errno.ENOPROTOOPT:
+            raise
+        return False
+
+
 def _is_bound(given: socket.socket) -> bool:
     name = given.getsockname()
     # Listening would pick a port that nobody knows.
     return bool(name if given.family == socket.AF_UNIX else name[1])
+
+
+def real_path(descriptor: int) -> Optional[str]:
+    """Return the path of an open file, without symbolic links; None where the system does not say."""
+    try:
+        if _GET_PATH is not None:
+            return os.fsdecode(fcntl.fcntl(descriptor, _GET_PATH, bytes(_PATH_BYTES)).partition(b"\0")[0])
+        return os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - it costs half
+    except OSError:
+        return None

@@ -1,4 +1,4 @@
-"""What the system knows of a process: of a child how it ended; of any one of the same user what /proc says, which Linux has."""
+"""What the system knows of a process: of a child how it ended; of any one of the same user what /proc or libproc says."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import signal
 import time
 from pathlib import Path
 from typing import Optional
+
+from . import libproc
 
 _PAGE_BYTES = resource.getpagesize()
 #: The exit code of a child of which the system does not say how it ended; no child has it.
@@ -55,6 +57,8 @@ def end_child(pid: int, patience: float, insistence: signal.Signals) -> None:
 
 def resident_bytes(pid: int) -> Optional[int]:
     """Return how much memory a process takes (RSS); None where the system does not say."""
+    if libproc.has_libproc():
+        return libproc.resident_bytes(pid)
     try:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):
@@ -63,7 +67,18 @@ def resident_bytes(pid: int) -> Optional[int]:
 
 def open_descriptors(pid: int) -> Optional[int]:
     """Return how many descriptors a process has; None where the system does not say."""
+    if libproc.has_libproc():
+        return libproc.open_descriptors(pid)
     try:
         return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return None
+
+
+def is_traced(pid: int) -> bool:
+    """Return whether a debugger has stopped a process; False where the system does not say."""
+    if libproc.has_libproc():
+        return libproc.is_traced(pid)
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()[0] == "t"
+    return False

@@ -7,12 +7,13 @@ import errno
 import os
 import socket
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
 #: The longest path that the kernel takes, in bytes, without the final NUL.
-_PATH_MAX = 107
+_PATH_MAX = 107 if sys.platform == "linux" else 103
 #: As a TCP socket of this machine, it takes whoever can reach it.
 _PERMISSIONS = 0o666
 _DESCRIPTORS = Path("/proc/self/fd")

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import mmap
 import os
 import signal
-import sys
 import threading
 from dataclasses import dataclass, field
 from typing import Callable, Optional
-
-_PR_SET_PDEATHSIG = 1
 
 #: Where what a worker shares with its supervisor lies, in words of 64 bits.
 _REPLACED = 0
@@ -213,12 +209,3 @@ def _end_round(place: WorkerPlace) -> None:
     if not place.silent:
         place.silent.update(place.watched)
         place.memory.beats += 1
-
-
-def end_with_parent(parent: int) -> None:
-    """Get SIGTERM when the process that forked this one ends, even if that is killed (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
-    if os.getppid() != parent:
-        # The parent died before that took effect.
-        os._exit(1)

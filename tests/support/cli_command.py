@@ -124,6 +124,13 @@ def children(pid: int) -> list[int]:
     return found
 
 
+#: Lets a program think that it runs on macOS, as far as that is known: see the file there.
+LIKE_MACOS = {
+    "PYTHONPATH": f"{ROOT / 'tests' / 'support' / 'macos'}{os.pathsep}{ROOT}",
+    "SOCKETIFY_LIBRARY": os.environ.get("SOCKETIFY_LIBRARY") or str(ROOT / "socketify" / "native" / "libsocketify.so"),
+}
+
+
 def wait_until(condition: Any) -> None:
     deadline = time.monotonic() + 20
     while not condition():
