@@ -8,12 +8,17 @@ import os
 import socket
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Optional
 
 #: The longest path that the kernel takes, in bytes, without the final NUL.
 _PATH_MAX = 107 if sys.platform == "linux" else 103
+#: Whether nobody listens on a socket that refuses. On macOS one whose backlog is full does so, too.
+REFUSAL_IS_FINAL = sys.platform == "linux"
+#: How often one is tried, and the seconds between, before it is thought to be left over.
+_TRIES, _PAUSE_SECONDS = 5, 0.1
 #: As a TCP socket of this machine, it takes whoever can reach it.
 _PERMISSIONS = 0o666
 _DESCRIPTORS = Path("/proc/self/fd")
@@ -130,7 +135,17 @@ def _identity(found: os.stat_result) -> tuple[int, int, int]:
 
 def _is_stale(path: bytes) -> bool:
     """Return whether a socket's file is left over from a process that died: nothing listens on it."""
+    for again in range(1 if REFUSAL_IS_FINAL else _TRIES):
+        if again:
+            time.sleep(_PAUSE_SECONDS)
+        # Only sockets yield ECONNREFUSED, so other files are never removed.
+        if not is_refused(path):
+            return False
+    return True
+
+
+def is_refused(path: bytes) -> bool:
+    """Return whether a socket refuses connections."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
-        # Only sockets yield ECONNREFUSED, so other files are never removed.
         return probe.connect_ex(path) == errno.ECONNREFUSED

@@ -109,6 +109,45 @@ def test_no_library_of_apple_is_loaded_for_tls(monkeypatch: pytest.MonkeyPatch) 
     assert tls.name_of_openssl() == "libssl.3.dylib"
 
 
+REFUSALS = """
+import os, socket, subprocess, sys, threading
+from pathlib import Path
+from socketify.system.unix_sockets import bound_unix_socket
+from socketify.topics.brokers.local_directory import LocalDirectory
+
+os.chdir({folder!r})
+# As one whose backlog is full it refuses, for a while.
+busy = socket.socket(socket.AF_UNIX)
+busy.bind("busy")
+threading.Timer(0.05, busy.listen).start()
+try:
+    bound_unix_socket("busy")
+except OSError as error:
+    print(error.strerror)
+left = socket.socket(socket.AF_UNIX)
+left.bind("left")
+left.close()
+bound_unix_socket("left")[0].close()
+
+here = LocalDirectory(Path("topics"))
+ended = subprocess.Popen([sys.executable, "-c", ""])
+ended.wait()
+for pid in (os.getppid(), ended.pid):
+    refusing = socket.socket(socket.AF_UNIX)
+    name = f"{{pid:x}}-00000000.topics"
+    refusing.bind(f"topics/{{name}}")
+    try:
+        here.reach(name)
+    except OSError as error:
+        print(type(error).__name__, Path(f"topics/{{name}}").exists())
+"""
+
+
+def test_a_socket_that_refuses_may_only_be_busy(tmp_path: Path) -> None:
+    said = like_macos(REFUSALS.format(folder=str(tmp_path)))
+    assert said.splitlines() == ["Address already in use", "ConnectionRefusedError True", "ProcessLookupError False"]
+
+
 def test_children_of_a_thread_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     monkeypatch.setattr("socketify.process.awaited_signals.wait_for_signal", lambda _, seconds: asked.append(seconds))

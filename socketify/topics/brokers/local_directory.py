@@ -11,6 +11,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+from ...system.unix_sockets import REFUSAL_IS_FINAL, is_refused
 from ..broker import BrokerError
 
 #: What the address of a Unix-domain socket may have, of all systems the least.
@@ -52,9 +53,18 @@ def _is_left(directory: Path) -> bool:
 def _is_dead(path: Path) -> bool:
     if not path.name.endswith(_SUFFIX) or path.name.startswith(_UNFINISHED):
         return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        return probe.connect_ex(str(path)) == errno.ECONNREFUSED
+    return is_refused(os.fsencode(path)) and (REFUSAL_IS_FINAL or not _has_process(path.name))
+
+
+def _has_process(name: str) -> bool:
+    """Return whether there is a process of the number that the name of a member begins with."""
+    try:
+        os.kill(int(name.partition("-")[0], 16), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def remove_directory(directory: Path) -> None:
@@ -152,6 +162,8 @@ class LocalDirectory:
         except OSError as error:
             made.close()
             if isinstance(error, ConnectionRefusedError):
+                if not REFUSAL_IS_FINAL and _has_process(name):
+                    raise
                 self._remove(name)
             elif not isinstance(error, FileNotFoundError):
                 raise
