@@ -6,6 +6,7 @@
 //! zig build bench    C++ servers on the same engine and sockets, the ceiling of what Python can reach, and load clients
 //! zig build fuzz     the fuzz tests of both parsers (with --fuzz=LIMIT, or for ever with --fuzz)
 //! zig build http2    the HTTP/2 state machine alone, with all checks, for tests/http2
+//! zig build macos    compiles and links the library and the Zig tests for macOS, which run nowhere here
 //! zig build fmt      checks the formatting of the Zig code
 const std = @import("std");
 const AddressChecked = @import("zig/build/AddressChecked.zig");
@@ -13,8 +14,10 @@ const Engine = @import("zig/build/Engine.zig");
 const Native = @import("zig/build/Native.zig");
 const Options = @import("zig/build/Options.zig");
 
+const Layer = struct { name: []const u8, root: []const u8 };
+
 /// Roots of the layers in Zig; each one's tests run alone.
-const zig_layers = [_]struct { name: []const u8, root: []const u8 }{
+const zig_layers = [_]Layer{
     .{ .name = "usockets", .root = "zig/usockets/usockets.zig" },
     .{ .name = "http", .root = "zig/http/http.zig" },
     .{ .name = "http2", .root = "zig/http2.zig" },
@@ -25,6 +28,7 @@ pub fn build(b: *std.Build) void {
     const native: Native = .{ .b = b, .engine = .init(b, options.python), .options = options };
     addLibrary(b, native);
     addTests(b, native);
+    addMacos(b, native);
     addHttp2(b, options);
     addBench(b, native);
     addFormatCheck(b);
@@ -61,17 +65,10 @@ fn addTests(b: *std.Build, native: Native) void {
     const test_step = b.step("test", "Run the Zig tests");
     const fuzz_step = b.step("fuzz", "Run the fuzz tests (with --fuzz[=limit])");
     for (zig_layers) |layer| {
-        const module = b.createModule(.{
-            .root_source_file = b.path(layer.root),
-            .target = options.target,
-            // Assertions are half of what the tests check.
-            .optimize = if (options.optimize == .debug) .debug else .safe,
-            .link_libc = true,
-        });
-        const tests = b.addTest(.{ .name = layer.name, .root_module = module });
+        const tests = addLayerTests(b, options, layer, null);
         const run = b.addRunArtifact(tests);
         test_step.dependOn(&run.step);
-        if (std.mem.eql(u8, layer.name, "usockets")) {
+        if (std.mem.eql(u8, layer.name, "usockets") and options.target.result.os.tag == .linux) {
             // Once on each backend; where the kernel refuses io_uring, its tests say that they are skipped.
             run.setEnvironmentVariable("SOCKETIFY_BACKEND", "epoll");
             const other = b.addRunArtifact(tests);
@@ -79,11 +76,52 @@ fn addTests(b: *std.Build, native: Native) void {
             // They have the names of Unix sockets in common.
             other.step.dependOn(&run.step);
             test_step.dependOn(&other.step);
+            // And on macOS's, over epoll.
+            const runner = b.path("zig/usockets/kqueue_test_runner.zig");
+            const on_kqueue = b.addRunArtifact(addLayerTests(b, options, layer, runner));
+            on_kqueue.step.dependOn(&other.step);
+            test_step.dependOn(&on_kqueue.step);
         }
         if (std.mem.startsWith(u8, layer.name, "http")) fuzz_step.dependOn(&run.step);
     }
     const harness = addParserProgram(b, native, .ours, "parser_harness", b.path("zig/http/tests/parser_harness.cpp"));
     test_step.dependOn(&b.addRunArtifact(harness).step);
+}
+
+fn addLayerTests(
+    b: *std.Build,
+    options: Options,
+    layer: Layer,
+    runner: ?std.Build.LazyPath,
+) *std.Build.Step.Compile {
+    const module = b.createModule(.{
+        .root_source_file = b.path(layer.root),
+        .target = options.target,
+        // Assertions are half of what the tests check.
+        .optimize = if (options.optimize == .debug) .debug else .safe,
+        .link_libc = true,
+    });
+    return b.addTest(.{
+        .name = layer.name,
+        .root_module = module,
+        .test_runner = if (runner) |path| .{ .path = path, .mode = .simple } else null,
+    });
+}
+
+/// Both processors, since the first system that has run on both.
+fn addMacos(b: *std.Build, native: Native) void {
+    const step = b.step("macos", "Compile and link the library and the Zig tests for macOS");
+    for ([_]std.Target.Cpu.Arch{ .aarch64, .x86_64 }) |arch| {
+        var there = native;
+        there.options.target = b.resolveTargetQuery(.{
+            .cpu_arch = arch,
+            .os_tag = .macos,
+            .os_version_min = .{ .semver = .{ .major = 11, .minor = 0, .patch = 0 } },
+        });
+        there.options.lto = false;
+        step.dependOn(&there.addSharedLibrary().step);
+        for (zig_layers) |layer| step.dependOn(&addLayerTests(b, there.options, layer, null).step);
+    }
 }
 
 fn addHttp2(b: *std.Build, options: Options) void {

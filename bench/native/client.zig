@@ -1,6 +1,11 @@
 //! What the load clients share: words of the command line, connections, the clock.
 const std = @import("std");
 const sys = @import("sys");
+const linux = sys.system;
+
+/// EPOLLIN and EPOLLOUT.
+pub const readable: u32 = 0x1;
+pub const writable: u32 = 0x4;
 
 pub const Failure = error{
     Usage,
@@ -45,13 +50,13 @@ pub const Words = struct {
 
 /// An epoll set.
 pub fn newSet() Failure!c_int {
-    const fd = sys.epoll_create1(sys.cloexec);
+    const fd = linux.epoll_create1(linux.cloexec);
     return if (fd < 0) error.NoDescriptor else fd;
 }
 
 /// A blocking connection to this machine, without Nagle's delay.
 pub fn connect(port: u16) Failure!c_int {
-    const fd = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
+    const fd = sys.openBlockingSocket(sys.af_inet, sys.sock_stream);
     if (fd < 0) return error.NoDescriptor;
     const Address = extern struct { family: u16, port: u16, address: [4]u8, zero: [8]u8 = @splat(0) };
     const address: Address = .{
@@ -69,18 +74,18 @@ pub fn connect(port: u16) Failure!c_int {
 pub fn join(epoll_fd: c_int, fd: c_int, pointer: *anyopaque) Failure!void {
     const set_flags = 4;
     if (sys.fcntl(fd, set_flags, sys.nonblock) != 0) return error.NoDescriptor;
-    try watch(epoll_fd, sys.epoll_ctl_add, fd, sys.epollin, pointer);
+    try watch(epoll_fd, linux.epoll_ctl_add, fd, readable, pointer);
 }
 
 /// Adds or modifies what an epoll set waits for; the events carry the pointer.
 pub fn watch(epoll_fd: c_int, operation: c_int, fd: c_int, events: u32, pointer: *anyopaque) Failure!void {
-    var event: sys.EpollEvent = .{ .events = events, .data = .{ .ptr = @intFromPtr(pointer) } };
-    if (sys.epoll_ctl(epoll_fd, operation, fd, &event) != 0) return error.NoDescriptor;
+    var event: linux.EpollEvent = .{ .events = events, .data = .{ .ptr = @intFromPtr(pointer) } };
+    if (linux.epoll_ctl(epoll_fd, operation, fd, &event) != 0) return error.NoDescriptor;
 }
 
 pub fn nowNs() u64 {
     var now: sys.Timespec = undefined;
-    std.debug.assert(sys.clock_gettime(sys.clock_monotonic, &now) == 0);
+    std.debug.assert(sys.clock_gettime(linux.clock_monotonic, &now) == 0);
     return @as(u64, @intCast(now.sec)) * std.time.ns_per_s + @as(u64, @intCast(now.nsec));
 }
 

@@ -116,7 +116,7 @@ const Load = struct {
     fn run(load: *Load) Failure!u64 {
         const begin = client.nowNs();
         const end = begin + load.settings.milliseconds * std.time.ns_per_ms + drain_ns;
-        var events: [events_max]sys.EpollEvent = undefined;
+        var events: [events_max]sys.system.EpollEvent = undefined;
         while (load.answered < load.latencies.len) {
             const now = client.nowNs();
             if (now > end) break;
@@ -125,7 +125,7 @@ const Load = struct {
                 connection.due_ns = load.dueNs(begin, load.sent);
                 try load.ask(connection);
             }
-            const count = sys.epoll_wait(load.epoll_fd, &events, events_max, 0);
+            const count = sys.system.epoll_wait(load.epoll_fd, &events, events_max, 0);
             if (count < 0) continue;
             for (events[0..@intCast(count)]) |event| try load.receive(@ptrFromInt(event.data.ptr));
         }

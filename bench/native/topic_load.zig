@@ -178,7 +178,7 @@ const Load = struct {
         const begin = client.nowNs();
         const end = begin + settings.milliseconds * std.time.ns_per_ms;
         const limit = settings.in_flight * @max(settings.subscribers / settings.topics, 1);
-        var events: [events_max]sys.EpollEvent = undefined;
+        var events: [events_max]sys.system.EpollEvent = undefined;
         var stopped: u64 = 0;
         while (true) {
             const now = client.nowNs();
@@ -196,7 +196,7 @@ const Load = struct {
                 if (load.delivered >= load.expected or now > end + drain_ns) break;
             }
             try load.flush();
-            const count = sys.epoll_wait(load.epoll_fd, &events, events_max, 0);
+            const count = sys.system.epoll_wait(load.epoll_fd, &events, events_max, 0);
             if (count < 0) continue;
             for (events[0..@intCast(count)]) |event| try load.receive(@ptrFromInt(event.data.ptr), buffer);
         }

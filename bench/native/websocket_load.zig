@@ -127,8 +127,8 @@ const Load = struct {
         const waits = connection.unsent_bytes > 0;
         if (waits == connection.waits_for_room) return;
         connection.waits_for_room = waits;
-        const events = sys.epollin | if (waits) sys.epollout else 0;
-        try client.watch(load.epoll_fd, sys.epoll_ctl_mod, connection.fd, events, connection);
+        const events = client.readable | if (waits) client.writable else 0;
+        try client.watch(load.epoll_fd, sys.system.epoll_ctl_mod, connection.fd, events, connection);
     }
 
     fn receive(load: *Load, connection: *Connection, buffer: []u8) Failure!void {
@@ -159,14 +159,14 @@ const Load = struct {
             .echo => for (load.connections) |*connection| try load.send(connection, load.settings.in_flight),
             .broadcast => try load.publish(),
         }
-        var events: [events_max]sys.EpollEvent = undefined;
+        var events: [events_max]sys.system.EpollEvent = undefined;
         while (client.nowNs() < end) {
-            const count = sys.epoll_wait(load.epoll_fd, &events, events_max, 100);
+            const count = sys.system.epoll_wait(load.epoll_fd, &events, events_max, 100);
             if (count < 0) continue;
             for (events[0..@intCast(count)]) |event| {
                 const connection: *Connection = @ptrFromInt(event.data.ptr);
-                if (event.events & sys.epollout != 0) try load.flush(connection);
-                if (event.events & ~sys.epollout != 0) try load.receive(connection, buffer);
+                if (event.events & client.writable != 0) try load.flush(connection);
+                if (event.events & ~client.writable != 0) try load.receive(connection, buffer);
             }
         }
         return client.nowNs() - begin;

@@ -45,7 +45,7 @@ class Loop:
 
     @property
     def backend(self) -> str:
-        """What watches the connections of this thread: ``"io_uring"`` or ``"epoll"``."""
+        """What watches the connections of this thread: ``"io_uring"``, ``"epoll"`` or ``"kqueue"``."""
         return loop_backend()
 
     @property

@@ -1,15 +1,19 @@
-"""What watches the descriptors of connections: Linux's io_uring or epoll."""
+"""What watches the descriptors of connections: Linux's io_uring or epoll, kqueue on macOS."""
 
 from __future__ import annotations
 
 import os
+import sys
 
 from ..native import abi, lib
 
 #: The variable that names the backend to take; empty or not set for the best that the kernel has.
 VARIABLE = "SOCKETIFY_BACKEND"
 
-_NAMES = {abi.BACKEND_EPOLL: "epoll", abi.BACKEND_IO_URING: "io_uring"}
+_NAMES = {abi.BACKEND_EPOLL: "epoll", abi.BACKEND_IO_URING: "io_uring", abi.BACKEND_KQUEUE: "kqueue"}
+
+#: What this system may have.
+_HERE = "kqueue" if sys.platform == "darwin" else "epoll or io_uring"
 
 
 def check_backend() -> None:
@@ -39,7 +43,7 @@ def open_loop() -> None:
 
 
 def chosen_backend() -> str:
-    """Return what a native loop of this process will have: ``"io_uring"`` or ``"epoll"``.
+    """Return what a native loop of this process will have: ``"io_uring"``, ``"epoll"`` or ``"kqueue"``.
 
     Raises:
         RuntimeError: SOCKETIFY_BACKEND names no backend, or one that the kernel refuses.
@@ -47,7 +51,7 @@ def chosen_backend() -> str:
     """
     found = lib.sk_backend()
     if found == abi.BACKEND_UNKNOWN:
-        message = f"{VARIABLE} must be epoll or io_uring, not {os.environ.get(VARIABLE)!r}"
+        message = f"{VARIABLE} must be {_HERE}, not {os.environ.get(VARIABLE)!r}"
         raise RuntimeError(message)
     if found == abi.BACKEND_UNAVAILABLE:
         message = f"{VARIABLE}={os.environ.get(VARIABLE)}: {backend_refusal()}"
@@ -56,7 +60,7 @@ def chosen_backend() -> str:
 
 
 def loop_backend() -> str:
-    """Return what the native loop of this thread has: ``"io_uring"`` or ``"epoll"``."""
+    """Return what the native loop of this thread has: ``"io_uring"``, ``"epoll"`` or ``"kqueue"``."""
     open_loop()
     return _NAMES[lib.sk_loop_backend()]
 

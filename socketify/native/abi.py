@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x7FD218DF86C3B2A5
+DIGEST = 0x8A32942171790FB7
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -64,6 +64,7 @@ PROXY_OPTIONAL = 1
 PROXY_REQUIRED = 2
 BACKEND_EPOLL = 0
 BACKEND_IO_URING = 1
+BACKEND_KQUEUE = 2
 BACKEND_UNKNOWN = -1
 BACKEND_UNAVAILABLE = -2
 REQUEST_IS_GONE = "the request is gone: call preserve() before the handler returns"

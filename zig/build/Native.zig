@@ -84,6 +84,8 @@ pub fn addSharedLibrary(native: Native) *std.Build.Step.Compile {
     module.addCSourceFile(.{ .file = native.abiUnit(), .flags = native.cppFlags() });
     for (native.shimUnits()) |unit| module.addCSourceFile(.{ .file = unit, .flags = native.cppFlags() });
     const library = b.addLibrary(.{ .name = "socketify", .linkage = .dynamic, .root_module = module });
+    // Zig's linker for Mach-O knows no list of symbols: what the socket layer gives to the shim is exported there as well.
+    // Nobody is bound to it by accident, as names have two levels there.
     if (native.options.target.result.ofmt == .elf) library.setVersionScript(b.path(exported_symbols));
     native.tune(library);
     return library;
@@ -121,7 +123,8 @@ pub fn tune(native: Native, artifact: *std.Build.Step.Compile) void {
     artifact.link_gc_sections = true;
     // Zig's own linker, its choice when debugging, leaves symbols of C++ objects undefined in a shared library.
     artifact.use_llvm = true;
-    artifact.use_lld = true;
+    // There is none for Mach-O.
+    artifact.use_lld = native.options.target.result.ofmt == .elf;
     if (native.options.lto) artifact.lto = .full;
 }
 

@@ -18,7 +18,7 @@ fn query(fd: c_int, side: Side) ?sys.SockaddrStorage {
 /// In host order, or -1 for sockets without one.
 fn portOf(fd: c_int, side: Side) c_int {
     const storage = query(fd, side) orelse return -1;
-    if (storage.family != sys.af_inet and storage.family != sys.af_inet6) return -1;
+    if (storage.family() != sys.af_inet and storage.family() != sys.af_inet6) return -1;
     return std.mem.readInt(u16, storage.data[0..2], .big);
 }
 
@@ -27,7 +27,7 @@ fn copyAddress(fd: c_int, side: Side, out: [*]u8, length: *c_int) void {
     const room = length.*;
     length.* = 0;
     const storage = query(fd, side) orelse return;
-    var bytes: []const u8 = switch (storage.family) {
+    var bytes: []const u8 = switch (storage.family()) {
         sys.af_inet => storage.data[2..6],
         sys.af_inet6 => storage.data[6..22],
         else => return,

@@ -2,6 +2,7 @@
 const std = @import("std");
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
+const Events = @import("poll.zig").Events;
 const Context = @import("context.zig").Context;
 const Completion = @import("ring.zig").Completion;
 const listener_module = @import("listener.zig");
@@ -9,7 +10,7 @@ const Listener = listener_module.Listener;
 const socket_module = @import("socket.zig");
 const Flags = socket_module.Flags;
 const Socket = socket_module.Socket;
-const Uring = @import("uring.zig").Uring;
+const Uring = @import("backend.zig").Uring;
 const uring_slot = @import("uring_slot.zig");
 const Operation = uring_slot.Operation;
 const Tag = uring_slot.Tag;
@@ -19,7 +20,7 @@ pub export fn us_socket_has_input(socket: *const Socket) c_int {
     if (socket.closed() or socket.isCarried() or socket.has(Flags.paused) or socket.has(Flags.ended)) return 0;
     var unread: c_int = 0;
     if (sys.ioctl(socket.poll.fd, sys.fionread, &unread) == 0 and unread > 0) return 1;
-    const uring = socket.context.loop.uring orelse return 0;
+    const uring = socket.context.loop.uring() orelse return 0;
     if (!uring.ring.isOwned()) return 0;
     if (uring.slots.items[socket.poll.slot].holds) return 1;
     var completions: Completions = .of(uring);
@@ -37,7 +38,7 @@ pub export fn us_socket_context_accept_waiting(context: *Context, shared: c_int)
         // The open callback may close any of them.
         next = listening.next;
         if (listening.is_shared and shared == 0) continue;
-        if (context.loop.uring) |uring| acceptTaken(uring, listening);
+        if (context.loop.uring()) |uring| acceptTaken(uring, listening);
         if (context.listeners == null) return;
         listener_module.accept(listening, @intCast(context.backlog));
         if (context.listeners == null) return;
@@ -47,7 +48,7 @@ pub export fn us_socket_context_accept_waiting(context: *Context, shared: c_int)
 /// Those that the kernel accepted ahead, from which on it accepts no further ones.
 fn acceptTaken(uring: *Uring, listening: *Listener) void {
     if (!uring.ring.isOwned()) return;
-    listening.poll.remove(uring.loop, sys.epollin);
+    listening.poll.remove(uring.loop, Events.readable);
     uring.prepare();
     uring.ring.completeAll();
     var completions: Completions = .of(uring);

@@ -1,5 +1,6 @@
 //! The epoll backend: which descriptors are ready, asked for once a turn.
 const sys = @import("sys.zig");
+const linux = sys.system;
 const Poll = @import("poll.zig").Poll;
 const Loop = @import("loop.zig").Loop;
 
@@ -9,15 +10,43 @@ pub const Epoll = extern struct {
     fd: c_int = -1,
     ready_index: u32 = 0,
     ready_count: u32 = 0,
-    ready: [events_max]sys.EpollEvent = undefined,
+    ready: [events_max]linux.EpollEvent = undefined,
 
-    pub fn control(epoll: *Epoll, operation: c_int, poll: *Poll) bool {
-        var event: sys.EpollEvent = .{ .events = poll.interest, .data = .{ .ptr = @intFromPtr(poll) } };
-        return sys.epoll_ctl(epoll.fd, operation, poll.fd, &event) == 0;
+    pub fn open(epoll: *Epoll) bool {
+        epoll.fd = linux.epoll_create1(linux.cloexec);
+        return epoll.fd >= 0;
+    }
+
+    pub fn close(epoll: *Epoll) void {
+        if (epoll.fd >= 0) _ = sys.close(epoll.fd);
+    }
+
+    /// Whose parent has it: the descriptor here is a duplicate.
+    pub fn forget(epoll: *Epoll) void {
+        _ = sys.close(epoll.fd);
+    }
+
+    fn control(epoll: *Epoll, operation: c_int, poll: *Poll) bool {
+        var event: linux.EpollEvent = .{ .events = poll.interest, .data = .{ .ptr = @intFromPtr(poll) } };
+        return linux.epoll_ctl(epoll.fd, operation, poll.fd, &event) == 0;
+    }
+
+    pub fn add(epoll: *Epoll, poll: *Poll) bool {
+        return epoll.control(linux.epoll_ctl_add, poll);
+    }
+
+    pub fn changed(epoll: *Epoll, poll: *Poll) void {
+        _ = epoll.control(linux.epoll_ctl_mod, poll);
+    }
+
+    pub const moved = changed;
+
+    pub fn remove(epoll: *Epoll, poll: *Poll) void {
+        _ = epoll.control(linux.epoll_ctl_del, poll);
     }
 
     pub fn wait(epoll: *Epoll, timeout_ms: c_int) void {
-        const count = sys.epoll_wait(epoll.fd, &epoll.ready, events_max, timeout_ms);
+        const count = linux.epoll_wait(epoll.fd, &epoll.ready, events_max, timeout_ms);
         epoll.ready_count = if (count > 0) @intCast(count) else 0;
         epoll.ready_index = 0;
     }

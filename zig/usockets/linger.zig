@@ -3,7 +3,9 @@
 const std = @import("std");
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
-const Loop = @import("loop.zig").Loop;
+const Events = @import("poll.zig").Events;
+const loop_module = @import("loop.zig");
+const Loop = loop_module.Loop;
 const timeout = @import("timeout.zig");
 const Pending = @import("pending.zig").Pending;
 
@@ -34,12 +36,15 @@ pub const Linger = struct {
 
 const Input = enum { none, some, ended };
 
-fn discardInput(fd: c_int, budget: *usize) Input {
+fn discardInput(loop: *Loop, fd: c_int, budget: *usize) Input {
     var found: Input = .none;
     var rounds: u32 = 0;
     while (rounds < 4) : (rounds += 1) {
-        // TCP drops with MSG_TRUNC what it would have copied.
-        const count = sys.recv(fd, null, discard_bytes, sys.msg_dontwait | sys.msg_trunc);
+        const count = if (sys.is_linux)
+            // TCP drops with MSG_TRUNC what it would have copied.
+            sys.recv(fd, null, discard_bytes, sys.msg_dontwait | sys.system.msg_trunc)
+        else
+            sys.recv(fd, loop.receiveBuffer(), loop_module.receive_bytes, sys.msg_dontwait);
         if (count == 0) return .ended;
         if (count < 0) return if (sys.errno() == .AGAIN) found else .ended;
         found = .some;
@@ -55,7 +60,7 @@ pub fn close(loop: *Loop, poll: *Poll, given: Pending, expects: bool) void {
     var output = given;
     const owes = !output.isEmpty();
     var budget = linger_bytes_max;
-    const input: Input = if (owes) .none else discardInput(fd, &budget);
+    const input: Input = if (owes) .none else discardInput(loop, fd, &budget);
     const lingers = (owes or input == .some or (expects and input == .none)) and loop.lingering_count < lingering_max;
     const entry = (if (lingers) sys.create(Linger, 0) else null) orelse {
         output.free();
@@ -65,7 +70,7 @@ pub fn close(loop: *Loop, poll: *Poll, given: Pending, expects: bool) void {
     const seconds: u32 = if (owes) output_seconds else linger_seconds;
     const now = loop.tick();
     entry.* = .{
-        .poll = .{ .fd = fd, .kind = .linger, .slot = poll.slot },
+        .poll = poll.successor(.linger),
         .deadline = now + seconds,
         .last = now + linger_seconds_max,
         .budget = budget,
@@ -76,7 +81,7 @@ pub fn close(loop: *Loop, poll: *Poll, given: Pending, expects: bool) void {
     loop.lingering = entry;
     loop.lingering_count += 1;
     // The descriptor is watched already, pointing to a socket that is about to go.
-    entry.poll.interest = @intCast(if (owes) sys.epollin | sys.epollout else sys.epollin);
+    entry.poll.interest = @intCast(if (owes) Events.readable | Events.writable else Events.readable);
     entry.poll.moved(loop);
     timeout.need(loop, entry.deadline);
 }
@@ -86,15 +91,15 @@ pub fn ready(loop: *Loop, entry: *Linger) void {
         if (!entry.output.flush(entry.poll.fd)) return end(loop, entry);
         if (!entry.output.isEmpty()) {
             // The end of input would wake us without end.
-            if (discardInput(entry.poll.fd, &entry.budget) == .ended) entry.poll.remove(loop, sys.epollin);
+            if (discardInput(loop, entry.poll.fd, &entry.budget) == .ended) entry.poll.remove(loop, Events.readable);
             return;
         }
-        _ = sys.shutdown(entry.poll.fd, sys.shut_wr);
-        entry.poll.change(loop, sys.epollin);
+        entry.poll.shutdown(loop, sys.shut_wr);
+        entry.poll.change(loop, Events.readable);
         entry.deadline = @min(entry.deadline, loop.tick() + linger_seconds);
         timeout.need(loop, entry.deadline);
     }
-    switch (discardInput(entry.poll.fd, &entry.budget)) {
+    switch (discardInput(loop, entry.poll.fd, &entry.budget)) {
         .ended => end(loop, entry),
         // The timer finds out when it fires.
         .some => entry.deadline = @max(entry.deadline, @min(entry.last, loop.tick() + linger_seconds)),

@@ -2,6 +2,7 @@
 const std = @import("std");
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
+const Events = @import("poll.zig").Events;
 const Loop = @import("loop.zig").Loop;
 const Context = @import("context.zig").Context;
 const Socket = @import("socket.zig").Socket;
@@ -17,7 +18,7 @@ const retry_seconds = 60;
 const retry_shared_seconds = 1;
 const option_exclusive: c_int = 1;
 const unix_path_offset = 2;
-const unix_path_max = 107;
+const unix_path_max = sys.unix_path_max;
 
 pub const Listener = extern struct {
     poll: Poll,
@@ -49,7 +50,7 @@ pub const Listener = extern struct {
     }
 
     fn pause(listening: *Listener) void {
-        listening.poll.remove(listening.context.loop, sys.epollin);
+        listening.poll.remove(listening.context.loop, Events.readable);
     }
 
     /// Whether connections may be accepted before the loop gets to them, as a multishot accept does. Not where they could be
@@ -61,14 +62,8 @@ pub const Listener = extern struct {
 
     /// How many wait to be accepted; null where the system only says that somebody does.
     fn waiting(listening: *const Listener) ?u32 {
-        const queue_offset = 24;
-        var info: [queue_offset + 4]u8 align(4) = @splat(0);
-        var length: u32 = info.len;
-        // Of a socket that listens, tcpi_unacked is the length of its queue.
-        if (sys.getsockopt(listening.poll.fd, sys.ipproto_tcp, sys.tcp_info, &info, &length) == 0 and length == info.len)
-            return std.mem.readInt(u32, info[queue_offset..], .native);
-        var poll: sys.Pollfd = .{ .fd = listening.poll.fd, .events = sys.epollin };
-        return if (sys.poll(&poll, 1, 0) > 0) null else 0;
+        const fd = listening.poll.fd;
+        return sys.backlogOf(fd) orelse if (sys.isReadable(fd, 0)) null else 0;
     }
 
     /// As many are open as may be.
@@ -125,7 +120,7 @@ pub fn resumeAll(context: *Context) void {
 fn watchAll(context: *Context) void {
     var next = context.listeners;
     while (next) |listening| : (next = listening.next) {
-        listening.poll.add(context.loop, sys.epollin);
+        listening.poll.add(context.loop, Events.readable);
     }
 }
 
@@ -179,7 +174,7 @@ pub fn accept(listening: *Listener, count: u32) void {
     while (accepted < count) : (accepted += 1) {
         // The next event says whether somebody waits.
         if (context.isFull()) return;
-        const fd = sys.accept4(listening.poll.fd, null, null, sys.cloexec | sys.nonblock);
+        const fd = sys.acceptSocket(listening.poll.fd);
         if (fd < 0) {
             if (listening.failed(sys.errno())) continue;
             return;
@@ -198,7 +193,7 @@ fn open(listening: *Listener, fd: c_int) void {
         return;
     };
     const is_tls = context.tls != null;
-    if ((is_tls and !tls_socket.begin(socket, context)) or !socket.poll.start(context.loop, sys.epollin)) {
+    if ((is_tls and !tls_socket.begin(socket, context)) or !socket.poll.start(context.loop, Events.readable)) {
         timeout.forget(socket);
         if (socket.tls) |session| session.destroy();
         _ = sys.close(fd);
@@ -236,7 +231,7 @@ fn register(context: *Context, fd: c_int, ext_size: c_int, is_tcp: bool, origin:
     // Accepted connections inherit it.
     const on: c_int = 1;
     if (is_tcp) _ = sys.setsockopt(fd, sys.ipproto_tcp, sys.tcp_nodelay, &on, @sizeOf(c_int));
-    if (!listening.poll.start(context.loop, sys.epollin)) {
+    if (!listening.poll.start(context.loop, Events.readable)) {
         sys.free(listening);
         return failAndClose(context, fd);
     }
@@ -247,7 +242,7 @@ fn register(context: *Context, fd: c_int, ext_size: c_int, is_tcp: bool, origin:
 }
 
 fn bindTo(info: *const sys.Addrinfo, options: c_int, dual_stack: bool, backlog: c_int) c_int {
-    const fd = sys.socket(info.family, info.socktype | sys.cloexec | sys.nonblock, info.protocol);
+    const fd = sys.openSocket(info.family, info.socktype, info.protocol);
     if (fd < 0) return -1;
     const on: c_int = 1;
     _ = sys.setsockopt(fd, sys.sol_socket, sys.so_reuseaddr, &on, @sizeOf(c_int));
@@ -280,7 +275,7 @@ export fn us_socket_context_listen(
     const service_text: [*:0]const u8 = @ptrCast(&service);
     var found: ?*sys.Addrinfo = null;
     const resolved = sys.getaddrinfo(host, service_text, &hints, &found);
-    if (resolved != 0) return fail(context, resolved);
+    if (resolved != 0) return fail(context, sys.resolverError(resolved));
     defer sys.freeaddrinfo(found.?);
     var code: c_int = 0;
     // Without a host, IPv6 is first: it serves both families where it is on.
@@ -299,7 +294,7 @@ export fn us_socket_context_listen(
 
 /// A socket file that nobody listens on is left over from a process that died.
 fn isStale(path: *const sys.SockaddrStorage, length: u32) bool {
-    const fd = sys.socket(sys.af_unix, sys.sock_stream | sys.cloexec | sys.nonblock, 0);
+    const fd = sys.openSocket(sys.af_unix, sys.sock_stream, 0);
     if (fd < 0) return false;
     defer _ = sys.close(fd);
     // ECONNREFUSED is only said of sockets; other files are never removed.
@@ -316,10 +311,10 @@ export fn us_socket_context_listen_unix(
     _ = .{ ssl, options };
     const text = std.mem.span(path);
     if (text.len == 0 or text.len > unix_path_max) return fail(context, @backingInt(sys.Errno.NAMETOOLONG));
-    var storage: sys.SockaddrStorage = .{ .family = @intCast(sys.af_unix) };
+    var storage: sys.SockaddrStorage = .of(sys.af_unix);
     @memcpy(storage.data[0..text.len], text);
     const length: u32 = @intCast(unix_path_offset + text.len + 1);
-    const fd = sys.socket(sys.af_unix, sys.sock_stream | sys.cloexec | sys.nonblock, 0);
+    const fd = sys.openSocket(sys.af_unix, sys.sock_stream, 0);
     if (fd < 0) return fail(context, sys.errnoValue());
     var bound = sys.bind(fd, &storage, length);
     if (bound != 0 and sys.errno() == .ADDRINUSE) {
@@ -337,17 +332,14 @@ export fn us_socket_context_listen_unix(
 
 export fn us_socket_context_listen_fd(ssl: c_int, context: *Context, given: c_int, shared: c_int, ext_size: c_int) ?*Listener {
     _ = ssl;
-    const f_dupfd_cloexec: c_int = 1030;
-    const f_getfl: c_int = 3;
-    const f_setfl: c_int = 4;
     var accepting: c_int = 0;
     var length: u32 = @sizeOf(c_int);
     if (sys.getsockopt(given, sys.sol_socket, sys.so_acceptconn, &accepting, &length) != 0)
         return fail(context, sys.errnoValue());
     if (accepting == 0) return fail(context, @backingInt(sys.Errno.INVAL));
-    const fd = sys.fcntl(given, f_dupfd_cloexec, @as(c_int, 3));
+    const fd = sys.fcntl(given, sys.f_dupfd_cloexec, @as(c_int, 3));
     if (fd < 0) return fail(context, sys.errnoValue());
-    _ = sys.fcntl(fd, f_setfl, sys.fcntl(fd, f_getfl) | sys.nonblock);
+    _ = sys.fcntl(fd, sys.f_setfl, sys.fcntl(fd, sys.f_getfl) | sys.nonblock);
     return register(context, fd, ext_size, address.localPort(fd) >= 0, if (shared != 0) .given else .made);
 }
 

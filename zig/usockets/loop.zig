@@ -3,9 +3,9 @@ const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
-const Epoll = @import("epoll.zig").Epoll;
-const Uring = @import("uring.zig").Uring;
+const alarm = @import("alarm.zig");
 const backend = @import("backend.zig");
+const Uring = backend.Uring;
 const Context = @import("context.zig").Context;
 const Socket = @import("socket.zig").Socket;
 const Spare = @import("spare.zig").Spare;
@@ -31,9 +31,9 @@ pub const Walk = struct {
 };
 
 pub const Loop = extern struct {
-    epoll: Epoll = .{},
-    /// The backend where it is not epoll.
-    uring: ?*Uring = null,
+    readiness: backend.Readiness = .{},
+    /// The backend where that is not it: see `uring`.
+    uring_or_null: ?*Uring = null,
     owner_pid: c_int,
     running: bool = false,
     /// Nothing is watched any more; only contexts and their sockets are left.
@@ -78,29 +78,21 @@ pub const Loop = extern struct {
 
     pub fn wake(loop: *Loop) void {
         if (loop.wake_pending.swap(true, .acq_rel)) return;
-        const one: u64 = 1;
-        // Fails only when the counter is full, and then the loop wakes all the same.
-        _ = sys.write(loop.wakeup.fd, @ptrCast(&one), @sizeOf(u64));
+        alarm.wake(loop, &loop.wakeup);
     }
 
     pub fn wokenUp(loop: *Loop) void {
         if (loop.wake_pending.swap(false, .acq_rel)) loop.on_wakeup(loop);
     }
 
-    fn openWakeup(loop: *Loop) bool {
-        // A ring watches its own event descriptor only while it waits itself.
-        if (loop.uring) |uring| {
-            loop.wakeup.fd = uring.ring.event_fd;
-            return true;
-        }
-        loop.wakeup.fd = sys.eventfd(0, sys.cloexec | sys.nonblock);
-        return loop.wakeup.fd >= 0 and loop.wakeup.start(loop, sys.epollin);
+    /// Null where there is none on this system, which the compiler knows.
+    pub inline fn uring(loop: *const Loop) ?*Uring {
+        return if (backend.has_kqueue) null else loop.uring_or_null;
     }
 
     /// Everything that is watched; errno says what failed.
     fn open(loop: *Loop) bool {
-        loop.sweep.fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock);
-        return loop.sweep.fd >= 0 and backend.open(loop) and loop.openWakeup() and loop.sweep.start(loop, sys.epollin);
+        return backend.open(loop) and alarm.openWakeup(loop, &loop.wakeup) and alarm.openTimer(loop, &loop.sweep);
     }
 
     /// The tick of this moment; inside a turn, the one of its beginning.
@@ -130,7 +122,7 @@ pub const Loop = extern struct {
     /// Events of this turn that were not handled yet now belong to `new`, or to nobody.
     pub fn redirectReady(loop: *Loop, old: *Poll, new: ?*Poll) void {
         // The other backend finds its polls by number.
-        if (loop.uring == null) loop.epoll.redirect(old, new);
+        if (loop.uring() == null) loop.readiness.redirect(old, new);
     }
 
     pub fn iterate(loop: *Loop, waits: bool) void {
@@ -140,12 +132,12 @@ pub const Loop = extern struct {
         loop.on_pre(loop);
         if (loop.collected) {
             loop.collected = false;
-        } else if (loop.uring) |uring| uring.wait(waits) else loop.epoll.wait(if (waits) -1 else 0);
+        } else if (loop.uring()) |ring| ring.wait(waits) else loop.readiness.wait(if (waits) -1 else 0);
         // Where nothing was waited for it is the same.
         if (waits) loop.now_tick = sys.monotonicTick();
         loop.turn += 1;
         Timer.runLazy(loop);
-        if (loop.uring) |uring| uring.dispatch() else loop.epoll.dispatch(loop);
+        if (loop.uring()) |ring| ring.dispatch() else loop.readiness.dispatch(loop);
         // After the sockets: when the program was blocked for long, those whose events waited for it are not idle.
         if (loop.sweep_due) {
             loop.sweep_due = false;
@@ -154,7 +146,7 @@ pub const Loop = extern struct {
         Socket.deliverScheduled(loop);
         if (loop.closed != null) Socket.freeClosed(loop);
         loop.on_post(loop);
-        if (loop.uring) |uring| uring.flush();
+        if (loop.uring()) |ring| ring.flush();
         loop.running = false;
         // What the post callback closed must not wait for traffic.
         if (loop.closed != null or loop.scheduled != null) loop.wake();
@@ -166,25 +158,20 @@ pub const Loop = extern struct {
             .carried => unreachable,
             .listener => listener.acceptAll(@fieldParentPtr("poll", poll)),
             .wakeup => {
-                drainCounter(poll.fd);
+                alarm.fired(loop, poll);
                 loop.wokenUp();
             },
             .sweep => {
-                drainCounter(poll.fd);
+                alarm.fired(loop, poll);
                 loop.sweep_due = true;
             },
             .timer => {
-                drainCounter(poll.fd);
-                Timer.fire(@fieldParentPtr("poll", poll));
+                const timer: *Timer = @fieldParentPtr("poll", poll);
+                timer.fired();
             },
             .linger => linger.ready(loop, @fieldParentPtr("poll", poll)),
             .partner => loop.partner.ready = true,
         }
-    }
-
-    fn drainCounter(fd: c_int) void {
-        var counter: u64 = undefined;
-        _ = sys.read(fd, @ptrCast(&counter), @sizeOf(u64));
     }
 };
 
@@ -227,7 +214,7 @@ export fn us_loop_free(loop: *Loop) void {
     Socket.freeClosed(loop);
     linger.closeAll(loop);
     // It is the backend's own.
-    if (loop.uring != null) loop.wakeup.fd = -1;
+    if (loop.uring() != null) loop.wakeup.fd = -1;
     backend.close(loop);
     for ([_]*c_int{ &loop.wakeup.fd, &loop.sweep.fd }) |fd| {
         if (fd.* >= 0) _ = sys.close(fd.*);
@@ -252,18 +239,27 @@ export fn us_loop_ext(loop: *Loop) *anyopaque {
 }
 
 export fn us_loop_run(loop: *Loop) void {
-    if (loop.uring) |uring| return uring.run();
+    if (loop.uring()) |uring| return uring.run();
     while (loop.active > 0) loop.iterate(true);
 }
 
 export fn us_loop_pump(loop: *Loop) c_int {
     if (loop.running) return -1;
-    if (loop.uring == null or loop.partner.follows()) loop.iterate(false) else loop.uring.?.pump(turns_per_pump);
+    if (!loop.partner.follows()) {
+        if (loop.uring()) |uring| {
+            uring.pump(turns_per_pump);
+            return 0;
+        }
+    }
+    loop.iterate(false);
+    if (!backend.has_kqueue or loop.partner.follows()) return 0;
+    // What a kqueue has told stays counted until it has looked again, and who waits for its descriptor would wake for nothing.
+    if (loop.readiness.told_count > 0) loop.iterate(false);
     return 0;
 }
 
 export fn us_loop_fd(loop: *Loop) c_int {
-    return if (loop.uring) |uring| uring.ring.event_fd else loop.epoll.fd;
+    return if (loop.uring()) |uring| uring.ring.event_fd else loop.readiness.fd;
 }
 
 export fn us_wakeup_loop(loop: *Loop) void {

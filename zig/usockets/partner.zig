@@ -4,6 +4,7 @@
 //! circle, which the kernel refuses. Whoever waits has its own events in one system call, and those of the other in two.
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
+const Events = @import("poll.zig").Events;
 const Loop = @import("loop.zig").Loop;
 const uring_partner = @import("uring_partner.zig");
 
@@ -18,10 +19,10 @@ pub const Partner = extern struct {
 
     /// The descriptor is watched no more, and stays open.
     fn stop(partner: *Partner, loop: *Loop) void {
-        if (loop.uring) |uring| {
+        if (loop.uring()) |uring| {
             uring_partner.forget(uring, &partner.poll);
         } else if (loop.owner_pid == sys.getpid()) {
-            _ = loop.epoll.control(sys.epoll_ctl_del, &partner.poll);
+            loop.readiness.remove(&partner.poll);
         }
         partner.poll.fd = -1;
     }
@@ -35,8 +36,8 @@ export fn us_loop_lead(loop: *Loop, fd: c_int) c_int {
     const partner = &loop.partner;
     partner.* = .{};
     partner.poll.fd = fd;
-    if (partner.poll.start(loop, sys.epollin)) {
-        const uring = loop.uring orelse return 0;
+    if (partner.poll.start(loop, Events.readable)) {
+        const uring = loop.uring() orelse return 0;
         if (uring_partner.begin(uring)) return 0;
         partner.stop(loop);
     }
@@ -48,7 +49,7 @@ export fn us_loop_follow(loop: *Loop) void {
     const partner = &loop.partner;
     if (!partner.follows()) return;
     partner.stop(loop);
-    if (loop.uring) |uring| uring_partner.end(uring);
+    if (loop.uring()) |uring| uring_partner.end(uring);
     // Who waits from now on must hear of what is left.
     if (loop.collected) loop.wake();
 }
@@ -62,14 +63,14 @@ export fn us_loop_wait(loop: *Loop, timeout_ms: c_int) c_int {
     const poll = &loop.partner.poll;
     var found = loop.partner.ready;
     var count: u32 = undefined;
-    if (loop.uring) |uring| {
+    if (loop.uring()) |uring| {
         uring_partner.collect(uring, timeout_ms);
         found = uring_partner.takeOut(uring, poll) or found;
         count = uring.ready_count;
     } else {
-        loop.epoll.wait(timeout_ms);
-        found = loop.epoll.takeOut(poll) or found;
-        count = loop.epoll.ready_count;
+        loop.readiness.wait(timeout_ms);
+        found = loop.readiness.takeOut(poll) or found;
+        count = loop.readiness.ready_count;
     }
     loop.partner.ready = false;
     loop.collected = count > 0;

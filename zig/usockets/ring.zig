@@ -3,6 +3,7 @@ const std = @import("std");
 const assert = std.debug.assert;
 const linux = std.os.linux;
 const sys = @import("sys.zig");
+const system = sys.system;
 
 const entries = 1024;
 /// More than all that one turn can complete, so that nothing overflows.
@@ -36,7 +37,7 @@ pub const Ring = struct {
         parameters.cq_entries = completion_entries;
         var queues: linux.IoUring = try .init_params(entries, &parameters);
         errdefer queues.deinit();
-        const event_fd = sys.eventfd(0, sys.cloexec | sys.nonblock);
+        const event_fd = system.eventfd(0, system.cloexec | sys.nonblock);
         if (event_fd < 0) return switch (sys.errno()) {
             .MFILE => error.ProcessFdQuotaExceeded,
             .NFILE => error.SystemFdQuotaExceeded,
@@ -45,11 +46,11 @@ pub const Ring = struct {
         };
         errdefer _ = sys.close(event_fd);
         queues.register_eventfd(event_fd) catch return error.SystemOutdated;
-        const protection = sys.prot_read | sys.prot_write;
-        const page = sys.mmap(null, std.heap.page_size_min, protection, sys.map_private | sys.map_anonymous, -1, 0);
-        if (page == sys.map_failed) return error.SystemResources;
-        errdefer _ = sys.munmap(page, std.heap.page_size_min);
-        if (sys.madvise(page, std.heap.page_size_min, sys.madv_wipeonfork) != 0) return error.SystemOutdated;
+        const protection = system.prot_read | system.prot_write;
+        const page = system.mmap(null, std.heap.page_size_min, protection, system.map_private | system.map_anonymous, -1, 0);
+        if (page == system.map_failed) return error.SystemResources;
+        errdefer _ = system.munmap(page, std.heap.page_size_min);
+        if (system.madvise(page, std.heap.page_size_min, system.madv_wipeonfork) != 0) return error.SystemOutdated;
         const owned: *volatile u32 = @ptrCast(@alignCast(page));
         owned.* = 1;
         return .{
@@ -62,7 +63,7 @@ pub const Ring = struct {
     }
 
     pub fn close(ring: *Ring) void {
-        _ = sys.munmap(@ptrCast(@volatileCast(ring.owned)), std.heap.page_size_min);
+        _ = system.munmap(@ptrCast(@volatileCast(ring.owned)), std.heap.page_size_min);
         ring.queues.deinit();
         _ = sys.close(ring.event_fd);
         ring.fd = -1;

@@ -2,7 +2,7 @@
 const std = @import("std");
 const assert = std.debug.assert;
 const linux = std.os.linux;
-const sys = @import("sys.zig");
+const system = @import("sys.zig").system;
 const padding_bytes = @import("loop.zig").padding_bytes;
 
 const count = 256;
@@ -25,9 +25,10 @@ pub const Buffers = struct {
     }
 
     pub fn open(ring_fd: c_int) !Buffers {
-        const memory = sys.mmap(null, total_bytes, sys.prot_read | sys.prot_write, sys.map_private | sys.map_anonymous, -1, 0);
-        if (memory == sys.map_failed) return error.SystemResources;
-        errdefer _ = sys.munmap(memory, total_bytes);
+        const protection = system.prot_read | system.prot_write;
+        const memory = system.mmap(null, total_bytes, protection, system.map_private | system.map_anonymous, -1, 0);
+        if (memory == system.map_failed) return error.SystemResources;
+        errdefer _ = system.munmap(memory, total_bytes);
         const registration = std.mem.zeroInit(linux.io_uring_buf_reg, .{
             .ring_addr = @intFromPtr(memory),
             .ring_entries = count,
@@ -43,7 +44,7 @@ pub const Buffers = struct {
     }
 
     pub fn close(buffers: *Buffers) void {
-        _ = sys.munmap(buffers.table, total_bytes);
+        _ = system.munmap(buffers.table, total_bytes);
     }
 
     /// What is in a buffer; there is padding before and behind.

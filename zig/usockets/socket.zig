@@ -3,6 +3,7 @@ const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
+const Events = @import("poll.zig").Events;
 const loop_module = @import("loop.zig");
 const Loop = loop_module.Loop;
 const Context = @import("context.zig").Context;
@@ -98,27 +99,27 @@ pub const Socket = extern struct {
     /// Events of the socket. The context's callbacks may close it, or move it to other memory.
     pub fn ready(first: *Socket, events: u32) void {
         var socket = first;
-        if (events & sys.epollerr != 0) {
+        if (events & Events.failed != 0) {
             _ = socket.close(0, null);
             return;
         }
-        if (events & sys.epollout != 0 and (if (socket.tls == null) socket.sendsAgain() else tls_socket.writable(socket))) {
+        if (events & Events.writable != 0 and (if (socket.tls == null) socket.sendsAgain() else tls_socket.writable(socket))) {
             socket.set(Flags.write_failed, false);
             if (socket.context.on_writable) |callback| socket = callback(socket) orelse return;
             if (socket.closed()) return;
             const waits = socket.has(Flags.write_failed) and !socket.has(Flags.shut_down);
-            if (!waits and !socket.owesOutput()) socket.poll.remove(socket.context.loop, sys.epollout);
+            if (!waits and !socket.owesOutput()) socket.poll.remove(socket.context.loop, Events.writable);
         }
         if (socket.closed()) return;
-        if (events & sys.epollrdhup != 0) {
+        if (events & Events.half_closed != 0) {
             // It stays so for ever. Only a paused socket asks.
-            socket.poll.remove(socket.context.loop, sys.epollrdhup);
+            socket.poll.remove(socket.context.loop, Events.half_closed);
             if (socket.context.on_half_closed) |callback| callback(socket);
             if (socket.closed()) return;
         }
-        if (events & sys.epollin != 0 and !socket.has(Flags.paused)) {
+        if (events & Events.readable != 0 and !socket.has(Flags.paused)) {
             if (socket.tls == null) socket.receive() else tls_socket.receive(socket);
-        } else if (events & sys.epollhup != 0) {
+        } else if (events & Events.hung_up != 0) {
             _ = socket.close(0, null);
         }
     }
@@ -130,7 +131,7 @@ pub const Socket = extern struct {
         while (reads < reads_per_turn) : (reads += 1) {
             const count = sys.recv(socket.poll.fd, loop.receiveBuffer(), loop_module.receive_bytes, 0);
             if (count > 0) {
-                if (loop.uring) |uring| uring.noteRead(&socket.poll, @intCast(count));
+                if (loop.uring()) |uring| uring.noteRead(&socket.poll, @intCast(count));
                 socket = socket.context.on_data.?(socket, loop.receiveBuffer(), @intCast(count)) orelse return;
                 if (socket.closed() or socket.has(Flags.paused)) return;
                 // A short read emptied the kernel's buffer.
@@ -155,7 +156,7 @@ pub const Socket = extern struct {
             return;
         }
         // The end of input stays readable for ever.
-        socket.poll.remove(socket.context.loop, sys.epollin);
+        socket.poll.remove(socket.context.loop, Events.readable);
         if (socket.has(Flags.ended)) return;
         socket.set(Flags.ended, true);
         _ = socket.context.on_end.?(socket);
@@ -226,14 +227,14 @@ pub const Socket = extern struct {
     /// Bytes that the caller knows to be sent, but that the kernel did not take.
     pub fn keepUnsent(socket: *Socket, data: []const u8) void {
         if (socket.tls) |session| {
-            if (session.keep(data)) socket.poll.add(socket.context.loop, sys.epollout) else socket.cut();
+            if (session.keep(data)) socket.poll.add(socket.context.loop, Events.writable) else socket.cut();
             return;
         }
         if (socket.unsent == null) socket.unsent = sys.create(Pending, 0);
         if (socket.unsent) |unsent| {
             if (unsent.bytes.len == 0) unsent.* = .{};
             if (unsent.append(data)) |_| {
-                socket.poll.add(socket.context.loop, sys.epollout);
+                socket.poll.add(socket.context.loop, Events.writable);
                 return;
             } else |_| {}
         }
@@ -243,12 +244,13 @@ pub const Socket = extern struct {
     /// A stream with a gap must not go on: its end is found by the next event.
     pub fn cut(socket: *Socket) void {
         if (socket.isCarried()) return carried.cut(socket);
-        _ = sys.shutdown(socket.poll.fd, sys.shut_rdwr);
+        socket.poll.shutdown(socket.context.loop, sys.shut_rdwr);
     }
 
     /// What this turn has collected for the socket leaves now.
     pub fn sendQueued(socket: *Socket) void {
-        if (socket.queued != 0) socket.context.loop.uring.?.sends.sendNow(socket);
+        if (socket.queued == 0) return;
+        if (socket.context.loop.uring()) |uring| uring.sends.sendNow(socket);
     }
 
     /// The kernel takes data once more. False when the context's callback has nothing to do.
@@ -260,7 +262,7 @@ pub const Socket = extern struct {
         }
         if (!unsent.isEmpty()) return false;
         socket.freeUnsent();
-        if (socket.has(Flags.shut_down)) _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
+        if (socket.has(Flags.shut_down)) socket.poll.shutdown(socket.context.loop, sys.shut_wr);
         return socket.tellsWritable();
     }
 
@@ -268,7 +270,7 @@ pub const Socket = extern struct {
     pub fn tellsWritable(socket: *Socket) bool {
         const waits = socket.has(Flags.write_failed) or socket.has(Flags.ended);
         if (waits and !socket.has(Flags.shut_down)) return true;
-        socket.poll.remove(socket.context.loop, sys.epollout);
+        socket.poll.remove(socket.context.loop, Events.writable);
         return false;
     }
 
@@ -322,7 +324,7 @@ pub const Socket = extern struct {
                 carried.receive(current);
             } else if (current.tls != null) {
                 tls_socket.receive(current);
-            } else if (loop.uring) |uring| uring.deliverHeld(current);
+            } else if (loop.uring()) |uring| uring.deliverHeld(current);
         }
     }
 
@@ -336,14 +338,14 @@ pub const Socket = extern struct {
         if (socket.isCarried()) return carried.send(socket, pieces, total);
         const loop = socket.context.loop;
         const queues = loop.running and !more and socket.unsent == null;
-        if (loop.uring) |uring| {
+        if (loop.uring()) |uring| {
             if (queues and uring.sends.take(socket, pieces, total)) return total;
             uring.sends.sendNow(socket);
         }
         const written: usize = if (socket.unsent == null) socket.sendDirectly(pieces, more) else 0;
         if (written < total) {
             socket.set(Flags.write_failed, true);
-            socket.poll.add(loop, sys.epollout);
+            socket.poll.add(loop, Events.writable);
         }
         return written;
     }
@@ -351,7 +353,7 @@ pub const Socket = extern struct {
     /// Inline, as most responses are sent here.
     inline fn sendDirectly(socket: *Socket, pieces: []const sys.Iovec, more: bool) usize {
         const flags = sys.msg_nosignal | if (more) sys.msg_more else @as(c_int, 0);
-        const message: sys.Msghdr = .{ .iov = pieces.ptr, .iovlen = pieces.len };
+        const message: sys.Msghdr = .{ .iov = pieces.ptr, .iovlen = @intCast(pieces.len) };
         while (true) {
             const count = if (pieces.len == 1)
                 sys.send(socket.poll.fd, pieces[0].base, pieces[0].len, flags)
@@ -395,7 +397,7 @@ pub const Socket = extern struct {
         if (new.isCarried()) {
             carried.moved(new);
         } else {
-            if (loop.uring) |uring| uring.sends.moved(new);
+            if (loop.uring()) |uring| uring.sends.moved(new);
             new.poll.moved(loop);
             loop.redirectReady(&old.poll, &new.poll);
         }

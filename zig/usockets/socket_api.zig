@@ -1,5 +1,6 @@
 //! Sockets as C knows them: libusockets.h and usockets_ext.h.
 const sys = @import("sys.zig");
+const Events = @import("poll.zig").Events;
 const Context = @import("context.zig").Context;
 const socket_module = @import("socket.zig");
 const Socket = socket_module.Socket;
@@ -16,7 +17,8 @@ export fn us_socket_owes(socket: *Socket) c_int {
 
 export fn us_socket_hurry(socket: *const Socket) void {
     if (socket.isCarried()) return carried.hurry(socket);
-    if (socket.queued != 0) socket.context.loop.uring.?.hurry(socket);
+    if (socket.queued == 0) return;
+    if (socket.context.loop.uring()) |uring| uring.hurry(socket);
 }
 
 /// As after a write that the kernel did not take whole: somebody else filled its buffer.
@@ -24,7 +26,7 @@ export fn us_socket_await_writable(socket: *Socket) void {
     if (socket.closed() or socket.has(Flags.shut_down)) return;
     socket.set(Flags.write_failed, true);
     if (socket.isCarried()) return carried.awaitWritable(socket);
-    socket.poll.add(socket.context.loop, sys.epollout);
+    socket.poll.add(socket.context.loop, Events.writable);
 }
 
 export fn us_socket_write(ssl: c_int, socket: *Socket, data: [*]const u8, length: c_int, more: c_int) c_int {
@@ -91,13 +93,13 @@ export fn us_socket_shutdown(ssl: c_int, socket: *Socket) void {
     socket.sendQueued();
     // Our half ends when everything has left.
     if (socket.unsent != null) return;
-    socket.poll.remove(socket.context.loop, sys.epollout);
-    _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
+    socket.poll.remove(socket.context.loop, Events.writable);
+    socket.poll.shutdown(socket.context.loop, sys.shut_wr);
 }
 
 export fn us_socket_shutdown_read(ssl: c_int, socket: *Socket) void {
     _ = ssl;
-    if (!socket.closed() and !socket.isCarried()) _ = sys.shutdown(socket.poll.fd, sys.shut_rd);
+    if (!socket.closed() and !socket.isCarried()) socket.poll.shutdown(socket.context.loop, sys.shut_rd);
 }
 
 export fn us_socket_cut(socket: *Socket) void {
@@ -139,15 +141,15 @@ export fn us_socket_pause(socket: *Socket) void {
     socket.set(Flags.paused, true);
     const poll = &socket.poll;
     // The end of input can be reported all the same.
-    const rest = poll.interest & ~sys.epollin;
-    poll.change(socket.context.loop, if (socket.has(Flags.ended)) rest else rest | sys.epollrdhup);
+    const rest = poll.interest & ~Events.readable;
+    poll.change(socket.context.loop, if (socket.has(Flags.ended)) rest else rest | Events.half_closed);
 }
 
 export fn us_socket_resume(socket: *Socket) void {
     if (socket.closed() or !socket.has(Flags.paused)) return;
     socket.set(Flags.paused, false);
-    const rest = socket.poll.interest & ~sys.epollrdhup;
-    socket.poll.change(socket.context.loop, if (socket.has(Flags.ended)) rest else rest | sys.epollin);
+    const rest = socket.poll.interest & ~Events.half_closed;
+    socket.poll.change(socket.context.loop, if (socket.has(Flags.ended)) rest else rest | Events.readable);
     if (socket.tls != null or socket.isCarried()) socket.scheduleRead();
 }
 

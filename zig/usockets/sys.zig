@@ -1,116 +1,97 @@
 //! The system calls of this layer, through libc: errors are read from errno by the caller that can act on them.
+//!
+//! What systems have in common stands here, by its names; what they do not is in sys_linux.zig and sys_darwin.zig. What only a
+//! backend uses is not repeated.
 const std = @import("std");
-const linux = std.os.linux;
+const builtin = @import("builtin");
 
-pub const EpollEvent = linux.epoll_event;
+pub const is_linux = builtin.os.tag == .linux;
 
-pub const epollin: u32 = 0x1;
-pub const epollout: u32 = 0x4;
-pub const epollerr: u32 = 0x8;
-pub const epollhup: u32 = 0x10;
-pub const epollrdhup: u32 = 0x2000;
+/// What this system has of its own.
+pub const system = switch (builtin.os.tag) {
+    .linux => @import("sys_linux.zig"),
+    .macos => @import("sys_darwin.zig"),
+    else => @compileError("there is no backend for this system"),
+};
 
-pub const epoll_ctl_add: c_int = 1;
-pub const epoll_ctl_del: c_int = 2;
-pub const epoll_ctl_mod: c_int = 3;
-
-/// O_CLOEXEC, which is EPOLL_CLOEXEC, EFD_CLOEXEC, TFD_CLOEXEC and SOCK_CLOEXEC too.
-pub const cloexec: c_int = 0o2000000;
-/// O_NONBLOCK, likewise.
-pub const nonblock: c_int = 0o4000;
+pub const Errno = system.Errno;
 
 pub const af_unix: c_int = 1;
 pub const af_inet: c_int = 2;
-pub const af_inet6: c_int = 10;
+pub const af_inet6 = system.af_inet6;
 pub const sock_stream: c_int = 1;
-pub const sol_socket: c_int = 1;
-pub const so_reuseaddr: c_int = 2;
-pub const so_reuseport: c_int = 15;
-pub const so_acceptconn: c_int = 30;
-pub const so_keepalive: c_int = 9;
+pub const sock_dgram: c_int = 2;
+pub const sol_socket = system.sol_socket;
+pub const so_reuseaddr = system.so_reuseaddr;
+pub const so_reuseport = system.so_reuseport;
+pub const so_acceptconn = system.so_acceptconn;
+pub const so_keepalive = system.so_keepalive;
+pub const so_sndbuf = system.so_sndbuf;
+pub const so_rcvbuf = system.so_rcvbuf;
 pub const ipproto_tcp: c_int = 6;
-pub const tcp_keepidle: c_int = 4;
-pub const tcp_keepintvl: c_int = 5;
-pub const tcp_keepcnt: c_int = 6;
+pub const tcp_keepidle = system.tcp_keepidle;
+pub const tcp_keepintvl = system.tcp_keepintvl;
+pub const tcp_keepcnt = system.tcp_keepcnt;
 pub const tcp_nodelay: c_int = 1;
-pub const tcp_info: c_int = 11;
 pub const ipproto_ipv6: c_int = 41;
-pub const ipv6_v6only: c_int = 26;
+pub const ipv6_v6only = system.ipv6_v6only;
 pub const ai_passive: c_int = 1;
 
-pub const msg_nosignal: c_int = 0x4000;
-pub const msg_more: c_int = 0x8000;
-pub const msg_dontwait: c_int = 0x40;
-pub const msg_trunc: c_int = 0x20;
+pub const msg_nosignal = system.msg_nosignal;
+pub const msg_more = system.msg_more;
+pub const msg_dontwait = system.msg_dontwait;
 pub const msg_peek: c_int = 2;
-pub const msg_waitall: c_int = 0x100;
+pub const msg_waitall = system.msg_waitall;
+
+pub const nonblock = system.nonblock;
+pub const f_getfl: c_int = 3;
+pub const f_setfl: c_int = 4;
+pub const f_dupfd_cloexec = system.f_dupfd_cloexec;
+pub const rlimit_nofile = system.rlimit_nofile;
+/// Of a Unix-domain socket, without the NUL behind it.
+pub const unix_path_max = system.unix_path_max;
 
 /// How many bytes can be read.
-pub const fionread: c_ulong = 0x541B;
+pub const fionread = system.fionread;
 
 pub const shut_rd: c_int = 0;
 pub const shut_wr: c_int = 1;
 pub const shut_rdwr: c_int = 2;
 
-pub const clock_monotonic: c_int = 1;
-pub const clock_monotonic_coarse: c_int = 6;
-
-pub const prot_read: c_int = 1;
-pub const prot_write: c_int = 2;
-pub const map_private: c_int = 0x02;
-pub const map_anonymous: c_int = 0x20;
-pub const map_failed: *anyopaque = @ptrFromInt(std.math.maxInt(usize));
-pub const madv_wipeonfork: c_int = 18;
+pub const pollin: c_short = 1;
 
 pub const Pollfd = extern struct { fd: c_int, events: c_short, revents: c_short = 0 };
-pub const Timespec = extern struct { sec: isize, nsec: isize };
-pub const Itimerspec = extern struct { interval: Timespec, value: Timespec };
+const NumberOfPolls = if (is_linux) c_ulong else c_uint;
+pub const Timespec = system.Timespec;
 pub const Iovec = extern struct { base: [*]const u8, len: usize };
-pub const Msghdr = extern struct {
-    name: ?*anyopaque = null,
-    namelen: u32 = 0,
-    iov: [*]const Iovec,
-    iovlen: usize,
-    control: ?*anyopaque = null,
-    controllen: usize = 0,
-    flags: c_int = 0,
-};
-pub const Addrinfo = extern struct {
-    flags: c_int = 0,
-    family: c_int = 0,
-    socktype: c_int = 0,
-    protocol: c_int = 0,
-    addrlen: u32 = 0,
-    addr: ?*anyopaque = null,
-    canonname: ?[*:0]u8 = null,
-    next: ?*Addrinfo = null,
-};
+pub const Msghdr = system.Msghdr;
+pub const Addrinfo = system.Addrinfo;
 
 /// Large enough for every address family this layer uses.
 pub const SockaddrStorage = extern struct {
-    family: u16 align(8) = 0,
+    begin: system.Family align(8) = .of(0),
     data: [126]u8 = @splat(0),
+
+    pub fn of(address_family: c_int) SockaddrStorage {
+        return .{ .begin = .of(address_family) };
+    }
+
+    pub fn family(storage: *const SockaddrStorage) c_int {
+        return storage.begin.family;
+    }
 };
 
-pub extern "c" fn epoll_create1(flags: c_int) c_int;
 pub extern "c" fn getpid() c_int;
-pub extern "c" fn epoll_ctl(epfd: c_int, op: c_int, fd: c_int, event: ?*EpollEvent) c_int;
-pub extern "c" fn epoll_wait(epfd: c_int, events: [*]EpollEvent, count: c_int, timeout_ms: c_int) c_int;
-pub extern "c" fn poll(fds: *Pollfd, count: c_ulong, timeout_ms: c_int) c_int;
-pub extern "c" fn eventfd(initial: c_uint, flags: c_int) c_int;
-pub extern "c" fn timerfd_create(clock: c_int, flags: c_int) c_int;
-pub extern "c" fn timerfd_settime(fd: c_int, flags: c_int, new: *const Itimerspec, old: ?*Itimerspec) c_int;
+pub extern "c" fn poll(fds: [*]Pollfd, count: NumberOfPolls, timeout_ms: c_int) c_int;
 pub extern "c" fn clock_gettime(clock: c_int, time: *Timespec) c_int;
 pub extern "c" fn read(fd: c_int, data: [*]u8, len: usize) isize;
 pub extern "c" fn write(fd: c_int, data: [*]const u8, len: usize) isize;
 pub extern "c" fn recv(fd: c_int, data: ?[*]u8, len: usize, flags: c_int) isize;
 pub extern "c" fn send(fd: c_int, data: [*]const u8, len: usize, flags: c_int) isize;
 pub extern "c" fn sendmsg(fd: c_int, message: *const Msghdr, flags: c_int) isize;
-pub extern "c" fn socket(family: c_int, kind: c_int, protocol: c_int) c_int;
 pub extern "c" fn bind(fd: c_int, address: *const anyopaque, len: u32) c_int;
 pub extern "c" fn listen(fd: c_int, backlog: c_int) c_int;
 pub extern "c" fn connect(fd: c_int, address: *const anyopaque, len: u32) c_int;
-pub extern "c" fn accept4(fd: c_int, address: ?*anyopaque, len: ?*u32, flags: c_int) c_int;
 pub extern "c" fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const anyopaque, len: u32) c_int;
 pub extern "c" fn getsockopt(fd: c_int, level: c_int, name: c_int, value: *anyopaque, len: *u32) c_int;
 pub extern "c" fn getsockname(fd: c_int, address: *anyopaque, len: *u32) c_int;
@@ -119,17 +100,32 @@ pub extern "c" fn getaddrinfo(host: ?[*:0]const u8, service: ?[*:0]const u8, hin
 pub extern "c" fn freeaddrinfo(list: *Addrinfo) void;
 pub extern "c" fn shutdown(fd: c_int, how: c_int) c_int;
 pub extern "c" fn close(fd: c_int) c_int;
-pub extern "c" fn ioctl(fd: c_int, request: c_ulong, out: *c_int) c_int;
+/// Variadic, as its arguments are passed in another way on Apple's arm64.
+pub extern "c" fn ioctl(fd: c_int, request: c_ulong, ...) c_int;
 pub extern "c" fn fcntl(fd: c_int, command: c_int, ...) c_int;
 pub extern "c" fn unlink(path: [*:0]const u8) c_int;
 pub extern "c" fn getenv(name: [*:0]const u8) ?[*:0]const u8;
-pub extern "c" fn mmap(address: ?*anyopaque, len: usize, protection: c_int, flags: c_int, fd: c_int, offset: i64) *anyopaque;
-pub extern "c" fn munmap(address: *anyopaque, len: usize) c_int;
-pub extern "c" fn madvise(address: *anyopaque, len: usize, advice: c_int) c_int;
 pub extern "c" fn calloc(count: usize, size: usize) ?*anyopaque;
 pub extern "c" fn free(memory: ?*anyopaque) void;
 
-pub const Errno = linux.E;
+/// That does not block, is not inherited by programs, and raises no signal.
+pub const openSocket = system.openSocket;
+/// As clients of tests have them.
+pub const openBlockingSocket = system.openBlockingSocket;
+/// The next connection of a listener, as `openSocket` makes sockets.
+pub const acceptSocket = system.acceptSocket;
+pub const backlogOf = system.backlogOf;
+
+/// What getaddrinfo found, as a number below 0: some systems have EAI_* above it, as errno is.
+pub fn resolverError(code: c_int) c_int {
+    return -@as(c_int, @intCast(@abs(code)));
+}
+
+/// Whether something can be read within so many milliseconds.
+pub fn isReadable(fd: c_int, timeout_ms: c_int) bool {
+    var fds = [_]Pollfd{.{ .fd = fd, .events = pollin }};
+    return poll(&fds, 1, timeout_ms) > 0;
+}
 
 pub fn errno() Errno {
     return @fromBackingInt(@intCast(std.c._errno().*));
@@ -161,12 +157,12 @@ pub fn extOf(comptime T: type, object: *T) *anyopaque {
 /// Seconds of the monotonic clock, plus one so that no tick is zero.
 pub fn monotonicTick() u32 {
     var now: Timespec = undefined;
-    std.debug.assert(clock_gettime(clock_monotonic_coarse, &now) == 0);
+    std.debug.assert(clock_gettime(system.quick_clock, &now) == 0);
     return @intCast(now.sec + 1);
 }
 
 pub fn monotonicMs() i64 {
     var now: Timespec = undefined;
-    std.debug.assert(clock_gettime(clock_monotonic_coarse, &now) == 0);
+    std.debug.assert(clock_gettime(system.quick_clock, &now) == 0);
     return @as(i64, now.sec) * 1000 + @divTrunc(now.nsec, 1_000_000);
 }

@@ -178,8 +178,8 @@ pub const Server = struct {
     }
 
     pub fn connect(server: Server) !c_int {
-        const fd = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
-        var address: sys.SockaddrStorage = .{ .family = @intCast(sys.af_inet) };
+        const fd = sys.openBlockingSocket(sys.af_inet, sys.sock_stream);
+        var address: sys.SockaddrStorage = .of(sys.af_inet);
         std.mem.writeInt(u16, address.data[0..2], server.port, .big);
         address.data[2..6].* = .{ 127, 0, 0, 1 };
         try expectEqual(@as(c_int, 0), sys.connect(fd, &address, 16));
@@ -188,13 +188,7 @@ pub const Server = struct {
     }
 };
 
-const Pollfd = extern struct { fd: c_int, events: c_short, revents: c_short = 0 };
-extern "c" fn poll(fds: [*]Pollfd, count: c_ulong, timeout_ms: c_int) c_int;
-
-pub fn readable(fd: c_int, timeout_ms: c_int) bool {
-    var fds = [_]Pollfd{.{ .fd = fd, .events = 1 }};
-    return poll(&fds, 1, timeout_ms) == 1;
-}
+pub const readable = sys.isReadable;
 
 pub fn exchange(server: Server, fd: c_int, text: []const u8, buffer: []u8) []u8 {
     _ = sys.send(fd, text.ptr, text.len, sys.msg_nosignal);

@@ -291,7 +291,7 @@ test "without a host both families are served, and the port can be shared" {
 }
 
 test "no descriptor is left when everything is freed" {
-    const before = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
+    const before = sys.openBlockingSocket(sys.af_inet, sys.sock_stream);
     _ = sys.close(before);
     {
         const server = try Server.listening();
@@ -299,7 +299,7 @@ test "no descriptor is left when everything is freed" {
         _ = sys.close(try server.connect());
         server.turnUntilIdle();
     }
-    const after = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
+    const after = sys.openBlockingSocket(sys.af_inet, sys.sock_stream);
     _ = sys.close(after);
     // The kernel takes the lowest free number.
     try expectEqual(before, after);
@@ -310,27 +310,26 @@ extern "c" fn getrlimit(resource: c_int, limit: *Rlimit) c_int;
 extern "c" fn setrlimit(resource: c_int, limit: *const Rlimit) c_int;
 
 test "without descriptors the listener waits instead of spinning" {
-    const rlimit_nofile = 7;
     const spare_max = 32;
     var before: Rlimit = undefined;
-    try expectEqual(@as(c_int, 0), getrlimit(rlimit_nofile, &before));
-    const client = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
+    try expectEqual(@as(c_int, 0), getrlimit(sys.rlimit_nofile, &before));
+    const client = sys.openBlockingSocket(sys.af_inet, sys.sock_stream);
     defer _ = sys.close(client);
     // Before the listener is there: the kernel remembers the limit with what it accepts ahead.
     const low: Rlimit = .{ .current = @intCast(client + spare_max), .max = before.max };
-    try expectEqual(@as(c_int, 0), setrlimit(rlimit_nofile, &low));
-    defer _ = setrlimit(rlimit_nofile, &before);
+    try expectEqual(@as(c_int, 0), setrlimit(sys.rlimit_nofile, &low));
+    defer _ = setrlimit(sys.rlimit_nofile, &before);
     const server = try Server.listening();
     defer server.deinit();
     _ = sys.close(try server.connect());
     server.turnUntilIdle();
     var spare: [spare_max]c_int = @splat(-1);
-    for (&spare) |*fd| fd.* = sys.socket(sys.af_inet, sys.sock_stream | sys.cloexec, 0);
+    for (&spare) |*fd| fd.* = sys.openBlockingSocket(sys.af_inet, sys.sock_stream);
     defer for (spare[1..]) |fd| {
         if (fd >= 0) _ = sys.close(fd);
     };
     try expectEqual(@as(c_int, -1), spare[spare_max - 1]);
-    var address: sys.SockaddrStorage = .{ .family = @intCast(sys.af_inet) };
+    var address: sys.SockaddrStorage = .of(sys.af_inet);
     std.mem.writeInt(u16, address.data[0..2], server.port, .big);
     address.data[2..6].* = .{ 127, 0, 0, 1 };
     try expectEqual(@as(c_int, 0), sys.connect(client, &address, 16));

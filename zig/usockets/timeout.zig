@@ -1,9 +1,10 @@
-//! Time-outs of sockets: setting one is a store; one timer descriptor, armed for the nearest deadline only, does the rest.
+//! Time-outs of sockets: setting one is a store; one timer, armed for the nearest deadline only, does the rest.
 //!
 //! Sockets lie in a wheel with a slot for every second. Only a slot that is due is looked at, so a crowd that waits costs nothing.
 const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("sys.zig");
+const alarm = @import("alarm.zig");
 const Loop = @import("loop.zig").Loop;
 const Socket = @import("socket.zig").Socket;
 const linger = @import("linger.zig");
@@ -43,13 +44,7 @@ pub fn need(loop: *Loop, tick: u32) void {
 
 fn arm(loop: *Loop, tick: u32) void {
     loop.armed_tick = tick;
-    const when: sys.Itimerspec = .{
-        .interval = .{ .sec = 0, .nsec = 0 },
-        // Ticks are one ahead of the clock's seconds; a little later, so that the coarse clock has reached it too.
-        .value = .{ .sec = @as(isize, tick) - 1, .nsec = 20_000_000 },
-    };
-    const absolute: c_int = 1;
-    _ = sys.timerfd_settime(loop.sweep.fd, absolute, &when, null);
+    alarm.setAt(loop, &loop.sweep, tick);
 }
 
 /// The tick at which a delay that begins now is surely over. Not from the turn's own tick: a handler may have blocked since.

@@ -1,6 +1,7 @@
 //! Timers of the engine. A fallthrough timer never wakes the loop: it is looked at when the loop is awake anyway.
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
+const alarm = @import("alarm.zig");
 const Loop = @import("loop.zig").Loop;
 
 pub const TimerCallback = *const fn (*Timer) callconv(.c) void;
@@ -10,15 +11,20 @@ pub const Timer = extern struct {
     loop: *Loop,
     callback: ?TimerCallback = null,
     next: ?*Timer = null,
-    /// Only of fallthrough timers.
+    /// Whether it is a fallthrough timer.
+    is_lazy: bool,
+    /// Of a fallthrough timer.
     due_ms: i64 = 0,
-    repeat_ms: i64 = 0,
+    repeat_ms: c_int = 0,
 
-    fn isLazy(timer: *const Timer) bool {
-        return timer.poll.fd < 0;
+    pub fn fired(timer: *Timer) void {
+        alarm.fired(timer.loop, &timer.poll);
+        // Before the callback, which may set it to something else.
+        if (!alarm.repeats) alarm.set(timer.loop, &timer.poll, timer.repeat_ms, timer.repeat_ms);
+        timer.fire();
     }
 
-    pub fn fire(timer: *Timer) void {
+    fn fire(timer: *Timer) void {
         if (timer.callback) |callback| callback(timer);
     }
 
@@ -43,15 +49,13 @@ pub const Timer = extern struct {
 
 export fn us_create_timer(loop: *Loop, fallthrough: c_int, ext_size: c_uint) ?*Timer {
     const timer = sys.create(Timer, ext_size) orelse return null;
-    timer.* = .{ .poll = .{ .fd = -1, .kind = .timer }, .loop = loop };
+    timer.* = .{ .poll = .{ .fd = -1, .kind = .timer }, .loop = loop, .is_lazy = fallthrough != 0 };
     if (fallthrough != 0) {
         timer.next = loop.lazy_timers;
         loop.lazy_timers = timer;
         return timer;
     }
-    timer.poll.fd = sys.timerfd_create(sys.clock_monotonic, sys.cloexec | sys.nonblock);
-    if (timer.poll.fd < 0 or !timer.poll.start(loop, sys.epollin)) {
-        if (timer.poll.fd >= 0) _ = sys.close(timer.poll.fd);
+    if (!alarm.openTimer(loop, &timer.poll)) {
         sys.free(timer);
         return null;
     }
@@ -69,22 +73,15 @@ export fn us_timer_loop(timer: *Timer) *Loop {
 
 export fn us_timer_set(timer: *Timer, callback: TimerCallback, delay_ms: c_int, repeat_ms: c_int) void {
     timer.callback = callback;
-    if (timer.isLazy()) {
+    timer.repeat_ms = repeat_ms;
+    if (timer.is_lazy) {
         timer.due_ms = sys.monotonicMs() + delay_ms;
-        timer.repeat_ms = repeat_ms;
-        return;
-    }
-    const when: sys.Itimerspec = .{ .interval = timespec(repeat_ms), .value = timespec(delay_ms) };
-    _ = sys.timerfd_settime(timer.poll.fd, 0, &when, null);
-}
-
-fn timespec(ms: c_int) sys.Timespec {
-    return .{ .sec = @divTrunc(ms, 1000), .nsec = @as(isize, @rem(ms, 1000)) * 1_000_000 };
+    } else alarm.set(timer.loop, &timer.poll, delay_ms, repeat_ms);
 }
 
 export fn us_timer_close(timer: *Timer) void {
     const loop = timer.loop;
-    if (timer.isLazy()) {
+    if (timer.is_lazy) {
         var link = &loop.lazy_timers;
         while (link.*) |each| : (link = &each.next) {
             if (each == timer) {

@@ -2,6 +2,7 @@
 const std = @import("std");
 const assert = std.debug.assert;
 const sys = @import("sys.zig");
+const Events = @import("poll.zig").Events;
 const loop_module = @import("loop.zig");
 const socket_module = @import("socket.zig");
 const Socket = socket_module.Socket;
@@ -137,12 +138,12 @@ fn takeOff(session: *Session, all: []u8, kept: usize) bool {
 /// The alert that says why still leaves.
 fn fail(socket: *Socket) void {
     socket.set(Flags.shut_down, true);
-    if (socket.tls.?.pending.isEmpty()) _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
+    if (socket.tls.?.pending.isEmpty()) socket.poll.shutdown(socket.context.loop, sys.shut_wr);
     _ = socket.close(0, null);
 }
 
 fn watchPending(socket: *Socket) void {
-    if (!socket.tls.?.pending.isEmpty()) socket.poll.add(socket.context.loop, sys.epollout);
+    if (!socket.tls.?.pending.isEmpty()) socket.poll.add(socket.context.loop, Events.writable);
 }
 
 /// The kernel takes data once more. False when the context's callback has nothing to do.
@@ -153,7 +154,7 @@ pub fn writable(socket: *Socket) bool {
         return false;
     }
     if (!session.pending.isEmpty()) return false;
-    if (socket.has(Flags.shut_down)) _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
+    if (socket.has(Flags.shut_down)) socket.poll.shutdown(socket.context.loop, sys.shut_wr);
     return socket.tellsWritable();
 }
 
@@ -172,7 +173,7 @@ pub fn send(socket: *Socket, pieces: []const sys.Iovec, total: usize, more: bool
         socket.scheduleRead();
     } else if (written < total) {
         socket.set(Flags.write_failed, true);
-        socket.poll.add(socket.context.loop, sys.epollout);
+        socket.poll.add(socket.context.loop, Events.writable);
     }
     return written;
 }
@@ -197,10 +198,10 @@ pub fn shutdown(socket: *Socket) void {
     const session = socket.tls.?;
     session.sayGoodbye();
     if (session.pending.isEmpty()) {
-        socket.poll.remove(socket.context.loop, sys.epollout);
-        _ = sys.shutdown(socket.poll.fd, sys.shut_wr);
+        socket.poll.remove(socket.context.loop, Events.writable);
+        socket.poll.shutdown(socket.context.loop, sys.shut_wr);
     } else {
-        socket.poll.add(socket.context.loop, sys.epollout);
+        socket.poll.add(socket.context.loop, Events.writable);
     }
 }
 

@@ -23,8 +23,6 @@ extern fn us_socket_linger(socket: *Socket) void;
 extern fn us_socket_await_writable(socket: *Socket) void;
 extern fn us_listen_socket_close(ssl: c_int, listener: *@import("listener.zig").Listener) void;
 
-const so_sndbuf = 7;
-const so_rcvbuf = 8;
 const piece_bytes = 3000;
 
 var received: usize = 0;
@@ -94,8 +92,8 @@ fn overfill(server: Server) !c_int {
     const on: c_int = 1;
     _ = sys.setsockopt(fd, sys.ipproto_tcp, sys.tcp_nodelay, &on, @sizeOf(c_int));
     const small: c_int = 8192;
-    _ = sys.setsockopt(fd, sys.sol_socket, so_rcvbuf, &small, @sizeOf(c_int));
-    _ = sys.setsockopt(seen.last.?.poll.fd, sys.sol_socket, so_sndbuf, &small, @sizeOf(c_int));
+    _ = sys.setsockopt(fd, sys.sol_socket, sys.so_rcvbuf, &small, @sizeOf(c_int));
+    _ = sys.setsockopt(seen.last.?.poll.fd, sys.sol_socket, sys.so_sndbuf, &small, @sizeOf(c_int));
     for (0..300) |_| {
         _ = sys.send(fd, "x", 1, sys.msg_nosignal);
         _ = us_loop_pump(server.loop);
@@ -235,17 +233,17 @@ fn onEndStay(socket: *Socket) callconv(.c) ?*Socket {
 }
 
 test "who waits until all has left that a socket took is told, when its peer has ended" {
-    const epoll = 0;
-    // There nothing is taken that the kernel does not take.
-    if (test_server.us_backend() == epoll) return error.SkipZigTest;
+    const io_uring = 1;
+    // Elsewhere nothing is taken that the kernel does not take.
+    if (test_server.us_backend() != io_uring) return error.SkipZigTest;
     const server = try begin(onSend);
     defer server.deinit();
     server.context.on_end = onEndStay;
     const fd = try server.connect();
     defer _ = sys.close(fd);
     const small: c_int = 8192;
-    _ = sys.setsockopt(fd, sys.sol_socket, so_rcvbuf, &small, @sizeOf(c_int));
-    _ = sys.setsockopt(seen.last.?.poll.fd, sys.sol_socket, so_sndbuf, &small, @sizeOf(c_int));
+    _ = sys.setsockopt(fd, sys.sol_socket, sys.so_rcvbuf, &small, @sizeOf(c_int));
+    _ = sys.setsockopt(seen.last.?.poll.fd, sys.sol_socket, sys.so_sndbuf, &small, @sizeOf(c_int));
     const socket = seen.last.?;
     for (0..300) |_| {
         if (us_socket_owes(socket) != 0) break;

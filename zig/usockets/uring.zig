@@ -8,6 +8,7 @@ const assert = std.debug.assert;
 const linux = std.os.linux;
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
+const Events = @import("poll.zig").Events;
 const loop_module = @import("loop.zig");
 const Loop = loop_module.Loop;
 const Socket = @import("socket.zig").Socket;
@@ -128,7 +129,7 @@ pub const Uring = struct {
         const slot = &uring.slots.items[poll.slot];
         slot.poll = poll;
         // What lingers discards what was held.
-        if (slot.holds and poll.interest & sys.epollin != 0)
+        if (slot.holds and poll.interest & Events.readable != 0)
             if (socketOf(poll)) |socket| socket.scheduleRead() else uring.dropHeld(poll.slot);
         uring.touch(poll.slot);
     }
@@ -237,7 +238,7 @@ pub const Uring = struct {
         if (slot.poll.?.kind == .listener) {
             entry.prep_rw(.ACCEPT, slot.poll.?.fd, 0, 0, 0);
             entry.ioprio = linux.IORING_ACCEPT_MULTISHOT;
-            entry.rw_flags = sys.cloexec | sys.nonblock;
+            entry.rw_flags = sys.system.cloexec | sys.nonblock;
         } else {
             entry.prep_rw(.RECV, slot.poll.?.fd, 0, 0, 0);
             entry.ioprio = linux.IORING_RECV_MULTISHOT;
@@ -253,7 +254,7 @@ pub const Uring = struct {
     }
 
     fn wantsMultishot(slot: *const Slot, poll: *Poll) bool {
-        if (poll.interest & sys.epollin == 0) return false;
+        if (poll.interest & Events.readable == 0) return false;
         return if (listenerOf(poll)) |listening| listening.takesAhead() else slot.buffered and !slot.holds;
     }
 
@@ -267,7 +268,7 @@ pub const Uring = struct {
         if (!wanted and slot.multishot == .yes) uring.endMultishot(number);
         // It finds out about errors too. What arrived before is delivered before more is read.
         const watched = slot.multishot != .no;
-        const events: u16 = if (watched or slot.holds) poll.interest & ~@as(u16, sys.epollin) else poll.interest;
+        const events: u16 = if (watched or slot.holds) poll.interest & ~@as(u16, Events.readable) else poll.interest;
         const polls = !watched or events != 0;
         const again = slot.told and events != 0;
         if (slot.polling and (!polls or slot.polled != events or again)) uring.endPoll(number);
@@ -314,7 +315,7 @@ pub const Uring = struct {
     pub fn run(uring: *Uring) void {
         const loop = uring.loop;
         uring.ring.silence();
-        loop.wakeup.interest = sys.epollin;
+        loop.wakeup.interest = Events.readable;
         if (!uring.add(&loop.wakeup)) return;
         while (loop.active > 0) loop.iterate(true);
         _ = uring.release(&loop.wakeup);
@@ -369,12 +370,12 @@ pub const Uring = struct {
     fn polled(uring: *Uring, tag: Tag, completion: Completion) void {
         const slot = &uring.slots.items[tag.slot];
         if (slot.generation != tag.generation or slot.sequence != tag.sequence or !slot.polling) return;
-        const events: u32 = if (completion.res < 0) sys.epollerr else @intCast(completion.res);
+        const events: u32 = if (completion.res < 0) Events.failed else @intCast(completion.res);
         if (completion.flags & linux.IORING_CQE_F_MORE == 0) slot.polling = false;
         if (slot.polling and events & slot.polled != 0) slot.told = true;
         if (!slot.polling or slot.told) uring.touch(tag.slot);
-        if (events & sys.epollrdhup != 0) slot.half_closed = true;
-        const asked = events & (slot.poll.?.interest | sys.epollerr | sys.epollhup);
+        if (events & Events.half_closed != 0) slot.half_closed = true;
+        const asked = events & (slot.poll.?.interest | Events.failed | Events.hung_up);
         if (asked != 0) uring.loop.dispatch(slot.poll.?, asked);
     }
 
@@ -403,7 +404,7 @@ pub const Uring = struct {
         if (slot.generation != tag.generation) return;
         uring.noteEnd(tag.slot, completion);
         const socket = socketOf(slot.poll.?) orelse return;
-        const withheld = slot.holds or socket.poll.interest & sys.epollin == 0;
+        const withheld = slot.holds or socket.poll.interest & Events.readable == 0;
         if (completion.res > 0) {
             const data = uring.buffers.data(buffer.?)[0..@intCast(completion.res)];
             if (data.len == ring_buffers.data_bytes) {
@@ -451,7 +452,7 @@ pub const Uring = struct {
         while (true) {
             const number = socket.poll.slot;
             const slot = &uring.slots.items[number];
-            if (!slot.holds or socket.poll.interest & sys.epollin == 0) return;
+            if (!slot.holds or socket.poll.interest & Events.readable == 0) return;
             const pending = uring.held.getPtr(number).?;
             const buffer = uring.loop.receiveBuffer();
             const rest = pending.bytes[pending.begin..];

@@ -1,6 +1,7 @@
 //! The io_uring backend where it waits for another loop of the thread as well: see partner.zig.
 const sys = @import("sys.zig");
 const Poll = @import("poll.zig").Poll;
+const Events = @import("poll.zig").Events;
 const Uring = @import("uring.zig").Uring;
 const Tag = @import("uring_slot.zig").Tag;
 
@@ -41,7 +42,7 @@ pub fn takeOut(uring: *Uring, poll: *const Poll) bool {
 
 /// From now on somebody waits by `collect`, not by the event descriptor.
 pub fn begin(uring: *Uring) bool {
-    uring.loop.wakeup.interest = sys.epollin;
+    uring.loop.wakeup.interest = Events.readable;
     if (!uring.add(&uring.loop.wakeup)) return false;
     uring.ring.silence();
     return true;

@@ -32,4 +32,5 @@ test {
     _ = @import("tls_tests.zig");
     _ = @import("carried_tests.zig");
     _ = @import("spare.zig");
+    _ = @import("kqueue_tests.zig");
 }

@@ -32,7 +32,8 @@ int us_loop_wait(struct us_loop_t *loop, int timeout_ms);
 /* What watches descriptors: SOCKETIFY_BACKEND of the environment names one. */
 #define US_BACKEND_EPOLL 0
 #define US_BACKEND_IO_URING 1
-#define US_BACKEND_UNKNOWN (-1)     /* the name is none of them */
+#define US_BACKEND_KQUEUE 2
+#define US_BACKEND_UNKNOWN (-1)     /* the name is none that this system has */
 #define US_BACKEND_UNAVAILABLE (-2) /* the named one is refused by the kernel */
 /* What us_create_loop will take, or why it will return NULL. */
 int us_backend(void);

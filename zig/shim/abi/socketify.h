@@ -211,7 +211,8 @@ SK_API uint64_t sk_abi_layout(void);
 /* What watches descriptors: SOCKETIFY_BACKEND of the environment names one. */
 #define SK_BACKEND_EPOLL 0
 #define SK_BACKEND_IO_URING 1
-#define SK_BACKEND_UNKNOWN (-1)     /* the name is none of "epoll" and "io_uring" */
+#define SK_BACKEND_KQUEUE 2
+#define SK_BACKEND_UNKNOWN (-1)     /* the name is none that this system has: "epoll", "io_uring"; "kqueue" on macOS */
 #define SK_BACKEND_UNAVAILABLE (-2) /* the kernel refuses the named one */
 /* What the next loop will have. Where it is an error, there must be no next loop. */
 SK_API int32_t sk_backend(void);

@@ -231,7 +231,7 @@ void AccessLog::renderSecond(time_t now) {
 
 void AccessLog::putTime(std::string &out, const Part &part) {
   timespec time;
-  clock_gettime(CLOCK_REALTIME_COARSE, &time);
+  clock_gettime(COARSE_WALL_CLOCK, &time);
   renderSecond(time.tv_sec);
   if (part.kind == SK_LOG_TIME_COMMON) {
     out.append("[").append(common_time).append("]");

@@ -417,7 +417,7 @@ std::string_view App::commonFields() {
 
 void App::renderCommonFields() {
   timespec now;
-  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  clock_gettime(COARSE_WALL_CLOCK, &now);
   if (now.tv_sec == rendered_second) {
     return;
   }

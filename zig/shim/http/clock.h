@@ -16,6 +16,13 @@ inline int64_t monotonicNs() {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+/* The time as of the last tick where the system keeps that, which is enough for what shows seconds. */
+#ifdef CLOCK_REALTIME_COARSE
+constexpr clockid_t COARSE_WALL_CLOCK = CLOCK_REALTIME_COARSE;
+#else
+constexpr clockid_t COARSE_WALL_CLOCK = CLOCK_REALTIME;
+#endif
+
 /* Nanoseconds since 1970. */
 inline int64_t wallClockNs() {
   timespec time;
