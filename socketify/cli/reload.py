@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 from ..system.line_writer import flush_line_writers
 from ..system.parent import end_with_parent, prepare_child
-from ..system.processes import end_child, exit_code
+from ..system.processes import end_child, exit_code, fork
 from ..system.standard_streams import flush_standard_streams
 from .loading import LoadError
 
@@ -97,7 +97,7 @@ class _Server:
         parent = os.getpid()
         try:
             prepare_child()
-            self._pid = os.fork()
+            self._pid = fork()
         except OSError as error:
             logger.error("the server cannot be started yet: %s", error.strerror)  # noqa: TRY400 - it is said
         self._is_due = not self._pid

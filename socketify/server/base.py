@@ -27,7 +27,7 @@ from ..process.thread_group import ThreadGroup, checked_serving_threads
 from ..process.worker_options import WorkerOptions
 from ..process.worker_sockets import WorkerSockets
 from ..system.parent import end_with_parent, prepare_child
-from ..system.processes import exit_code
+from ..system.processes import exit_code, fork
 from ..system.stop_signals import raise_again
 from ..system.worker import succeeds
 from ..topics.broker import BrokerError
@@ -382,7 +382,7 @@ class InterfaceServer(ABC):
         # PR_SET_PDEATHSIG is about the thread that forked, not about the process.
         follows = threading.current_thread() is threading.main_thread()
         prepare_child()
-        self._supervisor = os.fork()
+        self._supervisor = fork()
         if self._supervisor == 0:
             self._status = 1
             try:

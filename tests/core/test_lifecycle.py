@@ -442,6 +442,7 @@ def test_an_app_moves_away_from_a_loop_that_took_it() -> None:
         assert refuses(ports[1])
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_an_app_runs_in_the_child_of_a_fork() -> None:
     ports: list[int] = []
     app = listening(ports, lambda app: app.get("/", lambda res, _req: res.end(str(os.getpid()))))

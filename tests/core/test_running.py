@@ -166,6 +166,7 @@ def test_a_handler_that_blocks_costs_no_other_client_its_connection(serve) -> No
         assert other.recv(1000).endswith(b"ok")
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_connections_that_a_forked_child_holds_can_close(serve: Callable[..., Any]) -> None:
     """The set of descriptors forgets a connection with its memory, also when a child keeps a copy of the descriptor."""
     server = serve(lambda app: app.get("/", lambda res, req: res.end("x")))

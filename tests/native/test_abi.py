@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,7 @@ def test_exchanges_have_the_methods_that_the_native_side_calls() -> None:
     assert all(callable(getattr(ASGIExchange, name)) for name in names)
 
 
+@pytest.mark.skipif(shutil.which("nm") is None, reason="nm is not installed")
 def test_only_our_functions_are_exported() -> None:
     path = Path(library.__file__).with_name("libsocketify.so")
     output = subprocess.run(["nm", "-D", "--defined-only", str(path)], capture_output=True, text=True, check=True)

@@ -113,8 +113,10 @@ def test_workers_whose_application_refuses_to_start(tmp_path: Path, block: bool)
 
 
 def test_workers_that_do_not_block_serve_when_run_returns(tmp_path: Path) -> None:
+    """Also in a program with other threads, whose forks CPython warns of, and where warnings are errors."""
     program = (
-        "import time\nfrom app import wsgi\nfrom socketify import WSGI\nimport urllib.request\n"
+        "import threading\nfrom app import wsgi\nfrom socketify import WSGI\nimport urllib.request\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
         "ports = []\n"
         "server = WSGI(wsgi).listen(0, lambda config: ports.append(config.port))\n"
         "server.run(workers=2, block=False)\n"
@@ -123,7 +125,7 @@ def test_workers_that_do_not_block_serve_when_run_returns(tmp_path: Path) -> Non
     )
     (tmp_path / "app.py").write_text(MODULE)
     found = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
         text=True,
         timeout=30,
