@@ -39,6 +39,12 @@ class BodyReader:
         """Take nothing more: either nothing follows, or something before it is missing."""
         self._sink = None
 
+    def fail(self, error: BaseException) -> None:
+        """Take nothing more, and let who waits for the rest get an error."""
+        self._sink = None
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_exception(error)
+
     def take(self, chunk: bytes, last: bool) -> None:
         """Pass a piece on.
 

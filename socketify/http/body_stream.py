@@ -42,12 +42,15 @@ class BodyStream:
 
         Raises:
             EOFError: the client left before its end.
+            RuntimeError: the response has ended before it.
 
         """
         while not self._queue.is_ready:
             if self._exchange.aborted:
                 message = "the client left before all of the body had arrived"
                 raise EOFError(message)
+            if not self._exchange.handle:
+                self._exchange.refuse_late_reading("reading the body")
             # Its end is known to the response, too: when the client leaves.
             self._reader.waiter = asyncio.get_running_loop().create_future()
             await self._reader.waiter

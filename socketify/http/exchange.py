@@ -24,6 +24,8 @@ AbortHandler = Callable[[Any], Any]
 
 _dump: Callable[[int], int] = lib.sk_req_dump
 
+_LATE_READING = "{}: the response has ended already, and the body of its request is gone: read it before the answer"
+
 
 class Exchange:
     """What a request and its response have in common; both have it. It serves one request after the other.
@@ -171,10 +173,12 @@ class Exchange:
             self.core.kept.pop(self.handle, None)
 
     def forget(self) -> None:
-        """Release what ties it to the native side."""
+        """Release what ties it to the native side; who waits for the rest of the request's body gets a RuntimeError."""
         self.core.forget(self.handle)
         self.handle = 0
         self.response = None
+        if self.reader is not None and self.reader.is_reading:
+            self.reader.fail(RuntimeError(_LATE_READING.format("reading the body")))
 
     # ---- the client
 
@@ -197,8 +201,7 @@ class Exchange:
     def refuse_late_reading(self, what: str) -> None:
         """Raise a RuntimeError, as the body of the request went with its response; but not when the client left."""
         if not self.aborted:
-            message = f"{what}: the response has ended already, and the body of its request is gone: read it before the answer"
-            raise RuntimeError(message)
+            raise RuntimeError(_LATE_READING.format(what))
 
     def mark_aborted(self) -> None:
         """Take note that the client left."""

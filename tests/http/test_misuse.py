@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import os
 import socket
+import threading
 import time
 
 import httpx
@@ -81,6 +82,38 @@ def test_answering_twice_is_an_error(serve) -> None:
     server = serve(lambda app: app.get("/", handler))
     assert httpx.get(server.url).text == "one"
     assert seen == ["done"]
+
+
+@pytest.mark.parametrize("read", ["get_data", "get_json", "get_form", "stream_form"])
+def test_who_waits_for_a_body_is_told_that_the_response_has_ended(serve, read: str) -> None:
+    """The rest of the body is not given to anybody, so that nothing would end the waiting."""
+    form = "Content-Type: multipart/form-data; boundary=b\r\n"
+    told: list[str] = []
+    ended = threading.Event()
+
+    async def parts(res, req) -> None:
+        async for _ in res.stream_form(req):
+            pass
+
+    async def handler(res, req) -> None:
+        asyncio.get_running_loop().call_later(0.01, res.end, "enough")
+        waits = {
+            "get_data": res.get_data,
+            "get_json": res.get_json,
+            "get_form": lambda: res.get_form(req),
+        }.get(read, lambda: parts(res, req))
+        try:
+            await waits()
+        except RuntimeError as error:
+            told.append(str(error))
+        ended.set()
+
+    server = serve(lambda app: app.post("/", handler))
+    with server.connect() as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\nHost: a\r\n{form}Content-Length: 99\r\n\r\n--b\r\n".encode())
+        assert connection.recv(1000).endswith(b"\r\n\r\nenough")
+        assert ended.wait(10)
+    assert "the response has ended already, and the body of its request is gone" in told[0]
 
 
 def test_an_error_after_the_head_cuts_the_connection(serve) -> None:
