@@ -177,6 +177,10 @@ class Server:
         # Unlike VmRSS, which the kernel updates in batches, this is counted when asked.
         return sum(_kilobytes(pid, "smaps_rollup", "Rss") for pid in self.pids()) * 1024
 
+    def proportional_bytes(self) -> int:
+        """Memory of the process and its living children in RAM, of which what several have in common counts once."""
+        return sum(_kilobytes(pid, "smaps_rollup", "Pss") for pid in self.pids()) * 1024
+
     def peak_bytes(self) -> int:
         """The most memory that the process and its living children, each by itself, ever had in RAM."""
         return sum(_kilobytes(pid, "status", "VmHWM") for pid in self.pids()) * 1024

@@ -2,13 +2,14 @@
 
 MODE is ``idle``: hello on /, echoing websockets on /plain, /shared and /dedicated, which differ in compression; over TLS where
 a CERTIFICATE, a KEY and 0 or 1 for low memory follow. Or ``crowd``: the same in a number of LOOPS of one process, all of which
-listen on the port. Or ``hello`` or ``work``: a number of WORKERS that answer at once, or
-after some computing.
+listen on the port. Or ``hello``, ``work``, ``long_work`` or ``table``: a number of WORKERS, and of THREADS of each, 1 where
+none is given, that answer at once, after some computing, after more of it, or after looking something up in a large table.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import queue
 import socket
@@ -26,6 +27,9 @@ IDLE_TIMEOUT = 24
 CLONE_FILES = 0x400
 #: Rounds of computing in Python, so that a request costs about as much as that of a small application.
 WORK_ROUNDS = 2_000
+LONG_WORK_ROUNDS = 20_000
+#: Of a table: about 50 MB.
+TABLE_ROWS = 400_000
 COMPRESSION = {
     "/plain": CompressOptions.DISABLED,
     "/shared": CompressOptions.SHARED_COMPRESSOR | CompressOptions.SHARED_DECOMPRESSOR,
@@ -43,6 +47,11 @@ def compute(res: Response, _req: Request) -> None:
     res.end(str(sum(number * number for number in range(WORK_ROUNDS))))
 
 
+def compute_long(res: Response, _req: Request) -> None:
+    """Answers after more of it."""
+    res.end(str(sum(number * number for number in range(LONG_WORK_ROUNDS))))
+
+
 def hello(app: App) -> None:
     """Is what workers serve as ``hello``."""
     app.get("/", answer)
@@ -51,6 +60,23 @@ def hello(app: App) -> None:
 def work(app: App) -> None:
     """Is what workers serve as ``work``."""
     app.get("/", compute)
+
+
+def long_work(app: App) -> None:
+    """Is what workers serve as ``long_work``."""
+    app.get("/", compute_long)
+
+
+@functools.cache
+def rows() -> dict[int, str]:
+    """Makes what an application may keep in memory, once in a process."""
+    return {number: f"the text of number {number}" for number in range(TABLE_ROWS)}
+
+
+def table(app: App) -> None:
+    """Is what workers serve as ``table``."""
+    found = rows()
+    app.get("/", lambda res, _req: res.end(found[TABLE_ROWS - 1]))
 
 
 def idle_app(options: AppOptions | None, port: int, ports: list[AppListenOptions]) -> App:
@@ -125,8 +151,8 @@ def announce_when_open(port: int) -> None:
     print(f"listening {port}", flush=True)
 
 
-def serve_workers(mode: str, workers: str, port: int) -> int:
-    """Serves with several processes, as the command line does."""
+def serve_workers(mode: str, workers: str, threads: str = "1", *, port: int) -> int:
+    """Serves with several processes, and threads of these, as the command line does."""
     if port == 0:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = int(probe.getsockname()[1])
@@ -134,6 +160,7 @@ def serve_workers(mode: str, workers: str, port: int) -> int:
         announce_when_open(port)
         os._exit(0)
     flags = ["--port", str(port), "--workers", workers, "--interface", "socketify", "--disable-listen-log", "True"]
+    flags += ["--threads-per-worker", threads]
     return command_line([f"scale_server:{mode}", "--app-dir", str(Path(__file__).parent), *flags])
 
 
