@@ -182,10 +182,33 @@ def test_a_rolling_restart_replaces_all_threads_of_a_worker(start: Any) -> None:
     assert running.stop() == 0
 
 
-def test_a_unix_socket_is_accepted_from_by_all(command: Any, tmp_path: Path) -> None:
+def test_one_worker_fewer_accepts_from_the_sockets_of_all_threads(start: Any) -> None:
+    running = start("run", "--workers", "2")
+    assert len(answers_of(running.url, 4)) == 4
+    running.process.send_signal(signal.SIGTTOU)
+    wait_until(lambda: len(children(running.process.pid)) == 1)
+    (left,) = children(running.process.pid)
+    answers = [httpx.get(running.url).text for _ in range(16)]
+    assert {each.split()[0] for each in answers} == {str(left)}
+    assert len(answers_of(running.url, 2)) == 2
+    assert running.stop() == 0
+
+
+def test_a_file_that_changes_replaces_all_threads(start: Any, tmp_path: Path) -> None:
+    pytest.importorskip("watchfiles")
+    running = start("run", "--reload")
+    before = answers_of(running.url, 2)
+    (tmp_path / "threads_app.py").write_text(PROGRAM + "\nchanged = True\n")
+    wait_until(lambda: running.said.count("Listening") == 2)
+    assert not answers_of(running.url, 2) & before
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_unix_socket_is_accepted_from_by_all(command: Any, tmp_path: Path, workers: str) -> None:
     (tmp_path / "threads_app.py").write_text(PROGRAM)
     path = tmp_path / "s"
-    running = command("threads_app:run", "--uds", str(path), "--threads-per-worker", "2")
+    running = command("threads_app:run", "--uds", str(path), "--threads-per-worker", "2", "--workers", workers)
     running.wait_for("Listening on unix:")
     kept = []
 
@@ -198,7 +221,7 @@ def test_a_unix_socket_is_accepted_from_by_all(command: Any, tmp_path: Path) -> 
         connection.sendall(GET)
         return connection.recv(4096).rpartition(b"\r\n")[2].decode()
 
-    assert len(answers_of("", 2, ask)) == 2
+    assert len(answers_of("", 2 * int(workers), ask)) == 2 * int(workers)
     for each in kept:
         each.close()
     assert running.stop() == 0
