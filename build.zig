@@ -6,7 +6,7 @@
 //! zig build bench    C++ servers on the same engine and sockets, the ceiling of what Python can reach, and load clients
 //! zig build fuzz     the fuzz tests of both parsers (with --fuzz=LIMIT, or for ever with --fuzz)
 //! zig build http2    the HTTP/2 state machine alone, with all checks, for tests/http2
-//! zig build macos    compiles and links the library and the Zig tests for macOS, which run nowhere here
+//! zig build macos    compiles and links the library and the Zig tests for macOS, which run nowhere here; into zig-out/lib/*-macos
 //! zig build fmt      checks the formatting of the Zig code
 const std = @import("std");
 const AddressChecked = @import("zig/build/AddressChecked.zig");
@@ -119,7 +119,9 @@ fn addMacos(b: *std.Build, native: Native) void {
             .os_version_min = .{ .semver = .{ .major = 11, .minor = 0, .patch = 0 } },
         });
         there.options.lto = false;
-        step.dependOn(&there.addSharedLibrary().step);
+        const directory: std.Build.InstallDir = .{ .custom = b.fmt("lib/{t}-macos", .{arch}) };
+        const install = b.addInstallArtifact(there.addSharedLibrary(), .{ .dest_dir = .{ .override = directory } });
+        step.dependOn(&install.step);
         for (zig_layers) |layer| step.dependOn(&addLayerTests(b, there.options, layer, null).step);
     }
 }

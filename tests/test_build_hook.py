@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from socketify.native import abi
+
 pytest.importorskip("hatchling")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,6 +105,17 @@ def test_a_mac_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
         hook.host_target()
 
 
+@pytest.mark.parametrize("target", ["aarch64-macos.11.0", "x86_64-macos.11.0"])
+def test_the_library_for_macos_needs_what_every_mac_has(target: str) -> None:
+    library = ROOT / "zig-out" / "lib" / target[: -len(".11.0")] / "libsocketify.dylib"
+    if not library.exists():
+        pytest.skip("python -m ziglang build macos makes it")
+    hook.check_macos(library, target)
+    # Each function that Python calls is there, and found by its name.
+    content = library.read_bytes()
+    assert not [name for name in abi.FUNCTIONS if b"\0_%s\0" % name.encode() not in content]
+
+
 def test_a_library_of_macos_that_needs_too_much(tmp_path: Path) -> None:
     pytest.importorskip("ziglang")
     target, library = "aarch64-macos.11.0", tmp_path / "libsocketify.dylib"
@@ -168,7 +181,7 @@ def test_what_is_not_writable_is_found_out(tmp_path: Path, monkeypatch: pytest.M
 def test_every_target_of_the_wheels_has_a_tag() -> None:
     listed = subprocess.run([sys.executable, "tools/wheels.py", "--list"], cwd=ROOT, capture_output=True, text=True, check=True)
     tags = [hook.platform_tag(target) for target in listed.stdout.split()]
-    assert len(set(tags)) == len(tags) == 10
+    assert len(set(tags)) == len(tags) == 12
 
 
 @pytest.mark.parametrize("writable", [True, False])

@@ -36,6 +36,8 @@ TARGETS = (
     "powerpc64le-linux-musl",
     "s390x-linux-gnu.2.17",
     "s390x-linux-musl",
+    "aarch64-macos.11.0",
+    "x86_64-macos.11.0",
 )
 #: What every wheel holds beside the package's modules.
 CONTENT = (

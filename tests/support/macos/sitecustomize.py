@@ -88,22 +88,25 @@ ctypes.CDLL.__getattr__ = c_function  # type: ignore[method-assign]
 DESCRIPTORS = "/dev/fd/"
 
 
-def without_proc(function: Any) -> Any:
-    def called(path: Any, *arguments: Any, **options: Any) -> Any:
+class WithoutProc:
+    """Like functions of C it is never a method: pathlib of CPython 3.9 has them as members of a class."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __call__(self, path: Any, *arguments: Any, **options: Any) -> Any:
         name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
         if name.startswith(PROC):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        if name.startswith(DESCRIPTORS) and function is real_open:
+        if name.startswith(DESCRIPTORS) and self.function is real_open:
             path = os.dup(int(name[len(DESCRIPTORS) :]))
-        return function(path, *arguments, **options)
-
-    return called
+        return self.function(path, *arguments, **options)
 
 
 real_open, real_listdir, real_readlink = io.open, os.listdir, os.readlink
-io.open = builtins.open = without_proc(io.open)
+io.open = builtins.open = WithoutProc(io.open)
 for name in ("listdir", "scandir", "stat", "readlink", "open"):
-    setattr(os, name, without_proc(getattr(os, name)))
+    setattr(os, name, WithoutProc(getattr(os, name)))
 
 # ---- files and sockets
 
