@@ -141,10 +141,9 @@ fn addHttp2(b: *std.Build, options: Options) void {
 
 fn addBench(b: *std.Build, native: Native) void {
     const step = b.step("bench", "Build the C++ servers that the benchmarks compare with, and the load clients");
-    // An object of its own: a program whose root is Zig would want its main in Zig.
-    const layers = b.addObject(.{ .name = "layers", .root_module = native.createModule(.with_layers) });
+    const layers = native.addLayers();
     for ([_][]const u8{ "hello", "echo" }) |name| {
-        const module = native.createModule(.headers_only);
+        const module = native.createModule(.cpp);
         module.addObject(layers);
         module.addCSourceFile(.{ .file = b.path(b.fmt("bench/native/{s}.cpp", .{name})), .flags = native.cppFlags() });
         const executable = b.addExecutable(.{ .name = b.fmt("bench_{s}", .{name}), .root_module = module });

@@ -7,10 +7,14 @@ Environment variables:
     SOCKETIFY_TARGET: a Zig target such as ``aarch64-linux-gnu.2.17`` to build a wheel for another machine (default: this one).
     SOCKETIFY_CPU: Zig's name of a CPU, or ``native`` (default: the architecture's baseline, which runs everywhere).
     SOCKETIFY_UWEBSOCKETS: a folder with the engine's headers, for machines without a network.
+
+Whatever prevents it is said in one line, the last one.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import os
 import platform
 import re
@@ -205,18 +209,61 @@ def cache_folder() -> Path | None:
     return Path(os.environ["HOME"], ".cache", "zig") if os.environ.get("HOME") else None
 
 
+def check_engine(folder: Path) -> None:
+    """Raises ValueError when a folder does not have the engine's headers."""
+    for name in ("src/App.h", "uSockets/src/libusockets.h", "LICENSE"):
+        if not (folder / name).is_file():
+            raise ValueError(f"SOCKETIFY_UWEBSOCKETS is {folder}, which has no {name}")
+
+
+def has_compiler() -> bool:
+    """Returns whether this interpreter has the compiler."""
+    return importlib.util.find_spec("ziglang") is not None
+
+
+def compiler_wanted(root: Path) -> str:
+    """Returns the package of the compiler with the version that is needed."""
+    match = re.search(r"ziglang==[\d.]+", (root / "pyproject.toml").read_text(encoding="utf-8"))
+    return match[0] if match else "ziglang"
+
+
+def compiler_found() -> str | None:
+    """Returns the package of the compiler with its version; None where nobody says it."""
+    try:
+        return f"ziglang=={importlib.metadata.version('ziglang')}"
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
 class ZigBuildHook(BuildHookInterface[Any]):
     """Runs ``python -m ziglang build`` before a wheel is packed."""
+
+    temporary: tempfile.TemporaryDirectory[str] | None = None
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Builds the library and adds it to the wheel; an editable install uses the one in the source tree."""
         if self.target_name != "wheel":
             return
+        try:
+            self.add_library(version, build_data)
+        except (OSError, RuntimeError, ValueError) as error:
+            if self.temporary is not None:
+                self.temporary.cleanup()
+            # Who installs needs the reason, and not the traceback that it would be the last line of.
+            raise SystemExit(f"socketify cannot be built: {error}") from None
+
+    def add_library(self, version: str, build_data: dict[str, Any]) -> None:
+        """Builds the library and adds it to the wheel.
+
+        Raises RuntimeError, ValueError and OSError for what prevents it.
+        """
         target = os.environ.get("SOCKETIFY_TARGET") or host_target()
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform_tag(target)}"
         self.temporary = tempfile.TemporaryDirectory(prefix="socketify-build-")
         prefix = Path(self.temporary.name)
+        if version == "editable" and not can_write(Path(self.root, "socketify", "native")):
+            raise RuntimeError(f"an editable install has its library in the source tree, and {self.root} cannot be written")
         self.build(target, prefix)
         library = prefix / "lib" / library_name(target)
         check_glibc(library, target)
@@ -230,27 +277,41 @@ class ZigBuildHook(BuildHookInterface[Any]):
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         """Removes the build's files after the wheel was written."""
-        if self.target_name == "wheel":
+        if self.temporary is not None:
             self.temporary.cleanup()
 
     def build(self, target: str, prefix: Path) -> None:
         """Runs the Zig build into a prefix.
 
-        Raises RuntimeError when it fails; what it said is on standard error by then.
+        Raises RuntimeError when it fails, with the reason if that is known; what it said is on standard error by then.
+        Raises ValueError for a folder that does not have the engine's headers.
         """
+        if not has_compiler():
+            raise RuntimeError(f"{sys.executable} has no module ziglang: pip install {compiler_wanted(Path(self.root))}")
         command = [sys.executable, "-m", "ziglang", "build", "--prefix", str(prefix)]
         command += [f"-Dtarget={target}", f"-Dpython={sys.executable}"]
         if cpu := os.environ.get("SOCKETIFY_CPU"):
             command.append(f"-Dcpu={cpu}")
         if engine := os.environ.get("SOCKETIFY_UWEBSOCKETS"):
+            check_engine(Path(engine))
             command.append(f"-Duwebsockets={Path(engine).resolve()}")
-        root, environment = Path(self.root), dict(os.environ)
+        # Zig compiles its own build system first. Optimizing it would take longer than all that it builds here.
+        root, environment = Path(self.root), {"ZIG_DEBUG_CMD": "1", **os.environ}
         if not can_write(root):
             # What is compiled is not kept then.
             command += ["--cache-dir", str(prefix / "cache"), "-Dinto-source=false"]
         cache = cache_folder()
         if cache is None or not can_write(cache):
             environment["ZIG_GLOBAL_CACHE_DIR"] = str(prefix / "global-cache")
+        reason = prefix / "reason"
+        environment["SOCKETIFY_BUILD_REASON"] = str(reason)
         status = subprocess.run(command, cwd=root, env=environment, stdout=sys.stderr, check=False).returncode
-        if status != 0:
-            raise RuntimeError(f"the native library could not be built: zig build ended with status {status}")
+        if status == 0:
+            return
+        if reason.exists():
+            raise RuntimeError(reason.read_text(encoding="utf-8").strip())
+        wanted = compiler_wanted(root)
+        found = compiler_found()
+        if found not in (None, wanted):
+            raise RuntimeError(f"it was tried with {found}: pip install {wanted}")
+        raise RuntimeError(f"zig build ended with status {status}, and says why above (docs/platforms.md)")

@@ -197,6 +197,7 @@ def test_a_build_without_a_home_or_in_a_tree_that_is_read_only(
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(hook.subprocess, "run", run)
+    monkeypatch.setattr(hook, "has_compiler", lambda: True)
     # Root may write anywhere.
     monkeypatch.setattr(hook, "can_write", lambda folder: writable)
     for name in ("ZIG_GLOBAL_CACHE_DIR", "XDG_CACHE_HOME"):

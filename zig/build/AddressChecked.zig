@@ -20,7 +20,7 @@ const flags = [_][]const u8{ "-fsanitize=address", "-fno-omit-frame-pointer", "-
 /// The path of the library.
 pub fn library(checked: AddressChecked) LazyPath {
     const b = checked.b;
-    const layers = b.addObject(.{ .name = "layers", .root_module = checked.native.createModule(.layers_only) });
+    const layers = b.addObject(.{ .name = "layers", .root_module = checked.native.createModule(.layers) });
     layers.bundle_compiler_rt = true;
     const link_flags = [_][]const u8{ "-shared", "-fsanitize=address", "-shared-libasan", "-g" };
     const link = checked.run("link the library with AddressSanitizer", &link_flags);

@@ -1,4 +1,4 @@
-//! The native code as one module: layers 1 and 2 in Zig, and the engine's headers for the C++ on top of them.
+//! The native code: layers 1 and 2 in Zig, and the C++ on top of them, which includes the engine's headers.
 const Native = @This();
 
 const std = @import("std");
@@ -15,26 +15,29 @@ options: Options,
 pub const exported_symbols = "zig/build/exported_symbols.map";
 
 pub const Content = enum {
-    with_layers,
-    headers_only,
-    /// For what another compiler's C++ is linked with.
-    layers_only,
+    /// Layers 1 and 2, in Zig.
+    layers,
+    /// C++ that includes the engine.
+    cpp,
+    /// What is compiled already: it waits for no headers.
+    objects,
 };
 
-/// A module that C++ files can be added to, with layers 1 and 2 in Zig or only with the headers for them.
+/// A module for one kind of content.
 pub fn createModule(native: Native, content: Content) *Module {
     const b = native.b;
     const module = b.createModule(.{
-        .root_source_file = if (content == .headers_only) null else b.path("zig/root.zig"),
+        .root_source_file = if (content == .layers) b.path("zig/root.zig") else null,
         .target = native.options.target,
         .optimize = native.options.optimize,
         .strip = native.options.strip,
         .link_libc = true,
-        .link_libcpp = content != .layers_only,
+        .link_libcpp = content != .layers,
         .pic = true,
         .omit_frame_pointer = native.options.optimize != .debug and !native.options.checks,
         .sanitize_c = if (native.options.checks) .full else .off,
     });
+    if (content != .cpp) return module;
     for (native.includePaths()) |path| module.addIncludePath(path);
     for (native.systemIncludePaths()) |path| module.addSystemIncludePath(path);
     return module;
@@ -78,17 +81,46 @@ pub fn cppFlags(native: Native) []const []const u8 {
     return if (native.options.optimize == .debug) &common else &(common ++ .{"-O3"});
 }
 
+/// In parts, which are compiled side by side: one step of the build compiles one file at a time on two cores.
 pub fn addSharedLibrary(native: Native) *std.Build.Step.Compile {
     const b = native.b;
-    const module = native.createModule(.with_layers);
-    module.addCSourceFile(.{ .file = native.abiUnit(), .flags = native.cppFlags() });
-    for (native.shimUnits()) |unit| module.addCSourceFile(.{ .file = unit, .flags = native.cppFlags() });
+    const module = native.createModule(.objects);
+    module.addObject(native.addLayers());
+    module.addObject(native.addUnit("abi", native.abiUnit()));
+    for (std.enums.values(Unit), native.shimUnits()) |unit, file| module.addObject(native.addUnit(@tagName(unit), file));
     const library = b.addLibrary(.{ .name = "socketify", .linkage = .dynamic, .root_module = module });
     // Zig's linker for Mach-O knows no list of symbols: what the socket layer gives to the shim is exported there as well.
     // Nobody is bound to it by accident, as names have two levels there.
     if (native.options.target.result.ofmt == .elf) library.setVersionScript(b.path(exported_symbols));
     native.tune(library);
+    library.step.dependOn(native.compileStandardLibrary());
     return library;
+}
+
+/// Layers 1 and 2 as an object.
+pub fn addLayers(native: Native) *std.Build.Step.Compile {
+    const layers = native.b.addObject(.{ .name = "layers", .root_module = native.createModule(.layers) });
+    native.tune(layers);
+    return layers;
+}
+
+fn addUnit(native: Native, name: []const u8, file: LazyPath) *std.Build.Step.Compile {
+    const module = native.createModule(.cpp);
+    module.addCSourceFile(.{ .file = file, .flags = native.cppFlags() });
+    const object = native.b.addObject(.{ .name = native.b.fmt("{s}_unit", .{name}), .root_module = module });
+    native.tune(object);
+    return object;
+}
+
+/// Half of a build from nothing is the C++ standard library, which Zig compiles for the first thing that is linked with it:
+/// a library without content has it compiled while the units are.
+fn compileStandardLibrary(native: Native) *std.Build.Step {
+    const b = native.b;
+    const module = native.createModule(.objects);
+    module.addCSourceFile(.{ .file = b.addWriteFiles().add("nothing.cpp", ""), .flags = native.cppFlags() });
+    const library = b.addLibrary(.{ .name = "standard_library", .linkage = .dynamic, .root_module = module });
+    native.tune(library);
+    return &library.step;
 }
 
 /// What the library knows of its own headers. Fails when socketify/native/abi.py says something else than they do.
@@ -116,16 +148,17 @@ pub fn shimUnits(native: Native) [std.enums.values(Unit).len]LazyPath {
     return units;
 }
 
-/// What every release artifact is linked with.
+/// How every release artifact is compiled and linked.
 pub fn tune(native: Native, artifact: *std.Build.Step.Compile) void {
     artifact.link_function_sections = true;
     artifact.link_data_sections = true;
-    artifact.link_gc_sections = true;
     // Zig's own linker, its choice when debugging, leaves symbols of C++ objects undefined in a shared library.
     artifact.use_llvm = true;
     // There is none for Mach-O.
     artifact.use_lld = native.options.target.result.ofmt == .elf;
     if (native.options.lto) artifact.lto = .full;
+    // Of an object, which nothing refers to yet, all would be left out.
+    if (artifact.kind != .obj) artifact.link_gc_sections = true;
 }
 
 /// The shim's files are compiled together, some in each unit: the engine's templates take four times as long to read as

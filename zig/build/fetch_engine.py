@@ -2,17 +2,21 @@
 
 The engine's headers travel complete in one source distribution. This program lets pip find and download that archive by
 name, so that mirrors, proxies and certificates work as the user configured them for pip; checks its SHA-256; and unpacks
-the headers and the licence, nothing else. `zig build` runs it once and keeps the result in its cache.
+the headers and the licence, nothing else. `zig build` runs it once and keeps the result in the cache of the source tree; the
+archive stays in Zig's cache of the user, where the next source tree finds it, without a network too.
 
 No code of the archive runs. pip insists on asking a source distribution for its metadata before it saves it, which would
 run the archive's setup script and install what that needs (a compiler, in the worst case). The answer comes from a build
 backend of our own instead, put in front of the real one for the time of the call.
 
 Usage: python fetch_engine.py OUTPUT_DIRECTORY
+
+SOCKETIFY_BUILD_REASON names a file to which it writes in one line why it failed, for who shows no more than that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -44,9 +48,16 @@ def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
     return name
 '''
 
+# For one line.
+REMEDY = "name an index that has it in PIP_INDEX_URL, or a folder with the headers in SOCKETIFY_UWEBSOCKETS (docs/platforms.md)"
+
 
 class FetchError(Exception):
-    """The archive could not be obtained, or is not the pinned one."""
+    """The archive could not be obtained, or is not the pinned one: in one line, and what else there is to say of it."""
+
+    def __init__(self, reason: str, details: str = "") -> None:
+        super().__init__(reason)
+        self.details = details
 
 
 def is_wanted(path: str) -> bool:
@@ -72,11 +83,11 @@ def pythons_with_pip() -> Iterator[str]:
 def download(directory: Path) -> Path:
     """Let pip download the archive into a directory and return its path.
 
-    Raises FetchError when there is no pip, or when pip fails (its own words are part of the message).
+    Raises FetchError when there is no pip, or when pip fails (its own words are the details).
     """
     python = next(pythons_with_pip(), None)
     if python is None:
-        raise FetchError(f"{sys.executable} has no pip, and neither has any python3 or python on PATH")
+        raise FetchError(f"{sys.executable} has no pip (python -m ensurepip), and neither has any python3 or python on PATH")
     backend = directory / "backend" / "setuptools"
     backend.mkdir(parents=True)
     (backend / "__init__.py").touch()
@@ -87,6 +98,10 @@ def download(directory: Path) -> Path:
     environment = dict(os.environ)
     search_path = [str(backend.parent), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(part for part in search_path if part)
+    # Where uv builds, the index that it was told is the one that can be reached.
+    index = environment.get("UV_DEFAULT_INDEX") or environment.get("UV_INDEX_URL")
+    if index:
+        environment.setdefault("PIP_INDEX_URL", index)
     # These settings are about what gets installed; here nothing is, and constraints without hashes would be refused.
     for name in ("PIP_REQUIRE_VIRTUALENV", "PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"):
         environment.pop(name, None)
@@ -95,16 +110,62 @@ def download(directory: Path) -> Path:
     command += ["--dest", str(downloads), "--requirement", str(requirements)]
     result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode != 0:
-        raise FetchError(f"pip said:\n{result.stdout.strip()}")
+        raise FetchError(*reason_of(result.stdout.strip()))
     archives = sorted(downloads.iterdir())
     if len(archives) != 1:
         raise FetchError(f"pip was expected to leave one archive, but left {[archive.name for archive in archives]}")
     return archives[0]
 
 
+def reason_of(said: str) -> tuple[str, str]:
+    """Return why pip failed, in one line, and all that it said."""
+    if "DO NOT MATCH THE HASHES" in said:
+        return f"what the package index has as {PACKAGE} {VERSION} is another archive than the one that is wanted", said
+    errors = [line.strip() for line in said.splitlines() if line.lstrip().startswith("ERROR:")]
+    last = errors[-1].partition(":")[2].strip() if errors else "pip failed"
+    return f"pip could not download {PACKAGE} {VERSION} from the package index ({last})", said
+
+
+def kept_archive() -> Path | None:
+    """Return where the archive is kept for other builds, beside what Zig keeps; None where the environment names no place."""
+    name = f"{SHA256}.tar.gz"
+    if os.environ.get("ZIG_GLOBAL_CACHE_DIR"):
+        return Path(os.environ["ZIG_GLOBAL_CACHE_DIR"], "engine", name)
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"], "zig", "engine", name)
+    return Path(os.environ["HOME"], ".cache", "zig", "engine", name) if os.environ.get("HOME") else None
+
+
+def obtain(directory: Path) -> Path:
+    """Return the archive that was kept, or download it, check it, and keep it.
+
+    Raises FetchError as download and check do.
+    """
+    kept = kept_archive()
+    # A cache that cannot be read or written keeps nothing.
+    with contextlib.suppress(OSError):
+        if kept is not None and digest_of(kept) == SHA256:
+            return kept
+    archive = download(directory)
+    check(archive)
+    if kept is not None:
+        with contextlib.suppress(OSError):
+            # Others that look there at the same time find all of it or nothing.
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_suffix(f".{os.getpid()}")
+            shutil.copyfile(archive, partial)
+            partial.replace(kept)
+    return archive
+
+
+def digest_of(archive: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(archive.read_bytes()).hexdigest()
+
+
 def check(archive: Path) -> None:
     """Raise FetchError unless the archive is the pinned one."""
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    digest = digest_of(archive)
     if digest != SHA256:
         raise FetchError(f"{archive.name} has SHA-256 {digest}")
 
@@ -135,12 +196,15 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         with tempfile.TemporaryDirectory(prefix="socketify-engine-") as temporary:
-            archive = download(Path(temporary))
-            check(archive)
-            unpack(archive, Path(arguments[0]))
+            unpack(obtain(Path(temporary)), Path(arguments[0]))
     except (FetchError, OSError, tarfile.TarError) as error:
+        reason = f"Could not get the engine's headers: {error}"
+        if named := os.environ.get("SOCKETIFY_BUILD_REASON"):
+            Path(named).write_text(f"{reason}: {REMEDY}\n", encoding="utf-8")
+        if isinstance(error, FetchError) and error.details:
+            print(f"pip said:\n{error.details}\n", file=sys.stderr)
         print(
-            f"Could not get the engine's headers: {error}\n\n"
+            f"{reason}\n\n"
             f"Wanted: the source distribution of {PACKAGE} {VERSION} from the Python package index\n"
             f"        SHA-256 {SHA256}\n"
             "Without a network: download and unpack that archive elsewhere, and hand its folder src/socketify/uWebSockets\n"
