@@ -216,7 +216,7 @@ class InterfaceServer(ABC):
                 None for the defaults.
             metrics: ``"HOST:PORT"``, or a port of this machine, where another process answers metrics, health and a status
                 page (``docs/metrics.md``): then one worker is a process of its own, too. None for nothing.
-            on_metrics: called with the bound :class:`AppListenOptions` of that port, which the system may have picked.
+            on_metrics: called with the bound :class:`.AppListenOptions` of that port, which the system may have picked.
             threads: of each process, from 1 to 1024. Each has an event loop and an app of its own, and they share the ports and
                 the topics; when one of them ends, all do. They scale on free-threaded builds of CPython.
 
