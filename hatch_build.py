@@ -32,24 +32,19 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 GNU = {
     "x86_64": ("x86_64", "2.17"),
     "aarch64": ("aarch64", "2.17"),
-    "powerpc64le": ("ppc64le", "2.17"),
+    "powerpc64le": ("ppc64le", "2.19"),
     "s390x": ("s390x", "2.17"),
     "riscv64": ("riscv64", "2.31"),
 }
 MUSL_FLOOR = "1.2"
 # What systems call an architecture, where Zig calls it otherwise.
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "ppc64le": "powerpc64le"}
-# Functions that musl has since later versions than 1.2.0.
+# Functions that musl has since versions after 1.2.0: what its headers declared in addition until 1.2.6.
 NEWER_THAN_MUSL = (
-    "_Fork",
-    "gettid",
-    "reallocarray",
-    "qsort_r",
-    "pthread_getname_np",
-    "statx",
-    "preadv2",
-    "pwritev2",
-    "renameat2",
+    *("_Fork", "gettid", "reallocarray", "tcgetwinsize", "tcsetwinsize"),  # 1.2.2
+    *("pthread_getname_np", "qsort_r"),  # 1.2.3
+    *("preadv2", "pwritev2", "statx"),  # 1.2.5
+    *("posix_getdents", "renameat2"),  # 1.2.6
 )
 # What Zig calls an architecture: what wheels for macOS call it, and its number in Mach-O files.
 MACOS = {"x86_64": ("x86_64", 0x01000007), "aarch64": ("arm64", 0x0100000C)}

@@ -32,7 +32,7 @@ SPEC.loader.exec_module(hook)
         ("aarch64", "gnu", "aarch64-linux-gnu.2.17", "manylinux_2_17_aarch64"),
         ("aarch64", "musl", "aarch64-linux-musl", "musllinux_1_2_aarch64"),
         ("riscv64", "gnu", "riscv64-linux-gnu.2.31", "manylinux_2_31_riscv64"),
-        ("ppc64le", "gnu", "powerpc64le-linux-gnu.2.17", "manylinux_2_17_ppc64le"),
+        ("ppc64le", "gnu", "powerpc64le-linux-gnu.2.19", "manylinux_2_19_ppc64le"),
         ("ppc64le", "musl", "powerpc64le-linux-musl", "musllinux_1_2_ppc64le"),
         ("s390x", "gnu", "s390x-linux-gnu.2.17", "manylinux_2_17_s390x"),
     ],

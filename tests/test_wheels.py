@@ -45,7 +45,7 @@ def build(tmp_path: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize(
     ("target", "tag"),
-    [("aarch64-linux-musl", "musllinux_1_2_aarch64"), ("powerpc64le-linux-gnu.2.17", "manylinux_2_17_ppc64le")],
+    [("aarch64-linux-musl", "musllinux_1_2_aarch64"), ("powerpc64le-linux-gnu.2.19", "manylinux_2_19_ppc64le")],
 )
 def test_a_wheel_has_its_tag_and_is_the_same_each_time(tmp_path: Path, target: str, tag: str) -> None:
     said = build(tmp_path, "--target", target, "--output", str(tmp_path / "first"))

@@ -32,7 +32,7 @@ TARGETS = (
     "aarch64-linux-musl",
     "riscv64-linux-gnu.2.31",
     "riscv64-linux-musl",
-    "powerpc64le-linux-gnu.2.17",
+    "powerpc64le-linux-gnu.2.19",
     "powerpc64le-linux-musl",
     "s390x-linux-gnu.2.17",
     "s390x-linux-musl",

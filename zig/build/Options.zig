@@ -46,9 +46,14 @@ fn linksWhole(target: std.Target) bool {
     return target.os.tag == .linux and (target.cpu.arch == .x86_64 or target.cpu.arch == .aarch64);
 }
 
-/// The oldest C library that what is built for GNU/Linux runs with: manylinux2014, or the first that wheels are made for.
+/// The oldest C library that what is built for GNU/Linux runs with: manylinux2014, or the first that Zig has or wheels are made
+/// for.
 fn glibcFloor(arch: std.Target.Cpu.Arch) std.SemanticVersion {
-    return .{ .major = 2, .minor = if (arch == .riscv64) 31 else 17, .patch = 0 };
+    return .{ .major = 2, .patch = 0, .minor = switch (arch) {
+        .powerpc64le => 19,
+        .riscv64 => 31,
+        else => 17,
+    } };
 }
 
 /// Without -Dtarget and -Dcpu, the library is made to be given away: for every CPU of this machine's architecture, and
