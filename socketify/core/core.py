@@ -38,6 +38,15 @@ class Core:
 
     """
 
+    # Of the class until an app needs others: CPython finds the methods of an object a slower way once it has 30 attributes.
+    template: Any = None
+    is_secure = False
+    trusts_proxies = False
+    #: The field that has the names of requests, which logs say; empty where they have none.
+    request_id_field = ""
+    #: Connections begin with a header of the PROXY protocol.
+    reads_proxy_headers = False
+
     def __init__(self, debug: bool) -> None:
         #: The address of the native app; 0 before it is made, and once it is closed. Set first, as `__del__` reads it.
         self.native = 0
@@ -76,13 +85,6 @@ class Core:
         #: The JSON serializer.
         self.dumps: Callable[[Any], Union[str, bytes]] = json.dumps
         self.loads: Callable[[bytes], Any] = json.loads
-        self.template: Any = None
-        self.is_secure = False
-        self.trusts_proxies = False
-        #: The field that has the names of requests, which logs say; empty where they have none.
-        self.request_id_field = ""
-        #: Connections begin with a header of the PROXY protocol.
-        self.reads_proxy_headers = False
         #: Everything that native code calls must live as long as the native app.
         self.callbacks: list[object] = []
         self.listeners: list[Listener] = []
