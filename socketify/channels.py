@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Coroutine, Mapping
 from typing import Any, Callable, Optional, TypeVar
 
@@ -52,6 +53,7 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         self.prefix = prefix
         #: Of each app; one after the other may be served.
         self._mailboxes: dict[Topics, Mailboxes] = {}
+        self._lock = threading.Lock()
 
     async def send(self, channel: str, message: dict[str, Any]) -> None:
         """Send to a channel.
@@ -139,13 +141,15 @@ class ChannelLayer(BaseChannelLayer):  # type: ignore[misc]
         """Do nothing: the app closes its broker."""
 
     def _of(self, topics: Topics) -> Mailboxes:
-        found = self._mailboxes.get(topics)
-        if found is None:
-            for each in [each for each in self._mailboxes if not each.core.native]:
-                del self._mailboxes[each]
-            found = Mailboxes(topics.messenger, self.prefix, self.get_capacity, self.expiry, self.group_expiry)
-            self._mailboxes[topics] = found
-        return found
+        # The loops of several threads may come here.
+        with self._lock:
+            found = self._mailboxes.get(topics)
+            if found is None:
+                for each in [each for each in self._mailboxes if not each.core.native]:
+                    del self._mailboxes[each]
+                found = Mailboxes(topics.messenger, self.prefix, self.get_capacity, self.expiry, self.group_expiry)
+                self._mailboxes[topics] = found
+            return found
 
     async def _call(self, function: Callable[[Mailboxes], Result]) -> Result:
         async def call(topics: Topics) -> Result:

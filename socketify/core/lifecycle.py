@@ -228,6 +228,7 @@ class Lifecycle:
                     await self._drain(loop, stop)
         except BaseException as error:
             stop.fail(error)
+            self._stop_others()
         try:
             await self._end(stop, may_end)
             await self._stop_services(stop)

@@ -81,16 +81,16 @@ def refuses_in_the_second(app):
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("only one can start")
 
-def ends_in_the_second(app):
+def leaves(app):
     run(app)
 
     def leave(res, req):
-        if threading.current_thread() is threading.main_thread():
-            res.end("main")
-        else:
+        if (threading.current_thread() is threading.main_thread()) == (req.get_url() == "/leave/first"):
             asyncio.get_running_loop().call_soon(sys.exit, 7)
+        else:
+            res.end("this is the other one")
 
-    app.get("/leave", leave)
+    app.get("/leave/first", leave).get("/leave/second", leave)
 
 from socketify import App
 one = App()
@@ -378,12 +378,13 @@ def test_a_start_handler_that_fails_in_one_thread(start: Any) -> None:
     assert "Listening" not in running.said
 
 
-def test_an_exit_in_one_thread_ends_the_process_with_its_status(start: Any) -> None:
-    running = start("ends_in_the_second")
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_an_exit_in_one_thread_ends_the_process_with_its_status(start: Any, which: str) -> None:
+    running = start("leaves")
 
     def ended() -> bool:
         with contextlib.suppress(httpx.TransportError):
-            httpx.get(running.url + "/leave")
+            httpx.get(f"{running.url}/leave/{which}")
         return running.process.poll() is not None
 
     wait_until(ended)
