@@ -224,8 +224,8 @@ class InterfaceServer(ABC):
             OSError: the metrics port is taken, or not permitted.
             TypeError: worker_options is none, or metrics is neither int nor str, or threads is no int, or on_metrics cannot be
                 called so.
-            ValueError: workers is not positive, or threads is out of range, or a listener was made exclusive and cannot be
-                shared, or metrics is no place, or on_metrics is given without it.
+            ValueError: workers is not positive, or threads is out of range, or a broker or an exclusive listener cannot be
+                shared by them, or metrics is no place, or on_metrics is given without it.
             RuntimeError: it is served already, or the application refused to start, or workers die one after the other.
             KeyboardInterrupt: SIGINT stopped it, and the program has no handler of its own.
 
@@ -237,6 +237,9 @@ class InterfaceServer(ABC):
             message = f"worker_options must be WorkerOptions or None, not {worker_options!r}"
             raise TypeError(message)
         checked_serving_threads("threads", threads)
+        if threads > 1 and not isinstance(self._app_options.get("broker"), (str, type(None))):
+            message = "broker must be a URL where several threads serve: the app of each needs a broker of its own"
+            raise ValueError(message)
         if self._thread is not None or self._supervisor:
             message = "it is served already"
             raise RuntimeError(message)

@@ -14,6 +14,7 @@ from server_programs import Program
 import socketify
 from socketify import ASGI, SSGI, WSGI, App, AppListenOptions
 from socketify.server.serve import NativeServer
+from socketify.topics.brokers.local_broker import LocalBroker
 
 PLACE = AppListenOptions(host="127.0.0.1")
 
@@ -117,6 +118,13 @@ def test_arguments_are_checked(kind: Any) -> None:
         socketify.serve(wsgi, threads_per_worker="2")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="threads_per_worker: an App serves with one thread"):
         socketify.serve(App(), threads_per_worker=2)
+    server.close()
+
+
+def test_a_broker_is_of_one_app() -> None:
+    server = ASGI(asgi, broker=LocalBroker("local:///tmp/never-made")).listen(PLACE)
+    with pytest.raises(ValueError, match="broker must be a URL where several threads serve"):
+        server.run(threads=2)
     server.close()
 
 
