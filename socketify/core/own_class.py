@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 Kind = TypeVar("Kind", bound="OwnAttributes")
 
@@ -40,6 +40,12 @@ class OwnAttributes:
                 if self.open_class_ is not None:
                     object.__setattr__(self, "__class__", self.open_class_)
                 self._own_extras()[name] = value
+
+
+def setter_of_slot(kind: type, name: str) -> Callable[[Any, Any], None]:
+    """Return a function that sets a slot without asking ``__setattr__``, which every object that is made would pay for."""
+    setter: Callable[[Any, Any], None] = kind.__dict__[name].__set__
+    return setter
 
 
 def own_class(base: type[Kind]) -> type[Kind]:

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from io import BytesIO
 from typing import Any, Callable, Optional, TypeVar
 
-from ..core.own_class import OwnAttributes
+from ..core.own_class import OwnAttributes, setter_of_slot
 from ..loop.loop_thread import scratch_view
 from ..native import lib
 from ..native.abi import GONE
@@ -44,7 +44,7 @@ class ClientConnection(OwnAttributes):
     __slots__ = ("__weakref__", "exchange_")
 
     def __init__(self, exchange: Exchange) -> None:
-        self.exchange_ = exchange
+        _set_exchange(self, exchange)
 
     def _own_extras(self) -> dict[str, Any]:
         return self.exchange_.own_response_extras()
@@ -307,3 +307,6 @@ class ClientConnection(OwnAttributes):
     def get_native_handle(self: Self) -> int:
         """Return the number by which the native library knows this response; 0 after the end."""
         return self.exchange_.handle
+
+
+_set_exchange = setter_of_slot(ClientConnection, "exchange_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Optional, Union
 from urllib.parse import parse_qsl, unquote
 
-from ..core.own_class import OwnAttributes
+from ..core.own_class import OwnAttributes, setter_of_slot
 from ..native import full_url as _full_url
 from ..native import header as _header
 from ..native import lib
@@ -41,7 +41,7 @@ class Request(OwnAttributes):
     __slots__ = ("__weakref__", "exchange_")
 
     def __init__(self, exchange: Exchange) -> None:
-        self.exchange_ = exchange
+        _set_exchange(self, exchange)
 
     def _own_extras(self) -> dict[str, Any]:
         return self.exchange_.own_request_extras()
@@ -203,3 +203,6 @@ class Request(OwnAttributes):
             return exchange.snapshot.ancient
         found: int = _is_ancient(exchange.request_handle)
         return bool(found) if found != STALE else bool(self._text(STALE))
+
+
+_set_exchange = setter_of_slot(Request, "exchange_")
