@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 REQUEST = b"GET /%b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-TIMEOUT = 10
+TIMEOUT = 30
 
 simple = st.one_of(
     st.tuples(st.just("write"), st.binary(max_size=20)),

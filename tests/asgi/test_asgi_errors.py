@@ -7,7 +7,8 @@ import logging
 from typing import Any, Callable
 
 import pytest
-from asgi_apps import BODY, START, answering, nothing, wait_for
+from asgi_apps import BODY, START, answering, nothing
+from waiting import wait_until
 
 
 async def waits_and_returns(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -145,6 +146,6 @@ def test_messages_after_the_end_are_ignored(serve_asgi: Callable[..., Any], capl
     with caplog.at_level(logging.WARNING, "socketify"):
         text = serve_asgi(answering(answer)).request("GET / HTTP/1.1")
         # The answer is there before the application goes on.
-        wait_for(lambda: len(caplog.records) == 2)
+        wait_until(lambda: len(caplog.records) == 2)
     assert text.endswith(b"\r\n\r\nx")
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]

@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-from asgi_apps import wait_for
+from waiting import wait_until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -166,7 +166,7 @@ def test_starlette(serve_asgi: Callable[..., Any], tmp_path: Path) -> None:
         assert response.json() == {"name": "n", "digest": DIGEST}
     with httpx.stream("GET", server.url + "/endless") as endless:
         next(endless.iter_raw())
-    wait_for(lambda: "endless ended" in events)
+    wait_until(lambda: "endless ended" in events)
     assert httpx.get(server.url + "/background").status_code == 200
     server.server.close()
     assert events == ["started", "endless ended", "worked", "stopped"]
@@ -396,7 +396,7 @@ def test_falcon(serve_asgi: Callable[..., Any]) -> None:  # noqa: C901 - a sampl
     check_http(server.url)
     check_websocket(server.websocket_url)
     assert httpx.get(server.url + "/background").status_code == 200
-    wait_for(lambda: "worked" in events)
+    wait_until(lambda: "worked" in events)
     server.server.close()
     assert events == ["started", "worked", "stopped"]
 

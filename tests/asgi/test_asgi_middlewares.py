@@ -12,13 +12,13 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-from asgi_apps import wait_for
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from waiting import wait_until
 
 from socketify import ASGI
 from socketify.cli.arguments import parse_arguments
@@ -120,7 +120,7 @@ def test_stream_that_waits_is_cancelled_when_its_client_leaves(serve_asgi: Calla
         pieces = response.iter_raw()
         assert next(pieces) == b"first"
         assert not ended
-    wait_for(lambda: ended)
+    wait_until(lambda: ended)
     assert isinstance(ended[0], asyncio.CancelledError)
 
 

@@ -11,7 +11,8 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-from asgi_apps import START, answering, wait_for
+from asgi_apps import START, answering
+from waiting import wait_until
 
 from socketify.native import capabilities
 
@@ -159,7 +160,7 @@ def test_errors_before_between_and_after(serve_asgi: Callable[..., Any], caplog:
         found = [client.get(path).status_code for path in ("/before", "/between", "/after")]
     assert found == [500, 500, 200]
     # The last answer is there before the application fails.
-    wait_for(lambda: sum(record.exc_info is not None for record in caplog.records) == 3)
+    wait_until(lambda: sum(record.exc_info is not None for record in caplog.records) == 3)
     errors = [record.exc_info[1] for record in caplog.records if record.exc_info]
     assert [str(each) for each in errors] == ["before", "between", "after"]
     # The traceback leads into the application.

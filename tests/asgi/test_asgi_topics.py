@@ -6,8 +6,8 @@ import asyncio
 from typing import Any, Callable
 
 import pytest
-from asgi_apps import wait_for
 from asgi_websocket_apps import ACCEPT, Result, raw
+from waiting import wait_until
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -337,7 +337,7 @@ def test_presence(serve_asgi: Callable[..., Any]) -> None:
             ann.send("room")
             assert ann.recv(timeout=10) == "done"
             assert there("room") == [{"name": "bob"}]
-        wait_for(lambda: len(events) == 6)
+        wait_until(lambda: len(events) == 6)
     assert (there("room"), there("other")) == ([], [])
     assert sorted(events, key=str) == [
         ("other", ["bob"], []),

@@ -10,9 +10,10 @@ from typing import Any, Callable
 import httpx
 import pytest
 from app_servers import http_1_only
-from asgi_apps import body_of, wait_for
+from asgi_apps import body_of
 from asgi_streams import START, Until, piece, raw
 from late_event import LateEvent
+from waiting import wait_until
 
 from socketify import Limits
 
@@ -189,7 +190,7 @@ def test_a_body_is_received_when_that_is_awaited_and_not_before(serve_asgi: Call
     for body in (b"abc", b""):
         seen.clear()
         assert server.request("POST / HTTP/1.1", f"Content-Length: {len(body)}", body=body).endswith(b"answer")
-        wait_for(lambda: len(seen) == 4)
+        wait_until(lambda: len(seen) == 4)
         assert seen == [
             {"type": "http.request", "body": body, "more_body": False},
             True,

@@ -10,9 +10,10 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-from asgi_apps import BODY, answering, body_of, wait_for
+from asgi_apps import BODY, answering, body_of
 from asgi_streams import START, Until, piece, raw, sized
 from late_event import LateEvent
+from waiting import wait_until
 
 from socketify import Limits
 from socketify.interfaces import ClientDisconnectedError
@@ -62,7 +63,7 @@ def test_a_client_that_leaves_while_the_application_waits(
         connection.sendall(GET)
         application.waits.wait()
         assert len(live) == 1
-    wait_for(lambda: not live)
+    wait_until(lambda: not live)
     application.go_on()
     application.ended.wait()
     assert [type(each) for each in application.raised] == [ClientDisconnectedError]
@@ -89,7 +90,7 @@ def test_what_takes_too_long_is_reported_once(serve_asgi: Callable[..., Any], ca
     text = server.request("GET / HTTP/1.1")
     assert (b"200 OK" if begun else b" 500 ") in text
     assert not text.endswith(b"0\r\n\r\n")
-    wait_for(lambda: raised)
+    wait_until(lambda: raised)
     assert isinstance(raised[0], ClientDisconnectedError)
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [TimeoutError]
 
@@ -115,7 +116,7 @@ def test_a_task_waits_for_the_end_while_another_streams(serve_asgi: Callable[...
 
     server = serve_asgi(raw(answer), lifespan=False)
     assert server.request("GET / HTTP/1.1").endswith(b"\r\n\r\n" + 3 * b"3\r\none\r\n" + b"0\r\n\r\n")
-    wait_for(lambda: len(received) == 3)
+    wait_until(lambda: len(received) == 3)
     assert received == ["http.disconnect"] * 3
     assert not server.server.native_app.core.live
 
@@ -187,7 +188,7 @@ def test_a_body_of_which_a_part_is_here_after_a_wait(serve_asgi: Callable[..., A
         connection.sendall(POST + b"Content-Length: 6\r\n\r\none")
         application.waits.wait()
         application.go_on()
-        wait_for(lambda: got)
+        wait_until(lambda: got)
         connection.sendall(b"two")
         application.ended.wait()
     assert got == [{"type": "http.request", "body": body, "more_body": body == b"one"} for body in (b"one", b"two")]
@@ -246,7 +247,7 @@ def test_pieces_that_differ_from_the_announced_length_after_a_wait(
 
     server = serve_asgi(raw(answer), lifespan=False)
     server.request("GET / HTTP/1.1")
-    wait_for(lambda: raised)
+    wait_until(lambda: raised)
     assert isinstance(raised[0], RuntimeError)
     assert "Content-Length" in str(raised[0])
 

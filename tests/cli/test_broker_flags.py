@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 from broker_servers import SERVERS
-from cli_command import MODULE, ROOT, children, wait_until
+from cli_command import MODULE, ROOT, children
+from waiting import wait_until
 
 MEMBER = (
     MODULE

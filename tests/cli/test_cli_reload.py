@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import children, wait_until
+from cli_command import children
+from waiting import wait_until
 
 from socketify.cli.arguments import parse_arguments
 

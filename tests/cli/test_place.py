@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import ROOT, Command, children, wait_until
+from cli_command import ROOT, Command, children
 from server_programs import Program, environment
+from waiting import wait_until
 
 from socketify import App, AppListenOptions
 from socketify.system.unix_sockets import bound_unix_socket

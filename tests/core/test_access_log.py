@@ -18,7 +18,7 @@ from typing import Any, Callable
 import httpx
 import pytest
 from app_servers import TLS, connected, read_all
-from cli_command import wait_until
+from waiting import wait_until
 
 from socketify import ASGI, WSGI, App, AppListenOptions, HTTPError, Request, Response
 

@@ -14,9 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cli_command import wait_until
 from server_programs import Program
 from tls_files import Files
+from waiting import wait_until
 
 from socketify import App, AppOptions
 from socketify.core.certificate_watch import CertificateWatch

@@ -18,6 +18,7 @@ import httpx
 import pytest
 from app_servers import connected, read_all
 from tls_files import Files
+from waiting import wait_until
 from websockets.asyncio.client import connect as connect_websocket
 
 from socketify import ASGI, WSGI, App, AppListenOptions, Request, Response
@@ -29,13 +30,6 @@ GET_AND_CLOSE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 def refuses(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 class Host:

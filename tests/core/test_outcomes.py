@@ -14,6 +14,7 @@ import pytest
 from app_servers import read_all
 from capabilities import counts_references, lack, tells_of_ignored_exceptions
 from outcome_errors import ENDS, end_in, failures
+from waiting import wait_until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -25,13 +26,6 @@ PART = b"part"
 
 every_end = pytest.mark.parametrize("name", ENDS)
 before_and_after_a_wait = pytest.mark.parametrize("waits", [False, True], ids=["at once", "after a wait"])
-
-
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 async def handle(res: Response, name: str, waits: bool, begun: bool) -> None:
@@ -167,7 +161,7 @@ def test_a_message_handler_closes_its_websocket(serve: Callable[..., Any], caplo
             client.recv(timeout=10)
         assert client.close_code == 1011
     assert failures(caplog) == [ENDS[name][1]]
-    until(lambda: closed)
+    wait_until(lambda: closed)
     assert server.exchange(GET.replace(b"/ ", b"/good ")).endswith(b"good")
 
 
@@ -215,7 +209,7 @@ def test_the_messages_behind_a_failed_handler_reach_theirs(serve: Callable[..., 
         client.ping()
         with pytest.raises(ConnectionClosed):
             client.recv(timeout=10)
-    until(lambda: len(seen) == 5)
+    wait_until(lambda: len(seen) == 5)
     assert seen == ["0", "1", "2", "3", "4"]
 
 
@@ -433,7 +427,7 @@ def test_a_response_that_another_threads_collection_drops(serve: Callable[..., A
     with server.connect() as connection:
         connection.sendall(GET)
         assert taken.wait(10)
-        until(lambda: held)
+        wait_until(lambda: held)
         time.sleep(0.05)
         held.clear()
         gc.collect()

@@ -10,8 +10,8 @@ from typing import Any, Callable, Optional
 import httpx
 import pytest
 from app_servers import TLS, http_1_only, read_all
-from cli_command import wait_until
 from content_codings import CODINGS, decoded, decoder
+from waiting import wait_until
 
 from socketify import App, Request, Response, ResponseCompression, sendfile
 

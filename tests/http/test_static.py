@@ -15,6 +15,7 @@ from typing import Any, Callable
 import httpx
 import pytest
 from app_servers import read_all
+from waiting import wait_until
 
 from socketify import App, Request, Response, sendfile
 
@@ -237,13 +238,6 @@ def descriptors_of(path: Path) -> int:
         with contextlib.suppress(OSError):
             count += os.readlink(link) == str(path)  # noqa: PTH115
     return count
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture

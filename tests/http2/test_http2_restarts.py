@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from app_servers import TLS
-from cli_command import children, wait_until
+from cli_command import children
 from http2_client import Answer, Client
 from http2_frames import REFUSED_STREAM
 from server_programs import environment
+from waiting import wait_until
 
 pytestmark = pytest.mark.skipif(TLS is not None, reason="the program speaks no TLS")
 

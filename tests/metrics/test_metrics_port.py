@@ -13,9 +13,10 @@ from typing import Any
 import httpx
 import pytest
 from broker_servers import free_port
-from cli_command import Command, children, wait_until
+from cli_command import Command, children
 from prometheus_client.parser import text_string_to_metric_families as parse
 from server_programs import Program
+from waiting import wait_until
 
 from socketify import ASGI, WSGI, App, AppListenOptions, serve
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import children, wait_until
+from cli_command import children
 from server_programs import Program, environment
+from waiting import wait_until
 
 
 def test_workers_stay_where_no_other_one_can_be_started(command: Any) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import children, wait_until
+from cli_command import children
 from server_programs import Program, environment
+from waiting import wait_until
 
 WAITS = """
 import asyncio, threading, time

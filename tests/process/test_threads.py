@@ -12,9 +12,10 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-from cli_command import children, wait_until
+from cli_command import children
 from server_programs import GET
 from tls_files import Files
+from waiting import wait_until
 
 from socketify.system.stop_signals import SAME_SECONDS
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import wait_until
 from server_programs import Program
+from waiting import wait_until
 
 import socketify
 from socketify import ASGI, SSGI, WSGI, App, AppListenOptions

@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import children, wait_until
+from cli_command import children
 from topic_program import Client, write_program
+from waiting import wait_until
 
 WSGI = """
 import os, threading, time

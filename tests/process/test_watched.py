@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import children, wait_until
+from cli_command import children
 from server_programs import GET, Program
+from waiting import wait_until
 
 from socketify import App, WorkerOptions, serve
 

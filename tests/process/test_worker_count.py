@@ -11,8 +11,9 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-from cli_command import children, wait_until
+from cli_command import children
 from server_programs import Program
+from waiting import wait_until
 
 ONCE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 

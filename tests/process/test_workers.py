@@ -13,8 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import MODULE, children, wait_until
+from cli_command import MODULE, children
 from tls_files import Files
+from waiting import wait_until
 from websockets.sync.client import connect
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

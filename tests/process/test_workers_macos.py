@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_command import LIKE_MACOS, ROOT, children, wait_until
+from cli_command import LIKE_MACOS, ROOT, children
+from waiting import wait_until
 
 APP = """
 import os, sys, time

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cli_command import MODULE, ROOT, children, wait_until
+from cli_command import MODULE, ROOT, children
 from server_programs import GET
+from waiting import wait_until
 
 
 @pytest.mark.parametrize("place", ["port", "path"])

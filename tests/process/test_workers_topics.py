@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_command import children, wait_until
+from cli_command import children
 from topic_program import Client, QuickClient, one_client_each, write_program
+from waiting import wait_until
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Callable
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
@@ -42,11 +41,3 @@ def capturing(scopes: list[dict[str, Any]]) -> Any:
 
 async def nothing(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Return at once."""
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    """Wait for what happens in the server's thread."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -8,24 +8,16 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Optional
 
 import pytest
+from waiting import wait_until
 
 #: Servers have no use for a sanitizer that this process may have.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 #: Options that show a silent server soon.
 QUICK = "ping_interval=0.4&timeout=0.8"
-
-
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def free_port() -> int:
@@ -76,7 +68,7 @@ class BrokerServer:
         with (self.folder / "log").open("ab") as log:
             command = [*self.command(), *self._options]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=ENVIRONMENT)
-        until(self._answers)
+        wait_until(self._answers)
 
     def _answers(self) -> bool:
         assert self.process is not None

@@ -129,10 +129,3 @@ LIKE_MACOS = {
     "PYTHONPATH": f"{ROOT / 'tests' / 'support' / 'macos'}{os.pathsep}{ROOT}",
     "SOCKETIFY_LIBRARY": os.environ.get("SOCKETIFY_LIBRARY") or str(ROOT / "socketify" / "native" / "libsocketify.so"),
 }
-
-
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

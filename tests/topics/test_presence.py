@@ -15,19 +15,13 @@ from app_servers import Server
 from broker_servers import SERVERS
 from memory_broker import Hub, MemoryBroker
 from server_programs import Program
+from waiting import wait_until
 from websocket_client import open_
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from socketify import App, OpCode, WebSocket
 from socketify.topics import shared_presence
-
-
-def wait_for(condition: Any, seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class Site:
@@ -82,7 +76,7 @@ def meet(here: Site, ann: ClientConnection, bob: ClientConnection) -> None:
     say(ann, "subscribe room")
     assert here.names("room") == here.told("room")[0] == ["ann"]
     say(bob, "subscribe room")
-    wait_for(lambda: here.told("room")[0] == ["ann", "bob"])
+    wait_until(lambda: here.told("room")[0] == ["ann", "bob"])
 
 
 def test_one_process(serve: Any) -> None:
@@ -95,7 +89,7 @@ def test_one_process(serve: Any) -> None:
         assert (site.names("room"), site.names("other"), site.names("third")) == (["ann", "bob"], ["ann"], [])
         say(bob, "unsubscribe room")
         assert site.names("room") == ["ann"]
-    wait_for(lambda: site.told("other")[1])
+    wait_until(lambda: site.told("other")[1])
     assert site.told("room") == (["ann", "bob"], ["bob", "ann"])
     assert site.told("other") == (["ann"], ["ann"])
     assert site.names("room") == []
@@ -121,7 +115,7 @@ def test_who_comes_and_goes_at_once_is_not_told(serve: Any) -> None:
     with open_(serve(build)) as client:
         client.send("x")
         assert client.recv(timeout=10) == b"done"
-        wait_for(lambda: events)
+        wait_until(lambda: events)
         assert events == [("b", [[1, {"é": None}]], [])]
 
 
@@ -238,18 +232,18 @@ def test_several_processes(serve: Any, brokers: list[MemoryBroker]) -> None:
         with there.open("bob") as bob, there.open("cid") as cid:
             meet(here, ann, bob)
             say(cid, "subscribe room")
-            wait_for(lambda: here.told("room")[0] == ["ann", "bob", "cid"])
+            wait_until(lambda: here.told("room")[0] == ["ann", "bob", "cid"])
             assert here.names("room") == there.names("room") == ["ann", "bob", "cid"]
             # Who was there before is not told, but known.
             assert "ann" not in there.told("room")[0]
             say(cid, "unsubscribe room")
-            wait_for(lambda: here.told("room")[1] == ["cid"])
+            wait_until(lambda: here.told("room")[1] == ["cid"])
             assert here.names("room") == there.names("room") == ["ann", "bob"]
-        wait_for(lambda: here.told("room")[1] == ["cid", "bob"])
-        wait_for(lambda: there.names("room") == ["ann"])
+        wait_until(lambda: here.told("room")[1] == ["cid", "bob"])
+        wait_until(lambda: there.names("room") == ["ann"])
         # A process without members on a topic hears nothing of it.
         say(ann, "unsubscribe room")
-        wait_for(lambda: here.told("room")[1] == ["cid", "bob", "ann"])
+        wait_until(lambda: here.told("room")[1] == ["cid", "bob", "ann"])
         assert "ann" not in there.told("room")[1]
 
 
@@ -260,15 +254,15 @@ def test_what_is_lost_comes_later(serve: Any, brokers: list[MemoryBroker], quick
         brokers[1].refused = {"$socketify.presence.room"}
         say(bob, "unsubscribe room")
         say(cid, "subscribe room")
-        wait_for(lambda: here.told("room") == (["ann", "bob", "cid"], ["bob"]))
+        wait_until(lambda: here.told("room") == (["ann", "bob", "cid"], ["bob"]))
         brokers[1].refused = set()
         say(bob, "subscribe room")
-        wait_for(lambda: here.told("room")[0] == ["ann", "bob", "cid", "bob"])
+        wait_until(lambda: here.told("room")[0] == ["ann", "bob", "cid", "bob"])
         # The connection is lost, and with it what is told meanwhile.
         brokers[0].hub.cut(brokers[0])
         say(bob, "unsubscribe room")
         say(cid, "unsubscribe room")
-        wait_for(lambda: sorted(here.told("room")[1]) == ["bob", "bob", "cid"])
+        wait_until(lambda: sorted(here.told("room")[1]) == ["bob", "bob", "cid"])
 
 
 def test_a_process_that_is_silent_and_comes_back(serve: Any, brokers: list[MemoryBroker], quickly: None) -> None:
@@ -277,8 +271,8 @@ def test_a_process_that_is_silent_and_comes_back(serve: Any, brokers: list[Memor
         meet(here, ann, bob)
         loop = there.server.app.loop.loop  # type: ignore[union-attr]
         loop.call_soon_threadsafe(time.sleep, 2.5)
-        wait_for(lambda: here.told("room")[1] == ["bob"])
-        wait_for(lambda: here.told("room")[0] == ["ann", "bob", "bob"])
+        wait_until(lambda: here.told("room")[1] == ["bob"])
+        wait_until(lambda: here.told("room")[0] == ["ann", "bob", "bob"])
         assert here.names("room") == ["ann", "bob"]
 
 
@@ -287,7 +281,7 @@ def test_a_process_that_stops(serve: Any, brokers: list[MemoryBroker]) -> None:
     with here.open("ann") as ann, there.open("bob") as bob:
         meet(here, ann, bob)
         there.server.app.close()  # type: ignore[union-attr]
-        wait_for(lambda: here.told("room")[1] == ["bob"])
+        wait_until(lambda: here.told("room")[1] == ["bob"])
 
 
 KILLED = """
@@ -307,9 +301,9 @@ def test_a_process_that_is_killed(serve: Any, tmp_path: Path, quickly: None) -> 
     with here.open("ann") as ann, Program(text) as other, connect(f"ws://127.0.0.1:{other.port}/") as client:
         say(ann, "subscribe room")
         assert client.recv(timeout=10) == b"ready"
-        wait_for(lambda: here.names("room") == ["ann", "of the other"])
+        wait_until(lambda: here.names("room") == ["ann", "of the other"])
         other.send_signal(signal.SIGKILL)
-        wait_for(lambda: here.told("room")[1] == ["of the other"])
+        wait_until(lambda: here.told("room")[1] == ["of the other"])
         assert here.names("room") == ["ann"]
 
 
@@ -325,8 +319,8 @@ def test_a_server_that_is_killed_and_started_again(serve: Any, kind: str, quickl
             say(cid, "subscribe room")
             assert here.names("other") == []
             server.start()
-            wait_for(lambda: (here.told("room")[0][-1], here.told("room")[1][-1:]) == ("cid", ["bob"]), 20)
-            wait_for(lambda: here.names("room") == there.names("room") == ["ann", "cid"])
+            wait_until(lambda: (here.told("room")[0][-1], here.told("room")[1][-1:]) == ("cid", ["bob"]), 20)
+            wait_until(lambda: here.names("room") == there.names("room") == ["ann", "cid"])
         for site in (here, there):
             site.server.stop()
 
@@ -350,7 +344,7 @@ def test_garbage_of_other_programs(serve: Any) -> None:
         for about in (None, 1, [1], {"room": 1}, {"room": {}, "x": None}):
             here.on_loop(there_asked(here, about))
         say(bob, "subscribe room")
-        wait_for(lambda: here.names("room") == there.names("room") == ["ann", "bob"])
+        wait_until(lambda: here.names("room") == there.names("room") == ["ann", "bob"])
 
 
 async def there_asked(site: Site, about: Any) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from broker_member import Member, numbered, texts
 from broker_member import until as until_async
-from broker_servers import QUICK, RedisServer, free_port, until
+from broker_servers import QUICK, RedisServer, free_port
+from waiting import wait_until
 
 from socketify.topics.broker import BrokerError
 
@@ -59,11 +60,11 @@ def test_sentinels_name_the_master_also_after_a_failover() -> None:
 
     with RedisServer() as first, RedisServer("--replicaof", "127.0.0.1", str(first.port)) as second:
         second.cli("config", "set", "repl-diskless-load", "swapdb")
-        until(lambda: "master_link_status:up" in second.cli("info", "replication"))
+        wait_until(lambda: "master_link_status:up" in second.cli("info", "replication"))
         sentinel = Sentinel()
         sentinel.watch(first)
         with sentinel:
-            until(lambda: "slaves=1" in sentinel.cli("info", "sentinel"))
+            wait_until(lambda: "slaves=1" in sentinel.cli("info", "sentinel"))
             run(main())
 
 
@@ -80,8 +81,8 @@ def cluster() -> Iterator[list[RedisServer]]:
             bus = node._options[-1]
             nodes[0].cli("cluster", "meet", "127.0.0.1", str(node.port), bus)
         for node in nodes:
-            until(lambda node=node: "cluster_state:ok" in node.cli("cluster", "info"))
-            until(lambda node=node: node.cli("cluster", "slots").count("127.0.0.1") >= 3)
+            wait_until(lambda node=node: "cluster_state:ok" in node.cli("cluster", "info"))
+            wait_until(lambda node=node: node.cli("cluster", "slots").count("127.0.0.1") >= 3)
         yield nodes
 
 
@@ -143,7 +144,7 @@ def test_a_node_that_is_killed_is_a_loss_of_the_broker() -> None:
             with pytest.raises(BrokerError, match="no node has slot 0"):
                 await Member(cluster_url([node, node])).join()
             node.cli("cluster", "addslotsrange", "0", "16383")
-            until(lambda: "cluster_state:ok" in node.cli("cluster", "info"))
+            wait_until(lambda: "cluster_state:ok" in node.cli("cluster", "info"))
             member = await Member(cluster_url([node, node])).join("t")
             node.kill()
             assert await member.broker.wait_until_lost()

@@ -10,18 +10,12 @@ from typing import Any
 import pytest
 from app_servers import Server
 from memory_broker import Hub, MemoryBroker
+from waiting import wait_until
 from websocket_client import open_
 from websockets.sync.client import ClientConnection
 
 from socketify import App, BrokerError, OpCode, WebSocket
 from socketify.topics.brokers import schemes
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def build(app: App) -> None:
@@ -79,7 +73,7 @@ def test_publications_reach_subscribers_everywhere_once(shared: Any) -> None:
         assert tell(there, three, "publish news") == ["of news"]
         assert two.recv(timeout=10) == "of news"
         assert tell(here, one, "subscribe other") == []
-    wait_for(lambda: here.app.broker_counters.published == 3)
+    wait_until(lambda: here.app.broker_counters.published == 3)
     assert here.app.broker_counters.delivered == 2
     assert there.app.broker_counters._replace(lag=0) == (2, 3, 0, 0, 0)
 
@@ -123,7 +117,7 @@ def test_subscribers_of_all_processes_are_counted(serve: Any) -> None:
         # Nobody waits for the end of the time.
         assert time.monotonic() - began < 5
         hub.stop()
-        wait_for(lambda: not here.app.topics.relay.is_connected)
+        wait_until(lambda: not here.app.topics.relay.is_connected)
         assert on_loop(here, here.app.count_subscribers("topic")) == 1
         hub.is_away = False
 
@@ -131,7 +125,7 @@ def test_subscribers_of_all_processes_are_counted(serve: Any) -> None:
 def test_a_process_that_does_not_answer_is_waited_for_once(serve: Any) -> None:
     hub = Hub()
     here, there = (serve(build, broker=MemoryBroker(hub)) for _ in range(2))
-    wait_for(lambda: here.app.topics.peers.heard)
+    wait_until(lambda: here.app.topics.peers.heard)
     with open_(here) as client:
         tell(here, client, "subscribe topic")
         # As if it was killed.
@@ -152,11 +146,11 @@ def test_who_leaves_says_goodbye(serve: Any) -> None:
     heard, gone = [], []
     here.app.topics.peers.on_heard.append(heard.append)
     here.app.topics.peers.on_gone.append(gone.append)
-    wait_for(lambda: here.app.topics.peers.heard)
+    wait_until(lambda: here.app.topics.peers.heard)
     name = there.app.topics.peers.name
     assert list(here.app.topics.peers.heard) == [name]
     there.stop()
-    wait_for(lambda: gone == [name])
+    wait_until(lambda: gone == [name])
     here.stop()
     assert heard in ([], [name])
 
@@ -270,7 +264,7 @@ def test_an_app_without_a_connection_keeps_no_changes_of_subscribers(serve: Any)
         for number in range(10):
             client.send(f"subscribe {number}")
             assert client.recv(timeout=10) == b"done"
-        wait_for(lambda: on_loop(here, call(lambda: list(here.app.topics.take_changes()))) == [])
+        wait_until(lambda: on_loop(here, call(lambda: list(here.app.topics.take_changes()))) == [])
         assert here.app.topics.relay._interest.has_changed
 
 
@@ -308,4 +302,4 @@ def test_a_socket_that_closes_leaves_its_topics(shared: Any) -> None:
         for topic in "ab":
             tell(here, client, f"subscribe {topic}")
         assert {"a", "b"} <= broker.topics
-    wait_for(lambda: not {"a", "b"} & broker.topics)
+    wait_until(lambda: not {"a", "b"} & broker.topics)

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
+from waiting import wait_until
 from websocket_client import open_
 from websockets.sync.client import ClientConnection
 
 from socketify import App, OpCode, WebSocket
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_topics(serve: Any) -> None:
@@ -67,7 +60,7 @@ def test_topics(serve: Any) -> None:
         assert say(two, "others b") == ["['a'] 1 False"]
         assert one.recv(timeout=10) == "to others"
         assert say(two, "leave a") == ["[] 1 False"]
-    wait_for(lambda: len(events) == 6)
+    wait_until(lambda: len(events) == 6)
     assert events[:4] == [("a", 1, 0), ("b", 1, 0), ("a", 2, 1), ("a", 1, 2)]
     assert sorted(events[4:]) == [("a", 0, 1), ("b", 0, 1)]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from capabilities import counts_references
+from waiting import wait_until
 from websocket_client import HANDSHAKE, KEY, open_
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
@@ -60,15 +61,8 @@ def test_async_handlers_are_called_in_order(serve: Any) -> None:
             client.send(str(number))
         for number in range(200):
             assert client.recv(timeout=10) == str(number)
-    wait_for(lambda: seen[-1] == 1000)
+    wait_until(lambda: seen[-1] == 1000)
     assert seen == ["opening", "open", *map(str, range(200)), 1000]
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_fragments(serve: Any) -> None:
@@ -118,7 +112,7 @@ def test_closing(serve: Any) -> None:
             assert close_code(client) == code
     with open_(server) as client:
         client.close(3000, "bye")
-    wait_for(lambda: len(closed) == 4)
+    wait_until(lambda: len(closed) == 4)
     assert [each[:2] for each in closed] == [(4001, "enough"), (1006, ""), (1011, ""), (3000, "bye")]
     assert all(each[2:] == (SendStatus.DROPPED, "127.0.0.1") for each in closed)
 
@@ -146,10 +140,10 @@ def test_stopping_tells_the_close_handler_though_another_waits(serve: Any) -> No
     with open_(server) as client:
         client.send("one")
         client.send("two")
-        wait_for(lambda: events)
+        wait_until(lambda: events)
         server.app.close()
         assert close_code(client) == 1001
-    wait_for(lambda: len(events) == 2)
+    wait_until(lambda: len(events) == 2)
     assert events == ["one", 1001]
 
 
@@ -172,7 +166,7 @@ def test_iteration_and_waiting_for_the_end(serve: Any) -> None:
             client.send(str(number))
         for number in range(300):
             assert client.recv(timeout=10) == str(number)
-    wait_for(lambda: ended)
+    wait_until(lambda: ended)
     assert ended == [1000]
 
 
@@ -186,7 +180,7 @@ def test_ping_and_pong(serve: Any) -> None:
     server = serve(lambda app: app.ws("/", behavior))
     with open_(server) as client:
         assert client.ping("abc").wait(10)
-    wait_for(lambda: len(seen) == 2)
+    wait_until(lambda: len(seen) == 2)
     assert sorted(seen) == [("ping", b"abc"), ("pong", b"hello")]
 
 
