@@ -232,7 +232,16 @@ def layer_1() -> Iterator[Remark]:
             yield name, line, f"nobody uses {found[1]}"
 
 
-RULES = [layout, first_lines, guards, namespaces, includes, units, class_names, headers, contract, layer_1]
+def suite_names() -> Iterator[Remark]:
+    """Files of tests are modules without a package: of two with one name, pytest takes one, and ends."""
+    known: dict[str, str] = {}
+    for name in SOURCES:
+        module = Path(name).name
+        if name.startswith("tests/") and module.startswith("test_") and known.setdefault(module, name) != name:
+            yield name, 1, f"{known[module]} has this name already"
+
+
+RULES = [layout, first_lines, guards, namespaces, includes, units, class_names, headers, contract, layer_1, suite_names]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule.__name__ for rule in RULES])
