@@ -18,6 +18,7 @@ from ..loop.current_loop import loop_to_come
 from ..loop.loop_thread import LoopThread, scratch_view
 from ..native import abi, lib, request_handler
 from .counting import Counting
+from .forgotten import forgotten_among
 from .listeners import Listener, listen_error
 from .live import LiveExchanges, LiveReference, NativeEvents
 from .mistakes import refuse_awaitable
@@ -64,6 +65,8 @@ class Core:
         #: Of coroutines that the runner did not begin.
         self.tasks: set[asyncio.Task[Any]] = set()
         self.live: LiveExchanges = {}
+        #: What finds those that nobody can end any more.
+        self.forgotten = forgotten_among(self.live)
         #: What native code calls about them.
         self.events = NativeEvents(self.live, self)
         #: Responses by handle that nothing else may hold, until their events have happened.

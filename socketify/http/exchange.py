@@ -160,6 +160,8 @@ class Exchange:
         # The callbacks of its events may hold the response, so the exchange is not held on their account.
         reference = self.response = live[handle] = LiveReference(res, core.on_dropped)
         reference.handle = handle
+        if core.forgotten is not None and core.loop is not None:
+            core.forgotten.expect(core.loop)
 
     def keep(self, res: Any) -> None:
         """Hold a response until its events have happened, as nothing else may hold it."""
