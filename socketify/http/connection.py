@@ -106,7 +106,12 @@ class ClientConnection(OwnAttributes):
         return self
 
     async def get_data(self) -> BytesIO:
-        """Return the request's body, or the part that arrived before the client left."""
+        """Return the request's body, or the part that arrived before the client left.
+
+        Raises:
+            RuntimeError: the response has ended before, also while this waits; or the body is being read already.
+
+        """
         return BytesIO(await self._read("get_data"))
 
     async def _read(self, what: str) -> bytes:
