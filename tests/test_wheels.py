@@ -22,11 +22,9 @@ target = next(each for each in sys.argv if each.startswith("-Dtarget="))
 licenses = prefix / "share" / "licenses" / "uWebSockets"
 licenses.mkdir(parents=True)
 (prefix / "lib").mkdir()
-# One for macOS has to be one.
-if "-macos" in target:
-    (prefix / "lib" / "libsocketify.dylib").write_bytes(pathlib.Path(__file__).with_name("libsocketify.dylib").read_bytes())
-else:
-    (prefix / "lib" / "libsocketify.so").write_text(target)
+name = "libsocketify.dylib" if "-macos" in target else "libsocketify.so"
+given = pathlib.Path(__file__).with_name(name)
+(prefix / "lib" / name).write_bytes(given.read_bytes() if given.exists() else target.encode())
 (licenses / "LICENSE").write_text("a licence")
 """
 
@@ -88,6 +86,55 @@ def test_a_wheel_for_macos_has_the_tag_that_its_library_says(tmp_path: Path, tar
     # Which tag delocate finds right for a wheel, by what its libraries need; what else it does needs programs of macOS.
     name, too_new = delocating._calculate_minimum_wheel_name(wheel.name, tmp_path / "unpacked", None)
     assert (name, too_new) == (wheel.name, set())
+
+
+def compile_library(tmp_path: Path, target: str) -> None:
+    """Make a little library what the stand-in for the compiler gives."""
+    library = tmp_path / "compiler" / "ziglang" / "libsocketify.so"
+    library.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "a.c").write_text("int getentropy(void *, unsigned long); int sk(char *to) { return getentropy(to, 1); }")
+    # Zig's run-time library takes the longest to compile; there is nothing of it in this one.
+    compiler = [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "build-lib",
+        "-dynamic",
+        "-lc",
+        "-fno-compiler-rt",
+        "-fstrip",
+        "-target",
+        target,
+    ]
+    subprocess.run([*compiler, f"-femit-bin={library}", str(tmp_path / "a.c")], check=True, timeout=100)
+
+
+def checked(wheel: Path) -> tuple[int, str]:
+    """Return how the check of a wheel ended, and what it said."""
+    command = [sys.executable, "tools/check_wheels.py", str(wheel)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "promised"),
+    [
+        ("s390x-linux-gnu.2.28", "manylinux_2_17_s390x"),
+        ("aarch64-linux-musl", "manylinux_2_28_aarch64"),
+    ],
+)
+def test_who_takes_wheels_checks_their_tags(tmp_path: Path, target: str, promised: str) -> None:
+    for each in ("ziglang", "auditwheel", "twine", "check_wheel_contents"):
+        pytest.importorskip(each)
+    compile_library(tmp_path, target)
+    build(tmp_path, "--target", target, "--output", str(tmp_path / "made"))
+    (wheel,) = (tmp_path / "made").iterdir()
+    assert checked(wheel) == (0, f"{wheel.name}: taken by pip for its platform\n")
+    other = wheel.rename(wheel.with_name(wheel.name.rpartition("-")[0] + f"-{promised}.whl"))
+    status, said = checked(other)
+    assert status == 1
+    assert said.startswith(f"{other.name}: ")
+    assert "auditwheel" in said
 
 
 def test_the_source_distribution_has_all_that_is_kept() -> None:
