@@ -9,9 +9,10 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-from asgi_apps import body_of, wait_for
+from asgi_apps import body_of
 from asgi_streams import START, Until, piece, raw, sized
 from late_event import LateEvent
+from waiting import wait_until
 
 from socketify.interfaces import ClientDisconnectedError
 
@@ -108,7 +109,7 @@ def test_wrong_length_is_an_error_and_a_cut(serve_asgi: Callable[..., Any], piec
     text = server.exchange(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert b"content-length: 6\r\n" in text.lower()
     assert text.rpartition(b"\r\n\r\n")[2] in (b"", b"abc", b"abcdef")
-    wait_for(lambda: errors)
+    wait_until(lambda: errors)
     assert error in errors[0]
 
 

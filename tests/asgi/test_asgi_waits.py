@@ -215,7 +215,7 @@ def test_whatever_an_application_raises_after_a_wait_ends_its_request(
     assert text.endswith(b"begun\r\n") if begun else b" 500 " in text
     assert b" 200 OK" in server.request("GET /fine HTTP/1.1")
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [kind]
-    wait_for(lambda: not server.server.native_app.core.live)
+    wait_until(lambda: not server.server.native_app.core.live)
 
 
 def test_who_returns_early_from_a_stream_is_cut(serve_asgi: Callable[..., Any], caplog: Any) -> None:
