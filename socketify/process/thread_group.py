@@ -102,6 +102,8 @@ class ThreadGroup:
                 self._start(number, loop_factory)
             self._join_lives()
             self._on_made()
+            if self._is_closed:
+                self._stop()
             self._is_begun = True
             self._begin.set()
             caught = first.lifecycle.run(loop_factory)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import socket
 import threading
 from typing import Any
 
 import httpx
 import pytest
-from server_programs import Program
+from server_programs import GET, Program
 from waiting import wait_until
 
 import socketify
@@ -81,6 +83,47 @@ def test_all_threads_that_listen_on_several_ports_answer_on_each() -> None:
         assert answers(bound[0].port, 2) == answers(bound[1].port, 2)
     finally:
         server.close()
+
+
+def test_close_ends_a_run_that_blocks() -> None:
+    waiting = threading.Semaphore(0)
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            if scope["path"] == "/late":
+                waiting.release()
+                await asyncio.sleep(60)
+            await asgi(scope, receive, send)
+
+    server = ASGI(late)
+    bound: list[AppListenOptions] = []
+    server.listen(PLACE, bound.append)
+    running = threading.Thread(target=lambda: server.run(threads=2))
+    running.start()
+    answers(bound[0].port, 2)
+    with socket.create_connection(("127.0.0.1", bound[0].port), 20) as connection:
+        connection.sendall(GET.replace(b"GET /", b"GET /late"))
+        assert waiting.acquire(timeout=20)
+        server.close()
+        # The second one does not wait for the request.
+        server.close()
+        assert b"200" not in connection.recv(4096)
+    running.join(20)
+    assert not running.is_alive()
+
+
+def test_close_while_the_apps_are_made_ends_the_run() -> None:
+    server: Any = None
+
+    def setup(app: App) -> None:
+        if threading.current_thread().name == "socketify-2":
+            server.close()
+
+    server = ASGI(asgi, setup=setup).listen(PLACE)
+    running = threading.Thread(target=lambda: server.run(threads=2))
+    running.start()
+    running.join(20)
+    assert not running.is_alive()
 
 
 def test_setup_is_called_in_each_thread() -> None:
