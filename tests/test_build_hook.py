@@ -95,6 +95,9 @@ def test_macs(monkeypatch: pytest.MonkeyPatch, machine: str, target: str, tag: s
     assert hook.host_target() == target
     assert hook.platform_tag(target) == tag
     assert hook.library_name(target) == "libsocketify.dylib"
+    tags = pytest.importorskip("packaging.tags")
+    assert all(tag in tags.mac_platforms(each, machine) for each in ((11, 0), (11, 7), (15, 1)))
+    assert tag not in tags.mac_platforms((10, 15), machine)
 
 
 def test_a_mac_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
