@@ -84,7 +84,7 @@ class ClientConnection(OwnAttributes):
         if not isinstance(may_compress, bool):
             message = f"compress must be True or False, not {may_compress!r}"
             raise TypeError(message)
-        if self.exchange_.may_change_head("compress"):
+        if self.exchange_.head_to_change("compress"):
             self.exchange_.let_compress(self, may_compress)
 
     # ---- what it sends

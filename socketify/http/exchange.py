@@ -41,7 +41,6 @@ class Exchange:
     # `dirty`, `handle`, `request_handle` and `passes_on` are read and written by native code where they lie.
     __slots__ = (
         "_abort_handlers",
-        "_head",
         "aborted",
         "compress",
         "core",
@@ -51,6 +50,7 @@ class Exchange:
         "held",
         "holds",
         "is_sized",
+        "made_head",
         "names",
         "offset_base",
         "passes_on",
@@ -94,7 +94,8 @@ class Exchange:
         self.response_extras: Optional[dict[str, Any]] = None
         #: The response, once its events are followed.
         self.response: Optional[LiveReference] = None
-        self._head: Optional[ResponseHead] = None
+        #: The head, once it was asked for: methods that are called often ask here first, as a property is a call.
+        self.made_head: Optional[ResponseHead] = None
         self.reader: Optional[BodyReader] = None
         self._abort_handlers: Union[AbortHandler, tuple[AbortHandler, ...]] = ()
         #: Whether the body was begun with its whole size, and what its offset is counted from.
@@ -217,17 +218,17 @@ class Exchange:
     @property
     def head(self) -> ResponseHead:
         """Status and fields; made when they are asked for first, as those who wait may be many."""
-        if self._head is None:
-            self._head = ResponseHead()
-        return self._head
+        if self.made_head is None:
+            self.made_head = ResponseHead()
+        return self.made_head
 
     @property
     def has_begun(self) -> bool:
         """Whether the head of the response is out."""
-        return self._head is not None and self._head.is_out
+        return self.made_head is not None and self.made_head.is_out
 
-    def may_change_head(self, what: str) -> bool:
-        """Return whether status and fields can be set; they cannot when the client left.
+    def head_to_change(self, what: str) -> Optional[ResponseHead]:
+        """Return status and fields, to be set; None when the client left.
 
         Raises:
             RuntimeError: the head was sent already, or the response has ended.
@@ -235,12 +236,15 @@ class Exchange:
         """
         if not self.handle:
             self.refuse_late(what)
-            return False
-        if self.head.is_out:
+            return None
+        head = self.made_head
+        if head is None:
+            head = self.made_head = ResponseHead()
+        elif head.is_out:
             message = f"{what}: the head of the response was sent already"
             raise RuntimeError(message)
         self.dirty = True
-        return True
+        return head
 
     def before_sending(self, hook: HeadHook) -> None:
         """Call a function that may add fields when the head is sent, also that of an answer to an error; not if it is out."""
@@ -315,10 +319,9 @@ class Exchange:
     def encode(self, message: Any) -> bytes:
         """Return the bytes of a message; add the Content-Type of JSON where none was written."""
         data, is_json = self.core.encoded(message)
-        head = self.head
-        if is_json and self.handle and not head.is_out and not head.has_content_type():
+        if is_json and self.handle and not self.head.is_out and not self.head.has_content_type():
             self.dirty = True
-            head.add(b"Content-Type", b"application/json")
+            self.head.add(b"Content-Type", b"application/json")
         return data
 
     def end(self, res: Any, data: bytes, flags: int) -> None:
@@ -326,8 +329,9 @@ class Exchange:
         if not self.handle:
             self.refuse_late("end")
             return
-        head, fields = self.head.take()
-        if self.holds and not self.head.is_out and not self.is_elsewhere:
+        written = self.made_head if self.made_head is not None else self.head
+        head, fields = written.take()
+        if self.holds and not written.is_out and not self.is_elsewhere:
             self.send_held(res, head, fields, data, flags)
             return
         result = _send(self.handle, head, fields, data, flags)

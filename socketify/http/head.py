@@ -18,18 +18,15 @@ class ResponseHead:
         #: Whether it was sent.
         self.is_out = False
         self.status = b"200 OK"
-        #: Names and values in turn; a list from the first one on.
-        self.fields: Union[list[bytes], tuple[()]] = ()
+        #: Names and values in turn.
+        self.fields: list[bytes] = []
         #: Those that hooks added, which an answer to an error has, too.
         self.added: Union[list[bytes], tuple[()]] = ()
         self._hooks: Optional[list[HeadHook]] = None
 
     def add(self, name: bytes, value: bytes) -> None:
         """Add a field."""
-        if self.fields:
-            self.fields.extend((name, value))
-        else:
-            self.fields = [name, value]
+        self.fields += (name, value)
 
     def before_sending(self, hook: HeadHook) -> None:
         """Call a function when the head is sent, whatever it will be that sends it."""

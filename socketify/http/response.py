@@ -53,8 +53,9 @@ class Response(ClientConnection):
 
         """
         line = status_line(status_or_status_text)
-        if self.exchange_.may_change_head("write_status"):
-            self.exchange_.head.status = line
+        head = self.exchange_.head_to_change("write_status")
+        if head is not None:
+            head.status = line
         return self
 
     def write_header(self, key: Union[str, bytes], value: Union[str, bytes, int]) -> Response:
@@ -67,8 +68,9 @@ class Response(ClientConnection):
         """
         encoded = field_name(key)
         value_encoded = field_value(encoded, value)
-        if self.exchange_.may_change_head("write_header"):
-            self.exchange_.head.add(encoded, value_encoded)
+        head = self.exchange_.head_to_change("write_header")
+        if head is not None:
+            head.fields += (encoded, value_encoded)
         return self
 
     def set_cookie(self, name: str, value: str, options: Optional[Mapping[str, Any]] = None) -> Response:
@@ -319,12 +321,13 @@ class Response(ClientConnection):
             message = "write: the body was begun by try_end, with a size: go on with try_end"
             raise RuntimeError(message)
         data = message if type(message) is bytes else exchange.encode(message)
-        head, fields = exchange.head.take()
+        written = exchange.made_head if exchange.made_head is not None else exchange.head
+        head, fields = written.take()
         result = _write(handle, head, fields, data)
         if result == GONE and exchange.is_elsewhere:
             exchange.forward(self, self.write, data)
             return self
-        exchange.head.is_out = exchange.dirty = True
+        written.is_out = exchange.dirty = True
         if result == GONE:
             exchange.mark_aborted()
         return self
