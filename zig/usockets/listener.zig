@@ -294,6 +294,16 @@ export fn us_socket_context_listen(
 
 /// A socket file that nobody listens on is left over from a process that died.
 fn isStale(path: *const sys.SockaddrStorage, length: u32) bool {
+    // Elsewhere one whose backlog is full refuses, too, for a moment.
+    const tries = if (sys.is_linux) 1 else 5;
+    for (0..tries) |before| {
+        if (before > 0) sys.sleepMs(100);
+        if (!refuses(path, length)) return false;
+    }
+    return true;
+}
+
+fn refuses(path: *const sys.SockaddrStorage, length: u32) bool {
     const fd = sys.openSocket(sys.af_unix, sys.sock_stream, 0);
     if (fd < 0) return false;
     defer _ = sys.close(fd);

@@ -351,7 +351,9 @@ pub const Socket = extern struct {
     }
 
     /// Inline, as most responses are sent here.
-    inline fn sendDirectly(socket: *Socket, pieces: []const sys.Iovec, more: bool) usize {
+    inline fn sendDirectly(socket: *Socket, given: []const sys.Iovec, more: bool) usize {
+        var room: [1]sys.Iovec = undefined;
+        const pieces = if (sys.is_linux) given else sys.system.fitting(given, &room);
         const flags = sys.msg_nosignal | if (more) sys.msg_more else @as(c_int, 0);
         const message: sys.Msghdr = .{ .iov = pieces.ptr, .iovlen = @intCast(pieces.len) };
         while (true) {

@@ -127,6 +127,11 @@ pub fn isReadable(fd: c_int, timeout_ms: c_int) bool {
     return poll(&fds, 1, timeout_ms) > 0;
 }
 
+pub fn sleepMs(ms: c_int) void {
+    var none: [0]Pollfd = .{};
+    _ = poll(&none, 0, ms);
+}
+
 pub fn errno() Errno {
     return @fromBackingInt(@intCast(std.c._errno().*));
 }

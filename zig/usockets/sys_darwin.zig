@@ -1,6 +1,7 @@
 //! What macOS has of its own: constants, layouts, and calls that no other system knows. From Apple's public headers; nobody has
 //! run it yet.
 const std = @import("std");
+const Iovec = @import("sys.zig").Iovec;
 
 pub const Errno = std.c.E;
 
@@ -56,7 +57,7 @@ pub const Family = extern struct {
 pub const Msghdr = extern struct {
     name: ?*anyopaque = null,
     namelen: u32 = 0,
-    iov: [*]const @import("sys.zig").Iovec,
+    iov: [*]const Iovec,
     iovlen: c_int,
     control: ?*anyopaque = null,
     controllen: u32 = 0,
@@ -100,6 +101,20 @@ pub fn openBlockingSocket(family: c_int, kind: c_int) c_int {
 
 pub fn acceptSocket(listener: c_int) c_int {
     return prepare(accept(listener, null, null), false);
+}
+
+/// What one call takes of what is to be sent: more bytes than an int counts are refused as a whole.
+pub fn fitting(pieces: []const Iovec, room: *[1]Iovec) []const Iovec {
+    const bytes_max = std.math.maxInt(c_int);
+    var total: usize = 0;
+    for (pieces) |piece| total += piece.len;
+    if (total <= bytes_max) return pieces;
+    for (pieces) |piece| {
+        if (piece.len == 0) continue;
+        room[0] = .{ .base = piece.base, .len = @min(piece.len, bytes_max) };
+        break;
+    }
+    return room;
 }
 
 /// How many wait to be accepted; null where the kernel does not say.

@@ -1,6 +1,7 @@
 //! What Linux has of its own: constants, layouts, and calls that no other system knows.
 const std = @import("std");
 const linux = std.os.linux;
+const sys = @import("sys.zig");
 
 pub const Errno = linux.E;
 
@@ -64,7 +65,7 @@ pub const Family = extern struct {
 pub const Msghdr = extern struct {
     name: ?*anyopaque = null,
     namelen: u32 = 0,
-    iov: [*]const @import("sys.zig").Iovec,
+    iov: [*]const sys.Iovec,
     iovlen: usize,
     control: ?*anyopaque = null,
     controllen: usize = 0,
@@ -111,7 +112,6 @@ pub fn backlogOf(listener: c_int) ?u32 {
     const ipproto_tcp = 6;
     const tcp_info = 11;
     const queue_offset = 24;
-    const sys = @import("sys.zig");
     var info: [queue_offset + 4]u8 align(4) = @splat(0);
     var length: u32 = info.len;
     // Of a socket that listens, tcpi_unacked is the length of its queue.

@@ -375,3 +375,18 @@ test "a close is seen at once, and a listener's port is free" {
         us_listen_socket_close(0, second);
     }
 }
+
+test "macOS is given what one call takes, and there is something in it" {
+    const fitting = @import("sys_darwin.zig").fitting;
+    const most = std.math.maxInt(c_int);
+    var room: [1]sys.Iovec = undefined;
+    const byte: [1]u8 = .{0};
+    const pieces = [_]sys.Iovec{ .{ .base = &byte, .len = 0 }, .{ .base = &byte, .len = most } };
+    try expectEqual(@as(usize, 2), fitting(&pieces, &room).len);
+    const larger = [_]sys.Iovec{ .{ .base = &byte, .len = 0 }, .{ .base = &byte, .len = most + 1 } };
+    const fits = fitting(&larger, &room);
+    try expectEqual(@as(usize, 1), fits.len);
+    try expectEqual(@as(usize, most), fits[0].len);
+    const two = [_]sys.Iovec{ .{ .base = &byte, .len = 7 }, .{ .base = &byte, .len = most } };
+    try expectEqual(@as(usize, 7), fitting(&two, &room)[0].len);
+}
