@@ -2,10 +2,10 @@
 //! sends is discarded for a short while.
 const std = @import("std");
 const sys = @import("sys.zig");
+const has_kqueue = @import("backend.zig").has_kqueue;
 const Poll = @import("poll.zig").Poll;
 const Events = @import("poll.zig").Events;
-const loop_module = @import("loop.zig");
-const Loop = loop_module.Loop;
+const Loop = @import("loop.zig").Loop;
 const timeout = @import("timeout.zig");
 const Pending = @import("pending.zig").Pending;
 
@@ -20,6 +20,8 @@ const linger_bytes_max: usize = 256 * 1024 * 1024;
 const output_seconds = 30;
 /// Bytes discarded at once.
 const discard_bytes: usize = 1024 * 1024;
+/// Where that takes memory.
+const copied_bytes = 64 * 1024;
 
 pub const Linger = struct {
     poll: Poll,
@@ -36,15 +38,22 @@ pub const Linger = struct {
 
 const Input = enum { none, some, ended };
 
-fn discardInput(loop: *Loop, fd: c_int, budget: *usize) Input {
+/// TCP of Linux drops with MSG_TRUNC what it would have copied.
+fn drop(fd: c_int) isize {
+    return sys.recv(fd, null, discard_bytes, sys.msg_dontwait | sys.system.msg_trunc);
+}
+
+/// Elsewhere it has to be copied, but not over what the loop has received: the callback that closes looks at that still.
+fn copyAway(fd: c_int) isize {
+    var room: [copied_bytes]u8 = undefined;
+    return sys.recv(fd, &room, room.len, sys.msg_dontwait);
+}
+
+fn discardInput(fd: c_int, budget: *usize) Input {
     var found: Input = .none;
     var rounds: u32 = 0;
     while (rounds < 4) : (rounds += 1) {
-        const count = if (sys.is_linux)
-            // TCP drops with MSG_TRUNC what it would have copied.
-            sys.recv(fd, null, discard_bytes, sys.msg_dontwait | sys.system.msg_trunc)
-        else
-            sys.recv(fd, loop.receiveBuffer(), loop_module.receive_bytes, sys.msg_dontwait);
+        const count = if (has_kqueue) copyAway(fd) else drop(fd);
         if (count == 0) return .ended;
         if (count < 0) return if (sys.errno() == .AGAIN) found else .ended;
         found = .some;
@@ -60,7 +69,7 @@ pub fn close(loop: *Loop, poll: *Poll, given: Pending, expects: bool) void {
     var output = given;
     const owes = !output.isEmpty();
     var budget = linger_bytes_max;
-    const input: Input = if (owes) .none else discardInput(loop, fd, &budget);
+    const input: Input = if (owes) .none else discardInput(fd, &budget);
     const lingers = (owes or input == .some or (expects and input == .none)) and loop.lingering_count < lingering_max;
     const entry = (if (lingers) sys.create(Linger, 0) else null) orelse {
         output.free();
@@ -91,7 +100,7 @@ pub fn ready(loop: *Loop, entry: *Linger) void {
         if (!entry.output.flush(entry.poll.fd)) return end(loop, entry);
         if (!entry.output.isEmpty()) {
             // The end of input would wake us without end.
-            if (discardInput(loop, entry.poll.fd, &entry.budget) == .ended) entry.poll.remove(loop, Events.readable);
+            if (discardInput(entry.poll.fd, &entry.budget) == .ended) entry.poll.remove(loop, Events.readable);
             return;
         }
         entry.poll.shutdown(loop, sys.shut_wr);
@@ -99,7 +108,7 @@ pub fn ready(loop: *Loop, entry: *Linger) void {
         entry.deadline = @min(entry.deadline, loop.tick() + linger_seconds);
         timeout.need(loop, entry.deadline);
     }
-    switch (discardInput(loop, entry.poll.fd, &entry.budget)) {
+    switch (discardInput(entry.poll.fd, &entry.budget)) {
         .ended => end(loop, entry),
         // The timer finds out when it fires.
         .some => entry.deadline = @max(entry.deadline, @min(entry.last, loop.tick() + linger_seconds)),

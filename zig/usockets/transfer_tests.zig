@@ -376,6 +376,38 @@ test "a close is seen at once, and a listener's port is free" {
     }
 }
 
+/// Closes while there is more to read, and looks at what it was given.
+fn onLookAfterClose(socket: *Socket, data: [*]u8, length: c_int) callconv(.c) ?*Socket {
+    received += @intCast(length);
+    us_socket_shutdown(0, socket);
+    const result = us_socket_close(0, socket, 0, null);
+    for (data[0..@intCast(length)]) |byte| mismatched = mismatched or byte != 'a';
+    return result;
+}
+
+test "what was received stays as it is while what follows it is discarded" {
+    const server = try begin(onLookAfterClose);
+    defer server.deinit();
+    const fd = try server.connect();
+    defer _ = sys.close(fd);
+    us_socket_pause(seen.last.?);
+    const first: [1000]u8 = @splat('a');
+    const rest: [1000]u8 = @splat('b');
+    _ = sys.send(fd, &first, first.len, sys.msg_nosignal);
+    server.turnUntilIdle();
+    const socket = seen.last.?;
+    var memory: [first.len]u8 = undefined;
+    try expectEqual(@as(isize, first.len), sys.recv(socket.poll.fd, &memory, memory.len, 0));
+    const buffer = server.loop.receiveBuffer();
+    @memcpy(buffer[0..memory.len], &memory);
+    _ = sys.send(fd, &rest, rest.len, sys.msg_nosignal);
+    try expect(readable(socket.poll.fd, 1000));
+    _ = onLookAfterClose(socket, buffer, memory.len);
+    try expect(!mismatched);
+    server.turnUntilIdle();
+    try expect(!mismatched);
+}
+
 test "macOS is given what one call takes, and there is something in it" {
     const fitting = @import("sys_darwin.zig").fitting;
     const most = std.math.maxInt(c_int);
