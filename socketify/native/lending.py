@@ -18,24 +18,30 @@ _ON_PYPY = sys.implementation.name == "pypy"
 
 _OwnerCallback = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
 
-#: By identity, the objects that the native side refers to, and how often.
+#: By identity, the objects that the native side refers to, and how often; threads send the same ones.
 _held: dict[int, list[Any]] = {}
-#: The objects that the current call may refer to.
-_offered: dict[int, bytes] = {}
+# The garbage collector may end something that is held at every step.
+_held_lock = threading.RLock()
+#: By thread and identity, the objects that its current call may refer to.
+_offered: dict[tuple[int, int], bytes] = {}
 _library: Any = None
 #: What :func:`placed` was given last, which nothing else may refer to.
 _here = threading.local()
 
 
 def _retain(owner: int) -> None:
-    _held.setdefault(owner, [_offered.get(owner), 0])[1] += 1
+    offered = _offered.get((threading.get_ident(), owner))
+    with _held_lock:
+        _held.setdefault(owner, [offered, 0])[1] += 1
 
 
 def _release(owner: int) -> None:
-    held = _held[owner]
-    held[1] -= 1
-    if not held[1]:
-        del _held[owner]
+    with _held_lock:
+        held = _held[owner]
+        held[1] -= 1
+        # The object ends outside.
+        over = None if held[1] else _held.pop(owner)
+    del over
 
 
 _callbacks = (_OwnerCallback(_retain), _OwnerCallback(_release))
@@ -63,7 +69,8 @@ def lent(data: bytes) -> Generator[Content, None, None]:
         yield data
         return
     owner = id(data)
-    _offered[owner] = data
+    offer = threading.get_ident(), owner
+    _offered[offer] = data
     try:
         content = _address(data)
         if length >= abi.LENT_MIN:
@@ -72,7 +79,7 @@ def lent(data: bytes) -> Generator[Content, None, None]:
     finally:
         if length >= abi.LENT_MIN:
             _library.sk_lend(None, None, 0)
-        _offered.pop(owner, None)
+        _offered.pop(offer, None)
 
 
 def placed(data: bytes) -> Content:

@@ -28,7 +28,7 @@ _FLUSH_SECONDS = 1.0
 #: Seconds without lines after which the thread ends: it holds what it writes to, and nobody tells when an app is gone.
 _IDLE_SECONDS = 10.0
 
-_writers: weakref.WeakSet[LineWriter] = weakref.WeakSet()
+_writers: weakref.WeakValueDictionary[int, LineWriter] = weakref.WeakValueDictionary()
 
 
 class LineSink(Protocol):
@@ -59,7 +59,7 @@ class LineWriter:
         self._lost = 0
         self._is_reported = False
         self.reset()
-        _writers.add(self)
+        _writers[id(self)] = self
 
     def reset(self) -> None:
         """Reset it in the child of a fork, which has no thread: the parent writes the lines that wait."""
@@ -268,14 +268,20 @@ def _write_all(descriptor: int, data: bytes) -> None:
             select.select((), (descriptor,), ())
 
 
+def _all_writers() -> list[LineWriter]:
+    # The references are copied at once: other threads make writers meanwhile.
+    found = [reference() for reference in _writers.valuerefs()]
+    return [writer for writer in found if writer is not None]
+
+
 def flush_line_writers() -> None:
     """Write the last lines."""
-    for writer in tuple(_writers):
+    for writer in _all_writers():
         writer.flush()
 
 
 def _after_fork() -> None:
-    for writer in tuple(_writers):
+    for writer in _all_writers():
         writer.reset()
 
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import random
+import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -53,6 +54,7 @@ class Locals(Protocol):
 
 # Which relay uses a broker, in which process: one of a program may be given to two apps by mistake.
 _users: weakref.WeakValueDictionary[tuple[int, int], Relay] = weakref.WeakValueDictionary()
+_users_lock = threading.Lock()
 
 
 class Relay:
@@ -208,7 +210,9 @@ class Relay:
 
         """
         key = (id(self._broker), os.getpid())
-        if _users.setdefault(key, self) is not self:
+        with _users_lock:
+            user = _users.setdefault(key, self)
+        if user is not self:
             message = f"{self._place} carries the topics of another app that is served: each app needs a broker of its own"
             raise RuntimeError(message)
         loop = self._loop = asyncio.get_running_loop()

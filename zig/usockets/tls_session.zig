@@ -197,7 +197,7 @@ const bio_flag_should_retry = 8;
 const bio_ctrl_flush = 11;
 
 fn newBio(session: *Session) ?*Bio {
-    const method = bio_method orelse makeBioMethod() orelse return null;
+    const method = @atomicLoad(?*library.BioMethod, &bio_method, .acquire) orelse makeBioMethod() orelse return null;
     const bio = openssl.BIO_new(method) orelse return null;
     openssl.BIO_set_data(bio, session);
     openssl.BIO_set_init(bio, 1);
@@ -209,8 +209,8 @@ fn makeBioMethod() ?*library.BioMethod {
     _ = openssl.BIO_meth_set_read(method, bioRead);
     _ = openssl.BIO_meth_set_write(method, bioWrite);
     _ = openssl.BIO_meth_set_ctrl(method, bioControl);
-    bio_method = method;
-    return method;
+    // Where two threads begin at once, one of both is never used.
+    return @cmpxchgStrong(?*library.BioMethod, &bio_method, null, method, .acq_rel, .acquire) orelse method;
 }
 
 fn sessionOf(bio: *Bio) *Session {

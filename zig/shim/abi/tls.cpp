@@ -4,6 +4,8 @@
 #include "http/callback.h"
 #include "http/scratch.h"
 
+#include <mutex>
+
 namespace sk {
 
 namespace {
@@ -17,7 +19,11 @@ void onMissingName(void *user, const char *name, size_t length) {
 
 extern "C" {
 
-int32_t sk_tls_load(const char *path) { return us_tls_load(path); }
+int32_t sk_tls_load(const char *path) {
+  static std::mutex once;
+  std::lock_guard<std::mutex> lock(once);
+  return us_tls_load(path);
+}
 
 int32_t sk_tls_knows_cipher(const char *name) { return us_tls_knows_cipher(name) == 1; }
 

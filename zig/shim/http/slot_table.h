@@ -60,7 +60,7 @@ struct Slot {
     HeldBody *held;        /* Http: body that arrived before the handler asked for it */
     WebSocketRoute *route; /* WebSocket */
   };
-  const void *owner; /* thread that runs the connection's loop */
+  const void *owner; /* thread that runs the connection's loop: its marker */
   union {
     uint64_t total_length; /* Http: of a sized response */
     const void *object;    /* WebSocket: what stands for it in Python, which keeps it alive; or null */
@@ -74,6 +74,9 @@ struct Slot {
   bool version_begun : 1; /* Http: the first byte of the response left before its head */
 };
 static_assert(sizeof(Slot) <= 64);
+
+/* Tells the current thread from all others. */
+const void *threadMarker();
 
 /* Index of a fresh slot, or SLOT_COUNT when all are taken. Thread-safe. */
 uint32_t allocateSlot();
