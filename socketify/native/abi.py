@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x8A32942171790FB7
+DIGEST = 0x5050C668883A3582
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -67,6 +67,9 @@ BACKEND_IO_URING = 1
 BACKEND_KQUEUE = 2
 BACKEND_UNKNOWN = -1
 BACKEND_UNAVAILABLE = -2
+COUNT_UNKNOWN = 0
+COUNT_FIRST = 1
+COUNT_SPLIT = 2
 REQUEST_IS_GONE = "the request is gone: call preserve() before the handler returns"
 PYTHON_SEND = 0
 PYTHON_WRITE = 1
@@ -410,12 +413,14 @@ class PythonStruct(ctypes.Structure):
         ("new_dict", c_void_p),
         ("dict_copy", c_void_p),
         ("dict_get", c_void_p),
+        ("dict_get_ref", c_void_p),
         ("dict_set", c_void_p),
         ("dict_delete", c_void_p),
         ("new_list", c_void_p),
         ("list_length", c_void_p),
         ("list_get", c_void_p),
         ("list_set", c_void_p),
+        ("list_as_tuple", c_void_p),
         ("new_tuple", c_void_p),
         ("tuple_length", c_void_p),
         ("tuple_get", c_void_p),
@@ -430,6 +435,8 @@ class PythonStruct(ctypes.Structure):
         ("save_thread", c_void_p),
         ("restore_thread", c_void_p),
         ("check_signals", c_void_p),
+        ("section_begin", c_void_p),
+        ("section_end", c_void_p),
         ("length", c_void_p),
         ("error_occurred", c_void_p),
         ("error_matches", c_void_p),
@@ -460,7 +467,7 @@ class PythonStruct(ctypes.Structure):
         ("type_word", c_size_t),
         ("object_size", c_size_t),
         ("function_weak", c_int64),
-        ("count_is_first", c_int32),
+        ("counting", c_int32),
         ("vectorcall_takes_dict", c_int32),
     ]
 
@@ -828,12 +835,14 @@ C_API: dict[str, tuple[str, ...]] = {
     "new_dict": ("PyDict_New",),
     "dict_copy": ("PyDict_Copy",),
     "dict_get": ("PyDict_GetItemWithError",),
+    "dict_get_ref": ("PyDict_GetItemRef",),
     "dict_set": ("PyDict_SetItem",),
     "dict_delete": ("PyDict_DelItem",),
     "new_list": ("PyList_New",),
     "list_length": ("PyList_Size",),
     "list_get": ("PyList_GetItem",),
     "list_set": ("PyList_SetItem",),
+    "list_as_tuple": ("PyList_AsTuple",),
     "new_tuple": ("PyTuple_New",),
     "tuple_length": ("PyTuple_Size",),
     "tuple_get": ("PyTuple_GetItem",),
@@ -848,6 +857,8 @@ C_API: dict[str, tuple[str, ...]] = {
     "save_thread": ("PyEval_SaveThread",),
     "restore_thread": ("PyEval_RestoreThread",),
     "check_signals": ("PyErr_CheckSignals",),
+    "section_begin": ("PyCriticalSection_Begin",),
+    "section_end": ("PyCriticalSection_End",),
     "length": ("PyObject_Size",),
     "error_occurred": ("PyErr_Occurred",),
     "error_matches": ("PyErr_ExceptionMatches",),

@@ -4,9 +4,8 @@ Where it may, it also reads and writes members of objects in memory. That is saf
 
 - the offset of a slot is found in an object of the class itself (:func:`find_member`), and is the same in classes derived from
   it; an object's class can only be replaced by one with the same layout;
-- it happens with the interpreter's lock, on the thread of the app, and what is read is referred to before anything else runs:
-  builds of CPython without that lock are recognised, as their objects begin with something else than a reference count, and
-  do without members;
+- it happens with the interpreter's lock, on the thread of the app, and what is read is referred to before anything else runs;
+  in builds of CPython without that lock, with the lock of the object, as CPython itself reads and writes slots there;
 - a value in a slot of the program's object is checked to be exactly of our type before its own members are read;
 - a slot that was deleted holds null, which the usual case never does, so Python does the work;
 - a reference count is only changed by the C API; here it is compared, so that an object that others can reach is not reused.
@@ -16,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 import types
 from asyncio.tasks import _enter_task, _leave_task
 from typing import Any, Callable, NamedTuple, Optional
@@ -27,6 +27,10 @@ from .modes import CTYPES, NO_ITERATOR_SEND, NO_MEMBERS, chosen_mode
 
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 
+#: Builds without a lock that all threads share.
+_FREE_THREADED = "t" in getattr(sys, "abiflags", "")
+#: Which functions are used there alone, all since CPython 3.13: they take the lock of an object, or copy under it.
+_FREE_THREADED_ONLY = ("section_begin", "section_end", "dict_get_ref", "list_as_tuple")
 #: Since CPython 3.10.
 _OPTIONAL = ("iterator_send",)
 _OBJECTS: dict[str, object] = {
@@ -83,13 +87,55 @@ def _find_word(probe: object, wanted: int) -> int:
     return next(index for index in range(type(probe).__basicsize__ // _WORD) if words[index] == wanted)
 
 
-def _count_is_first() -> bool:
-    """Return whether an object begins with its reference count, as in all builds of CPython but free-threaded ones."""
+def _counting() -> int:
+    """Return what is known of an object's reference count (``COUNT_*``), as it is seen to change."""
+    if _FREE_THREADED:
+        return abi.COUNT_SPLIT if _counts_by_thread() else abi.COUNT_UNKNOWN
     probe = object()
     count = ctypes.c_uint32.from_address(id(probe))
     alone = count.value
     holders = [probe] * 5
-    return alone == 1 and count.value == alone + len(holders)
+    return abi.COUNT_FIRST if alone == 1 and count.value == alone + len(holders) else abi.COUNT_UNKNOWN
+
+
+class _SplitCount(ctypes.Structure):
+    """What objects of free-threaded builds begin with."""
+
+    _fields_ = (
+        ("thread", ctypes.c_void_p),
+        ("flags", ctypes.c_uint16),
+        ("lock", ctypes.c_uint8),
+        ("collector_bits", ctypes.c_uint8),
+        ("local", ctypes.c_uint32),
+        ("shared", ctypes.c_ssize_t),
+    )
+
+
+def _counts_by_thread() -> bool:
+    """Return whether objects begin with :class:`_SplitCount`: references of their own thread are counted apart."""
+    probe, other = object(), object()
+    count = _SplitCount.from_address(id(probe))
+    alone = count.local, count.shared
+    holders = [probe] * 5
+    held = count.local, count.shared
+    foreign: list[object] = []
+
+    def hold() -> None:
+        foreign.append(object())
+        foreign.extend(holders)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    thread.join()
+    return (
+        alone == (1, 0)
+        and held == (6, 0)
+        and count.local == 6
+        and count.shared > 0
+        and bool(count.thread)
+        and count.thread == _SplitCount.from_address(id(other)).thread
+        and count.thread != _SplitCount.from_address(id(foreign[0])).thread
+    )
 
 
 def _address(names: tuple[str, ...]) -> Optional[int]:
@@ -103,7 +149,11 @@ def _find_c_api(mode: str) -> Optional[abi.PythonStruct]:
     if sys.implementation.name != "cpython" or mode == CTYPES:
         return None
     members = {member: _address(names) for member, names in abi.C_API.items()}
-    if any(address is None and member not in _OPTIONAL for member, address in members.items()):
+    if not _FREE_THREADED:
+        # Where the functions are there, too, they do nothing.
+        members.update(dict.fromkeys(_FREE_THREADED_ONLY))
+    optional = _OPTIONAL if _FREE_THREADED else _OPTIONAL + _FREE_THREADED_ONLY
+    if any(address is None and member not in optional for member, address in members.items()):
         return None
     if mode == NO_ITERATOR_SEND:
         members["iterator_send"] = None
@@ -114,7 +164,7 @@ def _find_c_api(mode: str) -> Optional[abi.PythonStruct]:
         type_word=_find_word(probe, id(object)),
         object_size=object.__basicsize__,
         function_weak=find_weak_references(types.BuiltinFunctionType),
-        count_is_first=mode != NO_MEMBERS and _count_is_first(),
+        counting=abi.COUNT_UNKNOWN if mode == NO_MEMBERS else _counting(),
         # CPython 3.9 and 3.10 do not export the other function.
         vectorcall_takes_dict=not hasattr(ctypes.pythonapi, abi.C_API["vectorcall"][0]),
         **members,
@@ -127,7 +177,7 @@ def _load(api: Optional[abi.PythonStruct]) -> Capabilities:
         return Capabilities(c_api=False, members=False, iterator_send=False)
     lib.sk_python_load(ctypes.byref(api))
     lend_by(lib, (api.inc_ref, api.dec_ref))
-    return Capabilities(c_api=True, members=bool(api.count_is_first), iterator_send=bool(api.iterator_send))
+    return Capabilities(c_api=True, members=api.counting != abi.COUNT_UNKNOWN, iterator_send=bool(api.iterator_send))
 
 
 capabilities = _load(_find_c_api(chosen_mode()))

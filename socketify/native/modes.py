@@ -6,7 +6,8 @@
     The default. The native side calls CPython's C API by address; it passes requests and messages to handlers, and sends
     answers, without Python code in between, and reads the slots of responses, requests and websockets in memory.
 ``no-members``
-    The same, but objects are only used through the C API, as on free-threaded builds.
+    The same, but objects are only used through the C API, as on builds whose objects do not begin with a reference count
+    that is known.
 ``no-iterator-send``
     As ``members``, but Python code steps coroutines, and so serves ASGI, as on CPython 3.9, which has no
     ``PyIter_Send``.

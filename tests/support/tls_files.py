@@ -1,30 +1,34 @@
-"""Certificates for the tests, made afresh by trustme."""
+"""Certificates for the tests, made afresh by trustme; where the interpreter has none, tests that need them are skipped."""
 
 from __future__ import annotations
 
 import socket
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional
 
-import trustme
+import pytest
 
 from socketify import AppOptions
+
+if TYPE_CHECKING:
+    import trustme
 
 
 class Files:
     """A CA, and the files of certificates that it signs."""
 
     def __init__(self, directory: Path) -> None:
+        trustme = pytest.importorskip("trustme")
         self.directory = directory
         self.ca = trustme.CA()
         self.ca_file = str(directory / "ca.pem")
         self.ca.cert_pem.write_to_path(self.ca_file)
 
-    def issue(
-        self, name: str, *identities: str, key_type: trustme.KeyType = trustme.KeyType.ECDSA, **choices: Any
-    ) -> dict[str, str]:
+    def issue(self, name: str, *identities: str, key_type: Optional[trustme.KeyType] = None, **choices: Any) -> dict[str, str]:
         """Write NAME.pem and NAME.key, and give the options that name them."""
+        trustme = pytest.importorskip("trustme")
+        key_type = key_type or trustme.KeyType.ECDSA
         leaf = self.ca.issue_cert(*(identities or ("localhost", "127.0.0.1")), key_type=key_type, **choices)
         return self.write(name, leaf)
 

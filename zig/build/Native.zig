@@ -231,6 +231,7 @@ const Unit = enum {
                 "cpython/functions.cpp",
                 "cpython/handler.cpp",
                 "cpython/hidden_loop.cpp",
+                "cpython/members.cpp",
                 "cpython/request.cpp",
                 "cpython/response.cpp",
                 "cpython/uv_loop.cpp",

@@ -42,12 +42,12 @@ sk_object *sk_python_function(int32_t which, sk_object *self) {
 }
 
 sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type) {
-  assert(python.new_method && python.count_is_first);
+  assert(python.new_method && python.counting);
   return asResult(newSendMethod(*facts, type));
 }
 
 sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type) {
-  assert(python.new_method && python.count_is_first);
+  assert(python.new_method && python.counting);
   return asResult(newEndMethod(*facts, type));
 }
 
@@ -58,7 +58,7 @@ void sk_uv_give_way(void *driver) { static_cast<UvLoop *>(driver)->giveWay(); }
 void sk_uv_detach(void *driver, int32_t is_closed) { static_cast<UvLoop *>(driver)->detach(is_closed != 0); }
 
 sk_object *sk_python_continuation(const sk_continuation_python *facts) {
-  assert(python.iterator_send && python.count_is_first);
+  assert(python.iterator_send && python.counting);
   return asResult(newContinuationType(*facts));
 }
 

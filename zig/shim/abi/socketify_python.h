@@ -11,10 +11,18 @@
 /* An object of CPython. */
 typedef struct sk_object sk_object;
 
+/* What is known of an object's reference count. */
+enum {
+  SK_COUNT_UNKNOWN, /* nothing: then members are not touched */
+  SK_COUNT_FIRST,   /* an object begins with it */
+  SK_COUNT_SPLIT /* an object begins with the number of the thread that made it, whose references are counted apart from others' */
+};
+
 /* What calls between CPython and the shim need of its C API: functions of the stable ABI (and PyObject_Vectorcall, or
  * PyObject_VectorcallDict, which takes keywords in another form; of contexts, PyContext_CopyCurrent, _Enter and _Exit), types, and
  * asyncio's functions that say which task runs. `iterator_send` is NULL before CPython 3.10: then what begins coroutines must not
- * be used. */
+ * be used. `section_begin`, `section_end`, `dict_get_ref` and
+ * `list_as_tuple` are NULL where the interpreter's lock keeps other threads from running. */
 typedef struct sk_python {
   SK_CPYTHON(PyObject_Vectorcall, PyObject_VectorcallDict)
   const void *(*vectorcall)(const void *callable, const void *const *arguments, size_t count, const void *keywords);
@@ -48,12 +56,14 @@ typedef struct sk_python {
   SK_CPYTHON(PyDict_New) const void *(*new_dict)(void);
   SK_CPYTHON(PyDict_Copy) const void *(*dict_copy)(const void *dict);
   SK_CPYTHON(PyDict_GetItemWithError) const void *(*dict_get)(const void *dict, const void *key);
+  SK_CPYTHON(PyDict_GetItemRef) int (*dict_get_ref)(const void *dict, const void *key, const void **result);
   SK_CPYTHON(PyDict_SetItem) int (*dict_set)(const void *dict, const void *key, const void *value);
   SK_CPYTHON(PyDict_DelItem) int (*dict_delete)(const void *dict, const void *key);
   SK_CPYTHON(PyList_New) const void *(*new_list)(ptrdiff_t length);
   SK_CPYTHON(PyList_Size) ptrdiff_t (*list_length)(const void *list);
   SK_CPYTHON(PyList_GetItem) const void *(*list_get)(const void *list, ptrdiff_t index);
   SK_CPYTHON(PyList_SetItem) int (*list_set)(const void *list, ptrdiff_t index, const void *stolen);
+  SK_CPYTHON(PyList_AsTuple) const void *(*list_as_tuple)(const void *list);
   SK_CPYTHON(PyTuple_New) const void *(*new_tuple)(ptrdiff_t length);
   SK_CPYTHON(PyTuple_Size) ptrdiff_t (*tuple_length)(const void *tuple);
   SK_CPYTHON(PyTuple_GetItem) const void *(*tuple_get)(const void *tuple, ptrdiff_t index);
@@ -68,6 +78,8 @@ typedef struct sk_python {
   SK_CPYTHON(PyEval_SaveThread) void *(*save_thread)(void);
   SK_CPYTHON(PyEval_RestoreThread) void (*restore_thread)(void *state);
   SK_CPYTHON(PyErr_CheckSignals) int (*check_signals)(void);
+  SK_CPYTHON(PyCriticalSection_Begin) void (*section_begin)(void *section, const void *object);
+  SK_CPYTHON(PyCriticalSection_End) void (*section_end)(void *section);
   SK_CPYTHON(PyObject_Size) ptrdiff_t (*length)(const void *object);
   SK_CPYTHON(PyErr_Occurred) const void *(*error_occurred)(void);
   SK_CPYTHON(PyErr_ExceptionMatches) int (*error_matches)(const void *type);
@@ -99,7 +111,7 @@ typedef struct sk_python {
   size_t type_word;
   size_t object_size;            /* of an object without members, in bytes: those of the shim's own types follow it */
   int64_t function_weak;         /* where in a built-in function, in words, its weak references are */
-  int32_t count_is_first;        /* an object begins with its reference count */
+  int32_t counting;              /* SK_COUNT_* */
   int32_t vectorcall_takes_dict; /* of keywords; else a tuple of their names, whose values come after the other arguments */
 } sk_python;
 
@@ -313,7 +325,7 @@ SK_API void sk_python_load(const sk_python *api);
  * function belongs to, or None. */
 SK_API sk_object *sk_python_function(int32_t which, sk_object *self);
 /* A new reference to a method `send` for a type of websockets, or NULL with an exception set. What the facts refer to is kept for
- * ever. Only where objects begin with their reference count. */
+ * ever. Only where something is known of reference counts. */
 SK_API sk_object *sk_python_websocket(const sk_ws_python *facts, sk_object *type);
 /* Likewise a method `end` for a type of responses. */
 SK_API sk_object *sk_python_response(const sk_exchange_python *facts, sk_object *type);

@@ -129,21 +129,8 @@ Object *callNamed(Object *callable, Object *const *arguments, size_t count, Obje
 /* Calls a function with the arguments of one of its methods. */
 Object *passOn(Object *function, Object *self, Object *const *arguments, ptrdiff_t count, Object *names);
 
-/* What a slot of an object holds, or null. */
-inline Object *memberOf(Object *object, size_t member) { return static_cast<Object *const *>(object)[member]; }
-
-/* Puts something else there, or nothing. Returns what was there: what lets go of it may run Python. */
-inline Ref swapMember(Object *object, size_t member, Ref value) {
-  Object **place = const_cast<Object **>(static_cast<Object *const *>(object)) + member;
-  return Ref(std::exchange(*place, value.release()));
-}
-
-inline void setMember(Object *object, size_t member, Ref value) { swapMember(object, member, std::move(value)); }
-
-/* Whether there are weak references to an object; where they begin differs by its type, and may lie before the object. */
-inline bool isWeaklyReferenced(Object *object, int64_t weak_member) {
-  return static_cast<Object *const *>(object)[weak_member] != nullptr;
-}
+/* Whether threads of Python run at the same time: then what belongs to the program may change while it is looked at. */
+inline bool threadsRunAtOnce() { return python.section_begin; }
 
 /* Calls a function with the outcome of a call: behind `given` its result, and its error, which is taken; one of both is None. */
 template <typename... Given> Ref callWithOutcome(Object *function, const Ref &result, Given... given) {
@@ -159,15 +146,6 @@ inline Object *newMethod(Object *type, Method &method, FastCallWithNames functio
   method.function = reinterpret_cast<const void *>(function);
   method.doc = doc;
   return python.new_method(type, &method);
-}
-
-/* How many references there are; only where the interpreter keeps that number first, else 0. */
-inline uint32_t referenceCount(Object *object) {
-  uint32_t count = 0;
-  if (python.count_is_first) {
-    memcpy(&count, object, sizeof(count));
-  }
-  return count;
 }
 
 /* Whether a call has the right number of arguments; if not, TypeError is set. */

@@ -4,6 +4,7 @@
 #include "cpython/continuation.h"
 #include "cpython/coroutine.h"
 #include "cpython/handler.h"
+#include "cpython/items.h"
 #include "http/lending.h"
 
 #include <optional>
@@ -18,12 +19,6 @@ struct Names {
   Object *type, *status, *headers, *body, *more_body, *trailers;
   Object *zero, *empty, *is_false, *is_true;
 } names;
-
-/* What a dict has for a key, if anything; else an exception may be set, of a key's own comparison. May run Python. */
-Ref itemOf(Object *dict, Object *key) {
-  Object *found = python.dict_get(dict, key);
-  return found ? Ref::borrowed(found) : Ref();
-}
 
 /* ---- send and receive */
 
@@ -46,23 +41,19 @@ bool append(std::string &block, Object *text) {
 }
 
 /* A header is a list or a tuple of two byte strings. */
-bool appendHeader(std::string &block, Object *header) {
-  if (isExactly(header, python.tuple_type)) {
-    return python.tuple_length(header) == 2 && append(block, python.tuple_get(header, 0)) &&
-           append(block, python.tuple_get(header, 1));
-  }
-  return isExactly(header, python.list_type) && python.list_length(header) == 2 && append(block, python.list_get(header, 0)) &&
-         append(block, python.list_get(header, 1));
+template <bool at_once> bool appendHeader(std::string &block, Object *header) {
+  Items<at_once> pair(header);
+  return pair && pair.length() == 2 && append(block, pair[0]) && append(block, pair[1]);
 }
 
-bool appendHeaders(std::string &block, Object *headers, size_t &count) {
-  bool is_list = isExactly(headers, python.list_type);
-  if (!is_list && !isExactly(headers, python.tuple_type)) {
+template <bool at_once> bool appendHeaders(std::string &block, Object *given, size_t &count) {
+  Items<at_once> headers(given);
+  if (!headers) {
     return false;
   }
-  ptrdiff_t length = is_list ? python.list_length(headers) : python.tuple_length(headers);
+  ptrdiff_t length = headers.length();
   for (ptrdiff_t i = 0; i < length; i++) {
-    if (!appendHeader(block, is_list ? python.list_get(headers, i) : python.tuple_get(headers, i))) {
+    if (!appendHeader<at_once>(block, headers[i])) {
       return false;
     }
   }
@@ -75,20 +66,22 @@ bool appendHeaders(std::string &block, Object *headers, size_t &count) {
  * Nothing when the message is not as simple as they know: then Python, which knows all, takes it. */
 using Sent = std::optional<Ref>;
 
-Sent sendStart(AsgiExchange exchange, Object *message) {
-  Ref status = itemOf(message, names.status), headers = itemOf(message, names.headers), trailers = itemOf(message, names.trailers);
+template <bool at_once> Sent sendStart(AsgiExchange exchange, Object *message) {
+  Ref status = itemOf<at_once>(message, names.status), headers = itemOf<at_once>(message, names.headers),
+      trailers = itemOf<at_once>(message, names.trailers);
   if (!status || !isOff(trailers) || python.error_occurred()) {
     return std::nullopt;
   }
   /* Compares, and so may run Python. */
-  Ref line = itemOf(exchange.route()[SK_ASGI_STATUS_LINES], status.get());
+  Ref line = itemOf<at_once>(exchange.route()[SK_ASGI_STATUS_LINES], status.get());
   std::string_view content;
   if (!line || !take(line.get(), content) || exchange.isTakenOver() || exchange.phase() != SK_ASGI_PHASE_START) {
     return std::nullopt;
   }
   std::string block(content);
   size_t count = 0;
-  if ((headers && !appendHeaders(block, headers.get(), count)) || block.length() > INT32_MAX || !exchange.keepHead(block, count)) {
+  if ((headers && !appendHeaders<at_once>(block, headers.get(), count)) || block.length() > INT32_MAX ||
+      !exchange.keepHead(block, count)) {
     return std::nullopt;
   }
   return Ref(newFinished());
@@ -146,8 +139,8 @@ Sent sendLast(AsgiExchange exchange, const Ref &body, std::string_view content) 
   return number ? exchange.callSuccessor(SK_ASGI_ENDED, number.get(), body ? body.get() : names.empty) : Ref();
 }
 
-Sent sendBody(AsgiExchange exchange, Object *message) {
-  Ref body = itemOf(message, names.body), more_body = itemOf(message, names.more_body);
+template <bool at_once> Sent sendBody(AsgiExchange exchange, Object *message) {
+  Ref body = itemOf<at_once>(message, names.body), more_body = itemOf<at_once>(message, names.more_body);
   bool goes_on = more_body.get() == names.is_true;
   std::string_view content;
   if ((!goes_on && !isOff(more_body)) || python.error_occurred() ||
@@ -161,21 +154,24 @@ Sent sendBody(AsgiExchange exchange, Object *message) {
   return goes_on ? sendPiece(exchange, body, content) : sendLast(exchange, body, content);
 }
 
-Sent sendSimply(AsgiExchange exchange, Object *message) {
+template <bool at_once> Sent sendSimply(AsgiExchange exchange, Object *message) {
   if (!isExactly(message, python.dict_type)) {
     return std::nullopt;
   }
-  Ref type = itemOf(message, names.type);
+  Ref type = itemOf<at_once>(message, names.type);
   if (isText(type, "http.response.body")) {
-    return sendBody(exchange, message);
+    return sendBody<at_once>(exchange, message);
   }
-  return isText(type, "http.response.start") ? sendStart(exchange, message) : std::nullopt;
+  return isText(type, "http.response.start") ? sendStart<at_once>(exchange, message) : std::nullopt;
 }
 
 /* send(message) */
-Object *send(Object *self, Object *message) {
+template <bool at_once> Object *send(Object *self, Object *message) {
   AsgiExchange exchange(self);
-  Sent sent = sendSimply(exchange, message);
+  if (!exchange.isHere<at_once>()) {
+    return nullptr;
+  }
+  Sent sent = sendSimply<at_once>(exchange, message);
   if (!sent) {
     python.error_clear();
     sent = exchange.callSuccessor(SK_ASGI_SEND, message);
@@ -184,9 +180,9 @@ Object *send(Object *self, Object *message) {
 }
 
 /* receive() */
-Object *receive(Object *self, Object *const *, ptrdiff_t count) {
+template <bool at_once> Object *receive(Object *self, Object *const *, ptrdiff_t count) {
   AsgiExchange exchange(self);
-  if (!counts(count, 0)) {
+  if (!counts(count, 0) || !exchange.isHere<at_once>()) {
     return nullptr;
   }
   if (exchange.isTakenOver()) {
@@ -196,8 +192,8 @@ Object *receive(Object *self, Object *const *, ptrdiff_t count) {
   return callWith(exchange.route()[SK_ASGI_RECEIVER], self).release();
 }
 
-Method send_method = callWithOne("send", send);
-Method receive_method = fastCall("receive", receive);
+/* Set once. */
+Method send_method, receive_method;
 
 /* ---- running the application */
 
@@ -216,26 +212,29 @@ Ref conclude(AsgiExchange exchange) {
 }
 
 /* finish(), of an application that had to wait */
-Object *finish(Object *self, Object *const *, ptrdiff_t count) {
-  if (!counts(count, 0)) {
+template <bool at_once> Object *finish(Object *self, Object *const *, ptrdiff_t count) {
+  AsgiExchange exchange(self);
+  if (!counts(count, 0) || !exchange.isHere<at_once>()) {
     return nullptr;
   }
-  AsgiExchange exchange(self);
   Ref done = conclude(exchange);
   exchange.setTask(Ref());
   return done.release();
 }
 
 /* report(error) */
-Object *report(Object *self, Object *error) {
+template <bool at_once> Object *report(Object *self, Object *error) {
   AsgiExchange exchange(self);
+  if (!exchange.isHere<at_once>()) {
+    return nullptr;
+  }
   Ref done = exchange.callSuccessor(SK_ASGI_ON_ERROR, error);
   exchange.setTask(Ref());
   return done.release();
 }
 
-Method finish_method = fastCall("finish", finish);
-Method report_method = callWithOne("report", report);
+/* Set once. */
+Method finish_method, report_method;
 
 /* The application waits, and goes on in a task. */
 Ref goOn(AsgiExchange exchange, const Ref &coroutine, Stepped waits) {
@@ -288,6 +287,13 @@ Ref run(AsgiRoute route, AsgiExchange exchange, Ref scope) {
   return conclude(exchange);
 }
 
+template <bool at_once> void prepareMethods() {
+  send_method = callWithOne("send", send<at_once>);
+  receive_method = fastCall("receive", receive<at_once>);
+  finish_method = fastCall("finish", finish<at_once>);
+  report_method = callWithOne("report", report<at_once>);
+}
+
 } // namespace
 
 Object *asgiReceive(Object *, Object *const *arguments, ptrdiff_t count) {
@@ -299,6 +305,9 @@ Object *asgiReceive(Object *, Object *const *arguments, ptrdiff_t count) {
     return nullptr;
   }
   AsgiExchange exchange(arguments[0]);
+  if (threadsRunAtOnce() && !exchange.isHere<true>()) {
+    return nullptr;
+  }
   Ref received = exchange.receive();
   return received.get() == python.none ? exchange.successor().release() : received.release();
 }
@@ -325,6 +334,7 @@ Object *asgiRequest(Object *self, Object *const *arguments, ptrdiff_t count) {
 void prepareAsgi() {
   prepareAsgiScope();
   AsgiExchange::prepare();
+  threadsRunAtOnce() ? prepareMethods<true>() : prepareMethods<false>();
   names = {
       python.intern("type"),      python.intern("status"),   python.intern("headers"), python.intern("body"),
       python.intern("more_body"), python.intern("trailers"), python.from_long(0),      python.from_bytes("", 0),

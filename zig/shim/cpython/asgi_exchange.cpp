@@ -29,11 +29,17 @@ Ref AsgiExchange::create(AsgiRoute route, Object *number, uint32_t handle, int f
     state.route = Ref::borrowed(route.self()).release();
     state.number = Ref::borrowed(number).release();
     state.head = Ref::borrowed(request_names.empty).release();
+    state.thread = threadsRunAtOnce() ? threadMarker() : nullptr;
     state.handle = handle;
     state.flags = flags;
     state.phase = SK_ASGI_PHASE_START;
   }
   return made;
+}
+
+bool AsgiExchange::refuse() {
+  python.set_error(python.runtime_error, "receive and send are called in the thread of their event loop");
+  return false;
 }
 
 bool AsgiExchange::is(Object *object) { return isExactly(object, exchange_type); }
@@ -156,7 +162,10 @@ void AsgiExchange::destroy(Object *self) {
   python.gc_delete(self);
 }
 
-Object *AsgiExchange::callObject(Object *self, Object *, Object *) { return AsgiExchange(self).successor().release(); }
+Object *AsgiExchange::callObject(Object *self, Object *, Object *) {
+  AsgiExchange exchange(self);
+  return !threadsRunAtOnce() || exchange.isHere<true>() ? exchange.successor().release() : nullptr;
+}
 
 void AsgiExchange::prepare() {
   static TypeSlot slots[] = {

@@ -3,6 +3,8 @@
 #define SK_CPYTHON_ASGI_EXCHANGE_H
 
 #include "cpython/asgi_scope.h"
+#include "cpython/members.h"
+#include "http/slot_table.h"
 
 #include <string_view>
 
@@ -26,6 +28,9 @@ public:
   Ref head() const { return Ref::borrowed(state().head); }
   int32_t fields() const { return state().fields; }
   bool isTakenOver() const { return state().successor; }
+  /* Whether this is the thread that it belongs to: where they run at the same time, others must not touch it, and RuntimeError is
+   * set. With the interpreter's lock they find out that the handle is none of theirs. */
+  template <bool at_once> bool isHere() const { return !at_once || state().thread == threadMarker() || refuse(); }
   bool isComplete() const { return state().phase >= SK_ASGI_PHASE_DONE; }
 
   bool keepHead(std::string_view block, size_t fields) const;
@@ -59,6 +64,7 @@ private:
   struct State {
     Object *route, *number, *head;
     Object *successor, *task, *readers;
+    const void *thread;
     uint32_t handle;
     int32_t fields, flags, phase;
     bool is_followed;
@@ -69,6 +75,7 @@ private:
     return *reinterpret_cast<State *>(memory + python.object_size);
   }
   Ref wholeRequest() const;
+  static bool refuse();
 
   static int traverse(Object *self, int (*visit)(Object *, void *), void *argument);
   static int clear(Object *self);

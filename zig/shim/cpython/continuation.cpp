@@ -1,6 +1,7 @@
 #include "cpython/continuation.h"
 
 #include "cpython/coroutine.h"
+#include "cpython/members.h"
 #include "cpython/types.h"
 
 #include <utility>
@@ -19,23 +20,23 @@ Object *task_names = nullptr;
 
 /* One of them. A program can reach it by its task and put anything into its members: nothing is taken for granted of what lies
  * there, or that it stays while Python runs. An empty member is None to Python. */
-class Continuation {
+template <bool at_once> class Continuation {
 public:
   explicit Continuation(Object *self) : self(self) {}
 
   /* Whether it has a coroutine that has not ended. */
   bool isActive() const {
-    Object *context = memberOf(self, continuation_python.context);
-    return context && context != python.none && memberOf(self, continuation_python.coroutine);
+    Object *context = memberOf<at_once>(self, continuation_python.context);
+    return context && context != python.none && memberOf<at_once>(self, continuation_python.coroutine);
   }
 
   /* What the first step of the coroutine yielded, once; else nothing. */
   Ref takeYielded() const {
-    if (memberOf(self, continuation_python.is_pending) != true_object) {
+    if (memberOf<at_once>(self, continuation_python.is_pending) != true_object) {
       return Ref();
     }
-    setMember(self, continuation_python.is_pending, Ref::borrowed(false_object));
-    return swapMember(self, continuation_python.yielded, Ref());
+    set(continuation_python.is_pending, Ref::borrowed(false_object));
+    return take(continuation_python.yielded);
   }
 
   /* Goes on with a coroutine. Without a result an exception is set; else its task. */
@@ -53,7 +54,7 @@ public:
         {continuation_python.finish, finish},
     };
     for (auto [member, value] : given) {
-      setMember(self, member, Ref::borrowed(value));
+      set(member, Ref::borrowed(value));
     }
     Ref running = heldMember(continuation_python.running), waker = heldMember(continuation_python.waker);
     bool waits_already = waker.get() != python.none;
@@ -95,16 +96,18 @@ public:
   }
 
 private:
+  void set(size_t member, Ref value) const { setMember<at_once>(self, member, std::move(value)); }
+  Ref take(size_t member) const { return swapMember<at_once>(self, member, Ref()); }
   Ref heldMember(size_t member) const {
-    Object *found = memberOf(self, member);
-    return Ref::borrowed(found ? found : python.none);
+    Ref found = memberRef<at_once>(self, member);
+    return found ? std::move(found) : Ref::borrowed(python.none);
   }
 
   /* The coroutine ended: tells who asked for that, and what the task ends with. */
   int end(int sent, Object **result) const {
     RaisedError error;
     Ref returned(std::exchange(*result, nullptr));
-    Ref finish = swapMember(self, continuation_python.finish, Ref()), report = swapMember(self, continuation_python.report, Ref());
+    Ref finish = take(continuation_python.finish), report = take(continuation_python.report);
     leave();
     if (sent == SEND_ERROR) {
       return fail(report, error, result);
@@ -119,8 +122,8 @@ private:
 
   /* Is among those that run no longer. */
   void leave() const {
-    Ref context = swapMember(self, continuation_python.context, Ref()), task = swapMember(self, continuation_python.task, Ref());
-    Ref running = swapMember(self, continuation_python.running, Ref());
+    Ref context = take(continuation_python.context), task = take(continuation_python.task);
+    Ref running = take(continuation_python.running);
     if (running && python.set_discard(running.get(), self) < 0) {
       python.error_clear();
     }
@@ -143,9 +146,9 @@ private:
   Object *self;
 };
 
-int sendToCoroutine(Object *self, Object *value, Object **result) {
+template <bool at_once> int sendToCoroutine(Object *self, Object *value, Object **result) {
   *result = nullptr;
-  Continuation continuation(self);
+  Continuation<at_once> continuation(self);
   if (!continuation.isActive()) {
     *result = callWith(continuation_python.idle, self).release();
     return *result ? SEND_NEXT : SEND_ERROR;
@@ -174,15 +177,15 @@ Object *resultOfStep(int sent, Object *result) {
 }
 
 /* send(value) */
-Object *sendValue(Object *self, Object *value) {
+template <bool at_once> Object *sendValue(Object *self, Object *value) {
   Object *result = nullptr;
-  int sent = sendToCoroutine(self, value, &result);
+  int sent = sendToCoroutine<at_once>(self, value, &result);
   return resultOfStep(sent, result);
 }
 
 /* throw(exception) or throw(type, value, traceback) */
-Object *throwIntoCoroutine(Object *self, Object *const *arguments, ptrdiff_t count) {
-  Continuation continuation(self);
+template <bool at_once> Object *throwIntoCoroutine(Object *self, Object *const *arguments, ptrdiff_t count) {
+  Continuation<at_once> continuation(self);
   if (!continuation.isActive()) {
     return raiseThrown(arguments, count);
   }
@@ -195,7 +198,7 @@ Object *throwIntoCoroutine(Object *self, Object *const *arguments, ptrdiff_t cou
 
 /* Its task is dropped, and the coroutine goes with it: that is an end, too. */
 void finalizeContinuation(Object *self) {
-  if (!Continuation(self).isActive()) {
+  if (!Continuation<false>(self).isActive()) {
     return;
   }
   RaisedError before;
@@ -206,20 +209,25 @@ void finalizeContinuation(Object *self) {
   before.restore();
 }
 
+template <bool at_once>
 Method continuation_methods[] = {
-    callWithOne("send", sendValue),
-    fastCall("throw", throwIntoCoroutine),
+    callWithOne("send", sendValue<at_once>),
+    fastCall("throw", throwIntoCoroutine<at_once>),
     {nullptr, nullptr, 0, nullptr},
 };
 
+template <bool at_once>
 TypeSlot continuation_slots[] = {
-    {AM_SEND, reinterpret_cast<const void *>(sendToCoroutine)},
-    {TP_METHODS, continuation_methods},
+    {AM_SEND, reinterpret_cast<const void *>(sendToCoroutine<at_once>)},
+    {TP_METHODS, continuation_methods<at_once>},
     {TP_FINALIZE, reinterpret_cast<const void *>(finalizeContinuation)},
     {0, nullptr},
 };
 
-TypeSpec continuation_spec = {"socketify.native.NativeContinuation", 0, 0, 0, continuation_slots};
+template <bool at_once> Object *makeType(Object *bases) {
+  static TypeSpec spec = {"socketify.native.NativeContinuation", 0, 0, 0, continuation_slots<at_once>};
+  return python.type_from_spec(&spec, bases);
+}
 
 /* ---- the runner */
 
@@ -291,7 +299,7 @@ Ref prepareTask(Object *runner) {
   if (!spare) {
     return Ref();
   }
-  Ref task = Ref::borrowed(memberOf(spare.get(), continuation_python.task));
+  Ref task = memberRef(spare.get(), continuation_python.task);
   putItem(runner, SK_RUNNER_TASK, Ref::borrowed(task.get()));
   putItem(runner, SK_RUNNER_SPARE, std::move(spare));
   return task;
@@ -308,7 +316,8 @@ Ref carryOn(Object *runner, Object *coroutine, Object *waits, Object *report, Ob
   }
   putItem(runner, SK_RUNNER_TASK, Ref::borrowed(python.none));
   putItem(runner, SK_RUNNER_SPARE, Ref::borrowed(python.none));
-  return Continuation(spare.get()).adopt(coroutine, waits, report, finish);
+  return threadsRunAtOnce() ? Continuation<true>(spare.get()).adopt(coroutine, waits, report, finish)
+                            : Continuation<false>(spare.get()).adopt(coroutine, waits, report, finish);
 }
 
 Object *prepareTaskOf(Object *, Object *const *arguments, ptrdiff_t count) {
@@ -332,7 +341,7 @@ Object *newContinuationType(const sk_continuation_python &facts) {
     return nullptr;
   }
   task_names = names.release();
-  continuation_type = python.type_from_spec(&continuation_spec, bases.get());
+  continuation_type = threadsRunAtOnce() ? makeType<true>(bases.get()) : makeType<false>(bases.get());
   return continuation_type ? Ref::borrowed(continuation_type).release() : nullptr;
 }
 

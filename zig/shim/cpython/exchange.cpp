@@ -1,5 +1,6 @@
 #include "cpython/exchange.h"
 
+#include "cpython/members.h"
 #include "http/lending.h"
 
 namespace sk {
@@ -14,28 +15,29 @@ constexpr uint32_t OWN_REFERENCES = 2;
 /* Likewise what holds the exchange of both: they, and `handle`. */
 constexpr uint32_t EXCHANGE_REFERENCES = 3;
 
-/* What lies in a slot for the exchange; null when a program has put something else there, whose members are not to be read. */
-Object *exchangeIn(Object *object, size_t member) {
-  Object *exchange = memberOf(object, member);
-  return exchange && isExactly(exchange, exchange_python.exchange_type) ? exchange : nullptr;
-}
+/* Whether it is one: a program may have put something else into its slot, or nothing, whose members are not to be read. */
+bool isExchange(Object *object) { return object && isExactly(object, exchange_python.exchange_type); }
 
-bool ended(Object *exchange) { return memberOf(exchange, exchange_python.handle) == exchange_python.zero; }
+template <bool at_once> bool ended(Object *exchange) {
+  return memberOf<at_once>(exchange, exchange_python.handle) == exchange_python.zero;
+}
 
 /* The usual call, with str or bytes for a response of which nothing is set. False for others, where nothing was done: then Python
  * finds out whether the client left, or the response is another thread's. False with an exception, too. */
-bool endPlainly(Object *response, Object *message) {
+template <bool at_once> bool endPlainly(Object *response, Object *message) {
   std::string_view body;
   uint32_t handle;
-  Object *exchange = exchangeIn(response, exchange_python.response_exchange);
-  if (!exchange || memberOf(exchange, exchange_python.dirty) != exchange_python.not_dirty || ended(exchange)) {
+  Held<at_once> held(response, exchange_python.response_exchange);
+  Object *exchange = held.get();
+  if (!isExchange(exchange) || memberOf<at_once>(exchange, exchange_python.dirty) != exchange_python.not_dirty ||
+      ended<at_once>(exchange)) {
     return false;
   }
   bool plain = isExactly(message, python.text_type)    ? takeText(message, body)
                : isExactly(message, python.bytes_type) ? take(message, body)
                                                        : false;
-  Object *number = memberOf(exchange, exchange_python.handle);
-  if (!plain || !number || !take(number, handle)) {
+  Held<at_once> number(exchange, exchange_python.handle);
+  if (!plain || !number.get() || !take(number.get(), handle)) {
     return false;
   }
   Lent lent(message, body);
@@ -43,14 +45,14 @@ bool endPlainly(Object *response, Object *message) {
   if (result == SK_GONE) {
     return false;
   }
-  setMember(exchange, exchange_python.handle, Ref::borrowed(exchange_python.zero));
+  setMember<at_once>(exchange, exchange_python.handle, Ref::borrowed(exchange_python.zero));
   return true;
 }
 
 /* Response.end(message=b"", end_connection=False) */
-Object *end(Object *response, Object *const *arguments, ptrdiff_t count, Object *names) {
+template <bool at_once> Object *end(Object *response, Object *const *arguments, ptrdiff_t count, Object *names) {
   if (!names && count == 1) {
-    if (endPlainly(response, arguments[0])) {
+    if (endPlainly<at_once>(response, arguments[0])) {
       return Ref::borrowed(response).release();
     }
     if (python.error_occurred()) {
@@ -75,23 +77,23 @@ bool ExchangeHandler::haveSpare() {
   return made;
 }
 
-Ref ExchangeHandler::callHandler(uint32_t handle, const Objects &objects) {
+template <bool at_once> Ref ExchangeHandler::callHandler(uint32_t handle, const Objects &objects) {
   Ref number(python.from_unsigned_long(handle));
   if (!number) {
     return {};
   }
   Object *exchange = objects.exchange.get();
-  setMember(exchange, exchange_python.handle, Ref::borrowed(number.get()));
-  setMember(exchange, exchange_python.request_handle, std::move(number));
+  setMember<at_once>(exchange, exchange_python.handle, Ref::borrowed(number.get()));
+  setMember<at_once>(exchange, exchange_python.request_handle, std::move(number));
   Object *arguments[] = {nullptr, objects.response.get(), objects.request.get()};
   return Ref(python.vectorcall(given.handler, arguments + 1, 2 | ROOM_BEFORE, nullptr));
 }
 
-int32_t ExchangeHandler::conclude(uint32_t handle, const Objects &objects, Ref result) {
+template <bool at_once> int32_t ExchangeHandler::conclude(uint32_t handle, const Objects &objects, Ref result) {
   Object *exchange = objects.exchange.get();
   bool nothing = result && (result.get() == python.none || result.get() == objects.response.get());
-  if (nothing && ended(exchange) && memberOf(exchange, exchange_python.passes_on) == exchange_python.zero) {
-    setMember(exchange, exchange_python.request_handle, Ref::borrowed(exchange_python.zero));
+  if (nothing && ended<at_once>(exchange) && memberOf<at_once>(exchange, exchange_python.passes_on) == exchange_python.zero) {
+    setMember<at_once>(exchange, exchange_python.request_handle, Ref::borrowed(exchange_python.zero));
     return 0;
   }
   Ref done = callWithOutcome(given.conclude, result, objects.response.get(), objects.request.get());
@@ -105,17 +107,17 @@ int32_t ExchangeHandler::conclude(uint32_t handle, const Objects &objects, Ref r
 }
 
 /* For the next request, unless somebody can reach one of both, as a coroutine that waits does, or a weak reference. */
-void ExchangeHandler::keep(const Objects &objects, bool are_ours) {
+template <bool at_once> void ExchangeHandler::keep(const Objects &objects, bool are_ours) {
   Object *response = objects.response.get();
   Object *request = objects.request.get();
   Object *exchange = objects.exchange.get();
-  bool free = are_ours && referenceCount(response) == OWN_REFERENCES && referenceCount(request) == OWN_REFERENCES &&
-              referenceCount(exchange) == EXCHANGE_REFERENCES && ended(exchange) &&
+  bool free = are_ours && hasReferences<at_once>(response, OWN_REFERENCES) && hasReferences<at_once>(request, OWN_REFERENCES) &&
+              hasReferences<at_once>(exchange, EXCHANGE_REFERENCES) && ended<at_once>(exchange) &&
               !isWeaklyReferenced(response, exchange_python.response_weak) &&
               !isWeaklyReferenced(request, exchange_python.request_weak) &&
-              memberOf(response, exchange_python.response_exchange) == exchange &&
-              memberOf(request, exchange_python.request_exchange) == exchange;
-  if (free && memberOf(exchange, exchange_python.dirty) != exchange_python.not_dirty) {
+              memberOf<at_once>(response, exchange_python.response_exchange) == exchange &&
+              memberOf<at_once>(request, exchange_python.request_exchange) == exchange;
+  if (free && memberOf<at_once>(exchange, exchange_python.dirty) != exchange_python.not_dirty) {
     free = static_cast<bool>(callWith(given.reset, exchange));
     if (!free) {
       python.write_unraisable(given.reset);
@@ -127,10 +129,7 @@ void ExchangeHandler::keep(const Objects &objects, bool are_ours) {
   }
 }
 
-int32_t ExchangeHandler::handle(uint32_t handle) {
-  if (busy) {
-    return ObjectHandler(given.fallback).handle(handle);
-  }
+template <bool at_once> int32_t ExchangeHandler::serve(uint32_t handle) {
   beforeCallback();
   if (!haveSpare()) {
     failRequest(handle);
@@ -139,14 +138,22 @@ int32_t ExchangeHandler::handle(uint32_t handle) {
   Objects objects;
   objects.response = Ref::borrowed(python.list_get(given.spare, 0));
   objects.request = Ref::borrowed(python.list_get(given.spare, 1));
-  objects.exchange = Ref::borrowed(memberOf(objects.response.get(), exchange_python.response_exchange));
+  /* Nobody else can reach the response. */
+  objects.exchange = Ref::borrowed(memberOf<at_once>(objects.response.get(), exchange_python.response_exchange));
   Object *types[] = {typeOf(objects.response.get()), typeOf(objects.request.get())};
   busy = true;
-  int32_t passed_on = conclude(handle, objects, callHandler(handle, objects));
+  int32_t passed_on = conclude<at_once>(handle, objects, callHandler<at_once>(handle, objects));
   busy = false;
   /* Whoever gives them another class means this request. */
-  keep(objects, isExactly(objects.response.get(), types[0]) && isExactly(objects.request.get(), types[1]));
+  keep<at_once>(objects, isExactly(objects.response.get(), types[0]) && isExactly(objects.request.get(), types[1]));
   return passed_on;
+}
+
+int32_t ExchangeHandler::handle(uint32_t handle) {
+  if (busy) {
+    return ObjectHandler(given.fallback).handle(handle);
+  }
+  return threadsRunAtOnce() ? serve<true>(handle) : serve<false>(handle);
 }
 
 Object *newEndMethod(const sk_exchange_python &facts, Object *type) {
@@ -154,7 +161,7 @@ Object *newEndMethod(const sk_exchange_python &facts, Object *type) {
   for (Object *each : {exchange_python.end, exchange_python.zero, exchange_python.not_dirty, exchange_python.exchange_type}) {
     python.inc_ref(each);
   }
-  return newMethod(type, end_method, end, exchange_python.end_doc);
+  return newMethod(type, end_method, threadsRunAtOnce() ? end<true> : end<false>, exchange_python.end_doc);
 }
 
 } // namespace sk

@@ -7,7 +7,7 @@
 
 namespace sk {
 
-/* Calls handler(response, request) without Python between. Only where objects begin with their reference count. */
+/* Calls handler(response, request) without Python between. Only where reference counts are known. */
 class ExchangeHandler final : public Handler {
 public:
   explicit ExchangeHandler(const sk_exchange_handler &given) : given(given) {}
@@ -21,9 +21,10 @@ private:
 
   /* False when they cannot be made; that was reported. */
   bool haveSpare();
-  Ref callHandler(uint32_t handle, const Objects &objects);
-  int32_t conclude(uint32_t handle, const Objects &objects, Ref result);
-  void keep(const Objects &objects, bool are_ours);
+  template <bool at_once> Ref callHandler(uint32_t handle, const Objects &objects);
+  template <bool at_once> int32_t conclude(uint32_t handle, const Objects &objects, Ref result);
+  template <bool at_once> int32_t serve(uint32_t handle);
+  template <bool at_once> void keep(const Objects &objects, bool are_ours);
 
   sk_exchange_handler given;
   bool busy = false;

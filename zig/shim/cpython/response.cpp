@@ -1,5 +1,6 @@
 #include "cpython/response.h"
 
+#include "cpython/items.h"
 #include "http/ascii.h"
 #include "http/lending.h"
 
@@ -46,14 +47,14 @@ public:
     return true;
   }
 
-  bool addAll(Object *headers) {
-    bool is_list = isExactly(headers, python.list_type);
-    if (!is_list && !isExactly(headers, python.tuple_type)) {
-      return headers == python.none;
+  template <bool at_once> bool addAll(Object *given) {
+    Items<at_once> headers(given);
+    if (!headers) {
+      return given == python.none;
     }
-    ptrdiff_t length = is_list ? python.list_length(headers) : python.tuple_length(headers);
+    ptrdiff_t length = headers.length();
     for (ptrdiff_t i = 0; i < length; i++) {
-      if (!add(is_list ? python.list_get(headers, i) : python.tuple_get(headers, i))) {
+      if (!add(headers[i])) {
         return false;
       }
     }
@@ -86,7 +87,7 @@ Object *sendWith(Object *, Object *const *arguments, ptrdiff_t count) {
     return newNone();
   }
   Block given("");
-  if (!given.addAll(arguments[4])) {
+  if (!(threadsRunAtOnce() ? given.addAll<true>(arguments[4]) : given.addAll<false>(arguments[4]))) {
     python.error_clear();
     return newNone();
   }

@@ -1,5 +1,6 @@
 #include "cpython/websocket.h"
 
+#include "cpython/members.h"
 #include "http/callback.h"
 #include "http/engine.h"
 #include "http/lending.h"
@@ -14,18 +15,15 @@ namespace {
 /* All null until a type of websockets is known. */
 sk_ws_python ws_python = {};
 
-/* The websocket whose messages go to its handler at once, borrowed; null where only Python knows what to do with them. */
-Object *plainSocketOf(Object *session) {
-  bool plain =
-      memberOf(session, ws_python.inbox_member) == python.none && memberOf(session, ws_python.busy_member) == ws_python.not_busy;
-  return plain ? memberOf(session, ws_python.socket_member) : nullptr;
+/* The websocket whose messages go to its handler at once; none where only Python knows what to do with them. */
+template <bool at_once> Ref plainSocketOf(Object *session) {
+  bool plain = memberOf<at_once>(session, ws_python.inbox_member) == python.none &&
+               memberOf<at_once>(session, ws_python.busy_member) == ws_python.not_busy;
+  return plain ? memberRef<at_once>(session, ws_python.socket_member) : Ref();
 }
 
-/* The session of a websocket, borrowed; null when a program put something else there, or nothing. */
-Object *sessionOf(Object *websocket) {
-  Object *session = memberOf(websocket, ws_python.session_member);
-  return session && isExactly(session, ws_python.session_type) ? session : nullptr;
-}
+/* Whether it is one: a program may have put something else into its slot, or nothing. */
+bool isSession(Object *object) { return object && isExactly(object, ws_python.session_type); }
 
 Object *statusOf(int32_t sent) {
   return sent == SK_OK ? ws_python.status_sent : sent == SK_BUFFERED ? ws_python.status_buffered : ws_python.status_dropped;
@@ -74,12 +72,15 @@ private:
 };
 
 /* The status, borrowed, or null: then Python shall see to it, unless an exception is set. */
-Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
-  Object *session = sessionOf(websocket);
-  Object *number = session ? memberOf(session, ws_python.handle_member) : nullptr;
+template <bool at_once> Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
+  Held<at_once> session(websocket, ws_python.session_member);
+  if (!isSession(session.get())) {
+    return nullptr;
+  }
+  Held<at_once> number(session.get(), ws_python.handle_member);
   uint32_t handle;
   Message message;
-  if (!number || !message.from(content, opcode) || !take(number, handle)) {
+  if (!number.get() || !message.from(content, opcode) || !take(number.get(), handle)) {
     return nullptr;
   }
   Lent lent(content, message.data);
@@ -90,9 +91,9 @@ Object *sendPlainly(Object *websocket, Object *content, Object *opcode) {
 }
 
 /* WebSocket.send(data, opcode=BINARY, ...) */
-Object *send(Object *websocket, Object *const *arguments, ptrdiff_t count, Object *names) {
+template <bool at_once> Object *webSocketSend(Object *websocket, Object *const *arguments, ptrdiff_t count, Object *names) {
   if (!names && (count == 1 || count == 2)) {
-    Object *status = sendPlainly(websocket, arguments[0], count == 2 ? arguments[1] : ws_python.opcode_binary);
+    Object *status = sendPlainly<at_once>(websocket, arguments[0], count == 2 ? arguments[1] : ws_python.opcode_binary);
     if (status) {
       return Ref::borrowed(status).release();
     }
@@ -120,9 +121,9 @@ Object *none() { return python.error_occurred() ? nullptr : newNone(); }
 
 } // namespace
 
-void ObjectMessages::callHandler(uint32_t handle, Object *socket, Object *message, int opcode) const {
-  /* The handler may close the connection, after which nothing else need hold it. */
-  Ref websocket = Ref::borrowed(socket);
+/* The handler may close the connection, after which nothing else need hold the websocket. */
+void ObjectMessages::callHandler(uint32_t handle, Ref websocket, Object *message, int opcode) const {
+  Object *socket = websocket.get();
   Object *opcode_object = opcode == uWS::OpCode::TEXT ? ws_python.opcode_text : ws_python.opcode_binary;
   Object *arguments[] = {nullptr, socket, message, opcode_object};
   Ref result(python.vectorcall(on_message_handler, arguments + 1, 3 | ROOM_BEFORE, nullptr));
@@ -142,8 +143,8 @@ void ObjectMessages::handle(const Slot &slot, std::string_view message, int opco
   uint32_t number = handleOf(slot);
   Ref content = newMessage(message, opcode);
   if (content && on_message_handler && slot.object) {
-    if (Object *socket = plainSocketOf(slot.object)) {
-      callHandler(number, socket, content.get(), opcode);
+    if (Ref socket = threadsRunAtOnce() ? plainSocketOf<true>(slot.object) : plainSocketOf<false>(slot.object)) {
+      callHandler(number, std::move(socket), content.get(), opcode);
       return;
     }
   }
@@ -193,7 +194,7 @@ Object *newSendMethod(const sk_ws_python &facts, Object *type) {
                        ws_python.status_dropped, ws_python.send, ws_python.not_busy, ws_python.session_type}) {
     python.inc_ref(each);
   }
-  return newMethod(type, ws_send_method, send, ws_python.doc);
+  return newMethod(type, ws_send_method, threadsRunAtOnce() ? webSocketSend<true> : webSocketSend<false>, ws_python.doc);
 }
 
 } // namespace sk

@@ -18,7 +18,7 @@ public:
   void handle(const Slot &slot, std::string_view message, int opcode) override;
 
 private:
-  void callHandler(uint32_t handle, Object *socket, Object *message, int opcode) const;
+  void callHandler(uint32_t handle, Ref websocket, Object *message, int opcode) const;
 
   Object *on_message_object;
   Object *on_message_handler;

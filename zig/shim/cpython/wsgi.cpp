@@ -2,6 +2,8 @@
 
 #include "cpython/handler.h"
 #include "cpython/hidden_loop.h"
+#include "cpython/items.h"
+#include "cpython/members.h"
 #include "http/body.h"
 #include "http/bytes.h"
 #include "http/callback.h"
@@ -9,6 +11,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -24,6 +27,9 @@ constexpr unsigned long LIST_OR_TUPLE = (1ul << 25) | (1ul << 26);
 
 /* All there are, of all threads. */
 std::vector<Wsgi *> instances;
+std::mutex instances_mutex;
+/* The one whose application this thread runs, where others may run one at the same time. */
+thread_local Wsgi *serving = nullptr;
 
 /* METH_FASTCALL | METH_KEYWORDS. */
 using CallWithKeywords = Object *(*)(Object *self, Object *const *arguments, ptrdiff_t count, Object *keywords);
@@ -32,32 +38,39 @@ Method callWithKeywords(const char *name, CallWithKeywords function) {
   return {name, reinterpret_cast<const void *>(function), METH_FASTCALL | METH_KEYWORDS, nullptr};
 }
 
-/* Whose request runs with this list. */
-Wsgi *ownerOf(Object *shared) {
+/* Whose request runs with this list; null with an exception set. */
+template <bool at_once> Wsgi *ownerOf(Object *shared) {
+  if constexpr (at_once) {
+    if (serving && serving->runsWith(shared)) {
+      return serving;
+    }
+    python.set_error(python.type_error, "the request is over, or another thread's");
+    return nullptr;
+  }
+  /* An application may have other threads call while it waits for them: the interpreter's lock keeps them out of each other's way.
+   */
   for (Wsgi *each : instances) {
     if (each->runsWith(shared)) {
       return each;
     }
   }
+  python.set_error(python.type_error, "the request is over");
   return nullptr;
 }
 
 using Early = Object *(Wsgi::*)(Object *const *arguments, ptrdiff_t count, Object *keywords);
 
 /* Calls what took over, or else the owner. */
-template <Shared item, Early early> Object *dispatch(Object *self, Object *const *arguments, ptrdiff_t count, Object *keywords) {
+template <bool at_once, Shared item, Early early>
+Object *dispatch(Object *self, Object *const *arguments, ptrdiff_t count, Object *keywords) {
   Object *found = python.list_get(self, item);
   if (found != python.none) {
     /* Held here: the list is anybody's. */
     Ref instead = found ? Ref::borrowed(found) : Ref();
     return instead ? callNamed(instead.get(), arguments, static_cast<size_t>(count), keywords) : nullptr;
   }
-  Wsgi *owner = ownerOf(self);
-  if (!owner) {
-    python.set_error(python.type_error, "the request is over");
-    return nullptr;
-  }
-  return (owner->*early)(arguments, count, keywords);
+  Wsgi *owner = ownerOf<at_once>(self);
+  return owner ? (owner->*early)(arguments, count, keywords) : nullptr;
 }
 
 Ref numberOrNone(std::optional<uint64_t> number) {
@@ -98,16 +111,23 @@ Ref joined(const std::vector<Ref> &blocks, int32_t max) {
   return made;
 }
 
-Method start_response_method = callWithKeywords("start_response", dispatch<START, &Wsgi::startResponse>);
-Method write_method = callWithKeywords("write", dispatch<WRITE, &Wsgi::write>);
+template <bool at_once>
+Method start_response_method = callWithKeywords("start_response", dispatch<at_once, START, &Wsgi::startResponse<at_once>>);
+template <bool at_once> Method write_method = callWithKeywords("write", dispatch<at_once, WRITE, &Wsgi::write>);
 
 } // namespace
 
-Wsgi::Wsgi(const sk_wsgi_options &given) : options(given), environs(given) { instances.push_back(this); }
+Wsgi::Wsgi(const sk_wsgi_options &given) : options(given), environs(given) {
+  std::lock_guard<std::mutex> lock(instances_mutex);
+  instances.push_back(this);
+}
 
-Wsgi::~Wsgi() { std::erase(instances, this); }
+Wsgi::~Wsgi() {
+  std::lock_guard<std::mutex> lock(instances_mutex);
+  std::erase(instances, this);
+}
 
-bool Wsgi::makeFunctions() {
+template <bool at_once> bool Wsgi::makeFunctions() {
   functions = {};
   Ref shared(python.new_list(SHARED_ITEMS));
   if (!shared) {
@@ -117,8 +137,8 @@ bool Wsgi::makeFunctions() {
     python.inc_ref(python.none);
     python.list_set(shared.get(), item, python.none);
   }
-  functions.start = Ref(python.new_function(&start_response_method, shared.get(), nullptr));
-  functions.write = Ref(python.new_function(&write_method, shared.get(), nullptr));
+  functions.start = Ref(python.new_function(&start_response_method<at_once>, shared.get(), nullptr));
+  functions.write = Ref(python.new_function(&write_method<at_once>, shared.get(), nullptr));
   functions.shared = std::move(shared);
   return functions.start && functions.write;
 }
@@ -131,13 +151,14 @@ bool Wsgi::isTaken() const {
 }
 
 /* Nobody else can reach them. */
-bool Wsgi::areAlone() const {
-  return referenceCount(functions.start.get()) == 1 && referenceCount(functions.write.get()) == 1 &&
-         referenceCount(functions.shared.get()) == 3 && !isWeaklyReferenced(functions.start.get(), python.function_weak) &&
+template <bool at_once> bool Wsgi::areAlone() const {
+  bool is_known = at_once ? python.counting == SK_COUNT_SPLIT : python.counting == SK_COUNT_FIRST;
+  return is_known && hasReferences<at_once>(functions.start.get(), 1) && hasReferences<at_once>(functions.write.get(), 1) &&
+         hasReferences<at_once>(functions.shared.get(), 3) && !isWeaklyReferenced(functions.start.get(), python.function_weak) &&
          !isWeaklyReferenced(functions.write.get(), python.function_weak);
 }
 
-int32_t Wsgi::handle(uint32_t handle) {
+template <bool at_once> int32_t Wsgi::take(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
   Slot *slot = findHttpSlot(handle);
   assert(request && slot);
@@ -162,35 +183,43 @@ int32_t Wsgi::handle(uint32_t handle) {
     }
     return 0;
   }
-  if (!functions.write && !makeFunctions()) {
+  if (!functions.write && !makeFunctions<at_once>()) {
     beforeCallback();
     fail(handle);
     return 0;
   }
-  serve(handle, is_head_request, std::move(environ), std::move(input));
+  serve<at_once>(handle, is_head_request, std::move(environ), std::move(input));
   return 0;
 }
 
-void Wsgi::serve(uint32_t handle, bool is_head_request, Ref environ, Ref input) {
+int32_t Wsgi::handle(uint32_t handle) { return threadsRunAtOnce() ? take<true>(handle) : take<false>(handle); }
+
+template <bool at_once> void Wsgi::serve(uint32_t handle, bool is_head_request, Ref environ, Ref input) {
   LoopHidden hidden(options.get_running_loop, options.set_running_loop);
   Request request{WsgiResponse(handle, is_head_request), environ.get(), std::move(input)};
   running = &request;
-  answer();
+  if constexpr (at_once) {
+    serving = this;
+  }
+  answer<at_once>();
   environ = Ref();
   closeInput();
-  if (isTaken() || !areAlone()) {
+  if (isTaken() || !areAlone<at_once>()) {
     functions = {};
   }
   running = nullptr;
+  if constexpr (at_once) {
+    serving = nullptr;
+  }
 }
 
-void Wsgi::answer() {
+template <bool at_once> void Wsgi::answer() {
   Ref result = callWith(options.application, running->environ, functions.start.get());
   if (!result) {
     passError();
   } else if (isTaken()) {
     passTo(options.on_result, result.get());
-  } else if (sendWhole(result.get())) {
+  } else if (sendWhole<at_once>(result.get())) {
     result = Ref();
   } else if (isStream(result.get())) {
     stream(std::move(result));
@@ -198,26 +227,25 @@ void Wsgi::answer() {
     passTo(options.on_result, result.get());
   }
   /* What somebody keeps must know that the request is over. */
-  if (!isTaken() && !areAlone() && !takeOver(SK_WSGI_STARTED | SK_WSGI_OVER | SK_WSGI_DONE)) {
+  if (!isTaken() && !areAlone<at_once>() && !takeOver(SK_WSGI_STARTED | SK_WSGI_OVER | SK_WSGI_DONE)) {
     fail(0);
   }
   running->environ = nullptr;
 }
 
 /* Sends a result that is complete; false when nothing was done. */
-bool Wsgi::sendWhole(Object *result) {
-  bool is_list = isExactly(result, python.list_type);
-  if (running->response.started || (!is_list && !isExactly(result, python.tuple_type))) {
+template <bool at_once> bool Wsgi::sendWhole(Object *result) {
+  Items<at_once> items(result);
+  if (running->response.started || !items) {
     return false;
   }
-  ptrdiff_t count = is_list ? python.list_length(result) : python.tuple_length(result);
-  auto blockAt = [=](ptrdiff_t i) { return Ref::borrowed(is_list ? python.list_get(result, i) : python.tuple_get(result, i)); };
+  ptrdiff_t count = items.length();
   /* Held here: what is called back meanwhile, as the access log, may change the list. */
-  Ref body = count == 1 ? blockAt(0) : Ref();
+  Ref body = count == 1 ? Ref::borrowed(items[0]) : Ref();
   if (count != 1) {
     std::vector<Ref> blocks;
     for (ptrdiff_t i = 0; i < count; i++) {
-      blocks.push_back(blockAt(i));
+      blocks.push_back(Ref::borrowed(items[i]));
     }
     body = joined(blocks, options.piece_bytes);
   }
@@ -339,7 +367,7 @@ void Wsgi::close(Ref result) {
 /* Releases the body of the request, unless nobody has it any more, or the response goes on. */
 void Wsgi::closeInput() {
   Ref input = std::move(running->input);
-  if (input && !running->passed_on && referenceCount(input.get()) != 1) {
+  if (input && !running->passed_on && !hasReferences(input.get(), 1)) {
     close(std::move(input));
   }
 }
@@ -416,10 +444,10 @@ void Wsgi::fail(uint32_t handle) {
   }
 }
 
-Object *Wsgi::startResponse(Object *const *arguments, ptrdiff_t count, Object *keywords) {
+template <bool at_once> Object *Wsgi::startResponse(Object *const *arguments, ptrdiff_t count, Object *keywords) {
   WsgiResponse &response = running->response;
   bool plain = !keywords && (count == 2 || (count == 3 && arguments[2] == python.none)) && !response.head;
-  if (plain && (response.head = heads.find(arguments[0], arguments[1]))) {
+  if (plain && (response.head = heads.find<at_once>(arguments[0], arguments[1]))) {
     python.inc_ref(functions.write.get());
     return functions.write.get();
   }

@@ -18,7 +18,7 @@ public:
 
   bool runsWith(Object *shared) const { return running && functions.shared.get() == shared; }
   /* start_response and write of the request that runs, as the application calls them. */
-  Object *startResponse(Object *const *arguments, ptrdiff_t count, Object *keywords);
+  template <bool at_once> Object *startResponse(Object *const *arguments, ptrdiff_t count, Object *keywords);
   Object *write(Object *const *arguments, ptrdiff_t count, Object *keywords);
 
 private:
@@ -38,12 +38,13 @@ private:
   /* Why no more blocks are sent here. */
   enum class Stop { End, Enough, GoOn, Full, Turn, Error };
 
-  void serve(uint32_t handle, bool is_head_request, Ref environ, Ref input);
-  bool makeFunctions();
-  bool areAlone() const;
+  template <bool at_once> int32_t take(uint32_t handle);
+  template <bool at_once> void serve(uint32_t handle, bool is_head_request, Ref environ, Ref input);
+  template <bool at_once> bool makeFunctions();
+  template <bool at_once> bool areAlone() const;
   bool isTaken() const;
-  void answer();
-  bool sendWhole(Object *result);
+  template <bool at_once> void answer();
+  template <bool at_once> bool sendWhole(Object *result);
   bool isStream(Object *result);
   void stream(Ref result);
   Stop pump(Object *blocks, Ref &block);

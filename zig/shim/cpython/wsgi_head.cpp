@@ -1,5 +1,6 @@
 #include "cpython/wsgi_head.h"
 
+#include "cpython/members.h"
 #include "http/ascii.h"
 
 namespace sk {
@@ -76,7 +77,7 @@ bool append(GivenHead &head, Object *pair, bool &has_length) {
   return true;
 }
 
-bool compile(GivenHead &head, Object *status, Object *headers, ptrdiff_t count) {
+template <bool at_once> bool compile(GivenHead &head, Object *status, const Items<at_once> &headers, ptrdiff_t count) {
   std::string_view line;
   /* An empty block would pass for 200. */
   if (!asciiOf(status, line) || line.empty()) {
@@ -86,7 +87,7 @@ bool compile(GivenHead &head, Object *status, Object *headers, ptrdiff_t count) 
   head.fields = 0;
   bool has_length = false;
   for (ptrdiff_t i = 0; i < count; i++) {
-    if (!append(head, python.list_get(headers, i), has_length)) {
+    if (!append(head, headers[i], has_length)) {
       return false;
     }
   }
@@ -99,35 +100,42 @@ bool compile(GivenHead &head, Object *status, Object *headers, ptrdiff_t count) 
 
 } // namespace
 
-bool GivenHeads::matches(const KnownHead &each, Object *status, Object *headers, ptrdiff_t count) const {
+template <bool at_once>
+bool GivenHeads::matches(const KnownHead &each, Object *status, const Items<at_once> &headers, ptrdiff_t count) const {
   if (each.status.get() != status || each.pairs.size() != static_cast<size_t>(count)) {
     return false;
   }
   for (ptrdiff_t i = 0; i < count; i++) {
-    if (each.pairs[static_cast<size_t>(i)].get() != python.list_get(headers, i)) {
+    if (each.pairs[static_cast<size_t>(i)].get() != headers[i]) {
       return false;
     }
   }
   return true;
 }
 
-const GivenHead *GivenHeads::find(Object *status, Object *headers) {
-  if (!isExactly(headers, python.list_type)) {
+template <bool at_once> const GivenHead *GivenHeads::find(Object *status, Object *given) {
+  if (!isExactly(given, python.list_type)) {
     return nullptr;
   }
-  ptrdiff_t count = python.list_length(headers);
+  Items<at_once> headers(given);
+  if (!headers) {
+    return nullptr;
+  }
+  ptrdiff_t count = headers.length();
   for (const KnownHead &each : known) {
-    if (matches(each, status, headers, count)) {
+    if (matches<at_once>(each, status, headers, count)) {
       return &each.head;
     }
   }
-  if (count > FIELDS_MAX || !compile(fresh, status, headers, count)) {
+  if (count > FIELDS_MAX || !compile<at_once>(fresh, status, headers, count)) {
     return nullptr;
   }
   /* Somebody else has them too: they may be constants. */
-  bool lasting = python.count_is_first && referenceCount(status) > 1 && fresh.block.length() <= KNOWN_HEAD_BYTES_MAX;
+  bool lasting =
+      python.counting != SK_COUNT_UNKNOWN && !hasReferences<at_once>(status, 1) && fresh.block.length() <= KNOWN_HEAD_BYTES_MAX;
   for (ptrdiff_t i = 0; lasting && i < count; i++) {
-    lasting = referenceCount(python.list_get(headers, i)) > 1;
+    /* The list has one, and so has a copy. */
+    lasting = !hasReferences<at_once>(headers[i], at_once ? 2 : 1);
   }
   if (!lasting) {
     return &fresh;
@@ -135,11 +143,14 @@ const GivenHead *GivenHeads::find(Object *status, Object *headers) {
   KnownHead &replaced = known[next++ % known.size()];
   KnownHead made{Ref::borrowed(status), {}, fresh};
   for (ptrdiff_t i = 0; i < count; i++) {
-    made.pairs.push_back(Ref::borrowed(python.list_get(headers, i)));
+    made.pairs.push_back(Ref::borrowed(headers[i]));
   }
   std::swap(replaced, made);
   return &replaced.head;
 }
+
+template const GivenHead *GivenHeads::find<false>(Object *status, Object *given);
+template const GivenHead *GivenHeads::find<true>(Object *status, Object *given);
 
 void GivenHeads::clear() {
   std::array<KnownHead, 8> before;

@@ -2,7 +2,7 @@
 #ifndef SK_CPYTHON_WSGI_HEAD_H
 #define SK_CPYTHON_WSGI_HEAD_H
 
-#include "cpython/api.h"
+#include "cpython/items.h"
 #include "http/head.h"
 
 #include <array>
@@ -25,7 +25,7 @@ class GivenHeads {
 public:
   /* Nothing for what is not plain, valid text of ASCII, whatever is wrong with it: the caller looks at that by other means. What
    * is returned stays until the next call. */
-  const GivenHead *find(Object *status, Object *headers);
+  template <bool at_once> const GivenHead *find(Object *status, Object *given);
   /* Forgets everything. */
   void clear();
 
@@ -35,7 +35,8 @@ private:
     std::vector<Ref> pairs;
     GivenHead head;
   };
-  bool matches(const KnownHead &known, Object *status, Object *headers, ptrdiff_t count) const;
+  template <bool at_once>
+  bool matches(const KnownHead &known, Object *status, const Items<at_once> &headers, ptrdiff_t count) const;
 
   std::array<KnownHead, 8> known;
   size_t next = 0;
