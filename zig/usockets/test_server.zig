@@ -132,6 +132,11 @@ fn onTimeout(socket: *Socket) callconv(.c) ?*Socket {
     return us_socket_close(0, socket, 0, null);
 }
 
+/// What it means for a test that there is no loop.
+pub fn noLoop() error{ SkipZigTest, NoLoop } {
+    return if (us_backend() == backend_unavailable) error.SkipZigTest else error.NoLoop;
+}
+
 pub const Server = struct {
     loop: *Loop,
     context: *Context,
@@ -139,8 +144,7 @@ pub const Server = struct {
 
     pub fn init() !Server {
         seen = .{};
-        const loop = us_create_loop(null, onWakeup, nothing, nothing, 64) orelse
-            return if (us_backend() == backend_unavailable) error.SkipZigTest else error.NoLoop;
+        const loop = us_create_loop(null, onWakeup, nothing, nothing, 64) orelse return noLoop();
         const context = us_create_socket_context(0, loop, 16, .{}).?;
         setCallbacks(context);
         return .{ .loop = loop, .context = context };
