@@ -41,6 +41,6 @@ python=.venv-free-threaded/bin/python
 export PYTHONPATH=$PWD
 
 said=$("$python" -X faulthandler -m pytest -q -p no:cacheprovider --deselect tests/native/test_calls.py::test_other_interpreters_get_the_same \
-  $(interpreter_suites) tests/http/test_{pools,handlers_direct}.py tests/process/test_threads*.py 2>&1) || echo "$said"
+  $(interpreter_suites) tests/http/test_{pools,handlers_direct}.py tests/process/test_*threads*.py 2>&1) || echo "$said"
 printf '%s: %s\n' "$("$python" -VV)" "$(tail -n 1 <<<"$said")"
 "$python" -X faulthandler tests/stress/stress.py --threads 3 --seconds "$seconds"
