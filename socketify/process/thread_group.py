@@ -11,6 +11,7 @@ from typing import Callable, Optional
 from ..app.app import App
 from ..system.serving_threads import serving_with
 from ..system.worker import expect_loops
+from ..topics.brokers.schemes import default_of_thread
 from .topics_directory import topics_of_threads
 
 logger = logging.getLogger("socketify")
@@ -64,7 +65,11 @@ class ThreadGroup:
         self._count = count
         self._on_made = on_made
         self._on_served = on_served
+        # What carries their topics; None where they have something by themselves.
+        self._broker: Optional[str] = None
         self._apps: list[App] = []
+        # The threads that make them and serve.
+        self._serving: set[int] = set()
         self._threads: list[threading.Thread] = []
         self._ended: list[concurrent.futures.Future[None]] = []
         # What a thread waits for when its app is made, and whether it is to be served then.
@@ -90,7 +95,7 @@ class ThreadGroup:
         """
         if self._count == 1:
             return self._run(loop_factory)
-        with serving_with(self._count), topics_of_threads():
+        with serving_with(self._count), topics_of_threads() as self._broker:
             expect_loops(self._count)
             return self._run(loop_factory)
 
@@ -123,7 +128,9 @@ class ThreadGroup:
     # ---- the threads
 
     def _made(self, number: int) -> App:
-        app = self._make(number)
+        self._serving.add(threading.get_ident())
+        with default_of_thread(self._broker):
+            app = self._make(number)
         self._apps.append(app)
         return app
 
@@ -156,9 +163,11 @@ class ThreadGroup:
         except BaseException as error:
             self._fail(error)
         finally:
-            app.close()
-            self._stop()
-            ended.set_result(None)
+            try:
+                app.close()
+            finally:
+                self._stop()
+                ended.set_result(None)
 
     def _join_lives(self) -> None:
         lives = [each.lifecycle for each in self._apps]
@@ -175,6 +184,11 @@ class ThreadGroup:
             self._on_served()
 
     # ---- the end
+
+    @property
+    def has_caller(self) -> bool:
+        """Whether the calling thread is one of those that serve, or works for one, so that it cannot wait for their end."""
+        return threading.get_ident() in self._serving or any(each.core.home.has_caller for each in tuple(self._apps))
 
     def close(self) -> None:
         """Stop serving: requests in flight may finish. A second call does not wait for them. Any thread may call this."""

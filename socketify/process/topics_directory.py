@@ -31,20 +31,22 @@ def new_topics_directory(whose: str) -> Optional[Path]:
 
 def use_topics_directory(directory: Path) -> None:
     """Let apps of this process that name no broker share their topics with those that use the same directory."""
-    use_by_default(f"local://{quote(str(directory))}")
+    use_by_default(_url(directory))
+
+
+def _url(directory: Path) -> str:
+    return f"local://{quote(str(directory))}"
 
 
 @contextlib.contextmanager
-def topics_of_threads() -> Iterator[None]:
-    """Let apps of this process share their topics, also with each other, unless they have a broker of their own."""
+def topics_of_threads() -> Iterator[Optional[str]]:
+    """Give a broker by which apps share their topics that several threads make; None where they have one without it."""
     # In a worker they use its supervisor's.
     directory = new_topics_directory("thread") if default_broker() is None else None
     if directory is None:
-        yield
+        yield None
         return
-    use_topics_directory(directory)
     try:
-        yield
+        yield _url(directory)
     finally:
-        use_by_default(None)
         remove_directory(directory)

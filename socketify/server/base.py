@@ -269,19 +269,24 @@ class InterfaceServer(ABC):
         await self.native_app.serve()
 
     def close(self: Self) -> Self:
-        """Stop serving: requests in flight may finish. Thread-safe."""
+        """Stop serving: requests in flight may finish. Thread-safe.
+
+        It waits for the end of what ``run(block=False)`` began, but not in a thread that serves.
+        """
         if self._supervisor:
             supervisor, self._supervisor = self._supervisor, 0
             with contextlib.suppress(ProcessLookupError):
                 os.kill(supervisor, signal.SIGTERM)
                 exit_code(supervisor, waits=True)
             return self
-        if self._group is not None:
-            self._group.close()
+        # Its thread forgets it when it ends.
+        group = self._group
+        if group is not None:
+            group.close()
         else:
             self.native_app.close()
         thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and not (group is not None and group.has_caller):
             thread.join()
         return self
 

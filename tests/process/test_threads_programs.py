@@ -126,6 +126,50 @@ def test_close_while_the_apps_are_made_ends_the_run() -> None:
     assert not running.is_alive()
 
 
+@pytest.mark.parametrize("name", ["socketify", "socketify-2"])
+def test_close_in_a_thread_that_serves_waits_for_nobody(name: str) -> None:
+    server: Any = None
+
+    async def closes(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            if threading.current_thread().name == name:
+                server.close()
+            await asgi(scope, receive, send)
+
+    server = ASGI(closes)
+    bound: list[AppListenOptions] = []
+    server.listen(PLACE, bound.append)
+    threads = threading.active_count()
+    server.run(block=False, threads=2)
+
+    def is_refused() -> bool:
+        try:
+            return not httpx.get(f"http://127.0.0.1:{bound[0].port}/", timeout=20).text
+        except httpx.ConnectError:
+            return True
+
+    wait_until(is_refused)
+    wait_until(lambda: threading.active_count() == threads)
+    server.close()
+
+
+@pytest.mark.parametrize("name", ["socketify", "socketify-2"])
+def test_close_while_the_apps_are_made_in_other_threads_ends_them(name: str) -> None:
+    server: Any = None
+
+    def setup(app: App) -> None:
+        if threading.current_thread().name == name:
+            server.close()
+
+    server = ASGI(asgi, setup=setup).listen(PLACE)
+    threads = threading.active_count()
+    running = threading.Thread(target=lambda: server.run(block=False, threads=2))
+    running.start()
+    running.join(20)
+    assert not running.is_alive()
+    wait_until(lambda: threading.active_count() == threads)
+
+
 def test_setup_is_called_in_each_thread() -> None:
     made: list[str] = []
     server = ASGI(asgi, setup=lambda app: made.append(here()))

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import pytest
 from cli_command import children
 from topic_program import Client, write_program
 from waiting import wait_until
+
+from socketify import SSGI, App, AppListenOptions, OpCode, Request, Response
+from socketify.topics.shared_topics import SharedTopics
 
 WSGI = """
 import os, threading, time
@@ -115,6 +119,37 @@ def test_the_current_app_is_that_of_the_thread(command: Any, tmp_path: Path) -> 
         for each in clients:
             assert each.recv() == "of a thread"
     assert running.stop() == 0
+
+
+def test_topics_are_those_of_one_server() -> None:
+    def setup(app: App) -> None:
+        app.ws("/", {"open": lambda ws: (ws.subscribe("a"), ws.send(f"0 {threading.get_ident()}", OpCode.TEXT))})
+
+        def say(res: Response, req: Request) -> None:
+            app.publish("a", f"by {req.get_query('who')}", OpCode.TEXT)
+            res.end("said")
+
+        app.get("/say", say)
+
+    def serve(stack: contextlib.ExitStack) -> str:
+        bound: list[AppListenOptions] = []
+        server = SSGI(answer, setup=setup).listen(AppListenOptions(host="127.0.0.1"), bound.append)
+        server.run(block=False, threads=2)
+        stack.callback(server.close)
+        return f"http://127.0.0.1:{bound[0].port}"
+
+    async def answer(*arguments: Any) -> None:
+        arguments[-1].send("")
+
+    with contextlib.ExitStack() as stack:
+        first, second = serve(stack), serve(stack)
+        with clients_of(second) as clients:
+            beside = App()
+            stack.callback(beside.close)
+            assert not isinstance(beside.topics, SharedTopics)
+            for url, who in ((first, "another"), (second, "itself")):
+                assert httpx.get(f"{url}/say?who={who}").text == "said"
+            assert {each.recv() for each in clients} == {"by itself"}
 
 
 def test_all_threads_count(command: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
+import threading
+from collections.abc import Iterator
 from typing import NamedTuple, Optional, Union
 
 from ..broker import Broker
@@ -30,16 +33,37 @@ _KINDS = {
 
 # What the supervisor gives its workers: at most one.
 _default: list[str] = []
+# What apps get that a thread makes.
+_here = threading.local()
 
 
-def use_by_default(url: Optional[str]) -> None:
-    """Let apps of this process that name no broker use one, or none, unless SOCKETIFY_BROKER names another."""
-    _default[:] = [] if url is None else [url]
+def use_by_default(url: str) -> None:
+    """Let apps of this process that name no broker use one, unless SOCKETIFY_BROKER names another."""
+    _default[:] = [url]
+
+
+@contextlib.contextmanager
+def default_of_thread(url: Optional[str]) -> Iterator[None]:
+    """Let what the calling thread makes meanwhile use a broker as by :func:`use_by_default`; None changes nothing.
+
+    Other apps of the process, which have nothing to do with these, do not.
+    """
+    before = _default_of_thread()
+    _here.url = url or before
+    try:
+        yield
+    finally:
+        _here.url = before
+
+
+def _default_of_thread() -> Optional[str]:
+    found: Optional[str] = getattr(_here, "url", None)
+    return found
 
 
 def default_broker() -> Optional[str]:
     """Return the URL of the broker of apps that name none, or None."""
-    return os.environ.get("SOCKETIFY_BROKER") or next(iter(_default), None)
+    return os.environ.get("SOCKETIFY_BROKER") or _default_of_thread() or next(iter(_default), None)
 
 
 def is_chosen(given: Union[str, Broker, None]) -> bool:
