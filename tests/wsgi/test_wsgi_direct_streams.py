@@ -100,6 +100,9 @@ def test_input_that_is_kept_is_closed_after_the_response(shape: str, caplog: pyt
         assert [each.closed for each in kept[:1]] == [True]
 
 
+@pytest.mark.skipif(
+    sys.implementation.name == "pypy", reason="PyPy closes files in memory that have views, which are empty then"
+)
 def test_input_that_cannot_be_closed_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     kept: list[Any] = []
 
@@ -127,6 +130,8 @@ def test_bodies_are_released() -> None:
         start_response("200 OK", TEXT)
         return [environ["wsgi.input"].read() or b"none"]
 
+    # Where nothing counts them, they are known to be gone once they were collected, and that is all.
+    counted = hasattr(sys, "getallocatedblocks")
     with served(app) as one, one.connect() as connection:
         blocks = 0
         for number in range(3000):
@@ -135,12 +140,14 @@ def test_bodies_are_released() -> None:
             if number == 1000:
                 kept.clear()
                 gc.collect()
-                blocks = sys.getallocatedblocks()
+                blocks = sys.getallocatedblocks() if counted else 0
+        if not counted:
+            gc.collect()
         gone = [each() for each in kept]
         kept.clear()
         gc.collect()
         assert gone == [None] * len(gone)
-        assert sys.getallocatedblocks() - blocks < 200
+        assert not counted or sys.getallocatedblocks() - blocks < 200
 
 
 class Stream:
