@@ -240,7 +240,7 @@ class InterfaceServer(ABC):
         if threads > 1 and not isinstance(self._app_options.get("broker"), (str, type(None))):
             message = "broker must be a URL where several threads serve: the app of each needs a broker of its own"
             raise ValueError(message)
-        if self._thread is not None or self._supervisor:
+        if self._thread is not None or self._supervisor or self._group is not None:
             message = "it is served already"
             raise RuntimeError(message)
         if on_metrics is not None:
@@ -368,8 +368,7 @@ class InterfaceServer(ABC):
             return supervisor
 
         try:
-            for announce in self._announcements:
-                announce()
+            self._announce(sockets)
             if not block:
                 self._fork_supervisor(supervise)
                 return
@@ -382,6 +381,15 @@ class InterfaceServer(ABC):
         if self._status:
             raise RuntimeError(_WORKERS_FAILED)
         raise_again(supervisor.caught)
+
+    def _announce(self, sockets: WorkerSockets) -> None:
+        """Tell where the sockets listen."""
+        try:
+            for announce in self._announcements:
+                announce()
+        except BaseException:
+            sockets.stop()
+            raise
 
     def _fork_supervisor(self, supervise: Callable[[Callable[[], None]], Any]) -> None:
         """Run the supervisor in another process, and wait until its workers serve."""
@@ -429,8 +437,7 @@ class InterfaceServer(ABC):
             on_served=on_served,
         )
         try:
-            for announce in self._announcements:
-                announce()
+            self._announce(sockets)
             return self._group.run(new_event_loop)
         finally:
             self._group = None

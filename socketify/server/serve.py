@@ -137,11 +137,16 @@ def serve(
         more["options"] = options
     server = make_server(app, interface, **more)
     place = AppListenOptions(domain=uds) if uds is not None else AppListenOptions(port=port, host=host)
-    if isinstance(server, App) or not any(given.values()):
-        server.listen(place, on_listen)
-    else:
-        server.listen_for_workers(place, on_listen)
     if isinstance(server, App):
+        server.listen(place, on_listen)
         server.run()
-    else:
+        return
+    try:
+        if any(given.values()):
+            server.listen_for_workers(place, on_listen)
+        else:
+            server.listen(place, on_listen)
         server.run(workers, worker_options=worker_options, metrics=metrics, on_metrics=on_metrics, threads=threads_per_worker)
+    finally:
+        # Nobody else has it: where a handler or an argument ends this, nothing is to listen, and no file to be left.
+        server.close()

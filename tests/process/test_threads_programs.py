@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -101,6 +102,8 @@ def test_close_ends_a_run_that_blocks() -> None:
     running = threading.Thread(target=lambda: server.run(threads=2))
     running.start()
     answers(bound[0].port, 2)
+    with pytest.raises(RuntimeError, match="served already"):
+        server.run(threads=2)
     with socket.create_connection(("127.0.0.1", bound[0].port), 20) as connection:
         connection.sendall(GET.replace(b"GET /", b"GET /late"))
         assert waiting.acquire(timeout=20)
@@ -220,6 +223,24 @@ def test_a_listener_that_is_exclusive_is_refused() -> None:
     with pytest.raises(ValueError, match="exclusive"):
         server.run(threads=2)
     server.close()
+
+
+@pytest.mark.parametrize("more", [{}, {"threads_per_worker": 2}, {"workers": 2}, {"metrics": "127.0.0.1:0"}])
+def test_a_handler_that_fails_leaves_no_socket(more: dict[str, Any], tmp_path: Path) -> None:
+    place = tmp_path / "a.sock"
+
+    def fails(_config: AppListenOptions) -> None:
+        assert place.exists()
+        message = "cannot be told"
+        raise LookupError(message)
+
+    with pytest.raises(LookupError, match="cannot be told"):
+        socketify.serve(native, uds=str(place), on_listen=fails, **more)
+    assert not place.exists()
+    if "metrics" in more:
+        with pytest.raises(LookupError, match="cannot be told"):
+            socketify.serve(native, uds=str(place), on_metrics=fails, **more)
+        assert not place.exists()
 
 
 SERVE = """
