@@ -5,6 +5,7 @@ Stand-ins for the compiler and for pip save minutes; docs/platforms.md says what
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import io
 import os
@@ -133,6 +134,10 @@ def test_the_index_that_uv_was_told(tmp_path: Path) -> None:
         "index: https://index.example/simple"
         in fetched(tmp_path, NO_NETWORK, UV_DEFAULT_INDEX="https://index.example/simple")[2]
     )
+    named = {"UV_DEFAULT_INDEX": "ours=https://index.example/simple?a=b"}
+    assert "index: https://index.example/simple?a=b\n" in fetched(tmp_path, NO_NETWORK, **named)[2]
+    unnamed = {"UV_DEFAULT_INDEX": "https://index.example/simple?a=b"}
+    assert "index: https://index.example/simple?a=b\n" in fetched(tmp_path, NO_NETWORK, **unnamed)[2]
     both = {"UV_INDEX_URL": "https://other.example", "PIP_INDEX_URL": "https://index.example"}
     assert "index: https://index.example\n" in fetched(tmp_path, NO_NETWORK, **both)[2]
 
@@ -149,16 +154,47 @@ def test_there_is_no_pip(tmp_path: Path) -> None:
     assert "has no pip (python -m ensurepip)" in reason
 
 
-def test_the_archive_is_kept_for_builds_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    downloaded = tmp_path / "downloaded.tar.gz"
-    with tarfile.open(downloaded, "w:gz") as tar:
+def archive_of(header: bytes) -> bytes:
+    """Return an archive of the engine with one header."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         member = tarfile.TarInfo(fetch_engine.ENGINE_ROOT + "src/App.h")
-        member.size = 6
-        tar.addfile(member, io.BytesIO(b"header"))
-    monkeypatch.setattr(fetch_engine, "SHA256", fetch_engine.digest_of(downloaded))
+        member.size = len(header)
+        tar.addfile(member, io.BytesIO(header))
+    return archive.getvalue()
+
+
+@pytest.fixture
+def downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What pip downloads, which is the archive that is wanted."""
+    archive = tmp_path / "downloaded.tar.gz"
+    archive.write_bytes(archive_of(b"header"))
+    monkeypatch.setattr(fetch_engine, "SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
     monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("SOCKETIFY_BUILD_REASON", raising=False)
-    monkeypatch.setattr(fetch_engine, "download", lambda directory: downloaded)
+    monkeypatch.setattr(fetch_engine, "download", lambda directory: archive)
+    return archive
+
+
+@pytest.mark.usefixtures("downloaded")
+def test_what_was_checked_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may write to a cache that users share, also while it is read."""
+    assert fetch_engine.main([str(tmp_path / "first")]) == 0
+    kept, opens, another = fetch_engine.kept_archive(), tarfile.open, archive_of(b"another")
+
+    def opens_after_another_one_wrote(*arguments: Any, **named: Any) -> tarfile.TarFile:
+        kept.write_bytes(another)
+        return opens(*arguments, **named)
+
+    monkeypatch.setattr(tarfile, "open", opens_after_another_one_wrote)
+    assert fetch_engine.main([str(tmp_path / "second")]) == 0
+    assert (tmp_path / "second" / "src" / "App.h").read_text() == "header"
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_the_archive_is_kept_for_builds_without_a_network(
+    downloaded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert fetch_engine.main([str(tmp_path / "first")]) == 0
 
     def no_network(directory: Path) -> Path:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import shutil
 import subprocess
@@ -98,10 +99,11 @@ def download(directory: Path) -> Path:
     environment = dict(os.environ)
     search_path = [str(backend.parent), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(part for part in search_path if part)
-    # Where uv builds, the index that it was told is the one that can be reached.
+    # Where uv builds, the index that it was told is the one that can be reached: there its URL may have a name in front.
     index = environment.get("UV_DEFAULT_INDEX") or environment.get("UV_INDEX_URL")
     if index:
-        environment.setdefault("PIP_INDEX_URL", index)
+        name, _, url = index.partition("=")
+        environment.setdefault("PIP_INDEX_URL", url if url and ":" not in name else index)
     # These settings are about what gets installed; here nothing is, and constraints without hashes would be refused.
     for name in ("PIP_REQUIRE_VIRTUALENV", "PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"):
         environment.pop(name, None)
@@ -136,44 +138,45 @@ def kept_archive() -> Path | None:
     return Path(os.environ["HOME"], ".cache", "zig", "engine", name) if os.environ.get("HOME") else None
 
 
-def obtain(directory: Path) -> Path:
+def obtain(directory: Path) -> bytes:
     """Return the archive that was kept, or download it, check it, and keep it.
 
-    Raises FetchError as download and check do.
+    What was checked is what is used: others may write to the cache meanwhile. Raises FetchError as download and check do.
     """
     kept = kept_archive()
     # A cache that cannot be read or written keeps nothing.
     with contextlib.suppress(OSError):
-        if kept is not None and digest_of(kept) == SHA256:
-            return kept
+        if kept is not None and digest_of(content := kept.read_bytes()) == SHA256:
+            return content
     archive = download(directory)
-    check(archive)
+    content = archive.read_bytes()
+    check(content, archive.name)
     if kept is not None:
         with contextlib.suppress(OSError):
-            # Others that look there at the same time find all of it or nothing.
             kept.parent.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(f".{os.getpid()}")
-            shutil.copyfile(archive, partial)
-            partial.replace(kept)
-    return archive
+            # Others that look there at the same time find all of it or nothing.
+            with tempfile.TemporaryDirectory(prefix="partial-", dir=kept.parent) as partial:
+                Path(partial, kept.name).write_bytes(content)
+                Path(partial, kept.name).replace(kept)
+    return content
 
 
-def digest_of(archive: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(archive.read_bytes()).hexdigest()
+def digest_of(archive: bytes) -> str:
+    """Return the SHA-256 of an archive."""
+    return hashlib.sha256(archive).hexdigest()
 
 
-def check(archive: Path) -> None:
+def check(archive: bytes, name: str) -> None:
     """Raise FetchError unless the archive is the pinned one."""
     digest = digest_of(archive)
     if digest != SHA256:
-        raise FetchError(f"{archive.name} has SHA-256 {digest}")
+        raise FetchError(f"{name} has SHA-256 {digest}")
 
 
-def unpack(archive: Path, output: Path) -> None:
+def unpack(archive: bytes, output: Path) -> None:
     """Write the wanted files of the archive below the output directory."""
     count = 0
-    with tarfile.open(archive, "r:gz") as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
         for member in tar:
             if not member.isfile() or not member.name.startswith(ENGINE_ROOT):
                 continue
@@ -186,7 +189,7 @@ def unpack(archive: Path, output: Path) -> None:
             target.write_bytes(content.read())
             count += 1
     if not count:
-        raise FetchError(f"{archive.name} holds nothing below {ENGINE_ROOT}")
+        raise FetchError(f"the archive holds nothing below {ENGINE_ROOT}")
 
 
 def main(arguments: list[str]) -> int:
