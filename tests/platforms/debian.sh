@@ -51,7 +51,7 @@ cp "${SOCKETIFY_WHEEL:-$(ls "$wheels"/*.whl)}" "$root$place"
 for interpreter in "$@"; do
   name=$(in_root "$interpreter" -c "import platform as p; print(p.python_implementation(), p.python_version())")
   case $name in
-    PyPy*) leave_out=$NOT_FOR_PYPY ;;
+    PyPy*) leave_out=$NOT_FOR_PYPY_OF_DEBIAN ;;
     *) leave_out=$NOT_FOR_ALL ;;
   esac
   test_requirements "$leave_out" >"$root$place/requirements.txt"

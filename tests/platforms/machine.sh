@@ -10,12 +10,13 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/platforms/suites.sh
 
-machine=${1:?"arm64, riscv64, ppc64el or s390x"} suite=${2:-sid}
+machine=${1:?"arm64, riscv64, ppc64el or s390x"} suite=${2:-sid} page=4096
 shift $(($# < 2 ? $# : 2))
 case $machine in
   arm64) qemu=aarch64 target=aarch64-linux-gnu.2.17 ;;
   riscv64) qemu=riscv64 target=riscv64-linux-gnu.2.31 ;;
-  ppc64el) qemu=ppc64le target=powerpc64le-linux-gnu.2.19 ;;
+  # Its systems have pages of 64 KiB.
+  ppc64el) qemu=ppc64le target=powerpc64le-linux-gnu.2.19 page=65536 ;;
   s390x) qemu=s390x target=s390x-linux-gnu.2.17 ;;
   *)
     echo "no wheel is made for $machine" >&2
@@ -57,7 +58,7 @@ python3 -m pip install -q --platform manylinux2014_$qemu --platform manylinux_2_
 # What tests start as sys.executable.
 cat >"$place/python" <<SH2
 #!/bin/sh
-exec qemu-$qemu-static -L "$place/root" "$place/root/usr/bin/python$version" "\$@"
+exec qemu-$qemu-static -p $page -L "$place/root" "$place/root/usr/bin/python$version" "\$@"
 SH2
 chmod +x "$place/python"
 export PYTHONPATH=$place/packages:$PWD:$place/root/usr/lib/python3/dist-packages SOCKETIFY_LIBRARY
