@@ -87,6 +87,21 @@ def metrics_memory() -> MetricsMemory:
         return _memories[-1]
 
 
+def make_room(apps: int) -> None:
+    """Let so many more apps of this process count; those of a worker do so in the memory of its supervisor.
+
+    Args:
+        apps: how many there are to be.
+
+    """
+    memory = metrics_memory()
+    owners = [memory.block(number)[abi.METRIC_OWNER] for number in range(memory.blocks)]
+    if owners[_SUPERVISOR] or owners.count(0) > apps:
+        return
+    with _lock:
+        _memories.append(MetricsMemory(1 + apps + _BLOCKS_BESIDE))
+
+
 def memory_for_workers(apps: int) -> MetricsMemory:
     """Make the memory of a supervisor, in which the apps of its workers count from now on.
 

@@ -9,6 +9,7 @@ import threading
 from typing import Callable, Optional
 
 from ..app.app import App
+from ..metrics.memory import make_room
 from ..system.serving_threads import serving_with
 from ..system.worker import expect_loops
 from ..topics.brokers.schemes import default_of_thread
@@ -97,6 +98,7 @@ class ThreadGroup:
             return self._run(loop_factory)
         with serving_with(self._count), topics_of_threads() as self._broker:
             expect_loops(self._count)
+            make_room(self._count)
             return self._run(loop_factory)
 
     def _run(self, loop_factory: LoopFactory) -> Optional[int]:

@@ -18,6 +18,7 @@ from topic_program import Client, write_program
 from waiting import wait_until
 
 from socketify import SSGI, App, AppListenOptions, OpCode, Request, Response
+from socketify.server.serve import NativeServer
 from socketify.topics.shared_topics import SharedTopics
 
 WSGI = """
@@ -171,6 +172,16 @@ def test_all_threads_count(command: Any) -> None:
     assert text.count("\nsocketify_process_resident_memory_bytes{") == 3
     assert httpx.get(f"http://{metrics}/readyz").status_code == 200
     assert running.stop() == 0
+
+
+def test_many_threads_count() -> None:
+    bound: list[AppListenOptions] = []
+    server = NativeServer(lambda app: app.metrics("/metrics")).listen(AppListenOptions(host="127.0.0.1"), bound.append)
+    server.run(block=False, threads=70)
+    try:
+        assert 'socketify_workers{phase="serving"} 70\n' in httpx.get(f"http://127.0.0.1:{bound[0].port}/metrics").text
+    finally:
+        server.close()
 
 
 def test_a_blocked_thread_is_found_though_the_other_one_runs(command: Any, tmp_path: Path) -> None:
