@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
+from waiting import wait_until
 
 from socketify import App, Request, Response
 
@@ -15,10 +16,11 @@ SIZE = 8 * 1024 * 1024
 BODY = bytes(range(256)) * (SIZE // 256)
 
 
-def _slow_read(server: Any) -> bytes:
+def _slow_read(server: Any, begins_after: Callable[[], Any]) -> bytes:
     with server.connect() as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        time.sleep(0.3)
+        wait_until(begins_after)
+        time.sleep(0.1)
         parts = []
         while part := connection.recv(1 << 20):
             parts.append(part)
@@ -27,10 +29,11 @@ def _slow_read(server: Any) -> bytes:
 
 def test_try_end_and_on_writable(serve: Callable[..., Any]) -> None:
     calls: list[int] = []
+    told: list[tuple[bool, bool]] = []
 
     def handler(res: Response, _req: Request) -> None:
         ok, done = res.try_end(BODY, SIZE)
-        assert not done
+        told.append((ok, done))
 
         def writable(res: Response, offset: int) -> None:
             calls.append(offset)
@@ -39,19 +42,22 @@ def test_try_end_and_on_writable(serve: Callable[..., Any]) -> None:
         if not ok:
             res.on_writable(writable)
 
-    assert _slow_read(serve(lambda app: app.get("/", handler))) == BODY
+    assert _slow_read(serve(lambda app: app.get("/", handler)), lambda: told) == BODY
+    assert told == [(False, False)]
     assert calls
     assert calls == sorted(calls)
 
 
 def test_send_chunk_waits_for_room(serve: Callable[..., Any]) -> None:
+    begun: list[bool] = []
     results: list[tuple[bool, bool]] = []
 
     async def handler(res: Response, _req: Request) -> None:
+        begun.append(True)
         for start in range(0, SIZE, 1 << 20):
             results.append(await res.send_chunk(BODY[start : start + (1 << 20)], SIZE))
 
-    assert _slow_read(serve(lambda app: app.get("/", handler))) == BODY
+    assert _slow_read(serve(lambda app: app.get("/", handler)), lambda: begun) == BODY
     assert results == [(True, False)] * 7 + [(True, True)]
 
 
