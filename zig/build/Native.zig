@@ -90,7 +90,8 @@ pub fn addSharedLibrary(native: Native) *std.Build.Step.Compile {
     for (std.enums.values(Unit), native.shimUnits()) |unit, file| module.addObject(native.addUnit(@tagName(unit), file));
     const library = b.addLibrary(.{ .name = "socketify", .linkage = .dynamic, .root_module = module });
     // Zig's linker for Mach-O knows no list of symbols: what the socket layer gives to the shim is exported there as well.
-    // Nobody is bound to it by accident, as names have two levels there.
+    // Nobody is bound to it by accident, as names have two levels there; but for operators new and delete, which are weak, so
+    // that all libraries of a process share one of each: those here do what Apple's do, malloc and free.
     if (native.options.target.result.ofmt == .elf) library.setVersionScript(b.path(exported_symbols));
     native.tune(library);
     library.step.dependOn(native.compileStandardLibrary());

@@ -7,6 +7,7 @@ const Loop = @import("loop.zig").Loop;
 const Context = @import("context.zig").Context;
 const Socket = @import("socket.zig").Socket;
 const timeout = @import("timeout.zig");
+const Timer = @import("timer.zig").Timer;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
 
@@ -22,6 +23,10 @@ extern fn us_socket_context_free(ssl: c_int, context: *Context) void;
 extern fn us_socket_timeout(ssl: c_int, socket: *Socket, seconds: c_uint) void;
 extern fn us_socket_close(ssl: c_int, socket: *Socket, code: c_int, reason: ?*anyopaque) *Socket;
 extern fn us_socket_context_adopt_socket(ssl: c_int, context: *Context, socket: *Socket, ext: c_int) ?*Socket;
+
+extern fn us_create_timer(loop: *Loop, fallthrough: c_int, ext_size: c_uint) ?*Timer;
+extern fn us_timer_set(timer: *Timer, callback: *const fn (*Timer) callconv(.c) void, delay_ms: c_int, repeat_ms: c_int) void;
+extern fn us_timer_close(timer: *Timer) void;
 
 /// What the callbacks saw; tests run one after the other.
 const Seen = struct {
@@ -153,4 +158,33 @@ test "a loop that slept for long calls each time-out once" {
     try expectEqual(@as(u32, 300), seen.timeouts);
     try expectEqual(@as(u32, 0), seen.early);
     for (crowd.sockets, 0..) |each, index| try expectEqual(index % 2 == 0, each.slot_tick != 0);
+}
+
+var timers: [2]*Timer = undefined;
+var timers_fired: u32 = 0;
+
+/// The first one that fires sets the other one anew, whose time has come as well and is told behind it.
+fn onTimer(timer: *Timer) callconv(.c) void {
+    timers_fired += 1;
+    if (timers_fired > 1) return;
+    us_timer_set(if (timer == timers[0]) timers[1] else timers[0], onTimer, 50, 0);
+}
+
+test "a timer that is set anew in the turn in which its time had come fires at the new time" {
+    const loop = us_create_loop(null, nothing, nothing, nothing, 0) orelse return test_server.noLoop();
+    defer us_loop_free(loop);
+    timers_fired = 0;
+    for (&timers) |*each| {
+        each.* = us_create_timer(loop, 0, 0).?;
+        us_timer_set(each.*, onTimer, 1, 0);
+    }
+    defer for (timers) |each| us_timer_close(each);
+    // Both are due.
+    sys.sleepMs(20);
+    for (0..10_000) |_| {
+        _ = us_loop_pump(loop);
+        if (timers_fired == 3) break;
+        sys.sleepMs(1);
+    }
+    try expectEqual(@as(u32, 3), timers_fired);
 }

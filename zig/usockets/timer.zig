@@ -19,8 +19,8 @@ pub const Timer = extern struct {
 
     pub fn fired(timer: *Timer) void {
         alarm.fired(timer.loop, &timer.poll);
-        // Before the callback, which may set it to something else.
-        if (!alarm.repeats) alarm.set(timer.loop, &timer.poll, timer.repeat_ms, timer.repeat_ms);
+        // Before the callback, which may set it to something else. One that fires once is gone, or was set anew since it fired.
+        if (!alarm.repeats and timer.repeat_ms > 0) alarm.set(timer.loop, &timer.poll, timer.repeat_ms, timer.repeat_ms);
         timer.fire();
     }
 
