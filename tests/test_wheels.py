@@ -109,9 +109,9 @@ def compile_library(tmp_path: Path, target: str) -> None:
     subprocess.run([*compiler, f"-femit-bin={library}", str(tmp_path / "a.c")], check=True, timeout=100)
 
 
-def checked(wheel: Path) -> tuple[int, str]:
-    """Return how the check of a wheel ended, and what it said."""
-    command = [sys.executable, "tools/check_wheels.py", str(wheel)]
+def checked(*wheels: Path, tools: Path = ROOT / "tools") -> tuple[int, str]:
+    """Return how the check of wheels ended, and what it said."""
+    command = [sys.executable, str(tools / "check_wheels.py"), *map(str, wheels)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -135,6 +135,18 @@ def test_who_takes_wheels_checks_their_tags(tmp_path: Path, target: str, promise
     assert status == 1
     assert said.startswith(f"{other.name}: ")
     assert "auditwheel" in said
+
+
+def test_what_is_not_there_is_not_said_to_be_right(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "tools" / "check_wheels.py").write_text((ROOT / "tools" / "check_wheels.py").read_text())
+    status, said = checked(tools=tmp_path / "tools")
+    assert status == 2
+    assert said.splitlines()[-1].endswith("python tools/wheels.py makes them")
+    status, said = checked(tmp_path / "a.whl")
+    assert status == 2
+    assert said.splitlines()[-1].endswith(f"there is no {tmp_path / 'a.whl'}")
 
 
 def test_the_source_distribution_has_all_that_is_kept() -> None:

@@ -130,8 +130,13 @@ def main(arguments: list[str] | None = None) -> int:
     interpreter_help = "runs the wheels for this machine; several times (default: this one)"
     parser.add_argument("--python", action="append", metavar="INTERPRETER", help=interpreter_help)
     settings = parser.parse_args(arguments)
+    archives = settings.archives or sorted(each for name in ("*.whl", "*.tar.gz") for each in (ROOT / "dist").glob(name))
+    if not archives:
+        parser.error(f"there is no archive in {ROOT / 'dist'}: python tools/wheels.py makes them")
+    if missing := [str(each) for each in archives if not each.is_file()]:
+        parser.error(f"there is no {', '.join(missing)}")
     status = 0
-    for archive in settings.archives or sorted((ROOT / "dist").iterdir()):
+    for archive in archives:
         try:
             print(f"{archive.name}: {check(archive.resolve(), settings.python or [sys.executable])}", flush=True)
         except CheckError as error:
