@@ -66,4 +66,4 @@ export PYTHONPATH=$place/packages:$PWD:$place/root/usr/lib/python3/dist-packages
 # qemu 7.2 forgets the nanoseconds of what fstat says there, so that no file seems to be the one that was bound.
 [ "$machine" != s390x ] || set -- -k 'not unix_socket' "$@"
 "$place/python" -c "import sys, pytest; sys.executable = '$place/python'; sys.exit(pytest.main(sys.argv[1:]))" \
-  -q -p no:cacheprovider "$@"
+  -q -p no:cacheprovider --deselect tests/native/test_calls.py::test_other_interpreters_get_the_same "$@"

@@ -17,6 +17,9 @@ import pytest
 from cli_command import LIKE_MACOS, ROOT, children
 from waiting import wait_until
 
+# What ctypes.util imports there; Debian's CPython 3.14 comes without.
+pytest.importorskip("ctypes.macholib")
+
 APP = """
 import os, sys, time
 

@@ -17,6 +17,8 @@ from socketify.process.awaited_signals import AwaitedSignals
 
 
 def like_macos(program: str, **environment: str) -> str:
+    # What ctypes.util imports there; Debian's CPython 3.14 comes without.
+    pytest.importorskip("ctypes.macholib")
     where = {**os.environ, **LIKE_MACOS, **environment}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, cwd=ROOT, env=where, capture_output=True, text=True, timeout=60, check=False)

@@ -87,6 +87,7 @@ def test_several_apps_of_a_loop() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_where_nothing_is_served(serve: Any) -> None:
     app = App()
     with pytest.raises(RuntimeError, match=r"socketify\.publish needs an app, and this process serves none now"):

@@ -59,6 +59,7 @@ def test_the_last_one_removes_the_directory_of_a_dead_supervisor(temporary: Path
     temporary.mkdir()
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_child_of_a_fork_does_not_keep_its_dead_parent_alive(temporary: Path) -> None:
     async def be_member() -> None:
         broker = LocalBroker(f"local://{temporary}")
