@@ -1,5 +1,5 @@
-//! What macOS has of its own: constants, layouts, and calls that no other system knows. From Apple's public headers; nobody has
-//! run it yet.
+//! What macOS has of its own: constants, layouts, and calls that no other system knows. From Apple's public headers, and compared
+//! with Zig's in sys_tests.zig; nobody has run it yet.
 const std = @import("std");
 const Iovec = @import("sys.zig").Iovec;
 
@@ -22,8 +22,9 @@ pub const tcp_keepintvl: c_int = 0x101;
 pub const tcp_keepcnt: c_int = 0x102;
 pub const ipv6_v6only: c_int = 27;
 
-/// A property of each socket, see `prepare`.
-pub const msg_nosignal: c_int = 0;
+/// What `prepare` says of each socket as well, which is refused where the peer has left before. Kernels that do not know the
+/// flag ignore it.
+pub const msg_nosignal: c_int = 0x80000;
 /// There is none: what is sent leaves at once, as TCP_NODELAY says.
 pub const msg_more: c_int = 0;
 pub const msg_dontwait: c_int = 0x80;

@@ -33,4 +33,5 @@ test {
     _ = @import("carried_tests.zig");
     _ = @import("spare.zig");
     _ = @import("kqueue_tests.zig");
+    _ = @import("sys_tests.zig");
 }
