@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, Callable, Optional, Union, cast
 
+from redis._parsers import _AsyncRESP3Parser
 from redis.asyncio.connection import AbstractConnection, Connection, DefaultParser, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import AskError, ClusterError, RedisError, ResponseError, TryAgainError
 from redis.utils import HIREDIS_AVAILABLE
@@ -27,7 +28,11 @@ _MOVED = "channels have moved to another node"
 _CHANGES = (b"subscribe", b"ssubscribe", b"unsubscribe", b"sunsubscribe")
 
 
-class _PlainParser(DefaultParser):  # type: ignore[misc, valid-type] # chosen when redis is imported
+# Without hiredis, clients before version 8 begin with a parser of the older protocol, and replace it when they are connected.
+_Parser = DefaultParser if HIREDIS_AVAILABLE else _AsyncRESP3Parser
+
+
+class _PlainParser(_Parser):  # type: ignore[misc, valid-type] # chosen when redis is imported
     """The client's parser, without the text that it makes of every message for a logger, and without its steps for each."""
 
     async def handle_push_response(self, response: Any, *_: Any, **__: Any) -> Any:
