@@ -93,9 +93,9 @@ def run(tmp_path: Path, program: str) -> tuple[str, list[str]]:
     (tmp_path / "_interpreters_here.py").write_text(MODULE if sys.version_info >= (3, 12) else "")
     out = tmp_path / "out"
     out.touch()
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path), *sys.path))}
     command = [sys.executable, "-c", PRELUDE + program, str(out)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, out.read_text().splitlines()
 
