@@ -17,6 +17,7 @@ import pytest
 
 from socketify import ASGI, SSGI, WSGI, App, AppListenOptions, Response, ResponseCompression, middleware, serve
 from socketify.core.blocking import blocking_place
+from socketify.system.thread_stacks import CodePlace, stacks_of_threads
 
 PROGRAM = """
 import asyncio
@@ -283,10 +284,10 @@ def test_a_loop_that_waits_is_not_blocked() -> None:
     thread.start()
     try:
         assert thread.ident is not None
-        frame = None
-        while frame is None or frame.f_code.co_name != "select":
-            frame = sys._current_frames().get(thread.ident)
-        assert blocking_place(frame) is None
+        stack: list[CodePlace] = []
+        while not stack or stack[0].function != "select":
+            stack = stacks_of_threads().get(thread.ident, [])
+        assert blocking_place(stack) is None
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(20)

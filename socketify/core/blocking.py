@@ -9,9 +9,11 @@ import selectors
 import sys
 import sysconfig
 import threading
+from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType
 from typing import Optional
+
+from ..system.thread_stacks import CodePlace, stacks_of_threads
 
 logger = logging.getLogger("socketify")
 
@@ -62,7 +64,7 @@ class BlockingWatch:
                 return
             if turned.wait(_SECONDS):
                 continue
-            place = blocking_place(sys._current_frames().get(thread))  # noqa: SLF001 - as its documentation says
+            place = blocking_place(stacks_of_threads().get(thread, ()))
             if place is not None:
                 logger.warning(
                     "the event loop is blocked at %s: meanwhile it serves nobody else; 'await' what waits, as asyncio.sleep "
@@ -73,26 +75,24 @@ class BlockingWatch:
                 """One warning is enough."""
 
 
-def blocking_place(frame: Optional[FrameType]) -> Optional[str]:
+def blocking_place(stack: Iterable[CodePlace]) -> Optional[str]:
     """Return file, line, function and text of what a loop's thread does for the program; None where it is not in it.
 
     Args:
-        frame: the innermost one of the thread.
+        stack: where the thread is, innermost first.
 
     """
-    library: Optional[FrameType] = None
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if (str(Path(file).parent), frame.f_code.co_name) in _RUNNERS:
+    library: Optional[CodePlace] = None
+    for place in stack:
+        if (str(Path(place.file).parent), place.function) in _RUNNERS:
             break
-        if not file.startswith(_LIBRARIES):
-            return _described(frame)
-        if library is None and not file.startswith(_LOOP):
-            library = frame
-        frame = frame.f_back
+        if not place.file.startswith(_LIBRARIES):
+            return _described(place)
+        if library is None and not place.file.startswith(_LOOP):
+            library = place
     return None if library is None else _described(library)
 
 
-def _described(frame: FrameType) -> str:
-    file, line = frame.f_code.co_filename, frame.f_lineno
-    return f"{file}:{line} in {frame.f_code.co_name}: {linecache.getline(file, line).strip() or '?'}"
+def _described(place: CodePlace) -> str:
+    text = linecache.getline(place.file, place.line).strip()
+    return f"{place.file}:{place.line} in {place.function}: {text or '?'}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Optional
+
+from ..system.thread_stacks import CodePlace, frames_of_threads, place_of, stacks_of_threads
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 #: Tasks and threads that are described.
@@ -20,30 +21,44 @@ _DEPTH_MAX = 100
 _TARGET_MAX = 200
 
 
-def describe_in_flight(loop: asyncio.AbstractEventLoop, connections: int, followed: int) -> str:
+def describe_in_flight(loop: asyncio.AbstractEventLoop, connections: int, followed: int, threads: bool) -> str:
     """Return a text of several lines: what waits in an event loop, and what other threads do.
 
     The loop's own thread has to call it. What a request asks for is read in the local variables of the code that serves it,
-    so that requests cost nothing for this.
+    so that requests cost nothing for this; not in those of other threads without the GIL.
 
     Args:
         loop: whose tasks are described.
         connections: how many are open.
         followed: how many requests and websockets go on though their handlers returned.
+        threads: whether other threads are described.
 
     """
     tasks = [(task, frames) for task in asyncio.all_tasks(loop) if not _is_ours(frames := list(_awaited(task.get_coro())))]
     lines = [f"in flight: {connections} connections, {followed} requests and websockets that wait, {len(tasks)} tasks"]
     described = [_described(f"task {task.get_name()}", frames) for task, frames in tasks[:_DESCRIBED_MAX]]
-    here = threading.get_ident()
-    names = {each.ident: each.name for each in threading.enumerate()}
-    for ident, frame in list(sys._current_frames().items())[:_DESCRIBED_MAX]:  # noqa: SLF001 - as documented
-        if ident != here:
-            described.append(_described(f"thread {names.get(ident, ident)}", list(_callers(frame))))
+    described += _of_threads() if threads else []
     lines += sorted(described)
     if len(tasks) > _DESCRIBED_MAX:
         lines.append(f"  and {len(tasks) - _DESCRIBED_MAX} tasks more")
     return "\n".join(lines)
+
+
+def _of_threads() -> list[str]:
+    """Return a line for each other thread."""
+    names = {each.ident: each.name for each in threading.enumerate()}
+    here = threading.get_ident()
+    frames = frames_of_threads()
+    lines: list[str] = []
+    if frames is None:
+        for ident, places in stacks_of_threads().items():
+            if ident != here:
+                lines.append(_line(f"thread {names.get(ident, ident)}", None, reversed(places)))
+    else:
+        for ident, frame in frames.items():
+            if ident != here:
+                lines.append(_described(f"thread {names.get(ident, ident)}", list(_callers(frame))))
+    return lines[:_DESCRIBED_MAX]
 
 
 def _is_ours(frames: list[types.FrameType]) -> bool:
@@ -54,8 +69,12 @@ def _is_ours(frames: list[types.FrameType]) -> bool:
 def _described(name: str, frames: list[types.FrameType]) -> str:
     """Return a line: who it is, what is asked of it, and where it is, outermost first."""
     asked = next((text for text in map(_request_of, frames) if text), None)
-    places = [f"{each.f_code.co_name} ({each.f_code.co_filename}:{each.f_lineno})" for each in frames]
-    return f"  {name}{f', {asked}' if asked else ''}: {' > '.join(places) or 'nowhere in Python'}"
+    return _line(name, asked, map(place_of, frames))
+
+
+def _line(name: str, asked: Optional[str], places: Iterable[CodePlace]) -> str:
+    path = " > ".join(f"{each.function} ({each.file}:{each.line})" for each in places)
+    return f"  {name}{f', {asked}' if asked else ''}: {path or 'nowhere in Python'}"
 
 
 def _awaited(coroutine: Any) -> Iterator[types.FrameType]:

@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import logging
 import signal
+import threading
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Callable, Optional, Protocol
@@ -154,7 +155,10 @@ class Lifecycle:
         """Log what is in flight."""
         core, loop = self._core, asyncio.get_running_loop()
         connections = lib.sk_app_connections(core.native) if core.native else 0
-        logger.warning("%s", describe_in_flight(loop, connections, len(core.live)))
+        # Of those that serve together the first one tells of all threads.
+        is_first = not self.others or bool(self.outlived)
+        of = f"{threading.current_thread().name}: " if self.others else ""
+        logger.warning("%s%s", of, describe_in_flight(loop, connections, len(core.live), is_first))
         # Where this fails, the supervisor logs the stacks.
         count_report()
 

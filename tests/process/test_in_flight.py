@@ -17,6 +17,9 @@ from cli_command import children
 from server_programs import Program, environment
 from waiting import wait_until
 
+#: What a thread is asked for is known where it does not run meanwhile.
+OF_THREAD = ", GET /order/7" if getattr(sys, "_is_gil_enabled", lambda: True)() else ""
+
 WAITS = """
 import asyncio, threading, time
 
@@ -76,7 +79,7 @@ def ask(port: int, path: str) -> socket.socket:
             r"GET /order/7\?a=b: native \(.*\) > inner \(.*waits.py:\d+\) > ",
         ),
         (("waits:asgi", "--workers", "2"), r"GET /order/7: asgi \(.*\) > inner \(.*waits.py:\d+\) > sleep \("),
-        (("waits:wsgi", "--threads", "2"), r"  thread \S+, GET /order/7: .* > wsgi \(.*waits.py:\d+\)"),
+        (("waits:wsgi", "--threads", "2"), rf"  thread \S+{OF_THREAD}: .* > wsgi \(.*waits.py:\d+\)"),
     ],
 )
 def test_what_is_in_flight_is_logged(command: Any, tmp_path: Path, flags: tuple[str, ...], expected: str) -> None:
