@@ -7,10 +7,10 @@ import hashlib
 import os
 import socket
 import threading
-from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from resident import resident_bytes
 
 from socketify import App
 
@@ -18,10 +18,6 @@ KIB = 1024
 BODY = os.urandom(1 << 20) + b"end"
 DECLARED = 10 << 20
 CLIENTS = 64
-
-
-def memory() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def digest(data: bytes) -> bytes:
@@ -94,13 +90,13 @@ def test_who_leaves_early_sent_what_arrived(serve: Callable[..., Any]) -> None:
 
 def test_what_is_declared_and_not_sent_costs_nothing(serve: Callable[..., Any]) -> None:
     server = serve(routes)
-    before = memory()
+    before = resident_bytes()
     clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(CLIENTS)]
     try:
         for client in clients:
             client.sendall(head("/", DECLARED) + b"x")
         server.exchange(b"GET /missing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert memory() - before < CLIENTS * DECLARED // 4
+        assert resident_bytes() - before < CLIENTS * DECLARED // 4
     finally:
         for client in clients:
             client.close()

@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 import pytest
 from app_servers import TLS
+from resident import QUARANTINE, resident_bytes
 from websocket_client import HANDSHAKE, KEY
 from wsgi_server import served
 
@@ -21,16 +22,9 @@ from socketify import SSGI, OpCode
 
 READERS = 24
 BODY = os.urandom(1 << 16) * 256  # 16 MiB
-#: What AddressSanitizer keeps of memory that was freed, where it is in the process.
-QUARANTINE = 256 << 20 if "libclang_rt.asan" in os.environ.get("LD_PRELOAD", "") else 0
 #: A copy for each reader would be 384 MiB.
 GROWTH_MAX = (80 << 20) + QUARANTINE
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
-
-def memory() -> int:
-    """Bytes of this process, server and clients, that are in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def raw(port: int) -> socket.socket:
@@ -60,7 +54,7 @@ def content(connection: socket.socket) -> bytes:
 @contextmanager
 def slow_readers(port: int) -> Iterator[list[socket.socket]]:
     """Have many ask and not read; what that costs in memory is checked."""
-    before = memory()
+    before = resident_bytes()
     readers = [raw(port) for _ in range(READERS)]
     try:
         for reader in readers:
@@ -68,7 +62,7 @@ def slow_readers(port: int) -> Iterator[list[socket.socket]]:
         for reader in readers:
             # The head is here: so the body was given.
             reader.recv(1)
-        assert memory() - before < GROWTH_MAX
+        assert resident_bytes() - before < GROWTH_MAX
         yield readers
     finally:
         for reader in readers:
@@ -162,7 +156,7 @@ def test_websocket_messages(serve: Callable[..., Any], publishes: bool) -> None:
         app.get("/publish", lambda res, _: res.end(str(app.publish("all", BODY, OpCode.BINARY))))
 
     server = serve(build)
-    before = memory()
+    before = resident_bytes()
     # Their libraries read on their own: raw ones do not.
     readers = [raw(server.port) for _ in range(READERS)]
     for reader in readers:
@@ -173,7 +167,7 @@ def test_websocket_messages(serve: Callable[..., Any], publishes: bool) -> None:
     with readers[-1].makefile("rb") as stream:
         while stream.readline() != b"\r\n":
             pass
-        assert memory() - before < GROWTH_MAX
+        assert resident_bytes() - before < GROWTH_MAX
         assert stream.read(10) == b"\x82\x7f" + len(BODY).to_bytes(8, "big")
         assert stream.read(len(BODY)) == BODY
     for reader in readers:
