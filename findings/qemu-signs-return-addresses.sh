@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # One would guess: qemu-user runs programs of all machines some ten times slower than this machine runs its own.
-# What is so: what was compiled with -mbranch-protection=standard, as all of Debian and Ubuntu is for arm64, signs the return address
-# of each function. qemu 7.2 computes the signature by the cipher QARMA, in software: calls take fourteen times as long again as with
-# a cheap signature, and suites of tests on Debian's CPython did not end in a quarter of an hour, instead of after 77 seconds.
+# What is so: what was compiled with -mbranch-protection=standard, as all of Debian and Ubuntu is for arm64, signs the return
+# address of each function. qemu 7.2 computes the signature by the cipher QARMA, in software: calls take fourteen times as long as
+# with a cheap signature, and suites of tests on Debian's CPython did not end in a quarter of an hour, instead of after 77 seconds.
 # Who meets it: whoever tests or builds for arm64 in containers or chroots with qemu-user: jobs that end by their time-outs.
 # "-cpu max,pauth-impdef=on", or QEMU_CPU=max,pauth-impdef=on where binfmt_misc starts it, signs by a cheap function.
 # Needs qemu-aarch64-static and pip install ziglang.
