@@ -42,8 +42,18 @@ def the_threaded_websocket_client_sends_no_pings(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("websockets.sync.connection.Connection.start_keepalive", lambda self: None)
 
 
+class EndedPopen(subprocess.Popen[Any]):
+    """A process of which a test that fails does not wait for the end, which nothing else might bring about."""
+
+    def __exit__(self, kind: Any, value: Any, traceback: Any) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    subprocess.Popen = EndedPopen  # type: ignore[misc]
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         # A run in the background of a shell ignores them, and so would the programs that tests start.
         if signal.getsignal(number) is signal.SIG_IGN:

@@ -112,9 +112,10 @@ os.waitpid(pid, 0)
 def test_a_job_in_the_background_that_reads_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "reads.py").write_text(READS)
     with subprocess.Popen([sys.executable, "-c", SHELL], cwd=tmp_path, env=environment(PYTHONUNBUFFERED="1")) as shell:
-        wait_until(lambda: "worker(s)" in text(tmp_path / "log.txt") and text(tmp_path / "pid.txt").endswith("\n"))
+        wait_until(lambda: text(tmp_path / "pid.txt").endswith("\n"))
         job = int(text(tmp_path / "pid.txt"))
         try:
+            wait_until(lambda: "worker(s)" in text(tmp_path / "log.txt"))
             url = text(tmp_path / "log.txt").split()[2]
             for _ in range(3):
                 assert httpx.get(url, timeout=20).text == "Input/output error"
