@@ -275,7 +275,9 @@ def test_run_measures_keeps_and_writes(tmp_path: Path) -> None:
     assert len(turns) == MANY.turns == HALF.turns
     for turn in turns:
         assert turn[programs.EPOLL][MANY.name]["per_second"] > 0
-        assert turn[programs.EPOLL][HALF.name]["p999_us"] > 0
+        paced = turn[programs.EPOLL][HALF.name]
+        # In words where the machine has so much else to do that some answers came too late.
+        assert "were not answered in time" in paced if isinstance(paced, str) else paced["p999_us"] > 0
     assert [VERY_MANY.name in turn[programs.EPOLL] for turn in turns] == [True, False, False, False]
     text = (tmp_path / "benchmarks.md").read_text()
     assert f"| **{programs.EPOLL}** |" in text
