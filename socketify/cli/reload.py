@@ -12,8 +12,8 @@ import traceback
 from typing import Any, Callable
 
 from ..system.line_writer import flush_line_writers
-from ..system.parent import end_with_parent, prepare_child
-from ..system.processes import end_child, exit_code, fork
+from ..system.parent import end_with_parent, fork
+from ..system.processes import end_child, exit_code
 from ..system.standard_streams import flush_standard_streams
 from .loading import LoadError
 
@@ -96,7 +96,6 @@ class _Server:
         flush_standard_streams()
         parent = os.getpid()
         try:
-            prepare_child()
             self._pid = fork()
         except OSError as error:
             logger.error("the server cannot be started yet: %s", error.strerror)  # noqa: TRY400 - it is said

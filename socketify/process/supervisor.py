@@ -15,8 +15,8 @@ from typing import Any, Callable, Optional
 from ..metrics.memory import MetricsMemory, memory_for_workers
 from ..native import abi
 from ..system.line_writer import flush_line_writers
-from ..system.parent import end_with_parent, prepare_child
-from ..system.processes import UNKNOWN_EXIT, exit_code, fork
+from ..system.parent import end_with_parent, fork
+from ..system.processes import UNKNOWN_EXIT, exit_code
 from ..system.standard_streams import flush_standard_streams
 from ..system.stop_signals import SAME_SECONDS
 from ..system.worker import WorkerMemory, WorkerPlace, take_place
@@ -155,7 +155,6 @@ class Supervisor:
                 opened.callback(os.close, writer)
                 memory, stacks, shares = WorkerMemory(), Stacks(), self._shares.of(index)
                 opened.callback(stacks.close)
-                prepare_child()
                 pid = fork()
             except OSError as error:
                 logger.error("worker %d cannot be started: %s", index + 1, error.strerror)  # noqa: TRY400 - it is said

@@ -26,8 +26,8 @@ from ..process.supervisor import CONFIGURATION_ERROR, Supervisor
 from ..process.thread_group import ThreadGroup, checked_serving_threads
 from ..process.worker_options import WorkerOptions
 from ..process.worker_sockets import WorkerSockets
-from ..system.parent import end_with_parent, prepare_child
-from ..system.processes import exit_code, fork
+from ..system.parent import end_with_parent, fork
+from ..system.processes import exit_code
 from ..system.stop_signals import raise_again
 from ..system.worker import succeeds
 from ..topics.broker import BrokerError
@@ -397,7 +397,6 @@ class InterfaceServer(ABC):
         parent = os.getpid()
         # PR_SET_PDEATHSIG is about the thread that forked, not about the process.
         follows = threading.current_thread() is threading.main_thread()
-        prepare_child()
         self._supervisor = fork()
         if self._supervisor == 0:
             self._status = 1

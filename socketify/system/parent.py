@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import warnings
 from typing import Optional
 
 from .c_library import c_function
@@ -56,16 +57,22 @@ def _wait_for_end(reader: int) -> None:
 _lifeline = _Lifeline()
 
 
-def prepare_child() -> None:
-    """Make ready for a fork whose child calls :func:`end_with_parent`: call it before.
+def fork() -> int:
+    """Fork this process, whose child may call :func:`end_with_parent`; return 0 in the child, and here the child's number.
+
+    CPython warns of the threads of a process that forks. Where warnings are errors, its versions from 3.15 on raise that when
+    the child is there, which nobody would know of: what runs in our children begins no thread's work, so it is not told.
 
     Raises:
-        OSError: no descriptors are left.
+        OSError: the system has no room for another process, or no descriptors are left.
 
     """
     # Linux alone has it, and tells by itself that a parent ended.
     if c_function("prctl") is None:
         _lifeline.open()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+        return os.fork()
 
 
 def end_with_parent(parent: int) -> None:

@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import time
-import warnings
 from pathlib import Path
 from typing import Optional
 
@@ -16,21 +15,6 @@ from . import libproc
 _PAGE_BYTES = resource.getpagesize()
 #: The exit code of a child of which the system does not say how it ended; no child has it.
 UNKNOWN_EXIT = 256
-
-
-def fork() -> int:
-    """Fork this process; return 0 in the child, and in this process the child's number.
-
-    CPython warns of the threads of a process that forks. Where warnings are errors, its versions from 3.15 on raise that when
-    the child is there, which nobody would know of: what runs in our children begins no thread's work, so it is not told.
-
-    Raises:
-        OSError: the system has no room for another process.
-
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-        return os.fork()
 
 
 def exit_code(pid: int, *, waits: bool = False) -> Optional[int]:
