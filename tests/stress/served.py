@@ -12,14 +12,15 @@ import contextlib
 import gc
 import json
 import logging
+import os
 import queue
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any, Callable
 
 from socketify import ASGI, WSGI, App, AppOptions, OpCode, Request, Response, WebSocket
+from socketify.system.processes import resident_bytes
 
 THREADS, SECONDS = int(sys.argv[1]), float(sys.argv[2])
 TLS = AppOptions(cert_file_name=sys.argv[3], key_file_name=sys.argv[4]) if sys.argv[3:] else None
@@ -129,10 +130,6 @@ def tell() -> None:
         time.sleep(0.005)
 
 
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-
 def serve_app(ports: dict[str, list[int]], kind: str, ready: threading.Event, **options: Any) -> None:
     app = App(**options)
     build(app)
@@ -170,10 +167,10 @@ def main() -> None:
         each.start()
     print(json.dumps(ports), flush=True)
     time.sleep(SECONDS / 2)
-    warm = resident()
+    warm = resident_bytes(os.getpid()) or 0
     # Until the clients are gone.
     sys.stdin.read()
-    growth = resident() - warm
+    growth = (resident_bytes(os.getpid()) or 0) - warm
     over.set()
     later.put(None)
     for app in apps:
