@@ -2,16 +2,21 @@
 
 #include "cpython/items.h"
 #include "http/ascii.h"
+#include "http/bytes.h"
 #include "http/lending.h"
 
 #include <climits>
-#include <string>
+#include <memory>
+#include <utility>
 
 namespace sk {
 
 namespace {
 
 constexpr std::string_view CONTENT_TYPE = "content-type";
+
+/* Lines of more bytes are not on the stack. */
+constexpr size_t USUAL_BYTES = 1024;
 
 /* UTF-8 is what latin-1 is only for ASCII; a line feed would make two lines of one. */
 bool isSimple(std::string_view text) {
@@ -31,10 +36,15 @@ bool takeSimple(Object *object, std::string_view &text) {
   return isExactly(object, python.bytes_type) && take(object, text) && isSimple(text);
 }
 
-/* Lines of a block, as long as everything is as simple as this knows. */
+/* Lines of a block, as long as everything is as simple as this knows. Room in front of them is for the lines that depend on them.
+ */
 class Block {
 public:
-  explicit Block(std::string_view status) : lines(status) {}
+  explicit Block(size_t room) {
+    makeRoom(room);
+    out += room;
+    first = out;
+  }
 
   bool add(Object *pair) {
     std::string_view name, value;
@@ -62,13 +72,47 @@ public:
   }
 
   void add(std::string_view name, std::string_view value) {
-    lines.append("\n").append(name).append("\n").append(value);
+    makeRoom(2 + name.length() + value.length());
+    *out++ = '\n';
+    out = put(out, name);
+    *out++ = '\n';
+    out = put(out, value);
     fields++;
   }
 
-  std::string lines;
+  /* Into the room. */
+  void putInFront(std::string_view text) {
+    first -= text.length();
+    put(first, text);
+  }
+
+  std::string_view lines() const { return {first, static_cast<size_t>(out - first)}; }
+
   int32_t fields = 0;
   bool has_content_type = false;
+
+private:
+  void makeRoom(size_t bytes) {
+    if (bytes > static_cast<size_t>(end - out)) {
+      growFor(bytes);
+    }
+  }
+
+  [[gnu::noinline]] void growFor(size_t bytes) {
+    size_t used = static_cast<size_t>(out - begin), front = static_cast<size_t>(first - begin);
+    size_t capacity = 2 * (used + bytes);
+    std::unique_ptr<char[]> larger(new char[capacity]);
+    put(larger.get(), {begin, used});
+    large = std::move(larger);
+    begin = large.get();
+    first = begin + front;
+    out = begin + used;
+    end = begin + capacity;
+  }
+
+  char usual[USUAL_BYTES];
+  std::unique_ptr<char[]> large;
+  char *begin = usual, *first = usual, *out = usual, *end = usual + sizeof(usual);
 };
 
 } // namespace
@@ -86,22 +130,24 @@ Object *sendWith(Object *, Object *const *arguments, ptrdiff_t count) {
     python.error_clear();
     return newNone();
   }
-  Block given("");
-  if (!(threadsRunAtOnce() ? given.addAll<true>(arguments[4]) : given.addAll<false>(arguments[4]))) {
+  Block block(status.length() + 2 + CONTENT_TYPE.length() + content_type.length());
+  if (!(threadsRunAtOnce() ? block.addAll<true>(arguments[4]) : block.addAll<false>(arguments[4]))) {
     python.error_clear();
     return newNone();
   }
-  Block block(status);
-  if (typed && !(yields && given.has_content_type)) {
-    block.add("Content-Type", content_type);
+  if (typed && !(yields && block.has_content_type)) {
+    block.putInFront(content_type);
+    block.putInFront("\nContent-Type\n");
+    block.fields++;
   }
-  block.lines.append(given.lines);
-  if (block.lines.length() > INT32_MAX) {
+  block.putInFront(status);
+  std::string_view lines = block.lines();
+  if (lines.length() > INT32_MAX) {
     return python.from_long(SK_BAD_HEAD);
   }
   Lent lent(arguments[5], body);
-  return python.from_long(sk_res_send(handle, block.lines.data(), static_cast<int32_t>(block.lines.length()),
-                                      block.fields + given.fields, body.data(), body.length(), flags));
+  return python.from_long(
+      sk_res_send(handle, lines.data(), static_cast<int32_t>(lines.length()), block.fields, body.data(), body.length(), flags));
 }
 
 } // namespace sk
