@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 import pytest
-import trustme
 import websockets.asyncio.client
 from app_servers import read_all
+from certificates import KeyType
 from tls_files import Files, Raw, plain
 
 from socketify import App, AppListenOptions, AppOptions, Limits, Request, Response
@@ -79,9 +79,9 @@ def test_curl(server: Any, files: Files) -> None:
         assert subprocess.run(command, capture_output=True, check=True, timeout=20).stdout == b"hello"
 
 
-@pytest.mark.parametrize("key_type", list(trustme.KeyType))
+@pytest.mark.parametrize("key_type", list(KeyType))
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_versions_and_kinds_of_keys(serve: Any, files: Files, version: ssl.TLSVersion, key_type: trustme.KeyType) -> None:
+def test_versions_and_kinds_of_keys(serve: Any, files: Files, version: ssl.TLSVersion, key_type: KeyType) -> None:
     server = serve(_routes, options=AppOptions(**files.issue("kind", key_type=key_type)))
     context = files.client()
     context.minimum_version = context.maximum_version = version

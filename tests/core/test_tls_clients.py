@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-import trustme
 import websockets.asyncio.client
+from certificates import KeyType
 from tls_files import Files
 
 from socketify import App, AppOptions, Request, Response
@@ -69,12 +69,12 @@ def dh_parameters(files: Files) -> dict[str, Any]:
     path = files.directory / "parameters.pem"
     command = ["openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048", "-out", str(path)]
     subprocess.run(command, check=True, capture_output=True)
-    given = files.issue("dh", key_type=trustme.KeyType.RSA)
+    given = files.issue("dh", key_type=KeyType.RSA)
     return {**given, "dh_params_file_name": path, "ssl_ciphers": "DHE-RSA-AES128-GCM-SHA256"}
 
 
 def encrypted_key(files: Files) -> dict[str, Any]:
-    given = files.issue("locked", key_type=trustme.KeyType.RSA)
+    given = files.issue("locked", key_type=KeyType.RSA)
     key = str(files.directory / "locked.pem.key")
     command = ["openssl", "rsa", "-aes256", "-passout", "pass:secret", "-in", given["key_file_name"], "-out", key]
     subprocess.run(command, check=True, capture_output=True)
@@ -82,12 +82,12 @@ def encrypted_key(files: Files) -> dict[str, Any]:
 
 
 def two_kinds(files: Files) -> dict[str, Any]:
-    both = [files.issue(f"kind-{kind.name}", key_type=kind) for kind in (trustme.KeyType.ECDSA, trustme.KeyType.RSA)]
+    both = [files.issue(f"kind-{kind.name}", key_type=kind) for kind in (KeyType.ECDSA, KeyType.RSA)]
     return {name: [each[name] for each in both] for name in both[0]}
 
 
 def chain(files: Files) -> dict[str, Any]:
-    return files.write("chain", files.ca.create_child_ca().issue_cert("localhost"))
+    return files.write("chain", files.ca.child().issue("localhost"))
 
 
 def one_file(files: Files) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def one_file(files: Files) -> dict[str, Any]:
 
 OPTIONS: dict[str, Callable[[Files], dict[str, Any]]] = {
     "ECDSA": lambda files: files.issue("ecdsa"),
-    "RSA": lambda files: files.issue("rsa", key_type=trustme.KeyType.RSA),
+    "RSA": lambda files: files.issue("rsa", key_type=KeyType.RSA),
     "two kinds of keys": two_kinds,
     "a chain": chain,
     "one file": one_file,

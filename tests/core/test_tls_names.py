@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-import trustme
+from certificates import KeyType
 from tls_files import Files, plain
 
 from socketify import App, AppOptions
@@ -282,7 +282,7 @@ def test_required(serve: Callable[..., Any], files: Files, strangers: Files, ver
 def test_optional(serve: Callable[..., Any], files: Files, strangers: Files) -> None:
     server = serve(_who, options=files.options(ca_file_name=files.ca_file, client_certificate="optional"))
     assert get(server, files.client()) == b"nobody"
-    assert len(get(server, files.client(**files.issue("friend", key_type=trustme.KeyType.RSA)))) > 100
+    assert len(get(server, files.client(**files.issue("friend", key_type=KeyType.RSA)))) > 100
     with pytest.raises((httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError)):
         get(server, files.client(**strangers.issue("stranger", "stranger.test")))
 

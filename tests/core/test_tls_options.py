@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-import trustme
+from certificates import KeyType
 from tls_files import Files
 
 from socketify import App, AppOptions
@@ -32,7 +32,7 @@ def refused(options: AppOptions, match: str) -> None:
 
 
 def encrypted(files: Files, passphrase: str) -> dict[str, str]:
-    given = files.issue("plain", key_type=trustme.KeyType.RSA)
+    given = files.issue("plain", key_type=KeyType.RSA)
     key = str(files.directory / "encrypted.key")
     command = ["openssl", "rsa", "-aes256", "-passout", f"pass:{passphrase}", "-in", given["key_file_name"], "-out", key]
     subprocess.run(command, check=True, capture_output=True)
@@ -62,7 +62,7 @@ def test_key_and_certificate_in_one_file(serve: Callable[..., Any], files: Files
 
 
 def test_keys_of_two_kinds(serve: Callable[..., Any], files: Files) -> None:
-    both = [files.issue(kind.name, key_type=kind) for kind in (trustme.KeyType.ECDSA, trustme.KeyType.RSA)]
+    both = [files.issue(kind.name, key_type=kind) for kind in (KeyType.ECDSA, KeyType.RSA)]
     given: dict[str, Any] = {name: [each[name] for each in both] for name in both[0]}
     server = serve(_hello, options=AppOptions(**given))
     for kind in ("ECDSA", "RSA"):
@@ -95,15 +95,14 @@ def test_keys_of_two_kinds(serve: Callable[..., Any], files: Files) -> None:
 
 
 def test_a_chain(serve: Callable[..., Any], files: Files) -> None:
-    between = files.ca.create_child_ca()
-    leaf = between.issue_cert("localhost", "127.0.0.1")
-    assert len(leaf.cert_chain_pems) == 2
+    leaf = files.ca.child().issue("localhost", "127.0.0.1")
+    assert len(leaf.chain) == 2
     assert fetch(serve(_hello, options=AppOptions(**files.write("chain", leaf))), files) == "hello"
 
 
 def test_wrong_files(files: Files, tmp_path: Path) -> None:
     one, other = files.issue("one"), files.issue("other")
-    rsa = files.issue("rsa", key_type=trustme.KeyType.RSA)
+    rsa = files.issue("rsa", key_type=KeyType.RSA)
     junk = tmp_path / "junk.pem"
     junk.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     refused(AppOptions(**{**one, "key_file_name": other["key_file_name"]}), "key_file_name .*other.key.*does not belong")
@@ -172,7 +171,7 @@ def test_dh_parameters(serve: Callable[..., Any], files: Files) -> None:
     path = str(files.directory / "dh.pem")
     command = ["openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048", "-out", path]
     subprocess.run(command, check=True, capture_output=True)
-    given = files.issue("dhe", key_type=trustme.KeyType.RSA)
+    given = files.issue("dhe", key_type=KeyType.RSA)
     cipher = "DHE-RSA-AES128-GCM-SHA256"
     server = serve(_hello, options=AppOptions(**given, dh_params_file_name=path))
     connect = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}", "-tls1_2", "-cipher", cipher]

@@ -6,12 +6,9 @@ import datetime
 import socket
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from tls_files import Files
 
 from socketify import App, AppOptions
@@ -98,16 +95,8 @@ def test_versions_need_a_certificate() -> None:
 
 def revoke(files: Files, *certificates: str, until: datetime.timedelta = DAY, after: datetime.timedelta = DAY) -> str:
     """Write the list of what the CA has revoked, and give its path."""
-    ca = x509.load_pem_x509_certificate(files.ca.cert_pem.bytes())
-    key = serialization.load_pem_private_key(files.ca.private_key_pem.bytes(), None)
-    made = x509.CertificateRevocationListBuilder().issuer_name(ca.subject).last_update(NOW - after).next_update(NOW + until)
-    for each in certificates:
-        number = x509.load_pem_x509_certificate(Path(each).read_bytes()).serial_number
-        revoked = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(NOW - DAY).build()
-        made = made.add_revoked_certificate(revoked)
     path = files.directory / "revoked.pem"
-    signed = made.sign(key, hashes.SHA256())  # type: ignore[arg-type] # what trustme makes can sign
-    path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    path.write_text(files.ca.revoke(certificates, NOW - after, NOW + until))
     return str(path)
 
 
@@ -145,7 +134,7 @@ def test_wrong_lists(files: Files) -> None:
         files.options(crl_file_name=files.ca_file)
     with pytest.raises(FileNotFoundError, match="crl_file_name: no such file"):
         files.options(ca_file_name=files.ca_file, crl_file_name="nowhere")
-    with pytest.raises(ValueError, match=r"crl_file_name '.*ca.pem': no list of revoked certificates that can be used"):
+    with pytest.raises(ValueError, match=r"crl_file_name '.*authority.pem': no list of revoked certificates that can be used"):
         App(files.options(ca_file_name=files.ca_file, crl_file_name=files.ca_file))
 
 

@@ -2,8 +2,8 @@
 
 # Packages that PyPy has no use of, or that have no wheel for it, and would be compiled by compilers that may not be there.
 NOT_FOR_PYPY='sslyze|uvloop|kosoku|litestar|hiredis|backports'
-# Those of Debian are newer and older than what cryptography has wheels for, which trustme needs; watchfiles has none for PyPy 8.
-NOT_FOR_PYPY_OF_DEBIAN="$NOT_FOR_PYPY|trustme|watchfiles|hypothesis"
+# Those of Debian are newer and older than what hypothesis has wheels for; watchfiles has none for PyPy 8.
+NOT_FOR_PYPY_OF_DEBIAN="$NOT_FOR_PYPY|watchfiles|hypothesis"
 # One has no wheel for every version of CPython.
 NOT_FOR_ALL='sslyze'
 

@@ -1,41 +1,37 @@
-"""Certificates for the tests, made afresh by trustme; where the interpreter has none, tests that need them are skipped."""
+"""Files of certificates for the tests, made afresh; where there is no program openssl, tests that need them are skipped."""
 
 from __future__ import annotations
 
+import shutil
 import socket
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any
 
 import pytest
+from certificates import Authority, Issued, KeyType
 
 from socketify import AppOptions
-
-if TYPE_CHECKING:
-    import trustme
 
 
 class Files:
     """A CA, and the files of certificates that it signs."""
 
     def __init__(self, directory: Path) -> None:
-        trustme = pytest.importorskip("trustme")
+        if shutil.which("openssl") is None:
+            pytest.skip("openssl, which makes certificates, is not installed")
         self.directory = directory
-        self.ca = trustme.CA()
-        self.ca_file = str(directory / "ca.pem")
-        self.ca.cert_pem.write_to_path(self.ca_file)
+        self.ca = Authority(directory / "authority")
+        self.ca_file = str(self.ca.certificate)
 
-    def issue(self, name: str, *identities: str, key_type: Optional[trustme.KeyType] = None, **choices: Any) -> dict[str, str]:
+    def issue(self, name: str, *identities: str, key_type: KeyType = KeyType.ECDSA, **choices: Any) -> dict[str, str]:
         """Write NAME.pem and NAME.key, and give the options that name them."""
-        trustme = pytest.importorskip("trustme")
-        key_type = key_type or trustme.KeyType.ECDSA
-        leaf = self.ca.issue_cert(*(identities or ("localhost", "127.0.0.1")), key_type=key_type, **choices)
-        return self.write(name, leaf)
+        return self.write(name, self.ca.issue(*(identities or ("localhost", "127.0.0.1")), key_type=key_type, **choices))
 
-    def write(self, name: str, leaf: trustme.LeafCert) -> dict[str, str]:
+    def write(self, name: str, issued: Issued) -> dict[str, str]:
         certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
-        certificate.write_bytes(b"".join(each.bytes() for each in leaf.cert_chain_pems))
-        key.write_bytes(leaf.private_key_pem.bytes())
+        certificate.write_text("".join(issued.chain))
+        key.write_text(issued.key)
         return {"cert_file_name": str(certificate), "key_file_name": str(key)}
 
     def options(self, name: str = "server", *identities: str, **choices: Any) -> AppOptions:
