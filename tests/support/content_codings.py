@@ -11,13 +11,13 @@ import pytest
 
 
 def first_of(*names: str) -> Any:
-    """Import the first module that is there; PyPy has not all of them in each version, which skips what needs it."""
+    """Import the first module that is there; PyPy and free-threaded CPython have not all of them, which skips what needs it."""
     for name in names[:-1]:
         try:
             return importlib.import_module(name)
         except ImportError:
             continue
-    if sys.implementation.name == "pypy":
+    if sys.implementation.name == "pypy" or "t" in getattr(sys, "abiflags", ""):
         return pytest.importorskip(names[-1])
     return importlib.import_module(names[-1])
 
