@@ -65,7 +65,8 @@ class Drain:
         return True
 
     def _notify(self, late: bool) -> None:
-        for reference in tuple(self._live.values()):
+        # Other threads may drop responses meanwhile: in free-threaded builds a list is made at once, and a tuple is not.
+        for reference in list(self._live.values()):
             exchange = reference()
             on_stop = getattr(exchange, "on_stop", None)
             if on_stop is not None:

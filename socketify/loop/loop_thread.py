@@ -78,7 +78,8 @@ class LoopThread:
     @property
     def loop(self) -> Optional[asyncio.AbstractEventLoop]:
         """The asyncio loop that drives the native one, or None."""
-        return next((each for each in tuple(self._users) if not each.is_closed()), None)
+        # The thread may change them meanwhile: in free-threaded builds a list is made at once, and a tuple is not.
+        return next((each for each in list(self._users) if not each.is_closed()), None)
 
     def call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call a function in this thread when no native code is running. Any thread may call this.

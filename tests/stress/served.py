@@ -121,7 +121,8 @@ def answer() -> None:
 def tell() -> None:
     """Send and publish from here to websockets of other threads."""
     while not over.is_set():
-        for ws in tuple(sockets):
+        # Of a set that others change a tuple is not made at once there.
+        for ws in sockets.copy():
             with contextlib.suppress(RuntimeError):
                 ws.send("told", OpCode.TEXT)
         for app in apps:
