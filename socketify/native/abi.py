@@ -6,7 +6,7 @@ import ctypes
 from ctypes import c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 #: Of all that the headers declare: a library that was built from others has another one.
-DIGEST = 0x5050C668883A3582
+DIGEST = 0x711E12DB4A624F98
 
 MAX_TARGET_BYTES = 1048576
 MAX_HEADER_BYTES = 1048576
@@ -419,6 +419,7 @@ class PythonStruct(ctypes.Structure):
         ("new_list", c_void_p),
         ("list_length", c_void_p),
         ("list_get", c_void_p),
+        ("list_get_ref", c_void_p),
         ("list_set", c_void_p),
         ("list_as_tuple", c_void_p),
         ("new_tuple", c_void_p),
@@ -841,6 +842,7 @@ C_API: dict[str, tuple[str, ...]] = {
     "new_list": ("PyList_New",),
     "list_length": ("PyList_Size",),
     "list_get": ("PyList_GetItem",),
+    "list_get_ref": ("PyList_GetItemRef",),
     "list_set": ("PyList_SetItem",),
     "list_as_tuple": ("PyList_AsTuple",),
     "new_tuple": ("PyTuple_New",),

@@ -30,7 +30,7 @@ _WORD = ctypes.sizeof(ctypes.c_void_p)
 #: Builds without a lock that all threads share.
 _FREE_THREADED = "t" in getattr(sys, "abiflags", "")
 #: Which functions are used there alone, all since CPython 3.13: they take the lock of an object, or copy under it.
-_FREE_THREADED_ONLY = ("section_begin", "section_end", "dict_get_ref", "list_as_tuple")
+_FREE_THREADED_ONLY = ("section_begin", "section_end", "dict_get_ref", "list_get_ref", "list_as_tuple")
 #: Since CPython 3.10.
 _OPTIONAL = ("iterator_send",)
 _OBJECTS: dict[str, object] = {

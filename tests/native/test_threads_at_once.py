@@ -88,3 +88,29 @@ def test_start_response_and_write_belong_to_their_thread() -> None:
     with served(application) as server:
         assert httpx.get(server.url).text == "mine"
     assert raised == ["TypeError: the request is over, or another thread's"] * 2
+
+
+@only_at_once
+def test_what_takes_over_from_write_may_be_replaced_while_it_is_called() -> None:
+    def application(_environ: Any, start_response: Any) -> list[bytes]:
+        write = start_response("200 OK", [("Content-Type", "text/plain")])
+        shared, over = write.__self__, threading.Event()
+
+        def replace() -> None:
+            while not over.is_set():
+                # Each is freed as soon as the next one is there, unless it is called.
+                shared[2] = lambda *_blocks: None
+
+        other = threading.Thread(target=replace)
+        other.start()
+        while shared[2] is None:
+            pass
+        for _ in range(100_000):
+            write(b"theirs")
+        over.set()
+        other.join()
+        shared[2] = None
+        return [b"mine"]
+
+    with served(application) as server:
+        assert httpx.get(server.url, timeout=60).text == "mine"

@@ -21,7 +21,7 @@ enum {
 /* What calls between CPython and the shim need of its C API: functions of the stable ABI (and PyObject_Vectorcall, or
  * PyObject_VectorcallDict, which takes keywords in another form; of contexts, PyContext_CopyCurrent, _Enter and _Exit), types, and
  * asyncio's functions that say which task runs. `iterator_send` is NULL before CPython 3.10: then what begins coroutines must not
- * be used. `section_begin`, `section_end`, `dict_get_ref` and
+ * be used. `section_begin`, `section_end`, `dict_get_ref`, `list_get_ref` and
  * `list_as_tuple` are NULL where the interpreter's lock keeps other threads from running. */
 typedef struct sk_python {
   SK_CPYTHON(PyObject_Vectorcall, PyObject_VectorcallDict)
@@ -62,6 +62,7 @@ typedef struct sk_python {
   SK_CPYTHON(PyList_New) const void *(*new_list)(ptrdiff_t length);
   SK_CPYTHON(PyList_Size) ptrdiff_t (*list_length)(const void *list);
   SK_CPYTHON(PyList_GetItem) const void *(*list_get)(const void *list, ptrdiff_t index);
+  SK_CPYTHON(PyList_GetItemRef) const void *(*list_get_ref)(const void *list, ptrdiff_t index);
   SK_CPYTHON(PyList_SetItem) int (*list_set)(const void *list, ptrdiff_t index, const void *stolen);
   SK_CPYTHON(PyList_AsTuple) const void *(*list_as_tuple)(const void *list);
   SK_CPYTHON(PyTuple_New) const void *(*new_tuple)(ptrdiff_t length);

@@ -37,6 +37,36 @@ private:
   [[no_unique_address]] std::conditional_t<at_once, Ref, Nothing> copy;
 };
 
+/* What a list holds at an index, while this lives: without such an item null, and an exception is set. */
+template <bool at_once> class HeldItem {
+public:
+  HeldItem(Object *list, ptrdiff_t index) : found(python.list_get_ref(list, index)) {}
+  Object *get() const { return found.get(); }
+
+private:
+  Ref found;
+};
+
+/* Where nobody else runs, until Python does. */
+template <> class HeldItem<false> {
+public:
+  HeldItem(Object *list, ptrdiff_t index) : found(python.list_get(list, index)) {}
+  Object *get() const { return found; }
+
+private:
+  Object *found;
+};
+
+/* The same, to be kept. */
+template <bool at_once> Ref itemOf(Object *list, ptrdiff_t index) {
+  HeldItem<at_once> item(list, index);
+  return item.get() ? Ref::borrowed(item.get()) : Ref();
+}
+
+inline Ref itemOf(Object *list, ptrdiff_t index) {
+  return threadsRunAtOnce() ? itemOf<true>(list, index) : itemOf<false>(list, index);
+}
+
 /* What a dict has for a key, if anything; else an exception may be set, of a key's own comparison. May run Python. */
 template <bool at_once> Ref itemOf(Object *dict, Object *key) {
   Object *found = nullptr;

@@ -63,10 +63,10 @@ using Early = Object *(Wsgi::*)(Object *const *arguments, ptrdiff_t count, Objec
 /* Calls what took over, or else the owner. */
 template <bool at_once, Shared item, Early early>
 Object *dispatch(Object *self, Object *const *arguments, ptrdiff_t count, Object *keywords) {
-  Object *found = python.list_get(self, item);
-  if (found != python.none) {
+  HeldItem<at_once> found(self, item);
+  if (found.get() != python.none) {
     /* Held here: the list is anybody's. */
-    Ref instead = found ? Ref::borrowed(found) : Ref();
+    Ref instead = found.get() ? Ref::borrowed(found.get()) : Ref();
     return instead ? callNamed(instead.get(), arguments, static_cast<size_t>(count), keywords) : nullptr;
   }
   Wsgi *owner = ownerOf<at_once>(self);
@@ -143,12 +143,19 @@ template <bool at_once> bool Wsgi::makeFunctions() {
   return functions.start && functions.write;
 }
 
-bool Wsgi::isTaken() const {
-  /* Whoever takes the list from __self__ can do with it what he likes. */
-  bool none = python.list_length(functions.shared.get()) == SHARED_ITEMS &&
-              python.list_get(functions.shared.get(), EXCHANGE) == python.none;
-  return !none;
+template <bool at_once> bool Wsgi::isTaken() const {
+  /* Whoever takes the list from __self__ can do with it what he likes, where threads run at once at any time. */
+  if (python.list_length(functions.shared.get()) != SHARED_ITEMS) {
+    return true;
+  }
+  HeldItem<at_once> exchange(functions.shared.get(), EXCHANGE);
+  if (!exchange.get()) {
+    python.error_clear();
+  }
+  return exchange.get() != python.none;
 }
+
+bool Wsgi::isTaken() const { return threadsRunAtOnce() ? isTaken<true>() : isTaken<false>(); }
 
 /* Nobody else can reach them. */
 template <bool at_once> bool Wsgi::areAlone() const {
@@ -417,8 +424,7 @@ bool Wsgi::takeOver(int32_t state) {
 
 /* Calls a function with what takes over, and then these. */
 template <typename... Arguments> void Wsgi::passTo(Object *callback, Arguments... arguments) {
-  Object *taken = takeOver(0) ? python.list_get(functions.shared.get(), EXCHANGE) : nullptr;
-  Ref exchange = taken ? Ref::borrowed(taken) : Ref();
+  Ref exchange = takeOver(0) ? itemOf(functions.shared.get(), EXCHANGE) : Ref();
   if (!exchange || !callWith(callback, exchange.get(), arguments...)) {
     fail(running->response.handle);
     return;
@@ -468,8 +474,7 @@ Object *Wsgi::write(Object *const *arguments, ptrdiff_t count, Object *keywords)
 }
 
 Object *Wsgi::passOn(ptrdiff_t item, Object *const *arguments, ptrdiff_t count, Object *keywords) {
-  Object *found = takeOver(0) ? python.list_get(functions.shared.get(), item) : nullptr;
-  Ref instead = found ? Ref::borrowed(found) : Ref();
+  Ref instead = takeOver(0) ? itemOf(functions.shared.get(), item) : Ref();
   return instead ? callNamed(instead.get(), arguments, static_cast<size_t>(count), keywords) : nullptr;
 }
 

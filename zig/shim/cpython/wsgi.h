@@ -42,6 +42,7 @@ private:
   template <bool at_once> void serve(uint32_t handle, bool is_head_request, Ref environ, Ref input);
   template <bool at_once> bool makeFunctions();
   template <bool at_once> bool areAlone() const;
+  template <bool at_once> bool isTaken() const;
   bool isTaken() const;
   template <bool at_once> void answer();
   template <bool at_once> bool sendWhole(Object *result);
