@@ -74,6 +74,13 @@ ptrdiff_t onPreamble(void *user, const char *data, size_t length) {
                                                : US_PREAMBLE_REFUSED;
 }
 
+/* Told when the library is loaded: parsers of all threads read it. */
+[[maybe_unused]] const bool parsers_are_told = [] {
+  uWS::HttpParser::holdNext = holdNextRequest;
+  uWS::HttpParser::callAgain = [](void *user) { us_socket_schedule_data(raw(static_cast<Socket *>(user))); };
+  return true;
+}();
+
 void onWaiting(void *user, int reason, int waiting) {
   beforeCallback();
   auto *app = static_cast<App *>(user);
@@ -97,8 +104,6 @@ App::App(const sk_app_options &given, std::unique_ptr<Handler> on_missing)
   limits.maxTrailerBytes = options.max_trailer_bytes;
   limits.maxBody = options.max_body_bytes;
   limits.proxyMode = static_cast<uWS::ProxyMode>(options.proxy_protocol);
-  uWS::HttpParser::holdNext = holdNextRequest;
-  uWS::HttpParser::callAgain = [](void *user) { us_socket_schedule_data(raw(static_cast<Socket *>(user))); };
 
   us_socket_context_set_max_sockets(context(), options.max_connections);
   us_socket_context_set_protocols(context(), options.http_version != SK_HTTP_2, options.http_version != SK_HTTP_1);

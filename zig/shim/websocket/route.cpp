@@ -44,13 +44,18 @@ void setUp(WebSocketRoute &route) {
   data->idleTimeoutComponents = idleTimeouts(behavior);
 }
 
+/* Told when the library is loaded: parsers of all threads read it. */
+[[maybe_unused]] const bool fragments_are_told = [] {
+  uWS::roomForFragments = [](void *user, size_t more) {
+    return makeRoom(webSocketData(static_cast<WebSocket *>(user))->fragmentBuffer, more + INFLATE_PADDING);
+  };
+  return true;
+}();
+
 } // namespace
 
 WebSocketRoute *createWebSocketRoute(App &app, const sk_ws_behavior &behavior, std::unique_ptr<Handler> on_upgrade,
                                      std::unique_ptr<MessageHandler> on_message) {
-  uWS::roomForFragments = [](void *user, size_t more) {
-    return makeRoom(webSocketData(static_cast<WebSocket *>(user))->fragmentBuffer, more + INFLATE_PADDING);
-  };
   if (!app.engine.topicTree) {
     createTopicTree(app);
   }
