@@ -1,6 +1,7 @@
 //! zig build          the native library, into the prefix and where `import socketify` finds it
 //!   -Dchecks=true    with assertions, Zig's safety checks and UndefinedBehaviorSanitizer, into zig-out/lib/checks
 //!   -Dasan=true      with AddressSanitizer by the system's clang, too, into zig-out/lib/asan
+//!   -Dtsan=true      with ThreadSanitizer instead, into zig-out/lib/tsan
 //!                    (SOCKETIFY_LIBRARY names the one that `import socketify` loads)
 //! zig build test     the Zig tests
 //! zig build bench    C++ servers on the same engine and sockets, the ceiling of what Python can reach, and load clients
@@ -9,10 +10,10 @@
 //! zig build macos    compiles and links the library and the Zig tests for macOS, which run nowhere here; into zig-out/lib/*-macos
 //! zig build fmt      checks the formatting of the Zig code
 const std = @import("std");
-const AddressChecked = @import("zig/build/AddressChecked.zig");
 const Engine = @import("zig/build/Engine.zig");
 const Native = @import("zig/build/Native.zig");
 const Options = @import("zig/build/Options.zig");
+const Sanitized = @import("zig/build/Sanitized.zig");
 
 const Layer = struct { name: []const u8, root: []const u8 };
 
@@ -35,9 +36,10 @@ pub fn build(b: *std.Build) void {
 }
 
 fn addLibrary(b: *std.Build, native: Native) void {
-    if (native.options.address_checker) |compiler| {
-        const checked: AddressChecked = .{ .b = b, .native = native, .compiler = compiler };
-        b.getInstallStep().dependOn(&b.addInstallLibFile(checked.library(), "asan/libsocketify.so").step);
+    if (native.options.sanitizer) |sanitizer| {
+        const sanitized: Sanitized = .{ .b = b, .native = native, .sanitizer = sanitizer };
+        const place = b.fmt("{s}/libsocketify.so", .{sanitizer.directory()});
+        b.getInstallStep().dependOn(&b.addInstallLibFile(sanitized.library(), place).step);
         return;
     }
     const library = native.addSharedLibrary();

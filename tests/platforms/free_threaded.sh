@@ -9,31 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/platforms/suites.sh
-
-# Without a wheel for these builds, or of something that has none; what is compiled of hiredis and brotli turns the lock on.
-NOT_FOR_FREE_THREADED="$NOT_FOR_ALL|uvloop|kosoku|litestar|hiredis|brotli"
-
-# Builds Debian's CPython 3.13 of trixie without its lock, in a folder, unless it is there already; says where the interpreter is.
-free_threaded_python() {
-  local place=$1 base=$PWD version archive
-  if [ ! -x "$place/python/bin/python3" ]; then
-    mkdir -p "$place"/{lists/partial,archives/partial,build}
-    archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
-    echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive trixie main" >"$place/sources.list"
-    local apt=(-o Dir::State::Lists="$place/lists" -o Dir::Cache="$place" -o Dir::Etc::SourceList="$place/sources.list"
-      -o Dir::Etc::SourceParts=/dev/null)
-    apt-get "${apt[@]}" update -qq
-    cd "$place"
-    apt-get "${apt[@]}" source -qq --download-only python3.13
-    tar xf python3.13_*.orig.tar.xz # its signature is beside it
-    version=$(ls -d Python-3.13.*)
-    cd build
-    "../$version/configure" -q --disable-gil --disable-test-modules --prefix="$place/python"
-    make -s -j"$(nproc)" && make -s install
-    cd "$base"
-  fi >&2
-  echo "$place/python/bin/python3"
-}
+. tests/platforms/free_threaded_python.sh
 
 own_suites() { interpreter_suites; ls tests/http/test_{pools,handlers_direct}.py tests/process/test_*threads*.py; }
 nearly_all() { native_suites; by_themselves; ls tests/{process,sessions,testing}/test_*.py; }
@@ -43,9 +19,7 @@ suites=own_suites
 interpreter=${1:-$(free_threaded_python "${XDG_CACHE_HOME:-$HOME/.cache}/socketify-free-threaded")}
 seconds=${2:-180}
 "$interpreter" -c "import sys; assert not sys._is_gil_enabled(), 'it has the lock'"
-# It has no wheel, and is compiled.
-ONLY_BINARY=${ONLY_BINARY/,ujson/}
-environment_of .venv-free-threaded "$interpreter" "$NOT_FOR_FREE_THREADED"
+free_threaded_environment .venv-free-threaded "$interpreter"
 python=.venv-free-threaded/bin/python
 export PYTHONPATH=$PWD
 

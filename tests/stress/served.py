@@ -20,6 +20,7 @@ import time
 from typing import Any, Callable
 
 from socketify import ASGI, WSGI, App, AppOptions, OpCode, Request, Response, WebSocket
+from socketify.server.serve import NativeServer
 from socketify.system.processes import resident_bytes
 
 THREADS, SECONDS = int(sys.argv[1]), float(sys.argv[2])
@@ -49,7 +50,7 @@ class Reports(logging.Handler):
         reported.append(record.getMessage())
 
 
-def build(app: App) -> None:
+def build(app: App, publishing: list[App]) -> None:
     async def waits(res: Response, _req: Request) -> None:
         await asyncio.sleep(0)
         res.end(TEXT)
@@ -60,7 +61,7 @@ def build(app: App) -> None:
 
     def on_message(ws: WebSocket, message: Any, opcode: OpCode) -> None:
         if message == "publish":
-            apps[len(sockets) % len(apps)].publish("all", "published", OpCode.TEXT)
+            publishing[len(sockets) % len(publishing)].publish("all", "published", OpCode.TEXT)
         ws.send(message, opcode)
 
     app.get("/hello", lambda res, _req: res.end("Hello, World!"))
@@ -70,6 +71,12 @@ def build(app: App) -> None:
     app.get("/later", lambda res, _req: later.put(res))
     app.get("/waits", waits)
     app.ws("/", {"open": opened, "message": on_message, "close": lambda ws, _code, _reason: sockets.discard(ws)})
+
+
+def build_of_group(app: App) -> None:
+    """Build one of several apps that share a port, their topics and what they count."""
+    build(app, [app])
+    app.metrics("/metrics")
 
 
 async def asgi(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -133,7 +140,7 @@ def tell() -> None:
 
 def serve_app(ports: dict[str, list[int]], kind: str, ready: threading.Event, **options: Any) -> None:
     app = App(**options)
-    build(app)
+    build(app, apps)
     app.listen(0, lambda config: ports[kind].append(config.port))
     app.on_start(ready.set)
     apps.append(app)
@@ -144,7 +151,7 @@ def main() -> None:
     root = logging.getLogger()
     root.addHandler(Reports(logging.ERROR))
     sys.unraisablehook = threading.excepthook = lambda about: reported.append(repr(about))
-    kinds = ["app", "asgi", "wsgi", *(["tls"] if TLS else [])]
+    kinds = ["app", "asgi", "wsgi", "group", *(["tls"] if TLS else [])]
     ports: dict[str, list[int]] = {kind: [] for kind in kinds}
     threads: list[threading.Thread] = []
     servers: list[Any] = []
@@ -160,6 +167,9 @@ def main() -> None:
             server.listen(0, lambda config, kind=kind: ports[kind].append(config.port))
             server.run(block=False)
             servers.append(server)
+    group = NativeServer(build_of_group).listen(0, lambda config: ports["group"].append(config.port))
+    group.run(block=False, threads=THREADS)
+    servers.append(group)
     for each in readiness:
         assert each.wait(60)
     helpers: list[Callable[[], None]] = [change, answer, tell]

@@ -2,6 +2,7 @@
 const Options = @This();
 
 const std = @import("std");
+const Sanitizer = @import("Sanitized.zig").Sanitizer;
 
 target: std.Build.ResolvedTarget,
 optimize: std.builtin.Optimize,
@@ -9,8 +10,10 @@ strip: bool,
 lto: bool,
 /// Zig's safety checks, C++ assertions and UndefinedBehaviorSanitizer; what they find ends the process with file and line.
 checks: bool,
-/// The compiler of the C++ half with AddressSanitizer, beside the other checks; null for Zig's own, which has none.
-address_checker: ?[]const u8,
+/// Beside the other checks.
+sanitizer: ?Sanitizer,
+/// The compiler of the C++ half with a sanitizer, which Zig's own has none of.
+clang: []const u8,
 /// Runs the programs of the build that are written in it.
 python: []const u8,
 /// The library is put where `import socketify` finds it, too.
@@ -22,20 +25,24 @@ pub fn init(b: *std.Build) Options {
         std.process.fatal("socketify needs a 64-bit processor: what processes count in common are words of 64 bits", .{});
     }
     const asan = b.option(bool, "asan", "AddressSanitizer by the system's clang++, with all other checks") orelse false;
-    const clang = b.option([]const u8, "clang", "The clang++ for -Dasan (default: clang++)") orelse "clang++";
-    const checks = b.option(bool, "checks", "Zig's safety checks, assertions and UndefinedBehaviorSanitizer") orelse asan;
+    const tsan = b.option(bool, "tsan", "ThreadSanitizer by the system's clang++, with all other checks") orelse false;
+    if (asan and tsan) std.process.fatal("only one of -Dasan and -Dtsan fits into a process", .{});
+    const sanitizer: ?Sanitizer = if (asan) .address else if (tsan) .thread else null;
+    const checks = b.option(bool, "checks", "Zig's safety checks, assertions and UndefinedBehaviorSanitizer") orelse
+        (sanitizer != null);
     const usual: std.builtin.Optimize = if (checks) .safe else .fast;
     const optimize_help = "debug, safe, fast or small (default: fast; safe with checks)";
     const optimize = b.option(std.builtin.Optimize, "optimize", optimize_help) orelse usual;
-    const release = optimize != .debug and !checks;
+    const release = optimize != .debug and !checks and sanitizer == null;
     return .{
         .target = target,
         .optimize = optimize,
-        .strip = b.option(bool, "strip", "Leave debug information out (default: unless debug, checks or asan)") orelse release,
-        .lto = b.option(bool, "lto", "Link-time optimization (default: on x86-64 and arm64, unless debug, checks or asan)") orelse
+        .strip = b.option(bool, "strip", "Leave debug information out (default: unless debug or checked)") orelse release,
+        .lto = b.option(bool, "lto", "Link-time optimization (default: on x86-64 and arm64, unless debug or checked)") orelse
             (release and linksWhole(target.result)),
         .checks = checks,
-        .address_checker = if (asan) clang else null,
+        .sanitizer = sanitizer,
+        .clang = b.option([]const u8, "clang", "The clang++ for -Dasan and -Dtsan (default: clang++)") orelse "clang++",
         .python = b.option([]const u8, "python", "Checks abi.py, and downloads the engine (default: python3)") orelse "python3",
         .into_source = b.option(bool, "into-source", "Put the library into the source tree, too (default: true)") orelse true,
     };
