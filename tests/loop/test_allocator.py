@@ -26,7 +26,10 @@ app.listen(0, lambda config: print(config.port, flush=True))
 app.run()
 """
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such thresholds")
+pytestmark = [
+    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such thresholds"),
+    pytest.mark.skipif("t" in getattr(sys, "abiflags", ""), reason="free-threaded CPython has an allocator of its own"),
+]
 
 
 def page_faults(pid: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import socket
@@ -15,12 +16,12 @@ import pytest
 from server_programs import GET, environment
 
 MODULE = "def run(app):\n    app.get('/', lambda res, req: res.end('hello'))\n"
-LOOPS = ["uvloop", "asyncio"]
+LOOPS = [each for each in ("uvloop", "asyncio") if importlib.util.find_spec(each)]
 #: Lines of the access log fill a pipe of 64 KiB.
 REQUESTS = 2000
 
 
-def serve(tmp_path: Path, redirected: str, *more: str, loop: str = "uvloop", **keywords: Any) -> tuple[Any, int]:
+def serve(tmp_path: Path, redirected: str, *more: str, loop: str = LOOPS[0], **keywords: Any) -> tuple[Any, int]:
     """Start the command in a shell that redirects its standard streams."""
     (tmp_path / "app.py").write_text(MODULE)
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -32,6 +32,9 @@ for module, names in (
 ):
     for name in names:
         vars(module).pop(name, None)
+# What asks for those that this process may use has none of them there.
+if hasattr(os, "process_cpu_count"):
+    os.process_cpu_count = os.cpu_count
 # What this interpreter was built with is known by the name of its system.
 sysconfig.get_config_vars()
 sys.platform = "darwin"
