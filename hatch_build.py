@@ -46,6 +46,9 @@ NEWER_THAN_MUSL = (
     *("preadv2", "pwritev2", "statx"),  # 1.2.5
     *("posix_getdents", "renameat2"),  # 1.2.6
 )
+# Of ELF files of 64 bits, as <elf.h> has them: what the loader reads, and in it relocations of a packed form, which musl before
+# 1.2.4 skips without a word: what calls such a library ends. glibc knows it since 2.36.
+ELF_DYNAMIC, ELF_PACKED_RELOCATIONS = 2, 0x24
 # What Zig calls an architecture: what wheels for macOS call it, and its number in Mach-O files.
 MACOS = {"x86_64": ("x86_64", 0x01000007), "aarch64": ("arm64", 0x0100000C)}
 MACOS_FLOOR = (11, 0)
@@ -141,6 +144,31 @@ def check_musl(library: Path, target: str) -> None:
     newer = [name for name in NEWER_THAN_MUSL if b"\0%s\0" % name.encode() in content]
     if newer:
         raise RuntimeError(f"{library.name} needs {', '.join(newer)}, but is built for musl {MUSL_FLOOR}")
+
+
+def check_relocations(library: Path, target: str) -> None:
+    """Raises RuntimeError when old C libraries that the tag promises would not relocate all of the library."""
+    if "-linux-" in target and ELF_PACKED_RELOCATIONS in dynamic_tags(library):
+        raise RuntimeError(f"{library.name} has packed relocations, which only musl 1.2.4 and glibc 2.36 know")
+
+
+def dynamic_tags(library: Path) -> set[int]:
+    """Returns the kinds of what an ELF library tells the loader.
+
+    Raises RuntimeError when it is none of 64 bits.
+    """
+    content = library.read_bytes()
+    if content[:5] != b"\x7fELF\2":
+        raise RuntimeError(f"{library.name} is no library of 64-bit Linux")
+    order = "<" if content[5] == 1 else ">"
+    (segments,) = struct.unpack_from(f"{order}Q", content, 32)
+    size, count = struct.unpack_from(f"{order}HH", content, 54)
+    tags: set[int] = set()
+    for at in range(segments, segments + size * count, size):
+        kind, _, offset, _, _, length = struct.unpack_from(f"{order}IIQQQQ", content, at)
+        if kind == ELF_DYNAMIC:
+            tags.update(tag for tag, _ in struct.iter_unpack(f"{order}qQ", content[offset : offset + length]))
+    return tags
 
 
 def check_macos(library: Path, target: str) -> None:
@@ -263,6 +291,7 @@ class ZigBuildHook(BuildHookInterface[Any]):
         library = prefix / "lib" / library_name(target)
         check_glibc(library, target)
         check_musl(library, target)
+        check_relocations(library, target)
         check_macos(library, target)
         if version == "editable":
             return

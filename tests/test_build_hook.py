@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -164,6 +164,39 @@ def test_a_library_that_needs_too_much(tmp_path: Path) -> None:
         hook.check_musl(library, "x86_64-linux-musl")
     library.write_bytes(b"\x7fELF\0malloc\0statx64\0")
     hook.check_musl(library, "x86_64-linux-musl")
+
+
+@pytest.mark.parametrize(("target", "order"), [("x86_64-linux-musl", "little"), ("s390x-linux-gnu.2.17", "big")])
+def test_a_library_that_old_systems_relocate_in_part(tmp_path: Path, target: str, order: Literal["little", "big"]) -> None:
+    pytest.importorskip("ziglang")
+    library = tmp_path / "libsocketify.so"
+    (tmp_path / "a.c").write_text("int value; int *pointer = &value;")
+    compiler = [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        "-target",
+        target,
+        "-nostdlib",
+        "-shared",
+        "-o",
+        str(library),
+        str(tmp_path / "a.c"),
+    ]
+    subprocess.run(compiler, check=True, timeout=100)
+    hook.check_relocations(library, target)
+    # Where the relocations are, how many bytes, and of which size: it says of the first that they are packed.
+    right = library.read_bytes()
+    numbers = [int.from_bytes(right[at : at + 8], order) for at in range(0, len(right), 8)]
+    (found,) = (each for each in range(len(numbers)) if numbers[each : each + 6 : 2] == [7, 8, 9])
+    library.write_bytes(right[: found * 8] + (0x24).to_bytes(8, order) + right[found * 8 + 8 :])
+    with pytest.raises(RuntimeError, match=r"has packed relocations, which only musl 1\.2\.4"):
+        hook.check_relocations(library, target)
+    hook.check_relocations(library, "aarch64-macos.11.0")
+    library.write_bytes(b"\x7fELF\1" + right[5:])
+    with pytest.raises(RuntimeError, match="is no library of 64-bit Linux"):
+        hook.check_relocations(library, target)
 
 
 def test_what_is_not_writable_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
