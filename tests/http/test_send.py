@@ -8,7 +8,6 @@ from typing import Any, Callable
 
 import httpx
 import pytest
-import ujson
 from app_servers import http_1_only
 
 from socketify import App, Request, Response
@@ -208,6 +207,12 @@ def test_another_json_serializer(serve: Callable[..., Any]) -> None:
         app.json_serializer(BytesSerializer).get("/", lambda res, _: res.send([1]))
 
     assert httpx.get(serve(build).url).text == "<[1]>"
+    with pytest.raises(TypeError, match="loads"):
+        App().json_serializer(type("Half", (), {"dumps": str}))
+
+
+def test_serializer_of_a_package(serve: Callable[..., Any]) -> None:
+    ujson = pytest.importorskip("ujson")
 
     def with_ujson(app: App) -> None:
         async def echo(res: Response, _req: Request) -> None:
@@ -216,8 +221,6 @@ def test_another_json_serializer(serve: Callable[..., Any]) -> None:
         app.json_serializer(ujson).post("/", echo)
 
     assert httpx.post(serve(with_ujson).url, json={"a": "é"}).json() == {"a": "é"}
-    with pytest.raises(TypeError, match="loads"):
-        App().json_serializer(type("Half", (), {"dumps": str}))
 
 
 def test_redirect(serve: Callable[..., Any]) -> None:

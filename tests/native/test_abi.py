@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -116,13 +115,15 @@ def test_only_our_functions_are_exported() -> None:
     assert names == set(abi.FUNCTIONS)
 
 
+@pytest.mark.skipif(shutil.which("readelf") is None, reason="readelf is not installed")
 def test_the_library_needs_only_libc_and_friends() -> None:
     path = Path(library.__file__).with_name("libsocketify.so")
-    # What a sanitizer puts before all libraries is none that ours asks for.
-    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-    output = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=True, env=environment).stdout
-    allowed = ("linux-vdso", "libc.so", "libm.so", "libdl.so", "libpthread.so", "librt.so", "ld-linux")
-    for line in output.splitlines():
+    # What ldd would say is how this system's C library finds them, which need not be that of the interpreter.
+    output = subprocess.run(["readelf", "-d", str(path)], capture_output=True, text=True, check=True).stdout
+    allowed = ("libc.so", "libm.so", "libdl.so", "libpthread.so", "librt.so", "ld-linux")
+    needed = [line for line in output.splitlines() if "(NEEDED)" in line]
+    assert needed
+    for line in needed:
         assert any(name in line for name in allowed), line
 
 
