@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import threading
+from typing import Any
 
 from ..native import abi
 
@@ -15,6 +16,8 @@ _BLOCKS_BESIDE = 64
 _SUPERVISOR = 0
 
 _WORD_BYTES = 8
+_BLOCK_BYTES = abi.METRICS_WORDS * _WORD_BYTES
+_Block = ctypes.c_ubyte * _BLOCK_BYTES
 
 
 class MetricsMemory:
@@ -26,16 +29,16 @@ class MetricsMemory:
     """
 
     def __init__(self, blocks: int) -> None:
-        self._map = mmap.mmap(-1, blocks * abi.METRICS_WORDS * _WORD_BYTES)
+        self._map = mmap.mmap(-1, blocks * _BLOCK_BYTES)
         self.blocks = blocks
-        #: All of it.
-        self.words = memoryview(self._map).cast("Q")
         #: Where it is, for native code.
         self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
 
     def block(self, number: int) -> memoryview[int]:
-        """Return the words of a block."""
-        return self.words[number * abi.METRICS_WORDS : (number + 1) * abi.METRICS_WORDS]
+        """Return the words of a block, each time apart: views count their views, which no two threads may do at once."""
+        block: Any = _Block.from_address(self.address + number * _BLOCK_BYTES)
+        block.memory = self._map
+        return memoryview(block).cast("B").cast("Q")
 
     def used_blocks(self) -> list[memoryview[int]]:
         """Return the blocks that somebody has, or had: the first is the supervisor's."""
@@ -55,11 +58,11 @@ class MetricsMemory:
 
     def stop(self) -> None:
         """Take note that the supervisor ends its workers."""
-        self.words[abi.METRIC_PHASE] = abi.PHASE_DRAINING
+        self.block(_SUPERVISOR)[abi.METRIC_PHASE] = abi.PHASE_DRAINING
 
     def count(self, word: int) -> None:
         """Count something that the supervisor did."""
-        self.words[word] += 1
+        self.block(_SUPERVISOR)[word] += 1
 
     def release(self, pid: int) -> None:
         """Free the blocks of a process that ended: their counters stay, and go on when another one takes them.

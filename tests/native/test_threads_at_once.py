@@ -13,6 +13,7 @@ import pytest
 from app_servers import ASGIServer
 from wsgi_server import served
 
+from socketify.metrics.memory import MetricsMemory
 from socketify.native import capabilities
 
 ROOT = Path(__file__).parents[2]
@@ -114,3 +115,20 @@ def test_what_takes_over_from_write_may_be_replaced_while_it_is_called() -> None
 
     with served(application) as server:
         assert httpx.get(server.url, timeout=60).text == "mine"
+
+
+@only_at_once
+def test_what_is_counted_is_read_by_several_threads() -> None:
+    memory, all_are_there, raised = MetricsMemory(2), threading.Barrier(4), list[str]()
+
+    def read() -> None:
+        all_are_there.wait()
+        for _ in range(500_000):
+            assert memory.block(1)[0] == 0
+
+    readers = [threading.Thread(target=lambda: raised.extend(in_another_thread(read))) for _ in range(4)]
+    for each in readers:
+        each.start()
+    for each in readers:
+        each.join()
+    assert raised == []
