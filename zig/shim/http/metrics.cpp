@@ -111,7 +111,10 @@ void *allRecords(size_t record_bytes) {
 }
 
 void releaseBlock(uint64_t *block) {
-  std::fill(block + SK_METRIC_PHASE, block + SK_METRIC_FIRST_COUNTER, 0);
+  for (uint32_t word = SK_METRIC_PHASE; word < SK_METRIC_FIRST_COUNTER; word++) {
+    /* Others read meanwhile. */
+    __atomic_store_n(block + word, 0, __ATOMIC_RELAXED);
+  }
   __atomic_store_n(block + SK_METRIC_OWNER, 0, __ATOMIC_RELEASE);
 }
 
