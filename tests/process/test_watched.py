@@ -118,6 +118,8 @@ def test_a_worker_that_is_stopped_is_replaced(blocks: Any) -> None:
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
 def test_idle_workers_stay_and_so_do_all_when_their_supervisor_was_stopped(blocks: Any, loop: str) -> None:
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
     running = blocks("blocks:run", "--workers", "2", "--timeout-worker", "1", "--loop", loop)
     workers = children(running.process.pid)
     time.sleep(1.5)

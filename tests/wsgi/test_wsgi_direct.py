@@ -168,6 +168,7 @@ def test_functions_of_requests_that_follow_each_other_work() -> None:
             assert one.ask("/")[::2] == (200, b"now")
 
 
+@pytest.mark.skipif("t" in getattr(sys, "abiflags", ""), reason="without the interpreter's lock it belongs to its thread")
 def test_start_response_from_another_thread() -> None:
     def app(_environ: Any, start_response: Any) -> list[bytes]:
         thread = threading.Thread(target=start_response, args=("200 OK", [("X-Thread", "another")]))
