@@ -76,7 +76,7 @@ class LineWriter:
             self._try(lines, count)
             return
         if self._queued - self._done + count > _WAITING_MAX:
-            self._lose(count, "nobody reads it")
+            self._lose(count, f"more than {_WAITING_MAX} of them wait to be written")
             return
         self._put(lines, count)
 

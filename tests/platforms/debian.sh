@@ -48,6 +48,7 @@ mkdir -p "$root$place"
 git ls-files | grep -v ^socketify/ | tar -cf - -T - | tar -xf - -C "$root$place"
 cp "${SOCKETIFY_WHEEL:-$(ls "$wheels"/*.whl)}" "$root$place"
 
+failed=0
 for interpreter in "$@"; do
   name=$(in_root "$interpreter" -c "import platform as p; print(p.python_implementation(), p.python_version())")
   case $name in
@@ -59,8 +60,8 @@ for interpreter in "$@"; do
   [[ $name != PyPy* ]] || echo 'hypothesis<6.140' >>"$root$place/requirements.txt"
   in_root bash -ec "cd $place && rm -rf .venv && $interpreter -m venv .venv && .venv/bin/python -m pip install -q --prefer-binary \
     --only-binary $ONLY_BINARY -r requirements.txt ./*.whl"
-  said=$(in_root bash -c "cd $place && exec .venv/bin/python -m pytest -q -p no:cacheprovider \
+  in_one_line "$name, Debian $suite $(uname -m)" in_root bash -c "cd $place && exec .venv/bin/python -m pytest -q -p no:cacheprovider \
     --deselect tests/native/test_calls.py::test_other_interpreters_get_the_same \
-    --deselect tests/native/test_abi.py::test_abi_is_what_the_headers_say $("$suites" | tr '\n' ' ')" 2>&1) || echo "$said"
-  printf '%s, %s %s: %s\n' "$name" "Debian $suite" "$(uname -m)" "$(tail -n 1 <<<"$said")"
+    --deselect tests/native/test_abi.py::test_abi_is_what_the_headers_say $("$suites" | tr '\n' ' ')" || failed=1
 done
+exit "$failed"

@@ -23,7 +23,8 @@ free_threaded_environment .venv-free-threaded "$interpreter"
 python=.venv-free-threaded/bin/python
 export PYTHONPATH=$PWD
 
-said=$("$python" -X faulthandler -m pytest -q -p no:cacheprovider \
-  --deselect tests/native/test_calls.py::test_other_interpreters_get_the_same $("$suites") 2>&1) || echo "$said"
-printf '%s: %s\n' "$("$python" -VV)" "$(tail -n 1 <<<"$said")"
-"$python" -X faulthandler tests/stress/stress.py --threads 3 --seconds "$seconds"
+failed=0
+in_one_line "$("$python" -VV)" "$python" -X faulthandler -m pytest -q -p no:cacheprovider \
+  --deselect tests/native/test_calls.py::test_other_interpreters_get_the_same $("$suites") || failed=1
+"$python" -X faulthandler tests/stress/stress.py --threads 3 --seconds "$seconds" || failed=1
+exit "$failed"

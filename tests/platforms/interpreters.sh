@@ -12,12 +12,13 @@ if [ $# = 0 ]; then
     [ -z "$each" ] || [ ! -x "$each" ] || set -- "$@" "$each"
   done
 fi
+failed=0
 for interpreter in "$@"; do
   name=$("$interpreter" -c "import sys; print(sys.implementation.name, '.'.join(map(str, sys.version_info[:3])), sep='-')")
   leave_out=$NOT_FOR_ALL
   [ "${name%%-*}" = cpython ] || leave_out=$NOT_FOR_PYPY
   environment_of ".venv-$name" "$interpreter" "$leave_out"
-  said=$(".venv-$name/bin/python" -m pytest -q -p no:cacheprovider \
-    --deselect tests/native/test_calls.py::test_other_interpreters_get_the_same $(interpreter_suites) 2>&1) || echo "$said"
-  printf '%s: %s\n' "$name" "$(tail -n 1 <<<"$said")"
+  in_one_line "$name" ".venv-$name/bin/python" -m pytest -q -p no:cacheprovider \
+    --deselect tests/native/test_calls.py::test_other_interpreters_get_the_same $(interpreter_suites) || failed=1
 done
+exit "$failed"

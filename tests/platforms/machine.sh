@@ -42,10 +42,9 @@ apt=(-o "APT::Architecture=$machine" -o "APT::Architectures=$machine" -o Dir::St
   -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root)
 apt-get "${apt[@]}" update -qq
 version=$(apt-cache "${apt[@]}" show python3 | sed -n 's/^Version: \(3\.[0-9]*\).*/\1/p' | head -n 1)
-# cryptography has no wheel for each of these machines, and trustme, which makes certificates, needs it. What only installs
-# others is of no use.
+# What only installs others is of no use.
 libraries=$(apt-cache "${apt[@]}" depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
-  --no-enhances "python$version" python3-trustme | grep '^[a-z]' | grep -Ev '^(python3|debconf|perl-base|dpkg)$' | sort -u |
+  --no-enhances "python$version" | grep '^[a-z]' | grep -Ev '^(python3|debconf|perl-base|dpkg)$' | sort -u |
   comm -12 - <(apt-cache "${apt[@]}" pkgnames | sort))
 (cd "$place/debs" && apt-get "${apt[@]}" download -qq $libraries)
 for each in "$place"/debs/*.deb; do dpkg -x "$each" "$place/root"; done
@@ -62,7 +61,7 @@ cat >"$place/python" <<SH2
 exec qemu-$qemu-static $options -L "$place/root" "$place/root/usr/bin/python$version" "\$@"
 SH2
 chmod +x "$place/python"
-export PYTHONPATH=$place/packages:$PWD:$place/root/usr/lib/python3/dist-packages SOCKETIFY_LIBRARY
+export PYTHONPATH=$place/packages:$PWD SOCKETIFY_LIBRARY
 # What is compiled to bytecode there is kept for the programs that tests start.
 export PYTHONPYCACHEPREFIX=$place/compiled
 unset PYTHONDONTWRITEBYTECODE

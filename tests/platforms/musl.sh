@@ -81,6 +81,6 @@ mkdir "$place/tree"
 git ls-files | grep -v ^socketify/ | tar -cf - -T - | tar -xf - -C "$place/tree"
 cd "$place/tree"
 [ $# != 0 ] || set -- $(native_suites)
-said=$("$python" -m pytest -q -p no:cacheprovider --deselect tests/native/test_calls.py::test_other_interpreters_get_the_same \
-  --deselect tests/native/test_abi.py::test_abi_is_what_the_headers_say "$@" 2>&1) || echo "$said"
-printf '%s, musl %s: %s\n' "$("$python" -VV)" "$("/lib/ld-musl-$(uname -m).so.1" 2>&1 | sed -n 's/^Version //p')" "$(tail -n 1 <<<"$said")"
+in_one_line "$("$python" -VV), musl $("/lib/ld-musl-$(uname -m).so.1" 2>&1 | sed -n 's/^Version //p')" "$python" -m pytest -q \
+  -p no:cacheprovider --deselect tests/native/test_calls.py::test_other_interpreters_get_the_same \
+  --deselect tests/native/test_abi.py::test_abi_is_what_the_headers_say "$@"

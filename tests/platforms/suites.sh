@@ -7,7 +7,7 @@ NOT_FOR_PYPY_OF_DEBIAN="$NOT_FOR_PYPY|watchfiles|hypothesis"
 # One has no wheel for every version of CPython.
 NOT_FOR_ALL='sslyze'
 
-# Other machines have wheels of few packages: they do with those that are not compiled, and Debian's cryptography and trustme.
+# Other machines have wheels of few packages: they do with those that are not compiled.
 NOT_FOR_MACHINES='(?!pytest|hypothesis|httpx|websockets|h11|h2|hypercorn|starlette)'
 
 # The requirements of the tests, without those whose names match a pattern.
@@ -55,4 +55,15 @@ environment_of() {
   "$2" -m venv "$1"
   test_requirements "$3" >"$1/requirements.txt"
   "$1/bin/python" -m pip install -q --prefer-binary --only-binary "$ONLY_BINARY" -r "$1/requirements.txt"
+}
+
+# Runs suites, and says in one line, behind a name, what passed, failed and was skipped; after all that they say where one fails.
+# Returns how they ended: name, command that runs pytest.
+in_one_line() {
+  local name=$1 status=0 said
+  shift
+  said=$("$@" 2>&1) || status=$?
+  [ "$status" = 0 ] || echo "$said"
+  printf '%s: %s\n' "$name" "$(tail -n 1 <<<"$said")"
+  return "$status"
 }
