@@ -1,6 +1,5 @@
 """Measures what many connections cost, and whether workers scale. Linux only.
 
-    python -m pip install trustme
     python bench/scale.py [--connections 50000] [--sections memory,crowd,workers]
 
 memory   bytes of resident memory for each idle connection: HTTP, websockets without and with compression, TLS with and without
@@ -26,9 +25,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import trustme
 from clients import Load, run_wrk
 from crowd import SERVER, measure_crowd
+from files import make_certificate
 from harness import BenchmarkError, Server, Spread, choose_cpus
 from many import ECHO, MESSAGE, many, permitted
 
@@ -129,15 +128,6 @@ def measure_workers(arguments: argparse.Namespace) -> None:
             print(f"  {mode + ', ' + str(workers) + ' worker' + 's' * (workers > 1):<18}{rate!s:>32}{cost!s:>24}{busy!s:>24}")
 
 
-def make_files(directory: Path) -> list[str]:
-    """Makes a certificate and its key."""
-    leaf = trustme.CA().issue_cert("127.0.0.1", "localhost", key_type=trustme.KeyType.ECDSA)
-    certificate, key = directory / "server.pem", directory / "server.key"
-    leaf.cert_chain_pems[0].write_to_path(str(certificate))
-    leaf.private_key_pem.write_to_path(str(key))
-    return [str(certificate), str(key)]
-
-
 def main() -> int:
     """Measures and reports; returns the exit status."""
     arguments = parse_arguments()
@@ -146,7 +136,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         try:
             if "memory" in sections:
-                measure_memory(arguments, make_files(Path(directory)), server_cpu)
+                measure_memory(arguments, make_certificate(Path(directory)), server_cpu)
             if "crowd" in sections:
                 measure_crowd(arguments.connections, arguments.idle_seconds, server_cpu, load_cpu)
             if "workers" in sections:

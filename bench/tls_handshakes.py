@@ -1,6 +1,5 @@
 """Counts what TLS handshakes leave in memory, and what they cost: clients connect, ask once, and leave, again and again.
 
-    python -m pip install trustme
     python bench/tls_handshakes.py [--handshakes 10000]
 
 How fast requests are over TLS is measured by bench/run.py --only tls.
