@@ -13,7 +13,7 @@ from tls_files import Files
 
 from socketify import App, AppOptions
 
-NOW = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+NOW = datetime.datetime.now(datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
 
 

@@ -150,7 +150,7 @@ class Authority:
 
 
 def _date(at: datetime.datetime) -> str:
-    return at.strftime("%Y%m%d%H%M%SZ")
+    return at.astimezone(datetime.timezone.utc).strftime("%Y%m%d%H%M%SZ")
 
 
 def _alternative_name(identity: str) -> str:
