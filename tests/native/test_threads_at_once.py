@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -33,7 +34,8 @@ def in_another_thread(function: Callable[[], object]) -> list[str]:
 
     thread = threading.Thread(target=call)
     thread.start()
-    thread.join(10)
+    thread.join(20)
+    assert not thread.is_alive()
     return raised
 
 
@@ -93,6 +95,7 @@ def test_start_response_and_write_belong_to_their_thread() -> None:
 
 @only_at_once
 def test_what_takes_over_from_write_may_be_replaced_while_it_is_called() -> None:
+    # Where it was not held, ThreadSanitizer says so (tests/platforms/thread_sanitizer.sh); without it, one run in ten crashed.
     def application(_environ: Any, start_response: Any) -> list[bytes]:
         write = start_response("200 OK", [("Content-Type", "text/plain")])
         shared, over = write.__self__, threading.Event()
@@ -123,12 +126,27 @@ def test_what_is_counted_is_read_by_several_threads() -> None:
 
     def read() -> None:
         all_are_there.wait()
-        for _ in range(500_000):
-            assert memory.block(1)[0] == 0
+        try:
+            for _ in range(100_000):
+                assert memory.block(1)[0] == 0
+        except ValueError as error:
+            raised.append(str(error))
 
-    readers = [threading.Thread(target=lambda: raised.extend(in_another_thread(read))) for _ in range(4)]
+    readers = [threading.Thread(target=read) for _ in range(4)]
     for each in readers:
         each.start()
     for each in readers:
         each.join()
     assert raised == []
+    # What they share would be lost to all within a million of views of it, if two processors are free.
+    assert memory.block(1).obj is not memory.block(1).obj
+
+
+def test_what_is_counted_stays_while_it_is_looked_at() -> None:
+    memory = MetricsMemory(2)
+    block = memory.block(1)
+    block[0] = 7
+    assert memory.block(1)[0] == 7
+    del memory
+    gc.collect()
+    assert block[0] == 7
