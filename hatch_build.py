@@ -47,7 +47,8 @@ NEWER_THAN_MUSL = (
     *("posix_getdents", "renameat2"),  # 1.2.6
 )
 # Of ELF files of 64 bits, as <elf.h> has them: PT_DYNAMIC, which the loader reads, and in it DT_RELR, relocations of a packed
-# form. musl before 1.2.4 skips them without a word, and a process that calls such a library crashes. glibc knows them since 2.36.
+# form. musl before 1.2.4 skips them without a word, and a process that calls such a library crashes.
+# glibc knows them since 2.36.
 ELF_DYNAMIC, ELF_PACKED_RELOCATIONS = 2, 0x24
 # What Zig calls an architecture: what wheels for macOS call it, and its number in Mach-O files.
 MACOS = {"x86_64": ("x86_64", 0x01000007), "aarch64": ("arm64", 0x0100000C)}
