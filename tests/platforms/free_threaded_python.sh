@@ -5,6 +5,8 @@
 free_threaded_python() {
   local place=$1 base=$PWD version archive
   shift
+  # In $(...) a script goes on after what fails, unless it is told again.
+  set -e
   if [ ! -x "$place/python/bin/python3" ]; then
     mkdir -p "$place"/{lists/partial,archives/partial,build}
     archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)

@@ -138,7 +138,9 @@ def stress(interpreter: str, threads: int, seconds: float) -> int:
             ]
             # One port is that of several threads.
             group = ports["group"] * threads
-            clients += [threading.Thread(target=load.ask, args=("group", port, random.Random(port))) for port in group]
+            clients += [
+                threading.Thread(target=load.ask, args=("group", port, random.Random(seed))) for seed, port in enumerate(group)
+            ]
             clients += [threading.Thread(target=load.talk, args=(port,)) for port in (*ports["app"], *group)]
             for each in clients:
                 each.start()
