@@ -165,7 +165,7 @@ template <bool at_once> bool Wsgi::areAlone() const {
          !isWeaklyReferenced(functions.write.get(), python.function_weak);
 }
 
-template <bool at_once> int32_t Wsgi::take(uint32_t handle) {
+int32_t Wsgi::handle(uint32_t handle) {
   uWS::HttpRequest *request = findRequest(handle);
   Slot *slot = findHttpSlot(handle);
   assert(request && slot);
@@ -190,16 +190,17 @@ template <bool at_once> int32_t Wsgi::take(uint32_t handle) {
     }
     return 0;
   }
-  if (!functions.write && !makeFunctions<at_once>()) {
+  bool at_once = threadsRunAtOnce();
+  if (!functions.write && !(at_once ? makeFunctions<true>() : makeFunctions<false>())) {
     beforeCallback();
     fail(handle);
-    return 0;
+  } else if (at_once) {
+    serve<true>(handle, is_head_request, std::move(environ), std::move(input));
+  } else {
+    serve<false>(handle, is_head_request, std::move(environ), std::move(input));
   }
-  serve<at_once>(handle, is_head_request, std::move(environ), std::move(input));
   return 0;
 }
-
-int32_t Wsgi::handle(uint32_t handle) { return threadsRunAtOnce() ? take<true>(handle) : take<false>(handle); }
 
 template <bool at_once> void Wsgi::serve(uint32_t handle, bool is_head_request, Ref environ, Ref input) {
   LoopHidden hidden(options.get_running_loop, options.set_running_loop);
@@ -210,8 +211,10 @@ template <bool at_once> void Wsgi::serve(uint32_t handle, bool is_head_request, 
   }
   answer<at_once>();
   environ = Ref();
-  closeInput();
-  if (isTaken() || !areAlone<at_once>()) {
+  if (request.input) {
+    closeInput();
+  }
+  if (isTaken<at_once>() || !areAlone<at_once>()) {
     functions = {};
   }
   running = nullptr;
@@ -224,7 +227,7 @@ template <bool at_once> void Wsgi::answer() {
   Ref result = callWith(options.application, running->environ, functions.start.get());
   if (!result) {
     passError();
-  } else if (isTaken()) {
+  } else if (isTaken<at_once>()) {
     passTo(options.on_result, result.get());
   } else if (sendWhole<at_once>(result.get())) {
     result = Ref();
@@ -234,7 +237,7 @@ template <bool at_once> void Wsgi::answer() {
     passTo(options.on_result, result.get());
   }
   /* What somebody keeps must know that the request is over. */
-  if (!isTaken() && !areAlone<at_once>() && !takeOver(SK_WSGI_STARTED | SK_WSGI_OVER | SK_WSGI_DONE)) {
+  if (!isTaken<at_once>() && !areAlone<at_once>() && !takeOver(SK_WSGI_STARTED | SK_WSGI_OVER | SK_WSGI_DONE)) {
     fail(0);
   }
   running->environ = nullptr;
@@ -374,7 +377,7 @@ void Wsgi::close(Ref result) {
 /* Releases the body of the request, unless nobody has it any more, or the response goes on. */
 void Wsgi::closeInput() {
   Ref input = std::move(running->input);
-  if (input && !running->passed_on && !hasReferences(input.get(), 1)) {
+  if (!running->passed_on && !hasReferences(input.get(), 1)) {
     close(std::move(input));
   }
 }

@@ -38,7 +38,6 @@ private:
   /* Why no more blocks are sent here. */
   enum class Stop { End, Enough, GoOn, Full, Turn, Error };
 
-  template <bool at_once> int32_t take(uint32_t handle);
   template <bool at_once> void serve(uint32_t handle, bool is_head_request, Ref environ, Ref input);
   template <bool at_once> bool makeFunctions();
   template <bool at_once> bool areAlone() const;
