@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from socketify.wire.channel_messages import decode_message, encode_message
@@ -15,6 +15,8 @@ keys = st.text() | st.sampled_from(["", "\0", "\0\0", "\0a", "\\u0000"])
 values = st.recursive(simple, lambda inner: st.lists(inner) | st.dictionaries(keys, inner), max_leaves=20)
 
 
+# Machines that are imitated are slow.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(keys, values))
 def test_what_is_decoded_is_what_was_encoded(message: dict[str, Any]) -> None:
     assert decode_message(encode_message(message)) == message

@@ -124,7 +124,8 @@ def test_multipart_that_is_hidden_by_python_multipart(tmp_path: Path) -> None:
     package.write_text("from .multipart import parse_options_header\n")
     (tmp_path / "multipart" / "multipart.py").write_text("def parse_options_header(value): return value, {}\n")
     root = str(Path(__file__).resolve().parents[2])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), root))}
+    paths = os.pathsep.join(filter(None, (str(tmp_path), root, os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run([sys.executable, "-c", HIDING], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == f"[('a', 'x')] {package}\n", done.stderr
 
