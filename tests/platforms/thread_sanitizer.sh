@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Serves in threads that run at once while ThreadSanitizer looks: on a free-threaded CPython that is built with it, so that it knows
 # the interpreter's locks, from Debian's source package, which takes a quarter of an hour on two cores and is kept. Needs Debian's
-# clang, libclang-rt-14-dev and llvm (which names functions), and ends with 1 if there was a report.
+# clang, libclang-rt-14-dev and llvm (which names functions), and ends with 1 if there was a report, an answer was wrong, or the
+# tests did not run.
 #
 # Usage: tests/platforms/thread_sanitizer.sh [SECONDS OF STRESS [PYTEST ARGUMENTS]]
 set -euo pipefail
@@ -28,12 +29,14 @@ export TSAN_OPTIONS="suppressions=$reports/known log_path=$reports/report exitco
 
 # Everything takes ten times as long: a test that fails for that says nothing, as what is asked here is whether there were reports.
 [ $# != 0 ] || set -- tests/native/test_threads_at_once.py tests/process/test_*threads*.py tests/http/test_{pools,handlers_direct}.py
-"$python" -X faulthandler -m pytest -q -p no:cacheprovider --capture=sys "$@" || true
+failed=0
+"$python" -X faulthandler -m pytest -q -p no:cacheprovider --capture=sys "$@" || [ $? = 1 ] || failed=1
 # Clients run without it, by the interpreter of this script.
-python3 tests/stress/stress.py --server "$python" --threads 2 --seconds "$seconds" || true
+python3 tests/stress/stress.py --server "$python" --threads 2 --seconds "$seconds" || failed=1
 
 if grep -h -s '^SUMMARY' "$reports"/report.* | sort | uniq -c; then
   cat "$reports"/report.*
   exit 1
 fi
 echo "ThreadSanitizer saw no race"
+exit "$failed"
