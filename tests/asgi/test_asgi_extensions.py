@@ -13,6 +13,7 @@ import httpx
 import pytest
 from app_servers import http_1_only
 from asgi_apps import BODY, START, answering
+from waiting import wait_until
 
 from socketify.interfaces import ClientDisconnectedError
 
@@ -153,6 +154,7 @@ def test_client_that_leaves_during_pathsend(serve_asgi: Callable[..., Any], tmp_
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             connection.recv(1000)
         server.server.close()
+    wait_until(lambda: errors)
     assert isinstance(errors[0], ClientDisconnectedError)
     assert not caplog.records
 

@@ -135,7 +135,7 @@ def test_each_reason_is_told_of_once_a_minute(caplog: pytest.LogCaptureFixture) 
         "65 clients wait to be accepted: max_connections=7 are open",
         "300 clients wait to be accepted: max_connections=7 are open",
         "1 client waits to be accepted: the system has no descriptor left, see fs.file-max",
-        "clients wait to be accepted: the system refuses them: Cannot allocate memory",
+        f"clients wait to be accepted: the system refuses them: {os.strerror(errno.ENOMEM)}",
     ]
 
 

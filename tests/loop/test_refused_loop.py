@@ -33,7 +33,7 @@ for limit in range(max(before) + 1, 64):
         app = App()
     except OSError as error:
         assert error.errno == errno.EMFILE, error
-        assert "cannot make the event loop of this thread: Too many open files" in str(error), error
+        assert "cannot make the event loop of this thread: " + os.strerror(errno.EMFILE) in str(error), error
         assert opened() == before, (opened(), before)
         refused += 1
         continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -25,7 +26,7 @@ def test_workers_stay_where_no_other_one_can_be_started(command: Any) -> None:
     _, hard = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
     before = resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, hard))
     running.process.send_signal(signal.SIGHUP)
-    running.wait_for("ERROR: worker 1 cannot be started: Too many open files")
+    running.wait_for(f"ERROR: worker 1 cannot be started: {os.strerror(errno.EMFILE)}")
     assert children(supervisor) == workers
     os.kill(workers[0], signal.SIGKILL)
     running.wait_for(r"ERROR: it is tried again in 0.2 s")

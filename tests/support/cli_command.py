@@ -14,6 +14,8 @@ from typing import Any, Optional
 
 import pytest
 
+from socketify.native.library import library_path
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = """
 import os, time
@@ -127,5 +129,5 @@ def children(pid: int) -> list[int]:
 #: Lets a program think that it runs on macOS, as far as that is known: see the file there.
 LIKE_MACOS = {
     "PYTHONPATH": f"{ROOT / 'tests' / 'support' / 'macos'}{os.pathsep}{ROOT}",
-    "SOCKETIFY_LIBRARY": os.environ.get("SOCKETIFY_LIBRARY") or str(ROOT / "socketify" / "native" / "libsocketify.so"),
+    "SOCKETIFY_LIBRARY": str(library_path()),
 }
