@@ -5,10 +5,14 @@
 # (gc.get_count()): the next one waits longer, frees more, and so on. Memory grows, though nothing is lost: gc.collect() finds it all.
 # Who meets it: long-running programs whose requests make cycles: closures that name themselves, exceptions that are kept with their
 # frames, an environ that holds itself. What helps: gc.collect() from time to time, in any thread.
-# PYTHON is a free-threaded one (tests/platforms/free_threaded_python.sh).
+# Builds the CPython 3.13.5 of Debian 13 without its lock, unless PYTHON names one.
 set -euo pipefail
-program=$(mktemp)
-trap 'rm -f "$program"' EXIT
+cd "$(dirname "$0")/.."
+. tests/platforms/suites.sh
+. tests/platforms/free_threaded_python.sh
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python=${PYTHON:-$(free_threaded_python "$folder")} program=$folder/program.py
 cat >"$program" <<'PY'
 import gc
 import sys
@@ -24,4 +28,6 @@ for made in range(1, 3_200_001):
 gc.collect()
 print(f"after gc.collect(): {len(gc.get_objects())} objects are there")
 PY
-"${PYTHON:-python3}" "$program"
+found=$("$python" "$program")
+echo "$found"
+[ "$(grep -c 'the count is -' <<<"$found")" = 4 ]
