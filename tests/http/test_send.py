@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import UserDict
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import httpx
 import pytest
@@ -102,18 +102,18 @@ def test_repeated_fields_stay_separate_and_values_are_latin1(serve: Callable[...
     assert (b"x", b"\xe9") in [(name.lower(), value) for name, value in got.headers.raw]
 
 
-@pytest.mark.parametrize("own_type", [False, True])
 @pytest.mark.parametrize("form", [list, tuple])
 @pytest.mark.parametrize("count", [0, 1, 20, 200])
-@pytest.mark.parametrize("length", [1, 900, 1100, 5000])
+@pytest.mark.parametrize("length", [None, 1, 900, 1100, 5000])
 def test_many_fields_with_a_content_type_of_any_length(
-    serve: Callable[..., Any], length: int, count: int, form: Callable[[Any], Any], own_type: bool
+    serve: Callable[..., Any], length: Optional[int], count: int, form: Callable[[Any], Any]
 ) -> None:
-    pairs = [(f"X-{number}", "v" * number) for number in range(count)] + [("Content-Type", "a/own")] * own_type
-    given = "a/" + "b" * length
-    got = _answer(serve, lambda res, _: res.send("x", headers=form(pairs), **({} if own_type else {"content_type": given})))
-    assert got.headers.get_list("content-type") == ["a/own" if own_type else given]
-    assert [got.headers[f"x-{number}"] for number in range(count)] == ["v" * number for number in range(count)]
+    pairs = [(f"X-{number}", "v" * number) for number in range(count)]
+    own = [("Content-Type", "a/own")] if length is None else []
+    given = {} if length is None else {"content_type": "a/" + "b" * length}
+    got = _answer(serve, lambda res, _: res.send("x", headers=form(pairs + own), **given))
+    assert got.headers.get_list("content-type") == [given.get("content_type", "a/own")]
+    assert [got.headers[name] for name, _ in pairs] == [value for _, value in pairs]
     assert (got.status_code, got.reason_phrase, got.text) == (200, "OK", "x")
 
 

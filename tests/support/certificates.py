@@ -20,10 +20,10 @@ string_mask = utf8only
 [ca]
 default_ca = here
 [here]
-database = {directory}/issued
-new_certs_dir = {directory}
-certificate = {directory}/authority.pem
-private_key = {directory}/authority.key
+database = issued
+new_certs_dir = .
+certificate = authority.pem
+private_key = authority.key
 rand_serial = yes
 unique_subject = no
 default_md = sha256
@@ -65,10 +65,12 @@ class Issued(NamedTuple):
     key: str
 
 
-def openssl(*arguments: object) -> str:
-    """Run the program, and give what it says."""
+def openssl(*arguments: object, directory: Optional[Path] = None) -> str:
+    """Run the program, there if it matters, and give what it says."""
     command = ["openssl", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, cwd=directory, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
+    )
     assert done.returncode == 0, (command, done.stderr)
     return done.stdout
 
@@ -78,6 +80,7 @@ class Authority:
 
     def __init__(self, directory: Path, above: Optional[Authority] = None) -> None:
         directory.mkdir()
+        directory = directory.resolve()
         self.directory, self.certificate = directory, directory / "authority.pem"
         self._key, self._made = directory / "authority.key", 0
         self._chain: tuple[str, ...] = ()
@@ -90,7 +93,7 @@ class Authority:
             return
         files = ("-keyout", self._key, "-out", self.certificate)
         subject = ("-subj", "/O=tests/OU=authority", "-extensions", "authority", "-days", 3650)
-        openssl("req", "-config", self._configuration(), "-x509", *KeyType.ECDSA.value, "-nodes", *files, *subject)
+        self._openssl("req", "-config", self._configuration(), "-x509", *KeyType.ECDSA.value, "-nodes", *files, *subject)
 
     def child(self) -> Authority:
         """An authority that this one has signed."""
@@ -115,9 +118,9 @@ class Authority:
         self._nothing_issued()
         configuration = ("-config", self._configuration())
         for each in certificates:
-            openssl("ca", *configuration, "-revoke", each)
+            self._openssl("ca", *configuration, "-revoke", each)
         dates = ("-crl_lastupdate", _date(made), "-crl_nextupdate", _date(until))
-        return openssl("ca", *configuration, "-gencrl", *dates)
+        return self._openssl("ca", *configuration, "-gencrl", *dates)
 
     def _sign(
         self,
@@ -133,11 +136,15 @@ class Authority:
         key, request, signed = (self.directory / f"made.{each}" for each in ("key", "request", "pem"))
         configuration = ("-config", self._configuration(identities))
         made = ("-nodes", "-keyout", key, "-out", request, "-utf8", "-subj", subject)
-        openssl("req", *configuration, "-new", *key_type.value, *made)
+        self._openssl("req", *configuration, "-new", *key_type.value, *made)
         validity = ("-startdate", _date(dates[0]), "-enddate", _date(dates[1]))
         choices = ("-batch", "-notext", "-preserveDN", "-utf8", "-extensions", kind, *validity)
-        openssl("ca", *configuration, *choices, "-in", request, "-out", signed)
+        self._openssl("ca", *configuration, *choices, "-in", request, "-out", signed)
         return Issued((signed.read_text(), *self._chain), key.read_text())
+
+    def _openssl(self, *arguments: object) -> str:
+        # The configuration names files there: a path may have what means something else in it.
+        return openssl(*arguments, directory=self.directory)
 
     def _nothing_issued(self) -> None:
         (self.directory / "issued").write_text("")
@@ -145,7 +152,7 @@ class Authority:
     def _configuration(self, identities: Iterable[str] = ()) -> Path:
         path = self.directory / "configuration"
         names = ", ".join(map(_alternative_name, identities)) or "DNS:none"
-        path.write_text(_CONFIGURATION.format(directory=self.directory, names=names))
+        path.write_text(_CONFIGURATION.format(names=names))
         return path
 
 
