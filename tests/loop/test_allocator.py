@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from capabilities import FREE_THREADED
 
 import socketify
 
@@ -28,7 +29,7 @@ app.run()
 
 pytestmark = [
     pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no such thresholds"),
-    pytest.mark.skipif("t" in getattr(sys, "abiflags", ""), reason="free-threaded CPython has an allocator of its own"),
+    pytest.mark.skipif(FREE_THREADED, reason="free-threaded CPython has an allocator of its own"),
 ]
 
 

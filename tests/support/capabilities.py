@@ -10,6 +10,9 @@ import pytest
 
 from socketify.native import capabilities
 
+#: Whether this CPython was built without a lock that all threads share, be it on or off.
+FREE_THREADED = "t" in getattr(sys, "abiflags", "")
+
 
 def lack(monkeypatch: pytest.MonkeyPatch, **less: bool) -> None:
     """Let what is made from now on do without some of it: ``lack(monkeypatch, members=False)``."""

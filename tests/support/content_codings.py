@@ -8,6 +8,7 @@ import zlib
 from typing import Any, Callable
 
 import pytest
+from capabilities import FREE_THREADED
 
 
 def first_of(*names: str) -> Any:
@@ -17,7 +18,7 @@ def first_of(*names: str) -> Any:
             return importlib.import_module(name)
         except ImportError:
             continue
-    if sys.implementation.name == "pypy" or "t" in getattr(sys, "abiflags", ""):
+    if sys.implementation.name == "pypy" or FREE_THREADED:
         return pytest.importorskip(names[-1])
     return importlib.import_module(names[-1])
 

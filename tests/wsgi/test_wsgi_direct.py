@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 import pytest
-from capabilities import counts_references
+from capabilities import FREE_THREADED, counts_references
 from websockets.sync.client import connect
 from wsgi_server import Served, served
 
@@ -172,7 +172,7 @@ def test_functions_of_requests_that_follow_each_other_work() -> None:
             assert one.ask("/")[::2] == (200, b"now")
 
 
-@pytest.mark.skipif("t" in getattr(sys, "abiflags", ""), reason="without the interpreter's lock it belongs to its thread")
+@pytest.mark.skipif(FREE_THREADED, reason="without the interpreter's lock it belongs to its thread")
 def test_start_response_from_another_thread() -> None:
     def app(_environ: Any, start_response: Any) -> list[bytes]:
         thread = threading.Thread(target=start_response, args=("200 OK", [("X-Thread", "another")]))
