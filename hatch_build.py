@@ -165,8 +165,8 @@ def dynamic_tags(library: Path) -> set[int]:
     (segments,) = struct.unpack_from(f"{order}Q", content, 32)
     size, count = struct.unpack_from(f"{order}HH", content, 54)
     tags: set[int] = set()
-    for at in range(segments, segments + size * count, size):
-        kind, _, offset, _, _, length = struct.unpack_from(f"{order}IIQQQQ", content, at)
+    for number in range(count):
+        kind, _, offset, _, _, length = struct.unpack_from(f"{order}IIQQQQ", content, segments + size * number)
         if kind == ELF_DYNAMIC:
             tags.update(tag for tag, _ in struct.iter_unpack(f"{order}qQ", content[offset : offset + length]))
     return tags
