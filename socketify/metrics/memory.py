@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 import threading
-from typing import Any
 
 from ..native import abi
 
@@ -18,6 +17,8 @@ _SUPERVISOR = 0
 _WORD_BYTES = 8
 _BLOCK_BYTES = abi.METRICS_WORDS * _WORD_BYTES
 _Block = ctypes.c_ubyte * _BLOCK_BYTES
+#: None is ever unmapped: native code, and views of PyPy, know no more than addresses.
+_maps: list[mmap.mmap] = []
 
 
 class MetricsMemory:
@@ -29,16 +30,15 @@ class MetricsMemory:
     """
 
     def __init__(self, blocks: int) -> None:
-        self._map = mmap.mmap(-1, blocks * _BLOCK_BYTES)
+        memory = mmap.mmap(-1, blocks * _BLOCK_BYTES)
+        _maps.append(memory)
         self.blocks = blocks
         #: Where it is, for native code.
-        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        self.address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
     def block(self, number: int) -> memoryview[int]:
         """Return the words of a block, each time apart: views count their views, which no two threads may do at once."""
-        block: Any = _Block.from_address(self.address + number * _BLOCK_BYTES)
-        block.memory = self._map
-        return memoryview(block).cast("B").cast("Q")
+        return memoryview(_Block.from_address(self.address + number * _BLOCK_BYTES)).cast("B").cast("Q")
 
     def used_blocks(self) -> list[memoryview[int]]:
         """Return the blocks that somebody has, or had: the first is the supervisor's."""
@@ -78,7 +78,7 @@ class MetricsMemory:
 
 
 _lock = threading.Lock()
-# The last one is in use. Those before are kept, as their addresses are known to native code.
+# The last one is in use.
 _memories: list[MetricsMemory] = []
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds the library for another machine, and runs suites with it under qemu, with Debian's CPython for that machine: nothing is
+# Builds the wheel for another machine, and runs suites with it under qemu, with Debian's CPython for that machine: nothing is
 # installed here but qemu-user-static, and neither root nor binfmt_misc is needed. Takes a quarter of an hour on two cores.
 # One line at the end says what passed, failed and was skipped.
 #
-# Usage: [SOCKETIFY_LIBRARY=LIBRARY_THAT_IS_BUILT] tests/platforms/machine.sh arm64|riscv64|ppc64el|s390x [SUITE [PYTEST ARGUMENTS]]
+# Usage: [SOCKETIFY_WHEEL=WHEEL_THAT_IS_BUILT] tests/platforms/machine.sh arm64|riscv64|ppc64el|s390x [SUITE [PYTEST ARGUMENTS]]
 #
 # SUITE is one of Debian's (default: sid, the only one that has all of them with one version of CPython).
 set -euo pipefail
@@ -27,10 +27,16 @@ esac
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-if [ -z "${SOCKETIFY_LIBRARY:-}" ]; then
-  python3 -m ziglang build -Dtarget=$target -Dinto-source=false "-Dpython=$(command -v python3)" --prefix "$place"
-  SOCKETIFY_LIBRARY=$place/lib/libsocketify.so
+if [ -z "${SOCKETIFY_WHEEL:-}" ]; then
+  python3 tools/wheels.py --target $target --output "$place/wheels"
+  SOCKETIFY_WHEEL=$(ls "$place"/wheels/*.whl)
 fi
+# By its name and tag, as pip chooses it.
+tag=${SOCKETIFY_WHEEL##*-}
+python3 -m pip install -q --no-index --no-deps --only-binary :all: --platform "${tag%.whl}" --target "$place/package" "$SOCKETIFY_WHEEL"
+# The tests see the package that is installed, not that of the source tree.
+mkdir "$place/tree"
+git ls-files | grep -v ^socketify/ | tar -cf - -T - | tar -xf - -C "$place/tree"
 
 # Packages are unpacked, not installed: the package lists are those of a folder of their own, from where this system's come.
 mkdir -p "$place"/{lists/partial,archives/partial,debs,root}
@@ -61,10 +67,11 @@ cat >"$place/python" <<SH2
 exec qemu-$qemu-static $options -L "$place/root" "$place/root/usr/bin/python$version" "\$@"
 SH2
 chmod +x "$place/python"
-export PYTHONPATH=$place/packages:$PWD SOCKETIFY_LIBRARY
+export PYTHONPATH=$place/packages:$place/package:$place/tree
 # What is compiled to bytecode there is kept for the programs that tests start.
 export PYTHONPYCACHEPREFIX=$place/compiled
 unset PYTHONDONTWRITEBYTECODE
+cd "$place/tree"
 [ $# != 0 ] || set -- $(machine_suites)
 # qemu 7.2 forgets the nanoseconds of what fstat says there, so that no file seems to be the one that was bound.
 [ "$machine" != s390x ] || set -- -k 'not unix_socket' "$@"
