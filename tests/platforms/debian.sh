@@ -44,8 +44,7 @@ wheels=$(mktemp -d)
 trap 'rm -rf "$wheels"' EXIT
 [ -n "${SOCKETIFY_WHEEL:-}" ] || python3 tools/wheels.py --target "$(uname -m)-linux-gnu.2.17" --output "$wheels"
 rm -rf "$root$place"
-mkdir -p "$root$place"
-git ls-files | grep -v ^socketify/ | tar -cf - -T - | tar -xf - -C "$root$place"
+tree_without_package "$root$place"
 cp "${SOCKETIFY_WHEEL:-$(ls "$wheels"/*.whl)}" "$root$place"
 
 failed=0

@@ -9,7 +9,7 @@ free_threaded_python() {
   set -e
   if [ ! -x "$place/python/bin/python3" ]; then
     mkdir -p "$place"/{lists/partial,archives/partial,build}
-    archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
+    archive=$(debian_archive)
     echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive trixie main" >"$place/sources.list"
     local apt=(-o Dir::State::Lists="$place/lists" -o Dir::Cache="$place" -o Dir::Etc::SourceList="$place/sources.list"
       -o Dir::Etc::SourceParts=/dev/null)

@@ -35,12 +35,11 @@ fi
 tag=${SOCKETIFY_WHEEL##*-}
 python3 -m pip install -q --no-index --no-deps --only-binary :all: --platform "${tag%.whl}" --target "$place/package" "$SOCKETIFY_WHEEL"
 # The tests see the package that is installed, not that of the source tree.
-mkdir "$place/tree"
-git ls-files | grep -v ^socketify/ | tar -cf - -T - | tar -xf - -C "$place/tree"
+tree_without_package "$place/tree"
 
 # Packages are unpacked, not installed: the package lists are those of a folder of their own, from where this system's come.
 mkdir -p "$place"/{lists/partial,archives/partial,debs,root}
-archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
+archive=$(debian_archive)
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $suite main" >"$place/sources.list"
 apt=(-o "APT::Architecture=$machine" -o "APT::Architectures=$machine" -o Dir::State::Lists="$place/lists" -o Dir::Cache="$place"
   -o Dir::Etc::SourceList="$place/sources.list" -o Dir::Etc::SourceParts=/nonexistent -o Dir::State::status=/dev/null

@@ -15,7 +15,7 @@ LIBRARIES='libffi/bookworm zlib/bookworm openssl/bookworm' CPYTHON=python3.13/tr
 download_sources() {
   mkdir -p "$1"/{lists/partial,archives/partial}
   local archive
-  archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1)
+  archive=$(debian_archive)
   for each in bookworm trixie; do
     echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $each main"
   done >"$1/sources.list"
@@ -77,8 +77,7 @@ python=$place/venv/bin/python
 "$python" -m pip install -q --no-index --no-deps --find-links "${SOCKETIFY_WHEEL:-$place/wheels}" socketify
 
 # The tests see the package that is installed, not that of the source tree.
-mkdir "$place/tree"
-git ls-files | grep -v ^socketify/ | tar -cf - -T - | tar -xf - -C "$place/tree"
+tree_without_package "$place/tree"
 cd "$place/tree"
 [ $# != 0 ] || set -- $(native_suites)
 in_one_line "$("$python" -VV), musl $("/lib/ld-musl-$(uname -m).so.1" 2>&1 | sed -n 's/^Version //p')" "$python" -m pytest -q \

@@ -57,6 +57,17 @@ environment_of() {
   "$1/bin/python" -m pip install -q --prefer-binary --only-binary "$ONLY_BINARY" -r "$1/requirements.txt"
 }
 
+# Where this system's packages of Debian come from.
+debian_archive() {
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1
+}
+
+# Puts what the tests need into a folder: all files but the package, so that they see the one that is installed.
+tree_without_package() {
+  mkdir -p "$1"
+  git ls-files | grep -v ^socketify/ | tar -cf - -T - | tar -xf - -C "$1"
+}
+
 # Runs suites, and says in one line, behind a name, what passed, failed and was skipped; after all that they say where one fails.
 # Returns how they ended: name, command that runs pytest.
 in_one_line() {
